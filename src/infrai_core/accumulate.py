@@ -1,0 +1,129 @@
+"""Chunks -> a whole reply, and flat deltas -> part fragments. Pure reducers, shared by everything that streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infrai_core.models import ChatChunk, ChatReply, Metadata
+
+_APPENDED = {"text": "text", "reasoning": "text", "refusal": "text", "tool_call": "arguments"}
+"""Part type -> the field whose fragments are joined; every other field is set by the fragment that carries it."""
+
+
+class Accumulator:
+    """Adds up chunks; ``reply()`` is the whole answer so far. Parts are put together by their index."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, dict[str, Any]] = {}
+        self._joined: dict[int, list[str]] = {}
+        self._last: dict[str, Any] = {}
+
+    def add(self, chunk: ChatChunk) -> None:
+        """Adds one chunk."""
+        for fragment in chunk.delta.parts or ():
+            self._add_fragment(fragment)
+        for name in ("id", "model", "finish_reason", "usage", "metadata"):
+            value = getattr(chunk, name)
+            if value is not None:
+                self._last[name] = value
+
+    def _add_fragment(self, fragment: Mapping[str, Any]) -> None:
+        index = fragment["index"]
+        part = self._parts.get(index)
+        if part is None:
+            part = self._parts[index] = {"type": fragment["type"]}
+            self._joined[index] = []
+        appended = _APPENDED.get(part["type"])
+        for name, value in fragment.items():
+            if name == appended:
+                self._joined[index].append(value)
+            elif name == "annotations":
+                part.setdefault("annotations", []).extend(value)
+            elif name not in ("index", "type", "done") and value is not None:
+                part[name] = value
+
+    @property
+    def metadata(self) -> Metadata | None:
+        """The metadata, once its chunk came."""
+        return self._last.get("metadata")
+
+    @property
+    def text_length(self) -> int:
+        """Characters of text, reasoning and arguments received so far."""
+        return sum(len(piece) for pieces in self._joined.values() for piece in pieces)
+
+    def part(self, index: int) -> dict[str, Any]:
+        """The part at ``index`` as far as it came."""
+        part = self._parts[index]
+        appended = _APPENDED.get(part["type"])
+        return {**part, appended: "".join(self._joined[index])} if appended else dict(part)
+
+    def reply(self) -> ChatReply:
+        """The whole reply so far."""
+        parts = [self.part(index) for index in sorted(self._parts)]
+        return ChatReply.model_validate({**self._last, "parts": parts})
+
+
+class FlatReader:
+    """Gives flat deltas (OpenAI's, and the seed's) their ``parts``: stable indices, one part per tool call.
+
+    Tool-call fragments are told apart by index and id, because services differ: some send two calls in one delta,
+    repeat the id on every fragment, leave the index out, or give several calls the same index.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._open: tuple[str, int] | None = None  # the text-like part that still grows
+        self._by_id: dict[str, int] = {}
+        self._by_index: dict[int, int] = {}
+        self._last_call: int | None = None
+
+    def parts(self, delta: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The fragments that this delta adds."""
+        found: list[dict[str, Any]] = []
+        reasoning = delta.get("reasoning") or delta.get("reasoning_content")
+        texts = {"reasoning": reasoning, "text": delta.get("content"), "refusal": delta.get("refusal")}
+        for kind, text in texts.items():
+            if isinstance(text, str) and text:
+                found.append({"index": self._text_index(kind), "type": kind, "text": text})
+        if found and delta.get("annotations"):
+            found[-1]["annotations"] = delta["annotations"]
+        found += [self._call(call) for call in delta.get("tool_calls") or ()]
+        return found
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count - 1
+
+    def _text_index(self, kind: str) -> int:
+        if self._open is None or self._open[0] != kind:
+            self._open = (kind, self._next())
+        return self._open[1]
+
+    def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        function = call.get("function") or {}
+        place, fresh = self._call_place(call, bool(function.get("name")))
+        fragment = {"index": place, "type": "tool_call", "arguments": function.get("arguments") or ""}
+        if fresh:  # id and name only once: a service that repeats them must not make readers append them
+            fragment |= {"id": call.get("id") or f"call_{place}", "name": function.get("name") or ""}
+        return fragment
+
+    def _call_place(self, call: Mapping[str, Any], named: bool) -> tuple[int, bool]:
+        """(part index, whether this fragment starts the call)."""
+        id_, index = call.get("id"), call.get("index")
+        if id_ and id_ in self._by_id:
+            return self._by_id[id_], False
+        known = self._by_index.get(index) if index is not None else self._last_call
+        # An unseen id starts a new call; so does the first fragment of an index, and a name without index or id.
+        if id_ or known is None or (index is None and named):
+            known = self._next()
+            self._open = None
+            if id_:
+                self._by_id[id_] = known
+            if index is not None:
+                self._by_index[index] = known
+            self._last_call = known
+            return known, True
+        self._last_call = known
+        return known, False

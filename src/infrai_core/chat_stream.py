@@ -1,0 +1,297 @@
+"""Streamed answers as iterators: a shared half that decides, and two thin shells that move bytes."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+import anyio
+import httpx
+
+from infrai_core import usage
+from infrai_core.config import Config
+from infrai_core.envelope import header_metadata
+from infrai_core.errors import InfraiError, ProtocolError, StreamInterrupted, Timeout
+from infrai_core.models import ChatChunk, ChatReply, Metadata
+from infrai_core.operation import Operation
+from infrai_core.protocol import Response, canonical_json
+from infrai_core.stream import ChunkReader
+from infrai_core.tokens import estimate
+
+DRAIN_S = 0.25
+"""How long the end of the body may take after the end mark, so that the connection can be used again."""
+
+
+class _BaseStream:
+    """What both kinds of stream know: the chunks that are ready, whether it ended, and how it is booked."""
+
+    def __init__(self, op: Operation[Any], config: Config, twin: Callable[[InfraiError], InfraiError]) -> None:
+        self._op = op
+        self._config = config
+        self._twin = twin
+        self._ready: deque[ChatChunk] = deque()
+        self._reader: ChunkReader | None = None
+        self._response: httpx.Response | None = None
+        self._closed = False
+        self._booked = False
+
+    @property
+    def so_far(self) -> ChatReply:
+        """The reply as far as it was received."""
+        return self._reader.so_far.reply() if self._reader else ChatReply()
+
+    @property
+    def metadata(self) -> Metadata:
+        """What is known of how the call is served: the headers' facts at first, all of it after the last chunk."""
+        if self._reader is None:
+            return Metadata()
+        return self._reader.so_far.metadata or Metadata.model_validate(header_metadata(self._reader.headers))
+
+    def _begin(self, response: Response) -> None:
+        self._response = response.handle
+        self._reader = ChunkReader(response.headers, self._config.idle_timeout_s, time.monotonic())
+
+    def _take(self, data: bytes | None) -> bool:
+        """Takes bytes (None: their end). False when the answer is complete."""
+        assert self._reader is not None
+        reader = self._reader
+        self._ready.extend(reader.end() if data is None else reader.feed(data, time.monotonic()))
+        if reader.done:
+            self._book_whole(reader)
+        return not reader.done
+
+    def _failed(self, error: Exception) -> InfraiError:
+        """The error that the caller sees for one that broke the stream."""
+        if isinstance(error, httpx.TimeoutException):
+            return Timeout(f"the stream brought nothing for {self._config.idle_timeout_s:g} s")
+        if isinstance(error, httpx.DecodingError):
+            return ProtocolError(f"the stream cannot be decoded: {error}")
+        if isinstance(error, InfraiError):
+            return error
+        return StreamInterrupted(f"the connection broke in the middle of the stream: {error}", self.so_far)
+
+    def _book_whole(self, reader: ChunkReader) -> None:
+        self._booked = True
+        reply = reader.so_far.reply()
+        metadata = reply.metadata if reader.so_far.metadata else self.metadata
+        entry = usage.entry_of(
+            self._op.capability, reply.usage, metadata, model=reply.model, tags=self._config.tags
+        )
+        self._config.ledger.record(entry)
+
+    def _book_aborted(self) -> None:
+        """A stream that was broken off is paid for all the same: its tokens are estimated and marked."""
+        if self._booked or self._reader is None:
+            return
+        self._booked = True
+        served = self.metadata
+        text = self.so_far
+        self._config.ledger.record(
+            usage.Entry(
+                capability=self._op.capability,
+                vendor=served.vendor,
+                model=served.model or text.model,
+                prompt_tokens=estimate(canonical_json({"m": (self._op.body or {}).get("messages")}).decode()),
+                completion_tokens=estimate(text.content + (text.reasoning or "")),
+                cost_usd=None,
+                latency_ms=None,
+                cache_hit=False,
+                request_id=served.request_id,
+                outcome="aborted",
+                estimated=True,
+                tags=dict(self._config.tags),
+            )
+        )
+
+
+_READ_ERRORS = (httpx.TransportError, httpx.StreamError, InfraiError)
+
+
+class ChatStream(_BaseStream):
+    """A streamed answer. Nothing is sent until it is iterated or entered.
+
+    Iterating gives ``ChatChunk``s as they arrive; leaving the loop early, ``close`` and the end of the ``with`` block
+    close the HTTP response at once. ``reply()`` reads to the end and returns the whole ``ChatReply``. Raises
+    ``StreamInterrupted`` when the stream is cut, the ``StatusError`` of an in-band error, ``Timeout`` when it stalls.
+    """
+
+    def __init__(
+        self,
+        op: Operation[Any],
+        config: Config,
+        opener: Callable[[], Response],
+        twin: Callable[[InfraiError], InfraiError],
+    ) -> None:
+        super().__init__(op, config, twin)
+        self._opener = opener
+        self._bytes: Iterator[bytes] = iter(())
+
+    def __iter__(self) -> Iterator[ChatChunk]:
+        # A generator of its own: a loop that is left drops it, and dropping it closes the response.
+        try:
+            while self._ready or self._pull():
+                while self._ready:
+                    yield self._ready.popleft()
+        finally:
+            self.close()
+
+    def __next__(self) -> ChatChunk:
+        while not self._ready:
+            if not self._pull():
+                raise StopIteration
+        return self._ready.popleft()
+
+    def reply(self) -> ChatReply:
+        """Reads to the end; the whole reply, whatever was iterated before."""
+        for _ in self:
+            pass
+        return self.so_far
+
+    def open(self) -> ChatStream:
+        """Sends the request, unless it was sent. Raises what a call raises."""
+        if self._reader is None and not self._closed:
+            response = self._opener()
+            self._begin(response)
+            self._bytes = response.handle.iter_bytes()
+        return self
+
+    def _pull(self) -> bool:
+        """Brings more bytes. False when there is no more to come."""
+        if self._closed:
+            return False
+        self.open()
+        try:
+            more = self._take(next(self._bytes, None))
+        except _READ_ERRORS as error:
+            self.close()
+            raise self._twin(self._failed(error)) from error
+        if not more:
+            self._drain()
+            self.close()
+        return more or bool(self._ready)
+
+    def _drain(self) -> None:
+        """Reads the end of the body when it is already there, so that the connection can be used again."""
+        assert self._response is not None
+        network = self._response.extensions.get("network_stream")
+        socket = network.get_extra_info("socket") if network is not None else None
+        try:
+            if socket is None or select.select([socket], [], [], 0)[0]:
+                next(self._bytes, None)
+        except (OSError, ValueError, httpx.HTTPError):
+            return  # the answer is complete; how its connection ends does not matter
+
+    def close(self) -> None:
+        """Closes the HTTP response now. What was received stays in ``so_far``."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._response is not None:
+                self._response.close()
+        finally:
+            self._book_aborted()
+
+    def __enter__(self) -> ChatStream:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncChatStream(_BaseStream):
+    """A streamed answer. Nothing is sent until it is iterated or entered.
+
+    Iterating gives ``ChatChunk``s as they arrive; leaving the loop early, ``aclose`` and the end of the ``async with``
+    block close the HTTP response. ``await reply()`` reads to the end and returns the whole ``ChatReply``. Raises
+    ``StreamInterrupted`` when the stream is cut, the ``StatusError`` of an in-band error, ``Timeout`` when it stalls.
+    """
+
+    def __init__(
+        self,
+        op: Operation[Any],
+        config: Config,
+        opener: Callable[[], Awaitable[Response]],
+        twin: Callable[[InfraiError], InfraiError],
+    ) -> None:
+        super().__init__(op, config, twin)
+        self._opener = opener
+        self._bytes: AsyncIterator[bytes] | None = None
+
+    async def __aiter__(self) -> AsyncGenerator[ChatChunk, None]:
+        try:
+            while self._ready or await self._pull():
+                while self._ready:
+                    yield self._ready.popleft()
+        finally:
+            await self.aclose()
+
+    async def __anext__(self) -> ChatChunk:
+        while not self._ready:
+            if not await self._pull():
+                raise StopAsyncIteration
+        return self._ready.popleft()
+
+    async def reply(self) -> ChatReply:
+        """Reads to the end; the whole reply, whatever was iterated before."""
+        async for _ in self:
+            pass
+        return self.so_far
+
+    async def open(self) -> AsyncChatStream:
+        """Sends the request, unless it was sent. Raises what a call raises."""
+        if self._reader is None and not self._closed:
+            response = await self._opener()
+            self._begin(response)
+            self._bytes = response.handle.aiter_bytes()
+        return self
+
+    async def _pull(self) -> bool:
+        """Brings more bytes. False when there is no more to come."""
+        if self._closed:
+            return False
+        await self.open()
+        assert self._bytes is not None
+        try:
+            more = self._take(await anext(self._bytes, None))
+        except _READ_ERRORS as error:
+            await self.aclose()
+            raise self._twin(self._failed(error)) from error
+        if not more:
+            await self._drain()
+            await self.aclose()
+        return more or bool(self._ready)
+
+    async def _drain(self) -> None:
+        """Reads the end of the body, so that the connection can be used again."""
+        assert self._bytes is not None
+        with anyio.move_on_after(DRAIN_S):
+            try:
+                await anext(self._bytes, None)
+            except httpx.HTTPError:
+                return  # the answer is complete; how its connection ends does not matter
+
+    async def aclose(self) -> None:
+        """Closes the HTTP response now. What was received stays in ``so_far``."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._response is not None:
+                await self._response.aclose()
+        finally:
+            self._book_aborted()
+
+    async def __aenter__(self) -> AsyncChatStream:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,580 @@
+"""The two clients: ``Infrai`` and ``AsyncInfrai``, thin shells around the same flows."""
+
+from __future__ import annotations
+
+import copy
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, TypedDict, TypeVar, Unpack, overload
+
+import anyio
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from infrai_core import config as settings
+from infrai_core import models as m
+from infrai_core.chat_stream import AsyncChatStream, ChatStream
+from infrai_core.config import Config, Dialect, Hook
+from infrai_core.dialect import Surface, native
+from infrai_core.dialect import openai as openai_shaped
+from infrai_core.errors import ConfigError, InfraiError, ParseFailed
+from infrai_core.operation import Operation
+from infrai_core.params import (
+    BatchableChatParams,
+    ChatParams,
+    EmbedParams,
+    ImageParams,
+    MediaRef,
+    Prompt,
+    RealtimeParams,
+    RerankParams,
+    SpeechParams,
+    TranscribeParams,
+    VisionParams,
+)
+from infrai_core.protocol import (
+    Flow,
+    Request,
+    Response,
+    Wait,
+    book,
+    call,
+    chat_from_batch,
+    open_stream,
+    wait_for_batch,
+)
+from infrai_core.retry import Retry
+from infrai_core.transport import AsyncPool, SyncPool, Transport, asend, send
+from infrai_core.usage import Ledger
+
+T = TypeVar("T")
+P = TypeVar("P", bound=BaseModel)
+
+_DIALECTS: dict[str, Surface] = {"native": native, "openai": openai_shaped}
+
+
+class BatchOptions(TypedDict, total=False):
+    """Parameters of ``batch_submit``."""
+
+    batch_timeout: str | None
+    metadata: Mapping[str, Any] | None
+    idempotency_key: str | None
+
+
+class _Client:
+    """What both clients are made of: configuration, options, pickling."""
+
+    def __init__(
+        self,
+        api_key: str | SecretStr | None = None,
+        *,
+        base_url: str | None = None,
+        profile: str = "default",
+        dialect: Dialect = "native",
+        timeout_s: float = 60.0,
+        idle_timeout_s: float = 60.0,
+        retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
+        http_client: Any = None,
+        transport: Transport | None = None,
+        ledger: Ledger | None = None,
+        error_classes: Mapping[type[InfraiError], type[InfraiError]] | None = None,
+        hooks: Sequence[Hook] = (),
+        tags: Mapping[str, str] | None = None,
+        allow_plain_http: bool = False,
+        pickle_key: bool = False,
+    ) -> None:
+        """A client. Does no I/O.
+
+        ``base_url`` is the hosted service, a served runtime, or ``"embedded"`` for the runtime in this process.
+        ``dialect`` is ``native`` or ``openai`` (for services with only the OpenAI surface). ``timeout_s`` is the
+        total deadline of a call, ``idle_timeout_s`` the longest silence inside a stream, in seconds. ``http_client``
+        is an httpx client to send with (its hooks, proxies and mounts are kept), ``transport`` an object with httpx's
+        transport methods. ``error_classes`` maps error classes to subclasses that are raised instead. ``hooks`` run
+        around every HTTP attempt. ``tags`` go into the ledger. A pickled client drops its key and reads it again
+        from the environment, unless ``pickle_key``. Raises ``ConfigError``.
+        """
+        self._options: dict[str, Any] = {
+            "api_key": api_key,
+            "base_url": base_url,
+            "profile": profile,
+            "dialect": dialect,
+            "timeout_s": timeout_s,
+            "idle_timeout_s": idle_timeout_s,
+            "retry": retry,
+            "headers": headers,
+            "http_client": http_client,
+            "transport": transport,
+            "ledger": ledger,
+            "error_classes": error_classes,
+            "hooks": hooks,
+            "tags": tags,
+            "allow_plain_http": allow_plain_http,
+            "pickle_key": pickle_key,
+        }
+        self.config: Config = settings.resolve(
+            api_key=api_key,
+            base_url=base_url,
+            profile=profile,
+            allow_plain_http=allow_plain_http,
+            dialect=dialect,
+            timeout_s=timeout_s,
+            idle_timeout_s=idle_timeout_s,
+            retry=retry or Retry(),
+            headers=dict(headers or {}),
+            error_classes=dict(error_classes or {}),
+            hooks=tuple(hooks),
+            tags=dict(tags or {}),
+            ledger=ledger if ledger is not None else Ledger(),
+            pickle_key=pickle_key,
+        )
+        self._ops = _DIALECTS[dialect]
+        self._http_client = http_client
+        self._transport = transport
+        self._origin = httpx.URL(self.config.root).host
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the calls of this client (and of those made by ``with_options``) used and cost."""
+        return self.config.ledger
+
+    def with_options(self, **options: Any) -> Any:
+        """A client with some constructor options changed; it shares connections and, unless given, the ledger.
+
+        Raises ``ConfigError`` for an option that the constructor does not know.
+        """
+        for name in options:
+            if name not in self._options:
+                raise ConfigError(f"unknown option {name!r}; allowed are {', '.join(sorted(self._options))}")
+        return type(self)(**{**self._options, "ledger": self.ledger, **options})
+
+    def _twin(self, error: InfraiError) -> InfraiError:
+        """The error as the class that the caller asked for; the most derived entry wins."""
+        for kind in type(error).__mro__:
+            twin = self.config.error_classes.get(kind)
+            if twin is not None:
+                return _as_class(error, twin)
+        return error
+
+    def _with_origin(self, reply: T) -> T:
+        """Lets the files of a reply be read from the service's own host, which may be this machine."""
+        files = reply.images if isinstance(reply, m.ImageReply) else [reply]
+        for file in files:
+            if isinstance(file, m.Readable):
+                file._origin = self._origin
+        return reply
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.config.base_url!r}, dialect={self.config.dialect!r})"
+
+    def __copy__(self) -> Any:
+        return self.with_options()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        # Within a process the copy keeps key, connections and ledger: only its options are its own.
+        return self.with_options(headers=copy.deepcopy(self._options["headers"], memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._http_client is not None:
+            raise ConfigError("a client with an injected http_client cannot be pickled; give base_url and options")
+        key = self._options["api_key"] if self.config.pickle_key else None
+        base_url = self.config.base_url  # pinned: the other process must not send elsewhere than this one
+        return _rebuild, (type(self), {**self._options, "api_key": key, "base_url": base_url, "ledger": self.ledger})
+
+
+def _rebuild(kind: type[_Client], options: dict[str, Any]) -> _Client:
+    return kind(**options)
+
+
+def _as_class(error: InfraiError, twin: type[InfraiError]) -> InfraiError:
+    new = twin.__new__(twin)
+    new.args = error.args
+    new.__dict__.update(error.__dict__)
+    return new
+
+
+def _schema_format(parse: type[BaseModel]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": parse.__name__, "schema": parse.model_json_schema()}}
+
+
+def _parsed(reply: m.ChatReply, parse: type[P]) -> m.ParsedReply[P]:
+    if reply.refusal and not reply.content:
+        raise ParseFailed(f"the model refused: {reply.refusal}", reply)
+    try:
+        value = parse.model_validate_json(reply.content)
+    except ValidationError as error:
+        raise ParseFailed(f"the answer does not fit {parse.__name__}: {error}", reply) from None
+    return m.ParsedReply(**{**dict(reply), "parsed": value})
+
+
+class Infrai(_Client):
+    """The synchronous client. Safe to share between threads; survives forks; a context manager.
+
+    Every reply has ``metadata`` (cost, vendor, model, latency, request id, attempts), and every call is booked in
+    ``ledger``. Errors: see ``infrai_core.errors``.
+    """
+
+    def __init__(
+        self,
+        api_key: str | SecretStr | None = None,
+        *,
+        http_client: httpx.Client | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(api_key, http_client=http_client, **options)
+        self._pool = SyncPool(self.config.root)
+        weakref.finalize(self, self._pool.close)
+
+    __init__.__doc__ = _Client.__init__.__doc__
+
+    # -- driving ---------------------------------------------------------------------------------------------------
+
+    def _call(self, op: Operation[T]) -> T:
+        return self._with_origin(self._drive(call(op, self.config)))
+
+    def _drive(self, flow: Flow[T]) -> T:
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    result = self._perform(step)
+                except InfraiError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(result)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        except InfraiError as error:
+            twin = self._twin(error)
+            if twin is error:
+                raise
+            raise twin from error.__cause__
+
+    def _perform(self, step: Request | Wait) -> Response | None:
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+            return None
+        return send(self._http_client or self._transport or self._pool.get(), step)
+
+    # -- capabilities ----------------------------------------------------------------------------------------------
+
+    @overload
+    def chat(self, messages: Prompt, *, parse: None = None, **params: Unpack[BatchableChatParams]) -> m.ChatReply: ...
+    @overload
+    def chat(
+        self, messages: Prompt, *, parse: type[P], **params: Unpack[BatchableChatParams]
+    ) -> m.ParsedReply[P]: ...
+    def chat(
+        self, messages: Prompt, *, parse: type[P] | None = None, **params: Unpack[BatchableChatParams]
+    ) -> m.ChatReply | m.ParsedReply[P]:
+        """A whole answer to a prompt string or messages.
+
+        With ``parse`` (a pydantic class) the answer is asked for in that schema and comes validated in
+        ``reply.parsed``; raises ``ParseFailed`` when it does not fit. With ``batch_mode=True`` the call runs as a
+        batch job at a discount and this waits for it.
+        """
+        if parse is not None:
+            params["response_format"] = _schema_format(parse)
+        reply = self._chat_batched(messages, params) if params.get("batch_mode") else self._chat(messages, params)
+        return _parsed(reply, parse) if parse is not None else reply
+
+    def _chat(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
+        return self._call(self._ops.chat(messages, params))
+
+    def _chat_batched(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
+        op = self._ops.chat(messages, params)
+        record = self._call(_batch_of_one(op))
+        record = self.batch_wait(record.batch_id)
+        reply = chat_from_batch(record, self.batch_results(record.batch_id).results, op.read)
+        book(op, self.config, reply)
+        return reply
+
+    def stream_chat(self, messages: Prompt, **params: Unpack[ChatParams]) -> ChatStream:
+        """A streamed answer: iterate the result for ``ChatChunk``s. See the stream's own description."""
+        op = self._ops.stream_chat(messages, params)
+        return ChatStream(op, self.config, lambda: self._drive(open_stream(op, self.config)), self._twin)
+
+    def embed(self, input: str | Sequence[str], **params: Unpack[EmbedParams]) -> m.EmbedReply:
+        """One vector per text, in order. The reply names the model; vectors of two models must not be mixed."""
+        return self._call(self._ops.embed(input, params))
+
+    def image(self, prompt: str, **params: Unpack[ImageParams]) -> m.ImageReply:
+        """Images for a prompt; ``reply.images[0].save(path)`` writes one to a file."""
+        return self._call(self._ops.image(prompt, params))
+
+    def vision(self, prompt: str, images: Sequence[MediaRef], **params: Unpack[VisionParams]) -> m.ChatReply:
+        """An answer to a prompt about images."""
+        return self._call(self._ops.vision(prompt, images, params))
+
+    def tts(self, input: str, **params: Unpack[SpeechParams]) -> m.SpeechReply:
+        """Speech for a text; ``reply.save(path)`` writes it to a file."""
+        return self._call(self._ops.tts(input, params))
+
+    def asr(self, audio: MediaRef, **params: Unpack[TranscribeParams]) -> m.TranscriptReply:
+        """A transcript of audio, with segments in seconds where the model gives them."""
+        return self._call(self._ops.asr(audio, params))
+
+    def realtime_token(self, **params: Unpack[RealtimeParams]) -> m.RealtimeToken:
+        """A short-lived token for one realtime voice session."""
+        return self._call(self._ops.realtime_token(params))
+
+    def rerank(self, query: str, candidates: Sequence[str], **params: Unpack[RerankParams]) -> m.RerankReply:
+        """Candidates by relevance to the query, best first."""
+        return self._call(self._ops.rerank(query, candidates, params))
+
+    def models(self, capability: str | None = None) -> m.ModelList:
+        """The models of the service, of one capability where given."""
+        return self._call(self._ops.models(capability))
+
+    def account(self) -> m.Account:
+        """The balance of the account."""
+        return self._call(self._ops.account())
+
+    def activate(self) -> m.Activation:
+        """A new project with trial credit and its key (needs no key)."""
+        return self._call(self._ops.activate())
+
+    # -- batch jobs ------------------------------------------------------------------------------------------------
+
+    def batch_submit(
+        self, requests: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
+    ) -> m.BatchRecord:
+        """Submits ``{"capability", "body"}`` requests as one job."""
+        return self._call(self._ops.batch_submit(requests, options))
+
+    def batch_status(self, batch_id: str) -> m.BatchRecord:
+        """How far a job is."""
+        return self._call(self._ops.batch_status(batch_id))
+
+    def batch_results(self, batch_id: str) -> m.BatchResults:
+        """One envelope per request of a job, in order."""
+        return self._call(self._ops.batch_results(batch_id))
+
+    def batch_cancel(self, batch_id: str) -> m.BatchRecord:
+        """Stops a job; what is done stays done."""
+        return self._call(self._ops.batch_cancel(batch_id))
+
+    def batch_list(self) -> m.BatchList:
+        """The jobs of the project."""
+        return self._call(self._ops.batch_list())
+
+    def batch_wait(
+        self,
+        batch_id: str,
+        *,
+        poll_s: float = 2.0,
+        timeout_s: float | None = None,
+        progress: Callable[[m.BatchRecord], None] | None = None,
+    ) -> m.BatchRecord:
+        """Waits until a job is done, asking every ``poll_s`` seconds; ``progress`` is called with each record.
+
+        Raises ``Timeout`` after ``timeout_s`` seconds.
+        """
+        status = self._ops.batch_status(batch_id)
+        return self._drive(
+            wait_for_batch(status, self.config, poll_s=poll_s, timeout_s=timeout_s, progress=progress)
+        )
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Lets go of the shared connections; the last client of a base URL closes them. Can be used again after."""
+        self._pool.close()
+
+    def __enter__(self) -> Infrai:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncInfrai(_Client):
+    """The asynchronous client, for asyncio and trio. One instance serves several event loops and threads.
+
+    Every reply has ``metadata`` (cost, vendor, model, latency, request id, attempts), and every call is booked in
+    ``ledger``. Errors: see ``infrai_core.errors``.
+    """
+
+    def __init__(
+        self,
+        api_key: str | SecretStr | None = None,
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(api_key, http_client=http_client, **options)
+        self._pool = AsyncPool(self.config.root)
+        weakref.finalize(self, self._pool.forget)
+
+    __init__.__doc__ = _Client.__init__.__doc__
+
+    # -- driving ---------------------------------------------------------------------------------------------------
+
+    async def _call(self, op: Operation[T]) -> T:
+        return self._with_origin(await self._drive(call(op, self.config)))
+
+    async def _drive(self, flow: Flow[T]) -> T:
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    result = await self._perform(step)
+                except InfraiError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(result)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        except InfraiError as error:
+            twin = self._twin(error)
+            if twin is error:
+                raise
+            raise twin from error.__cause__
+
+    async def _perform(self, step: Request | Wait) -> Response | None:
+        if isinstance(step, Wait):
+            await anyio.sleep(step.seconds)
+            return None
+        return await asend(self._http_client or self._transport or await self._pool.get(), step)
+
+    # -- capabilities ----------------------------------------------------------------------------------------------
+
+    @overload
+    async def chat(
+        self, messages: Prompt, *, parse: None = None, **params: Unpack[BatchableChatParams]
+    ) -> m.ChatReply: ...
+    @overload
+    async def chat(
+        self, messages: Prompt, *, parse: type[P], **params: Unpack[BatchableChatParams]
+    ) -> m.ParsedReply[P]: ...
+    async def chat(
+        self, messages: Prompt, *, parse: type[P] | None = None, **params: Unpack[BatchableChatParams]
+    ) -> m.ChatReply | m.ParsedReply[P]:
+        if parse is not None:
+            params["response_format"] = _schema_format(parse)
+        batched = params.get("batch_mode")
+        reply = await (self._chat_batched(messages, params) if batched else self._chat(messages, params))
+        return _parsed(reply, parse) if parse is not None else reply
+
+    async def _chat(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
+        return await self._call(self._ops.chat(messages, params))
+
+    async def _chat_batched(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
+        op = self._ops.chat(messages, params)
+        record = await self._call(_batch_of_one(op))
+        record = await self.batch_wait(record.batch_id)
+        results = await self.batch_results(record.batch_id)
+        reply = chat_from_batch(record, results.results, op.read)
+        book(op, self.config, reply)
+        return reply
+
+    def stream_chat(self, messages: Prompt, **params: Unpack[ChatParams]) -> AsyncChatStream:
+        op = self._ops.stream_chat(messages, params)
+        opener = partial(self._open, op)
+        return AsyncChatStream(op, self.config, opener, self._twin)
+
+    async def _open(self, op: Operation[Any]) -> Response:
+        return await self._drive(open_stream(op, self.config))
+
+    async def embed(self, input: str | Sequence[str], **params: Unpack[EmbedParams]) -> m.EmbedReply:
+        return await self._call(self._ops.embed(input, params))
+
+    async def image(self, prompt: str, **params: Unpack[ImageParams]) -> m.ImageReply:
+        return await self._call(self._ops.image(prompt, params))
+
+    async def vision(self, prompt: str, images: Sequence[MediaRef], **params: Unpack[VisionParams]) -> m.ChatReply:
+        return await self._call(self._ops.vision(prompt, images, params))
+
+    async def tts(self, input: str, **params: Unpack[SpeechParams]) -> m.SpeechReply:
+        return await self._call(self._ops.tts(input, params))
+
+    async def asr(self, audio: MediaRef, **params: Unpack[TranscribeParams]) -> m.TranscriptReply:
+        return await self._call(self._ops.asr(audio, params))
+
+    async def realtime_token(self, **params: Unpack[RealtimeParams]) -> m.RealtimeToken:
+        return await self._call(self._ops.realtime_token(params))
+
+    async def rerank(
+        self, query: str, candidates: Sequence[str], **params: Unpack[RerankParams]
+    ) -> m.RerankReply:
+        return await self._call(self._ops.rerank(query, candidates, params))
+
+    async def models(self, capability: str | None = None) -> m.ModelList:
+        return await self._call(self._ops.models(capability))
+
+    async def account(self) -> m.Account:
+        return await self._call(self._ops.account())
+
+    async def activate(self) -> m.Activation:
+        return await self._call(self._ops.activate())
+
+    # -- batch jobs ------------------------------------------------------------------------------------------------
+
+    async def batch_submit(
+        self, requests: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
+    ) -> m.BatchRecord:
+        return await self._call(self._ops.batch_submit(requests, options))
+
+    async def batch_status(self, batch_id: str) -> m.BatchRecord:
+        return await self._call(self._ops.batch_status(batch_id))
+
+    async def batch_results(self, batch_id: str) -> m.BatchResults:
+        return await self._call(self._ops.batch_results(batch_id))
+
+    async def batch_cancel(self, batch_id: str) -> m.BatchRecord:
+        return await self._call(self._ops.batch_cancel(batch_id))
+
+    async def batch_list(self) -> m.BatchList:
+        return await self._call(self._ops.batch_list())
+
+    async def batch_wait(
+        self,
+        batch_id: str,
+        *,
+        poll_s: float = 2.0,
+        timeout_s: float | None = None,
+        progress: Callable[[m.BatchRecord], None] | None = None,
+    ) -> m.BatchRecord:
+        status = self._ops.batch_status(batch_id)
+        return await self._drive(
+            wait_for_batch(status, self.config, poll_s=poll_s, timeout_s=timeout_s, progress=progress)
+        )
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Lets go of the shared connections; the last client of a base URL closes them. Can be used again after."""
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> AsyncInfrai:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _share_docstrings() -> None:
+    """The asynchronous methods do what their synchronous twins do; the words are written once."""
+    for name, method in vars(Infrai).items():
+        twin = vars(AsyncInfrai).get(name)
+        if callable(twin) and not twin.__doc__:
+            twin.__doc__ = method.__doc__
+
+
+_share_docstrings()
+
+
+def _batch_of_one(op: Operation[m.ChatReply]) -> Operation[m.BatchRecord]:
+    """The chat as a batch job: the service answers 202 with a batch record instead of the reply."""
+    return Operation(
+        "batch", op.method, op.path, m.BatchRecord.model_validate, op.body, options=op.options
+    )

@@ -1,0 +1,218 @@
+"""Where a client sends its calls and as whom: arguments, environment, ``~/.infrai/credentials``."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from infrai_core.errors import ConfigError, InfraiError
+from infrai_core.retry import Retry
+from infrai_core.usage import Ledger
+
+HOSTED = "https://api.infrai.cc/v1"
+EMBEDDED = "embedded"
+EMBEDDED_ORIGIN = "http://embedded.infrai.invalid/v1"
+"""Base of the URLs that the embedded transport sees; `.invalid` never resolves (RFC 2606)."""
+Dialect = Literal["native", "openai"]
+GRACE_S = 5.0
+"""How much longer than the service's own deadline the client waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInfo:
+    """One HTTP attempt of a call, as hooks see it. ``number`` counts from 1; no header or body, so no secret."""
+
+    capability: str
+    method: str
+    path: str
+    number: int
+    tags: Mapping[str, str]
+
+
+class Hook(Protocol):
+    """Called around every HTTP attempt, in order; for limits, tracing and budgets.
+
+    ``before`` may raise an ``InfraiError`` to stop the call before it is sent.
+    """
+
+    def before(self, attempt: AttemptInfo) -> None:
+        """Before the attempt is sent."""
+
+    def after(self, attempt: AttemptInfo, status: int | None, error: InfraiError | None) -> None:
+        """After the answer's head came (``status``), or the attempt failed (``error``)."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a call needs beside its own parameters. Immutable; ``repr`` shows no secret."""
+
+    base_url: str
+    api_key: SecretStr | None = field(default=None, repr=False)
+    dialect: Dialect = "native"
+    timeout_s: float = 60.0
+    idle_timeout_s: float = 60.0
+    retry: Retry = field(default_factory=Retry)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    error_classes: Mapping[type[InfraiError], type[InfraiError]] = field(default_factory=dict, repr=False)
+    hooks: tuple[Hook, ...] = field(default=(), repr=False)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger, repr=False, compare=False)
+    pickle_key: bool = field(default=False, repr=False)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the runtime runs inside this process."""
+        return self.base_url == EMBEDDED
+
+    @cached_property
+    def root(self) -> str:
+        """Base of all request URLs, ending in ``/v1`` without a slash."""
+        return EMBEDDED_ORIGIN if self.embedded else self.base_url
+
+    @cached_property
+    def fixed_headers(self) -> tuple[tuple[str, str], ...]:
+        """Headers of every request, the caller's own last."""
+        own = {"accept-encoding": "gzip, deflate", "user-agent": "infrai-integrations"}
+        if self.api_key is not None:
+            own["authorization"] = f"Bearer {self.api_key.get_secret_value()}"
+        own.update({name.lower(): value for name, value in self.headers.items()})
+        return tuple(own.items())
+
+
+def resolve(
+    *,
+    api_key: str | SecretStr | None = None,
+    base_url: str | None = None,
+    profile: str = "default",
+    allow_plain_http: bool = False,
+    environ: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Config:
+    """The configuration for a client.
+
+    Key: argument, ``INFRAI_API_KEY``, credentials profile. Base URL: argument, ``INFRAI_BASE_URL``, profile, the
+    hosted service. The key of a profile is used only with that profile's base URL. Raises ``ConfigError``.
+    """
+    env = os.environ if environ is None else environ
+    stored = read_profile(profile, env)
+    named = base_url or env.get("INFRAI_BASE_URL") or None
+    url = normal_base_url(named or stored.get("base_url") or HOSTED, allow_plain_http)
+    key = _secret(api_key) or _secret(env.get("INFRAI_API_KEY")) or _stored_key(stored, url, allow_plain_http)
+    if key is None and named is None:
+        raise ConfigError(_NO_KEY)
+    _check_options(options)
+    return Config(base_url=url, api_key=None if url == EMBEDDED else key, **options)
+
+
+_NO_KEY = (
+    "no API key and no base URL. Give api_key=…, set INFRAI_API_KEY, run `infrai activate` once "
+    '(it writes ~/.infrai/credentials), or use base_url="embedded" for the runtime in this process'
+)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    dialect = options.get("dialect", "native")
+    if dialect not in ("native", "openai"):
+        raise ConfigError(f"dialect={dialect!r}: allowed are native, openai")
+    for name in ("timeout_s", "idle_timeout_s"):
+        value = options.get(name, 1.0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise ConfigError(f"{name}={value!r}: allowed is a number of seconds above 0")
+
+
+def _secret(value: str | SecretStr | None) -> SecretStr | None:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not text.strip():
+        return None
+    # A key goes into a header: no control characters, no spaces, ASCII only. Its form is the service's business.
+    if not re.fullmatch(r"[\x21-\x7e]+", text.strip()):
+        raise ConfigError("api_key: allowed are printable ASCII characters without spaces")
+    return SecretStr(text.strip())
+
+
+def _stored_key(stored: Mapping[str, str], url: str, allow_plain_http: bool) -> SecretStr | None:
+    home = normal_base_url(stored.get("base_url") or HOSTED, allow_plain_http=True)
+    return _secret(stored.get("api_key")) if home == url else None
+
+
+def normal_base_url(url: str, allow_plain_http: bool = False) -> str:
+    """``url`` ending in ``/v1``, or ``"embedded"``. Raises ``ConfigError`` for anything a key must not be sent to."""
+    if url == EMBEDDED:
+        return url
+    split = urlsplit(url.strip())
+    if split.scheme not in ("http", "https") or not split.hostname:
+        raise ConfigError(f'base_url={url!r}: allowed is an http(s) URL, or "embedded"')
+    if split.username or split.password or split.query or split.fragment:
+        raise ConfigError("base_url: user, password, query and fragment are not allowed in it")
+    if split.scheme == "http" and not (allow_plain_http or is_loopback(split.hostname)):
+        raise ConfigError(
+            f"base_url={url!r}: a key is sent over plain http only to this machine; use https, "
+            "or allow_plain_http=True inside a network that you trust"
+        )
+    path = split.path.rstrip("/")
+    return f"{split.scheme}://{split.netloc}{path if path.endswith('/v1') else path + '/v1'}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine by name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def home(environ: Mapping[str, str] | None = None) -> Path:
+    """The project's directory: ``INFRAI_HOME`` or ``~/.infrai``."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("INFRAI_HOME") or Path.home() / ".infrai")
+
+
+def read_profile(name: str = "default", environ: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """A profile of the credentials file: ``{api_key, base_url, account_id, project_id}``; empty when there is none."""
+    profiles = _read_credentials(home(environ) / "credentials")
+    found = profiles.get(name, {})
+    if not isinstance(found, dict):
+        raise ConfigError(f"profile {name!r} of the credentials file is not an object")
+    return MappingProxyType({k: str(v) for k, v in found.items() if v is not None})
+
+
+def _read_credentials(path: Path) -> dict[str, Any]:
+    try:
+        profiles = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the credentials file cannot be read: {error.__class__.__name__}") from None
+    if not isinstance(profiles, dict):
+        raise ConfigError("the credentials file is not a JSON object of profiles")
+    return profiles
+
+
+def write_profile(
+    values: Mapping[str, str], name: str = "default", environ: Mapping[str, str] | None = None
+) -> Path:
+    """Stores a profile; the file is written whole, with mode 0600. Returns its path."""
+    path = home(environ) / "credentials"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    profiles = {**_read_credentials(path), name: dict(values)}
+    draft = path.with_name(f"credentials.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(profiles, file, indent=2, sort_keys=True)
+    draft.replace(path)
+    return path

@@ -1,0 +1,149 @@
+"""The native surface, ``/ai/*`` (docs/protocol.md, sections 3 to 7). The only place that knows its paths and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from infrai_core import models as m
+from infrai_core.content import media_of, messages_of
+from infrai_core.dialect.shape import decoded_vectors, split, with_parts
+from infrai_core.operation import Operation
+from infrai_core.params import (
+    BatchableChatParams,
+    ChatParams,
+    EmbedParams,
+    ImageParams,
+    MediaRef,
+    Prompt,
+    RealtimeParams,
+    RerankParams,
+    SpeechParams,
+    TranscribeParams,
+    VisionParams,
+    checked,
+)
+
+
+def chat(prompt: Prompt, params: Mapping[str, Any]) -> Operation[m.ChatReply]:
+    """One whole answer."""
+    body, options = split(checked(BatchableChatParams, params))
+    body["messages"] = messages_of(prompt)
+    return Operation("chat", "POST", "/ai/chat", _chat_reply, body, options=options)
+
+
+def stream_chat(prompt: Prompt, params: Mapping[str, Any]) -> Operation[m.ChatReply]:
+    """A streamed answer."""
+    body, options = split(checked(ChatParams, params))
+    body |= {"messages": messages_of(prompt), "stream": True}
+    return Operation("chat", "POST", "/ai/chat", _chat_reply, body, options=options, stream=True)
+
+
+def _chat_reply(data: dict[str, Any]) -> m.ChatReply:
+    return m.ChatReply.model_validate(with_parts(data))
+
+
+def embed(input: str | Sequence[str], params: Mapping[str, Any]) -> Operation[m.EmbedReply]:
+    """Vectors for one text or several."""
+    body, options = split(checked(EmbedParams, params))
+    body["input"] = input if isinstance(input, str) else list(input)
+    return Operation("embed", "POST", "/ai/embed", _embed_reply, body, options=options)
+
+
+def _embed_reply(data: dict[str, Any]) -> m.EmbedReply:
+    return m.EmbedReply.model_validate({**data, "embeddings": decoded_vectors(data)})
+
+
+def image(prompt: str, params: Mapping[str, Any]) -> Operation[m.ImageReply]:
+    """Images for a prompt."""
+    body, options = split(checked(ImageParams, params))
+    body["prompt"] = prompt
+    return Operation("image", "POST", "/ai/image", _image_reply, body, options=options)
+
+
+def _image_reply(data: dict[str, Any]) -> m.ImageReply:
+    return m.ImageReply.model_validate({**data, "images": data.get("images") or data.get("data") or []})
+
+
+def vision(prompt: str, images: Sequence[MediaRef], params: Mapping[str, Any]) -> Operation[m.ChatReply]:
+    """An answer about images."""
+    body, options = split(checked(VisionParams, params))
+    body |= {"prompt": prompt, "images": [media_of(ref, f"images.{i}") for i, ref in enumerate(images)]}
+    return Operation("vision", "POST", "/ai/vision", _chat_reply, body, options=options)
+
+
+def tts(input: str, params: Mapping[str, Any]) -> Operation[m.SpeechReply]:
+    """Speech for a text."""
+    body, options = split(checked(SpeechParams, params))
+    body["input"] = input
+    return Operation("tts", "POST", "/ai/tts", m.SpeechReply.model_validate, body, options=options)
+
+
+def asr(audio: MediaRef, params: Mapping[str, Any]) -> Operation[m.TranscriptReply]:
+    """A transcript of audio."""
+    body, options = split(checked(TranscribeParams, params))
+    body["audio"] = media_of(audio, "audio")
+    return Operation("asr", "POST", "/ai/asr", m.TranscriptReply.model_validate, body, options=options)
+
+
+def realtime_token(params: Mapping[str, Any]) -> Operation[m.RealtimeToken]:
+    """A token for a realtime session."""
+    body, options = split(checked(RealtimeParams, params))
+    path = "/ai/realtime/token"
+    return Operation("realtime", "POST", path, m.RealtimeToken.model_validate, body, options=options)
+
+
+def rerank(query: str, candidates: Sequence[str], params: Mapping[str, Any]) -> Operation[m.RerankReply]:
+    """Candidates by relevance to the query."""
+    body, options = split(checked(RerankParams, params))
+    body |= {"query": query, "candidates": list(candidates)}
+    return Operation("rerank", "POST", "/ai/rerank", m.RerankReply.model_validate, body, options=options)
+
+
+def models(capability: str | None) -> Operation[m.ModelList]:
+    """The models of the service."""
+    path = "/ai/models" + (f"?capability={quote(capability)}" if capability else "")
+    return Operation("models", "GET", path, m.ModelList.model_validate)
+
+
+def account() -> Operation[m.Account]:
+    """The balance of the account."""
+    return Operation("account", "GET", "/account/balance", m.Account.model_validate)
+
+
+def activate() -> Operation[m.Activation]:
+    """A new project with its key."""
+    return Operation("activate", "POST", "/activate", m.Activation.model_validate, {})
+
+
+def batch_submit(requests: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Operation[m.BatchRecord]:
+    """A batch job of ``{"capability", "body"}`` requests."""
+    body, options = split({k: v for k, v in params.items() if v is not None})
+    body["requests"] = [dict(request) for request in requests]
+    path = "/ai/batch/submit"
+    return Operation("batch", "POST", path, m.BatchRecord.model_validate, body, options=options)
+
+
+def batch_status(batch_id: str) -> Operation[m.BatchRecord]:
+    """How far a batch job is."""
+    return Operation("batch", "GET", f"/ai/batch/status/{quote(batch_id, safe='')}", m.BatchRecord.model_validate)
+
+
+def batch_results(batch_id: str) -> Operation[m.BatchResults]:
+    """One envelope per request of a batch job."""
+    return Operation("batch", "GET", f"/ai/batch/results/{quote(batch_id, safe='')}", _batch_results)
+
+
+def _batch_results(data: dict[str, Any]) -> m.BatchResults:
+    return m.BatchResults.model_validate({**data, "results": data.get("results", data.get("data")) or []})
+
+
+def batch_cancel(batch_id: str) -> Operation[m.BatchRecord]:
+    """Stops a batch job."""
+    return Operation("batch", "POST", f"/ai/batch/cancel/{quote(batch_id, safe='')}", m.BatchRecord.model_validate, {})
+
+
+def batch_list() -> Operation[m.BatchList]:
+    """The batch jobs of the project."""
+    return Operation("batch", "GET", "/ai/batch/list", m.BatchList.model_validate)

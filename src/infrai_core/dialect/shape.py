@@ -1,0 +1,88 @@
+"""What both dialects share: body and options apart, parts from flat fields, vectors from either encoding."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+from infrai_core.errors import ProtocolError
+
+_OPTIONS = frozenset({"timeout_seconds", "idempotency_key", "extra_headers", "extra_body"})
+
+
+def split(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(body fields, call options)."""
+    body = {name: value for name, value in params.items() if name not in _OPTIONS}
+    return body, {name: value for name, value in params.items() if name in _OPTIONS}
+
+
+def with_parts(data: dict[str, Any]) -> dict[str, Any]:
+    """A chat answer that has ``parts``: its own, or ones made from the flat fields. The flat fields go: they are
+    derived from the parts."""
+    parts = data.get("parts")
+    rest = {name: value for name, value in data.items() if name not in _FLAT}
+    return {**rest, "parts": parts_from_flat(data) if parts is None else parts}
+
+
+_FLAT = frozenset({"content", "text", "tool_calls", "reasoning", "refusal", "reasoning_content"})
+
+
+def parts_from_flat(flat: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Parts in their usual order: reasoning, text, refusal, tool calls. ``text`` stands for ``content`` [seed];
+    ``reasoning_content`` is how several OpenAI-shaped vendors name reasoning."""
+    parts: list[dict[str, Any]] = []
+    reasoning = flat.get("reasoning") or flat.get("reasoning_content")
+    if isinstance(reasoning, str) and reasoning:
+        parts.append({"type": "reasoning", "text": reasoning})
+    content = flat.get("content", flat.get("text"))
+    parts += _text_parts(content, flat.get("annotations"))
+    if flat.get("refusal"):
+        parts.append({"type": "refusal", "text": flat["refusal"]})
+    parts += [_call_part(call) for call in flat.get("tool_calls") or ()]
+    return parts
+
+
+def _text_parts(content: Any, annotations: Any) -> list[dict[str, Any]]:
+    if isinstance(content, list):
+        return [dict(part) for part in content]
+    if not content:
+        return []
+    return [{"type": "text", "text": content, **({"annotations": annotations} if annotations else {})}]
+
+
+def _call_part(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call.get("function") or {}
+    arguments = function.get("arguments") or "{}"
+    return {
+        "type": "tool_call",
+        "id": call.get("id") or "",
+        "name": function.get("name") or "",
+        "arguments": arguments,
+    }
+
+
+def decoded_vectors(data: Mapping[str, Any]) -> list[list[float]]:
+    """Vectors in input order from ``embeddings`` or OpenAI's ``data[].embedding``, as numbers or base64 float32."""
+    rows = data.get("embeddings")
+    if rows is None:
+        found = data.get("data")
+        if not isinstance(found, list):
+            raise ProtocolError("the answer to embed has no embeddings")
+        rows = [row["embedding"] for row in sorted(found, key=lambda row: row.get("index", 0))]
+    return [_vector(row) for row in rows]
+
+
+def _vector(row: Any) -> list[float]:
+    if not isinstance(row, str):
+        return list(row)
+    numbers = array("f")
+    try:
+        numbers.frombytes(base64.b64decode(row, validate=True))
+    except ValueError as error:
+        raise ProtocolError(f"an embedding is not base64 of float32 numbers: {error}") from None
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()

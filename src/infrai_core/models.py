@@ -1,0 +1,501 @@
+"""What requests and replies are made of: typed parts, messages, replies, chunks, usage and metadata.
+
+Content is an ordered list of typed parts (docs/protocol.md, section 3); the flat views (``content``, ``tool_calls``,
+``reasoning``, ``refusal``) are derived from it. Every model keeps fields it does not know, so that nothing a newer
+service sends is lost.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import anyio
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, TypeAdapter
+
+T = TypeVar("T")
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class Value(BaseModel):
+    """Base of all wire values: unknown fields are kept (``model_extra``), ``None`` stands for absent."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+# -- parts ---------------------------------------------------------------------------------------------------------
+
+
+class TextPart(Value):
+    """Text. ``annotations`` are citations: ``{"type": "citation", "start", "end", "source"?, "quote"?, "url"?}``."""
+
+    type: Literal["text"] = "text"
+    text: str
+    annotations: list[dict[str, Any]] | None = None
+
+
+class ReasoningPart(Value):
+    """A model's reasoning. ``opaque`` is the vendor's signature; it goes back only to the vendor and model named."""
+
+    type: Literal["reasoning"] = "reasoning"
+    text: str = ""
+    opaque: Any = None
+    vendor: str | None = None
+    model: str | None = None
+
+
+class ToolCallPart(Value):
+    """A call of a tool. ``arguments`` is the JSON text as the model wrote it; it may not parse."""
+
+    type: Literal["tool_call"] = "tool_call"
+    id: str
+    name: str
+    arguments: str = "{}"
+
+
+class ToolResultPart(Value):
+    """What a tool answered: ordered parts (text, images, files)."""
+
+    type: Literal["tool_result"] = "tool_result"
+    tool_call_id: str
+    parts: list[Part] = Field(default_factory=list)
+    is_error: bool | None = None
+
+
+class MediaPart(Value):
+    """An image, sound, film or file by ``url`` or ``base64`` (one of them), with its ``mime`` type."""
+
+    type: Literal["image", "audio", "video", "file"]
+    url: str | None = None
+    base64: str | None = None
+    mime: str | None = None
+    filename: str | None = None
+    transcript: str | None = None
+
+
+class RefusalPart(Value):
+    """The model declined; ``text`` is what it said."""
+
+    type: Literal["refusal"] = "refusal"
+    text: str
+
+
+class ServerToolPart(Value):
+    """A call or result of a tool that runs at the vendor (web search, code); opaque beside id, name and vendor."""
+
+    type: Literal["server_tool_call", "server_tool_result"]
+    id: str | None = None
+    name: str | None = None
+    vendor: str | None = None
+
+
+class CachePointPart(Value):
+    """Everything before this point may be cached by the vendor; ``ttl`` such as ``"5m"``."""
+
+    type: Literal["cache_point"] = "cache_point"
+    ttl: str | None = None
+
+
+class UnknownPart(Value):
+    """A part of a reply whose type this version does not know; kept as it came, refused in requests."""
+
+    type: str
+
+
+_PARTS: dict[str, type[Value]] = {
+    "text": TextPart,
+    "reasoning": ReasoningPart,
+    "tool_call": ToolCallPart,
+    "tool_result": ToolResultPart,
+    "image": MediaPart,
+    "audio": MediaPart,
+    "video": MediaPart,
+    "file": MediaPart,
+    "refusal": RefusalPart,
+    "server_tool_call": ServerToolPart,
+    "server_tool_result": ServerToolPart,
+    "cache_point": CachePointPart,
+}
+PART_TYPES = frozenset(_PARTS)
+
+
+def _part_tag(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if kind in ("image", "audio", "video", "file"):
+        return "media"
+    if kind in ("server_tool_call", "server_tool_result"):
+        return "server_tool"
+    return str(kind) if kind in PART_TYPES else "unknown"
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("text")]
+    | Annotated[ReasoningPart, Tag("reasoning")]
+    | Annotated[ToolCallPart, Tag("tool_call")]
+    | Annotated[ToolResultPart, Tag("tool_result")]
+    | Annotated[MediaPart, Tag("media")]
+    | Annotated[RefusalPart, Tag("refusal")]
+    | Annotated[ServerToolPart, Tag("server_tool")]
+    | Annotated[CachePointPart, Tag("cache_point")]
+    | Annotated[UnknownPart, Tag("unknown")],
+    Discriminator(_part_tag),
+]
+ToolResultPart.model_rebuild()
+
+
+class Function(Value):
+    """Name and JSON arguments of a called tool."""
+
+    name: str
+    arguments: str = "{}"
+
+
+class ToolCall(Value):
+    """A tool call in the flat, OpenAI-shaped view."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: Function
+
+
+# -- usage and metadata --------------------------------------------------------------------------------------------
+
+
+class PromptTokensDetails(Value):
+    """Where prompt tokens went. A missing number is unknown, not zero."""
+
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class CompletionTokensDetails(Value):
+    """Where completion tokens went. A missing number is unknown, not zero."""
+
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class Usage(Value):
+    """What a call used. Tokens are counts; what is not counted in tokens has its own field and unit."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+    images: int | None = None
+    audio_seconds: float | None = None
+    characters: int | None = None
+    search_units: int | None = None
+    estimated: bool | None = None
+
+
+class Attempt(Value):
+    """One vendor that was tried: ``outcome`` is ``"ok"``, an error code or ``"skipped:<reason>"``."""
+
+    vendor: str
+    model: str | None = None
+    outcome: str
+    latency_ms: float | None = None
+    cost_usd: Decimal | None = None
+
+
+class Metadata(Value):
+    """How a call was served. ``cost_usd`` is None when unknown, never 0 for unknown."""
+
+    cost_usd: Decimal | None = None
+    latency_ms: float | None = None
+    vendor: str | None = None
+    model: str | None = None
+    cache_hit: bool | None = None
+    request_id: str | None = None
+    attempts: list[Attempt] = Field(default_factory=list)
+    warnings: list[Any] = Field(default_factory=list)
+    invented: list[str] = Field(default_factory=list)
+    batch_id: str | None = None
+
+
+class Reply(Value):
+    """Base of all replies: ``metadata`` says vendor, model, cost and latency."""
+
+    metadata: Metadata = Field(default_factory=Metadata)
+
+
+# -- chat ----------------------------------------------------------------------------------------------------------
+
+
+class ChatReply(Reply):
+    """A whole answer. ``parts`` is the ordered content; the flat fields are derived from it."""
+
+    id: str | None = None
+    model: str | None = None
+    parts: list[Part] = Field(default_factory=list)
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+    @property
+    def content(self) -> str:
+        """All text of the reply, joined."""
+        return "".join(p.text for p in self.parts if isinstance(p, TextPart))
+
+    @property
+    def reasoning(self) -> str | None:
+        """All reasoning text, or None."""
+        return _joined(p.text for p in self.parts if isinstance(p, ReasoningPart))
+
+    @property
+    def refusal(self) -> str | None:
+        """What the model said when it declined, or None."""
+        return _joined(p.text for p in self.parts if isinstance(p, RefusalPart))
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls of the reply, OpenAI-shaped."""
+        return [
+            ToolCall(id=p.id, function=Function(name=p.name, arguments=p.arguments))
+            for p in self.parts
+            if isinstance(p, ToolCallPart)
+        ]
+
+
+class ParsedReply(ChatReply, Generic[T]):
+    """A reply whose content was validated: ``parsed`` is an instance of the class given as ``parse``."""
+
+    parsed: T
+
+
+def _joined(texts: Iterator[str]) -> str | None:
+    found = list(texts)
+    return "".join(found) if found else None
+
+
+class Delta(Value):
+    """What one chunk adds: ``parts`` are fragments by part index; text and tool calls also stand flat."""
+
+    role: str | None = None
+    content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    parts: list[dict[str, Any]] | None = None
+
+
+class ChatChunk(Value):
+    """One chunk of a streamed answer. ``usage`` and ``metadata`` ride on the last one."""
+
+    delta: Delta = Field(default_factory=Delta)
+    finish_reason: str | None = None
+    index: int = 0
+    id: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    metadata: Metadata | None = None
+
+
+# -- the other capabilities ----------------------------------------------------------------------------------------
+
+
+class EmbedReply(Reply):
+    """One vector per input, in input order; ``model`` is the model that made them."""
+
+    embeddings: list[list[float]]
+    model: str | None = None
+    usage: Usage | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the vectors (0 when there is none)."""
+        return len(self.embeddings[0]) if self.embeddings else 0
+
+
+class Readable(Value):
+    """A generated file that came inside the reply (``b64``) or as a short-lived link.
+
+    The link is fetched without the API key and only from the service itself, a public address, or, with the embedded
+    runtime, from its own media directory. Raises ``ConnectionFailed`` when it cannot be read.
+    """
+
+    b64: str | None = Field(default=None, repr=False)
+    _origin: str | None = PrivateAttr(default=None)
+
+    @property
+    def link(self) -> str | None:
+        """Where the file is."""
+        return None
+
+    def read(self) -> bytes:
+        """The bytes of the file."""
+        from infrai_core.media import read
+
+        return read(self.b64, self.link, self._origin)
+
+    async def aread(self) -> bytes:
+        """The bytes of the file, from an event loop."""
+        from infrai_core.media import aread
+
+        return await aread(self.b64, self.link, self._origin)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the file to ``path`` and returns it."""
+        target = Path(path)
+        target.write_bytes(self.read())
+        return target
+
+    async def asave(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the file to ``path`` and returns it, from an event loop."""
+        data = await self.aread()
+        target = Path(path)
+        await anyio.Path(target).write_bytes(data)
+        return target
+
+
+class Media(Readable):
+    """A generated image; ``url`` is a short-lived link."""
+
+    url: str | None = None
+    mime: str | None = None
+
+    @property
+    def link(self) -> str | None:
+        """Where the file is."""
+        return self.url
+
+
+class ImageReply(Reply):
+    """Generated images, in order."""
+
+    images: list[Media]
+    model: str | None = None
+    usage: Usage | None = None
+
+
+class SpeechReply(Readable, Reply):
+    """Generated speech: a short-lived link or, asked for ``inline``, the bytes as base64."""
+
+    audio_url: str | None = None
+    format: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+
+    @property
+    def link(self) -> str | None:
+        """Where the file is."""
+        return self.audio_url
+
+
+class Segment(Value):
+    """A piece of a transcript; ``start`` and ``end`` in seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
+class TranscriptReply(Reply):
+    """What was said, with segments where the model gives them."""
+
+    text: str
+    language: str | None = None
+    segments: list[Segment] | None = None
+    model: str | None = None
+    usage: Usage | None = None
+
+
+class RealtimeToken(Reply):
+    """A short-lived token for one realtime session; ``expires_at`` is RFC 3339 in UTC."""
+
+    session_id: str
+    token: str
+    expires_at: str
+    ice_servers: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Ranked(Value):
+    """A candidate's place in the input and its score (higher is better)."""
+
+    index: int
+    relevance_score: float
+
+
+class RerankReply(Reply):
+    """Candidates by relevance, best first."""
+
+    results: list[Ranked]
+    model: str | None = None
+    usage: Usage | None = None
+
+
+class ModelInfo(Value):
+    """A row of the catalogue. Prices are USD per million tokens; None is unknown."""
+
+    id: str
+    owned_by: str | None = None
+    capability: str | None = None
+    available: bool | None = None
+    modalities: Any = None
+    abilities: list[str] = Field(default_factory=list)
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    dimensions: int | None = None
+    price_input_per_mtok: Decimal | None = None
+    price_output_per_mtok: Decimal | None = None
+
+
+class ModelList(Reply):
+    """The models a service offers."""
+
+    data: list[ModelInfo]
+
+
+class Account(Reply):
+    """Balance of the account in ``currency``."""
+
+    balance_usd: Decimal | None = None
+    currency: str | None = None
+
+
+class Activation(Reply):
+    """A new project with its key. ``primary_api_key`` is shown once and not part of ``repr``."""
+
+    account_id: str | None = None
+    project_id: str | None = None
+    primary_api_key: str = Field(repr=False)
+    trial_credit_usd: Decimal | None = None
+    checkout_url: str | None = None
+
+
+BatchState = Literal["queued", "running", "completed", "failed", "cancelled", "expired"]
+BATCH_DONE = frozenset({"completed", "failed", "cancelled", "expired"})
+
+
+class BatchRecord(Reply):
+    """A batch job: its state and how far it is."""
+
+    batch_id: str
+    state: str
+    total_count: int | None = None
+    completed_count: int | None = None
+    failed_count: int | None = None
+    estimated_eta: Any = None
+    estimated_cost_usd: Decimal | None = None
+
+
+class BatchList(Reply):
+    """Batch jobs, newest first."""
+
+    data: list[BatchRecord]
+
+
+class BatchResults(Reply):
+    """One envelope per request of the batch, in order: ``{"ok", "data", "error", "metadata"}``."""
+
+    results: list[dict[str, Any]]
+
+
+parts_adapter: TypeAdapter[list[Part]] = TypeAdapter(list[Part])
+"""Validates a list of parts (unknown types become ``UnknownPart``)."""

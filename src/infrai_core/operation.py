@@ -1,0 +1,29 @@
+"""An operation: what to send and how to read the answer, as a pure value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One logical call.
+
+    ``read`` makes the typed reply from the opened answer (data with ``metadata``), or, with ``raw``, from the bytes
+    and headers. ``chunk`` makes a chunk dictionary from the data of one stream event. ``form`` is a multipart body:
+    name -> text or (filename, bytes, mime).
+    """
+
+    capability: str
+    method: str
+    path: str
+    read: Callable[[dict[str, Any]], T]
+    body: Mapping[str, Any] | None = None
+    form: Mapping[str, str | tuple[str, bytes, str]] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = False
+    raw: Callable[[bytes, Mapping[str, str]], T] | None = None

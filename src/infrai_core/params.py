@@ -1,0 +1,190 @@
+"""The parameters of every capability: one typed dictionary each, shared by both clients, the facade and the adapters.
+
+``None`` means "not set" everywhere and is never sent. Values are checked before any I/O by ``checked``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from infrai_core.errors import ConfigError
+from infrai_core.models import Value
+
+Task = Literal["general", "reasoning", "coding", "long_context"]
+Prefer = Literal["balanced", "cheapest", "smartest"]
+CacheStrategy = Literal["vendor", "infrai", "none"]
+AudioFormat = Literal["mp3", "wav", "ogg", "pcm"]
+
+Prompt: TypeAlias = str | Sequence[Mapping[str, Any] | Value]
+"""A prompt string, or messages: OpenAI-shaped dictionaries or ones with ``parts`` (docs/protocol.md, section 3)."""
+MediaRef: TypeAlias = Mapping[str, Any] | str | bytes
+"""``{"url": …}``, ``{"base64": …, "mime"?: …}``, a URL (also ``data:``), or the bytes themselves."""
+
+
+class CallOptions(TypedDict, total=False):
+    """What every call takes beside its own parameters."""
+
+    timeout_seconds: float | None
+    """Total deadline in seconds that the service keeps (default 60); the client waits 5 s longer."""
+    idempotency_key: str | None
+    """Same key, same body: the same answer. Made by the client, once per call, when not given."""
+    extra_headers: Mapping[str, str] | None
+    """More HTTP headers for this call."""
+    extra_body: Mapping[str, Any] | None
+    """More body fields for this call; they win over the others."""
+
+
+class Routing(CallOptions, total=False):
+    """Which vendor and model answer."""
+
+    model: str | None
+    """A model id: skips routing. Also ``auto``, ``cheapest``, ``balanced``, ``smartest``."""
+    vendor: str | None
+    """A vendor to stay with; a pinned vendor never fails over."""
+    prefer: Prefer | None
+    """``balanced`` (default), ``cheapest`` or ``smartest``."""
+    max_cost_multiplier: float | None
+    """How much dearer than the first choice a failover may be (default 1.5)."""
+    session_id: str | None
+    """Calls of one session stay with the vendor that served it while it is healthy."""
+    vendor_options: Mapping[str, Mapping[str, Any]] | None
+    """``{"anthropic": {…}}``: options for that vendor only."""
+    cache_strategy: CacheStrategy | None
+    """``vendor`` (default): the vendor's prompt cache; ``infrai``: exact cache; ``none``: neither."""
+
+
+class ChatParams(Routing, total=False):
+    """Parameters of ``chat`` and ``stream_chat``."""
+
+    task: Task | None
+    """``general`` (default), ``reasoning``, ``coding`` or ``long_context``."""
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    tools: Sequence[Mapping[str, Any]] | None
+    """Tools, OpenAI-shaped: ``{"type": "function", "function": {"name", "description", "parameters"}}``."""
+    tool_choice: str | Mapping[str, Any] | None
+    """``auto``, ``none``, ``required``, or ``{"type": "function", "function": {"name": …}}``."""
+    parallel_tool_calls: bool | None
+    response_format: Mapping[str, Any] | None
+    reasoning_effort: str | None
+    user: str | None
+
+
+class BatchableChatParams(ChatParams, total=False):
+    """``chat`` also runs as a batch job."""
+
+    batch_mode: bool | None
+    """True: run as a batch job at a discount and wait for it."""
+
+
+class EmbedParams(Routing, total=False):
+    """Parameters of ``embed``."""
+
+    dimensions: int | None
+    encoding_format: Literal["float", "base64"] | None
+
+
+class ImageParams(Routing, total=False):
+    """Parameters of ``image``."""
+
+    size: str | None
+    """``WIDTHxHEIGHT`` in pixels, such as ``1024x1024``."""
+    n: int | None
+    inline: bool | None
+    """True: the bytes come inside the reply (``b64``)."""
+
+
+class VisionParams(Routing, total=False):
+    """Parameters of ``vision``."""
+
+    task: Task | None
+    max_tokens: int | None
+    temperature: float | None
+
+
+class SpeechParams(Routing, total=False):
+    """Parameters of ``tts``."""
+
+    voice: str | None
+    format: AudioFormat | None
+    inline: bool | None
+    """True: the bytes come inside the reply (``b64``)."""
+
+
+class TranscribeParams(Routing, total=False):
+    """Parameters of ``asr``."""
+
+    language: str | None
+    """Language hint such as ``en`` or ``zh``."""
+
+
+class RealtimeParams(CallOptions, total=False):
+    """Parameters of ``realtime_token``."""
+
+    model: str | None
+    voice: str | None
+    ttl_seconds: int | None
+
+
+class RerankParams(Routing, total=False):
+    """Parameters of ``rerank``."""
+
+    top_k: int | None
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "task": ("general", "reasoning", "coding", "long_context"),
+    "prefer": ("balanced", "cheapest", "smartest"),
+    "cache_strategy": ("vendor", "infrai", "none"),
+    "encoding_format": ("float", "base64"),
+    "format": ("mp3", "wav", "ogg", "pcm"),
+}
+RANGES: dict[str, tuple[float, float]] = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "max_tokens": (1, math.inf),
+    "max_cost_multiplier": (1, math.inf),
+    "dimensions": (1, 65536),
+    "n": (1, 10),
+    "top_k": (1, math.inf),
+    "ttl_seconds": (1, 3600),
+    "timeout_seconds": (0.001, 86400),
+}
+"""Allowed numbers, both ends included. The runtime checks the same tables."""
+
+
+def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given parameters without the unset ones.
+
+    Raises ``ConfigError`` that names the parameter, what came and what is allowed: for an unknown name (with the
+    nearest known one), a value outside its choices or its range.
+    """
+    known = kind.__annotations__.keys()  # a TypedDict has its bases' keys too
+    set_ones = {name: value for name, value in given.items() if value is not None}
+    for name, value in set_ones.items():
+        if name not in known:
+            raise ConfigError(_unknown(name, known))
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ConfigError(f"{name}={value!r}: allowed are {', '.join(CHOICES[name])}")
+        if name in RANGES:
+            _check_range(name, value)
+    return set_ones
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    ask = f"; did you mean {near[0]!r}?" if near else f"; allowed are {', '.join(sorted(known))}"
+    return f"unknown parameter {name!r}{ask}"
+
+
+def _check_range(name: str, value: Any) -> None:
+    low, high = RANGES[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        limit = f"from {low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
+        raise ConfigError(f"{name}={value!r}: allowed is a number {limit}")

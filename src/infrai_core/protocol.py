@@ -1,0 +1,254 @@
+"""One call as a generator: it yields what to do (send a ``Request``, ``Wait``), is sent what came of it, and returns
+the reply. It does no I/O, so that both clients, and tests by hand, drive the same policy."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from infrai_core import usage
+from infrai_core.config import GRACE_S, AttemptInfo, Config
+from infrai_core.envelope import error_from, missing_route, opened
+from infrai_core.errors import ConfigError, InfraiError, ProtocolError, StatusError, Timeout
+from infrai_core.models import BATCH_DONE, BatchRecord, ChatReply, Reply
+from infrai_core.operation import Operation
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request to send. ``read_timeout_s`` bounds the wait for the answer's head, ``idle_timeout_s`` the wait
+    between pieces of a streamed body."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    content: bytes
+    read_timeout_s: float
+    idle_timeout_s: float
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to send for this many seconds."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Response:
+    """What came: ``content`` is None for a stream that is open; ``handle`` is then the shell's own object to read."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes | None
+    handle: Any = field(default=None, repr=False)
+
+
+Flow = Generator[Request | Wait, Response | None, T]
+
+
+def call(op: Operation[T], config: Config) -> Flow[T]:
+    """A whole reply. Books it in the ledger."""
+    response = yield from _answered(op, config)
+    reply = _read(op, response)
+    if isinstance(reply, Reply):
+        book(op, config, reply)
+    return reply
+
+
+def open_stream(op: Operation[T], config: Config) -> Flow[Response]:
+    """The open response of a streamed call; from here on nothing is retried."""
+    response = yield from _answered(op, config)
+    kind = response.headers.get("content-type", "")
+    if response.content is not None:
+        raise ProtocolError(f"asked for a stream, got {kind.partition(';')[0] or 'no content type'}")
+    return response
+
+
+def wait_for_batch(
+    status: Operation[BatchRecord],
+    config: Config,
+    *,
+    poll_s: float,
+    timeout_s: float | None,
+    progress: Callable[[BatchRecord], None] | None,
+) -> Flow[BatchRecord]:
+    """Asks for the state of a batch job until it is done. Raises ``Timeout`` after ``timeout_s``."""
+    waited = 0.0
+    while True:
+        record = yield from call(status, config)
+        if progress is not None:
+            progress(record)
+        if record.state in BATCH_DONE:
+            return record
+        if timeout_s is not None and waited + poll_s > timeout_s:
+            raise Timeout(f"batch {record.batch_id} is still {record.state} after {waited:g} s")
+        yield Wait(poll_s)
+        waited += poll_s
+
+
+def _answered(op: Operation[T], config: Config) -> Flow[Response]:
+    """A successful response, after as many tries as the policy allows."""
+    request = build(op, config)
+    tried, waited = 0, 0.0
+    while True:
+        attempt = AttemptInfo(op.capability, op.method, op.path, tried + 1, config.tags)
+        try:
+            response = yield from _attempt(request, attempt, config)
+            return response
+        except InfraiError as error:
+            in_progress = isinstance(error, StatusError) and error.code == "IDEMPOTENCY_IN_PROGRESS"
+            # The first call with this key still runs elsewhere: asking again is waiting, not retrying.
+            delay = config.retry.delay(0 if in_progress and waited < config.timeout_s else tried, error)
+            if delay is None:
+                raise
+            tried += not in_progress
+        yield Wait(delay)
+        waited += delay
+
+
+def _attempt(request: Request, attempt: AttemptInfo, config: Config) -> Flow[Response]:
+    for hook in config.hooks:
+        hook.before(attempt)
+    status, failure = None, None
+    try:
+        response = yield request
+        assert response is not None
+        status = response.status
+        if not 200 <= status < 300:
+            raise _failure(response, request)
+        return response
+    except InfraiError as error:
+        failure = error
+        raise
+    finally:
+        for hook in config.hooks:
+            hook.after(attempt, status, failure)
+
+
+def _failure(response: Response, request: Request) -> InfraiError:
+    if 300 <= response.status < 400:
+        # A key goes only to the base URL it was given for, so no redirect is followed.
+        return ProtocolError(f"the service answered with a redirect ({response.status}); check base_url")
+    content = response.content or b""
+    error = error_from(response.status, content, response.headers)
+    native = "/v1/ai/" in request.url
+    return missing_route(error, content) if native and isinstance(error, StatusError) else error
+
+
+def _read(op: Operation[T], response: Response) -> T:
+    content = response.content or b""
+    kind = response.headers.get("content-type", "")
+    if op.raw is not None and not kind.startswith("application/json"):
+        return op.raw(content, response.headers)
+    try:
+        return op.read(opened(content, response.headers, op.capability))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ProtocolError(f"the answer to {op.capability} is not valid: {where}: {first['msg']}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"the answer to {op.capability} has another shape: {error!r}") from None
+
+
+def book(op: Operation[Any], config: Config, reply: Reply) -> None:
+    """Books a reply in the ledger; what uses nothing (listing models, polling) is not a call."""
+    if op.method != "POST" or op.capability in ("batch", "activate"):
+        return
+    used = getattr(reply, "usage", None)
+    model = getattr(reply, "model", None)
+    config.ledger.record(usage.entry_of(op.capability, used, reply.metadata, model=model, tags=config.tags))
+
+
+# -- building the request ------------------------------------------------------------------------------------------
+
+
+def build(op: Operation[Any], config: Config) -> Request:
+    """The request of an operation: built once per logical call and sent again as it is by every retry."""
+    headers = dict(config.fixed_headers)
+    timeout_s = op.options.get("timeout_seconds") or config.timeout_s
+    content = b""
+    if op.method == "POST":
+        key = op.options.get("idempotency_key") or new_idempotency_key()
+        headers["idempotency-key"] = key
+        content = _content(op, headers, key, timeout_s)
+    if op.stream:
+        headers["accept"] = "text/event-stream"
+    headers.update({name.lower(): value for name, value in (op.options.get("extra_headers") or {}).items()})
+    return Request(
+        op.method,
+        config.root + op.path,
+        tuple(headers.items()),
+        content,
+        timeout_s + GRACE_S,
+        config.idle_timeout_s,
+        op.stream,
+    )
+
+
+def _content(op: Operation[Any], headers: dict[str, str], key: str, timeout_s: float) -> bytes:
+    if op.form is not None:
+        boundary = os.urandom(16).hex()
+        headers["content-type"] = f"multipart/form-data; boundary={boundary}"
+        return _multipart(op.form, boundary)
+    headers["content-type"] = "application/json"
+    body = dict(op.body or {})
+    if op.path.startswith("/ai/"):
+        body.setdefault("timeout_seconds", timeout_s)
+        if "idempotency_key" in op.options:
+            body["idempotency_key"] = key
+    body.update(op.options.get("extra_body") or {})
+    return canonical_json(body)
+
+
+def canonical_json(body: Mapping[str, Any]) -> bytes:
+    """Sorted keys, no spaces, UTF-8, a newline at the end (docs/protocol.md, section 1).
+
+    Raises ``ConfigError`` for what JSON cannot carry: foreign objects, NaN, half of a surrogate pair.
+    """
+    try:
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        # UnicodeEncodeError's own text would repeat the whole prompt.
+        reason = error.reason if isinstance(error, UnicodeEncodeError) else str(error)
+        raise ConfigError(f"the request cannot be written as JSON: {reason}") from None
+
+
+def _multipart(form: Mapping[str, str | tuple[str, bytes, str]], boundary: str) -> bytes:
+    """RFC 7578. Field names and file names here are the client's own, never a caller's text."""
+    pieces: list[bytes] = []
+    for name, value in form.items():
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
+        if isinstance(value, str):
+            pieces.append(f"{head}\r\n\r\n{value}\r\n".encode())
+        else:
+            filename, data, mime = value
+            head = f'{head}; filename="{filename}"\r\nContent-Type: {mime}\r\n\r\n'
+            pieces += [head.encode(), data, b"\r\n"]
+    return b"".join(pieces) + f"--{boundary}--\r\n".encode()
+
+
+def new_idempotency_key() -> str:
+    """A random key for one logical call."""
+    return f"{int(time.time() * 1000):012x}{os.urandom(10).hex()}"
+
+
+def chat_from_batch(
+    record: BatchRecord, results: list[dict[str, Any]], read: Callable[[dict[str, Any]], ChatReply]
+) -> ChatReply:
+    """The ordinary reply of a chat that ran as a batch job of one."""
+    if not results:
+        raise ProtocolError(f"batch {record.batch_id} is {record.state} and has no result")
+    reply = read(opened(json.dumps(results[0]).encode(), {}, "chat"))
+    reply.metadata.batch_id = record.batch_id
+    return reply
