@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
+import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any
 
 import anyio
 import httpx
+from anyio import NoEventLoopError
+from anyio.lowlevel import current_token
 
 from infrai_core import usage
 from infrai_core.config import Config
@@ -78,9 +82,7 @@ class _BaseStream:
         self._booked = True
         reply = reader.so_far.reply()
         metadata = reply.metadata if reader.so_far.metadata else self.metadata
-        entry = usage.entry_of(
-            self._op.capability, reply.usage, metadata, model=reply.model, tags=self._config.tags
-        )
+        entry = usage.entry_of(self._op.capability, reply.usage, metadata, model=reply.model, tags=self._config.tags)
         self._config.ledger.record(entry)
 
     def _book_aborted(self) -> None:
@@ -223,14 +225,11 @@ class AsyncChatStream(_BaseStream):
         super().__init__(op, config, twin)
         self._opener = opener
         self._bytes: AsyncIterator[bytes] | None = None
+        self._token: object = None  # the event loop that the response belongs to
 
-    async def __aiter__(self) -> AsyncGenerator[ChatChunk, None]:
-        try:
-            while self._ready or await self._pull():
-                while self._ready:
-                    yield self._ready.popleft()
-        finally:
-            await self.aclose()
+    def __aiter__(self) -> AsyncIterator[ChatChunk]:
+        # An object of its own: a loop that is left drops it, and dropping it closes the response.
+        return _Iteration(self)
 
     async def __anext__(self) -> ChatChunk:
         while not self._ready:
@@ -248,6 +247,7 @@ class AsyncChatStream(_BaseStream):
         """Sends the request, unless it was sent. Raises what a call raises."""
         if self._reader is None and not self._closed:
             response = await self._opener()
+            self._token = current_token()
             self._begin(response)
             self._bytes = response.handle.aiter_bytes()
         return self
@@ -277,6 +277,11 @@ class AsyncChatStream(_BaseStream):
             except httpx.HTTPError:
                 return  # the answer is complete; how its connection ends does not matter
 
+    def _abandon(self) -> None:
+        """Closes the response soon, from where nothing can be awaited: a loop over the stream was left."""
+        if not self._closed and self._token is not None:
+            _run_soon(self._token, self.aclose)
+
     async def aclose(self) -> None:
         """Closes the HTTP response now. What was received stays in ``so_far``."""
         if self._closed:
@@ -295,3 +300,43 @@ class AsyncChatStream(_BaseStream):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class _Iteration:
+    """One ``async for`` over a stream."""
+
+    def __init__(self, stream: AsyncChatStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> _Iteration:
+        return self
+
+    async def __anext__(self) -> ChatChunk:
+        return await self._stream.__anext__()
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+        await self._stream.aclose()
+
+    def __del__(self) -> None:
+        self._stream._abandon()
+
+
+_closing: set[asyncio.Task[None]] = set()
+"""Keeps the tasks that close abandoned streams alive until they are done."""
+
+
+def _run_soon(token: object, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs ``close`` in the loop that ``token`` names, if that is the one running here; else its end closes all."""
+    try:
+        if current_token() != token:
+            return
+    except NoEventLoopError:
+        return
+    trio = sys.modules.get("trio")
+    if trio is not None and isinstance(getattr(token, "native_token", token), trio.lowlevel.TrioToken):
+        trio.lowlevel.spawn_system_task(close)
+        return
+    task = asyncio.get_running_loop().create_task(close())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)

@@ -265,9 +265,7 @@ class Infrai(_Client):
     @overload
     def chat(self, messages: Prompt, *, parse: None = None, **params: Unpack[BatchableChatParams]) -> m.ChatReply: ...
     @overload
-    def chat(
-        self, messages: Prompt, *, parse: type[P], **params: Unpack[BatchableChatParams]
-    ) -> m.ParsedReply[P]: ...
+    def chat(self, messages: Prompt, *, parse: type[P], **params: Unpack[BatchableChatParams]) -> m.ParsedReply[P]: ...
     def chat(
         self, messages: Prompt, *, parse: type[P] | None = None, **params: Unpack[BatchableChatParams]
     ) -> m.ChatReply | m.ParsedReply[P]:
@@ -340,9 +338,7 @@ class Infrai(_Client):
 
     # -- batch jobs ------------------------------------------------------------------------------------------------
 
-    def batch_submit(
-        self, requests: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
-    ) -> m.BatchRecord:
+    def batch_submit(self, requests: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]) -> m.BatchRecord:
         """Submits ``{"capability", "body"}`` requests as one job."""
         return self._call(self._ops.batch_submit(requests, options))
 
@@ -375,9 +371,7 @@ class Infrai(_Client):
         Raises ``Timeout`` after ``timeout_s`` seconds.
         """
         status = self._ops.batch_status(batch_id)
-        return self._drive(
-            wait_for_batch(status, self.config, poll_s=poll_s, timeout_s=timeout_s, progress=progress)
-        )
+        return self._drive(wait_for_batch(status, self.config, poll_s=poll_s, timeout_s=timeout_s, progress=progress))
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -501,9 +495,7 @@ class AsyncInfrai(_Client):
     async def realtime_token(self, **params: Unpack[RealtimeParams]) -> m.RealtimeToken:
         return await self._call(self._ops.realtime_token(params))
 
-    async def rerank(
-        self, query: str, candidates: Sequence[str], **params: Unpack[RerankParams]
-    ) -> m.RerankReply:
+    async def rerank(self, query: str, candidates: Sequence[str], **params: Unpack[RerankParams]) -> m.RerankReply:
         return await self._call(self._ops.rerank(query, candidates, params))
 
     async def models(self, capability: str | None = None) -> m.ModelList:
@@ -575,6 +567,4 @@ _share_docstrings()
 
 def _batch_of_one(op: Operation[m.ChatReply]) -> Operation[m.BatchRecord]:
     """The chat as a batch job: the service answers 202 with a batch record instead of the reply."""
-    return Operation(
-        "batch", op.method, op.path, m.BatchRecord.model_validate, op.body, options=op.options
-    )
+    return Operation("batch", op.method, op.path, m.BatchRecord.model_validate, op.body, options=op.options)

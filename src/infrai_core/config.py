@@ -203,9 +203,7 @@ def _read_credentials(path: Path) -> dict[str, Any]:
     return profiles
 
 
-def write_profile(
-    values: Mapping[str, str], name: str = "default", environ: Mapping[str, str] | None = None
-) -> Path:
+def write_profile(values: Mapping[str, str], name: str = "default", environ: Mapping[str, str] | None = None) -> Path:
     """Stores a profile; the file is written whole, with mode 0600. Returns its path."""
     path = home(environ) / "credentials"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -38,9 +38,7 @@ def _message(given: Any, place: int) -> Message:
         raise ConfigError(f"messages.{place}.role={given.get('role')!r}: allowed are {', '.join(ROLES)}")
     message = dict(given)
     if "parts" in message:
-        message["parts"] = [
-            _part(p, f"messages.{place}.parts.{i}", PART_TYPES) for i, p in enumerate(message["parts"])
-        ]
+        message["parts"] = [_part(p, f"messages.{place}.parts.{i}", PART_TYPES) for i, p in enumerate(message["parts"])]
     elif isinstance(message.get("content"), list | tuple):
         known = _OPENAI_PARTS | PART_TYPES
         message["content"] = [

@@ -163,8 +163,9 @@ class _Ai:
         client = _shared.client()
         if stream:
             # The page's signature has batch_mode=False beside stream=True; only a true one contradicts it.
-            batch = {"batch_mode": True} if params.pop("batch_mode", False) else {}
-            return StreamResult(client.stream_chat(asked, **params, **batch))
+            if not params.get("batch_mode"):
+                params.pop("batch_mode", None)
+            return StreamResult(client.stream_chat(asked, **params))
         return Result(client.chat(asked, **params))
 
     def vision(self, *, prompt: str, images: Sequence[MediaRef], **params: Any) -> Result:

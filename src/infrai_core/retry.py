@@ -30,9 +30,7 @@ class Retry:
         if self.attempts < 0 or self.first_s < 0 or not 0 <= self.jitter <= 1:
             raise ConfigError(f"{self}: attempts and first_s must be at least 0, jitter from 0 to 1")
 
-    def delay(
-        self, tried: int, error: InfraiError, chance: Callable[[], float] = random.random
-    ) -> float | None:
+    def delay(self, tried: int, error: InfraiError, chance: Callable[[], float] = random.random) -> float | None:
         """Seconds to wait before the next try, or None to give up. ``tried`` counts the retries already made."""
         if tried >= self.attempts or not error.retryable:
             return None

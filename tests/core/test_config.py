@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from infrai_core import AsyncInfrai, ConfigError, Infrai
+from infrai_core.config import HOSTED, read_profile, resolve, write_profile
+
+SECRET = "ifr_pk_proj_very_secret"
+
+
+def key_of(**options: object) -> str | None:
+    key = resolve(**options).api_key  # type: ignore[arg-type]  # the options are what is under test
+    return key.get_secret_value() if key else None
+
+
+def test_the_key_comes_from_argument_then_environment_then_profile(own_home: Path) -> None:
+    write_profile({"api_key": "stored", "base_url": HOSTED})
+    assert key_of(environ={"INFRAI_HOME": str(own_home)}) == "stored"
+    assert key_of(environ={"INFRAI_HOME": str(own_home), "INFRAI_API_KEY": "env"}) == "env"
+    assert key_of(api_key="arg", environ={"INFRAI_API_KEY": "env"}) == "arg"
+
+
+def test_the_base_url_comes_from_argument_then_environment_then_profile_then_the_hosted_one(own_home: Path) -> None:
+    write_profile({"api_key": "k", "base_url": "https://mine.example/v1"})
+    env = {"INFRAI_HOME": str(own_home)}
+    assert resolve(environ=env).base_url == "https://mine.example/v1"
+    assert (
+        resolve(api_key="k", environ={**env, "INFRAI_BASE_URL": "https://e.example"}).base_url == "https://e.example/v1"
+    )
+    assert resolve(api_key="k", base_url="https://a.example/", environ=env).base_url == "https://a.example/v1"
+    assert resolve(api_key="k", environ={"INFRAI_HOME": "/nowhere"}).base_url == HOSTED
+
+
+def test_a_stored_key_goes_only_to_the_base_url_it_belongs_to(own_home: Path) -> None:
+    write_profile({"api_key": "stored", "base_url": "https://mine.example/v1"})
+    assert key_of(base_url="https://mine.example") == "stored"
+    assert key_of(base_url="https://other.example") is None
+
+
+def test_no_key_and_no_base_url_says_the_ways_out() -> None:
+    with pytest.raises(ConfigError, match="INFRAI_API_KEY") as caught:
+        Infrai()
+    assert "embedded" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "ftp://x", "example.com", "https://u:p@x", "https://x?k=1"])
+def test_a_base_url_that_a_key_must_not_be_sent_to_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="base_url"):
+        Infrai("k", base_url=url)
+
+
+def test_plain_http_is_for_this_machine_unless_allowed() -> None:
+    for url in ("http://127.0.0.1:8000", "http://localhost:1/v1", "http://[::1]:9"):
+        assert Infrai("k", base_url=url).config.base_url.endswith("/v1")
+    assert Infrai("k", base_url="http://infrai:8080", allow_plain_http=True).config.base_url == "http://infrai:8080/v1"
+
+
+@pytest.mark.parametrize("key", ["a b", "a\nb", "schlüssel", "\x00"])
+def test_a_key_that_cannot_be_a_header_is_refused_without_being_repeated(key: str) -> None:
+    with pytest.raises(ConfigError, match="api_key") as caught:
+        Infrai(key)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("timeout_s", 0), ("idle_timeout_s", "5"), ("dialect", "klingon")])
+def test_a_wrong_option_names_itself_and_what_is_allowed(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Infrai("k", **{name: value})
+
+
+def test_no_secret_stands_in_any_repr() -> None:
+    for client in (Infrai(SECRET), AsyncInfrai(SECRET, headers={"x-token": "hidden"})):
+        shown = repr(client) + repr(client.config) + str(client.config)
+        assert SECRET not in shown
+        assert "hidden" not in shown
+
+
+def test_credentials_are_readable_by_their_owner_only_and_keep_other_profiles(own_home: Path) -> None:
+    write_profile({"api_key": "a", "base_url": "x"}, "work")
+    path = write_profile({"api_key": "b", "base_url": "y"})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert read_profile("work")["api_key"] == "a"
+    assert read_profile()["api_key"] == "b"
+    assert set(json.loads(path.read_text())) == {"work", "default"}
+
+
+def test_a_broken_credentials_file_is_an_error_and_not_no_key(own_home: Path) -> None:
+    own_home.mkdir()
+    (own_home / "credentials").write_text("{")
+    with pytest.raises(ConfigError, match="credentials"):
+        Infrai()
