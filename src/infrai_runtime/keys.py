@@ -1,0 +1,57 @@
+"""Project keys: made, hashed and checked. Only hashes are stored; a key has 256 bits of chance, so SHA-256 will do."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from infrai_runtime.failure import Failure
+from infrai_runtime.settings import Settings
+from infrai_runtime.store.durable import Durable
+
+PREFIX = "ifr_pk_proj_"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: a project, and the key it used (None where none is needed)."""
+
+    project_id: str
+    key_id: str | None = None
+    trial: bool = False
+
+
+EMBEDDED = Caller("embedded")
+LOCAL = Caller("local")
+
+
+def mint_key() -> str:
+    """A new key. It is shown once and never stored."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_key(key: str) -> str:
+    """What is stored of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+async def authenticate(
+    durable: Durable, authorization: str | None, settings: Settings, *, embedded: bool = False
+) -> Caller:
+    """Who calls. Raises UNAUTHORIZED for a missing, unknown or revoked key.
+
+    The lookup is by hash, so its time tells nothing about the key.
+    """
+    if embedded:
+        return EMBEDDED
+    if settings.no_auth:
+        return LOCAL
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        message = "no API key: send the header Authorization: Bearer <key>"
+        raise Failure("UNAUTHORIZED", message, hint="`infrai activate` makes one")
+    row = await durable.find_key(hash_key(key.strip()))
+    if row is None or row.revoked:
+        raise Failure("UNAUTHORIZED", "the API key is unknown or revoked")
+    return Caller(row.project_id, row.key_id, row.trial)

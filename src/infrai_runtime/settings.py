@@ -1,0 +1,73 @@
+"""Settings of a runtime: one frozen value, from the environment and from arguments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from infrai_core.config import home as default_home
+from infrai_core.config import is_loopback
+from infrai_core.errors import ConfigError
+
+
+def _home() -> Path:
+    return default_home()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a runtime needs to know. Sizes in bytes, times in seconds, money in USD.
+
+    ``database`` is the SQLite file of the durable state; None keeps it in memory. ``public_url`` is the base of media
+    links; None, as in the embedded runtime, makes them ``file://`` links. Raises ``ConfigError``.
+    """
+
+    home: Path = field(default_factory=_home)
+    database: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8402
+    no_auth: bool = False
+    allow_activation: bool | None = None
+    """None: only for callers on this machine, and only while no real vendor key is configured."""
+    trial_credit_usd: Decimal = Decimal(5)
+    activations_per_minute: int = 10
+    max_body_bytes: int = 64 * 1024 * 1024
+    media_ttl_s: float = 3600.0
+    public_url: str | None = None
+    first_delta_wait_s: float = 10.0
+    keep_alive_s: float = 15.0
+    allowed_hosts: tuple[str, ...] = ()
+    embedded: bool = False
+
+    def __post_init__(self) -> None:
+        if self.no_auth and not is_loopback(self.host):
+            raise ConfigError(f"no_auth with host={self.host!r}: keys may be left out only on this machine (127.0.0.1)")
+        for name in ("max_body_bytes", "media_ttl_s", "first_delta_wait_s", "keep_alive_s"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name}={getattr(self, name)!r}: allowed is a number above 0")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port={self.port!r}: allowed is a number from 0 to 65535")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, or ``memory``) and ``INFRAI_PUBLIC_URL``;
+        ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
+        env = os.environ if environ is None else environ
+        home = Path(overrides.pop("home", None) or default_home(env))
+        values: dict[str, Any] = {"home": home, "database": _database(env.get("INFRAI_DATABASE"), home)}
+        if env.get("INFRAI_PUBLIC_URL"):
+            values["public_url"] = env["INFRAI_PUBLIC_URL"].rstrip("/")
+        unknown = overrides.keys() - {f.name for f in fields(cls)}
+        if unknown:
+            raise ConfigError(f"unknown setting {sorted(unknown)[0]!r}")
+        return cls(**{**values, **overrides})
+
+
+def _database(named: str | None, home: Path) -> Path | None:
+    if named == "memory":
+        return None
+    return Path(named) if named else home / "runtime.db"

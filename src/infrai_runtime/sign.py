@@ -1,0 +1,76 @@
+"""Signed, short-lived notes: realtime tokens and links to media. HMAC-SHA-256 with a secret that stays on disk."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from infrai_runtime.failure import Failure
+
+
+class Signer:
+    """Signs and checks. ``repr`` does not show the secret."""
+
+    def __init__(self, secret: bytes, now: Callable[[], float] = time.time) -> None:
+        self._secret = secret
+        self._now = now
+
+    def __repr__(self) -> str:
+        return "Signer(…)"
+
+    def mac(self, text: str) -> str:
+        """The signature of a text, safe in URLs."""
+        return _b64(hmac.new(self._secret, text.encode(), hashlib.sha256).digest())
+
+    def matches(self, text: str, signature: str) -> bool:
+        """Whether the signature is the text's; takes the same time for every wrong one."""
+        return hmac.compare_digest(self.mac(text).encode(), signature.encode())
+
+    def sign(self, payload: Mapping[str, Any], ttl_s: float) -> str:
+        """A token that holds the payload, readable but not changeable, for ``ttl_s`` seconds."""
+        body = {**payload, "exp": self._now() + ttl_s}
+        text = _b64(json.dumps(body, sort_keys=True, separators=(",", ":")).encode())
+        return f"{text}.{self.mac(text)}"
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """The payload of a token. Raises UNAUTHORIZED when it was altered or its time is over."""
+        text, _, signature = token.partition(".")
+        if not self.matches(text, signature):
+            raise Failure("UNAUTHORIZED", "the token is not valid")
+        try:
+            payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (binascii.Error, ValueError):
+            raise Failure("UNAUTHORIZED", "the token is not valid") from None
+        if payload.pop("exp") <= self._now():
+            raise Failure("UNAUTHORIZED", "the token has expired")
+        return payload
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def load(home: Path) -> Signer:
+    """The signer of a home directory; its secret is made once, readable by its owner only."""
+    path = home / "signing.key"
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        # A draft is linked into place, so that two processes that start together agree on one whole secret.
+        draft = path.with_name(f"signing.key.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(32))
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+    return Signer(path.read_bytes())

@@ -1,0 +1,1 @@
+"""State: what must survive (``durable``), what may be lost (``ephemeral``), and files (``blob``)."""

@@ -1,0 +1,229 @@
+"""The durable state in one SQLite file (WAL), shared by all processes of a machine.
+
+Every statement runs on one thread with one connection. SQLite takes one writer at a time anyway; processes wait for
+each other at the file (``busy_timeout``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from infrai_core.errors import ConfigError
+from infrai_runtime.store.durable import RUNNING_LEASE_S, Begun, KeyRow, LedgerRow, UsageRow
+
+T = TypeVar("T")
+
+MIGRATIONS = (
+    """
+    CREATE TABLE project (
+      project_id TEXT PRIMARY KEY, account_id TEXT NOT NULL, created_s REAL NOT NULL,
+      left_nano INTEGER NOT NULL, reserved_nano INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE key (
+      key_hash TEXT PRIMARY KEY, key_id TEXT NOT NULL UNIQUE, project_id TEXT NOT NULL REFERENCES project,
+      trial INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0, created_s REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE claim (
+      project_id TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, owner TEXT NOT NULL,
+      fence INTEGER NOT NULL, begun_s REAL NOT NULL, expires_s REAL NOT NULL, answer BLOB,
+      PRIMARY KEY (project_id, key)
+    ) STRICT;
+    CREATE INDEX claim_expiry ON claim (expires_s);
+    CREATE TABLE ledger (
+      kind TEXT NOT NULL, at_s REAL NOT NULL, project_id TEXT NOT NULL, key_id TEXT, request_id TEXT NOT NULL,
+      capability TEXT NOT NULL, vendor TEXT, model TEXT, outcome TEXT NOT NULL, latency_ms REAL NOT NULL,
+      prompt_tokens INTEGER, completion_tokens INTEGER, cost_nano INTEGER,
+      cache_hit INTEGER NOT NULL, estimated INTEGER NOT NULL, usage TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX ledger_project ON ledger (project_id, at_s);
+    """,
+)
+"""Forward only: entry N brings a file of version N to version N + 1. Landed entries never change."""
+
+
+class SqliteDurable:
+    """``Durable`` in a file. The file is made, readable by its owner only, when it is not there.
+
+    Raises ``ConfigError`` for a file whose schema is newer than this version knows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="infrai-sqlite")
+        try:
+            self._db = self._executor.submit(_open, path).result()
+        except BaseException:
+            self._executor.shutdown()
+            raise
+
+    async def _run(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+
+    async def _write(self, sql: str, *values: Any) -> int:
+        """Runs one statement; how many rows it changed."""
+        return await self._run(lambda: self._db.execute(sql, values).rowcount)
+
+    async def _row(self, sql: str, *values: Any) -> Any:
+        return await self._run(lambda: self._db.execute(sql, values).fetchone())
+
+    async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
+        sql = "INSERT INTO project (project_id, account_id, created_s, left_nano) VALUES (?, ?, ?, ?)"
+        await self._write(sql, project_id, account_id, now, credit_nano)
+
+    async def add_key(self, key_hash: str, key_id: str, project_id: str, trial: bool, now: float) -> None:
+        sql = "INSERT INTO key (key_hash, key_id, project_id, trial, created_s) VALUES (?, ?, ?, ?, ?)"
+        await self._write(sql, key_hash, key_id, project_id, int(trial), now)
+
+    async def find_key(self, key_hash: str) -> KeyRow | None:
+        row = await self._row("SELECT key_id, project_id, trial, revoked FROM key WHERE key_hash = ?", key_hash)
+        return None if row is None else KeyRow(row[0], row[1], bool(row[2]), bool(row[3]))
+
+    async def revoke_key(self, key_id: str) -> bool:
+        return await self._write("UPDATE key SET revoked = 1 WHERE key_id = ?", key_id) > 0
+
+    async def balance_nano(self, project_id: str) -> int | None:
+        row = await self._row("SELECT left_nano - reserved_nano FROM project WHERE project_id = ?", project_id)
+        return None if row is None else int(row[0])
+
+    async def reserve(self, project_id: str, nano: int) -> bool:
+        sql = (
+            "UPDATE project SET reserved_nano = reserved_nano + ?1"
+            " WHERE project_id = ?2 AND left_nano - reserved_nano >= ?1"
+        )
+        return await self._write(sql, nano, project_id) > 0
+
+    async def settle(self, project_id: str, reserved_nano: int, actual_nano: int) -> None:
+        sql = "UPDATE project SET reserved_nano = reserved_nano - ?, left_nano = left_nano - ? WHERE project_id = ?"
+        await self._write(sql, reserved_nano, actual_nano, project_id)
+
+    async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
+        return await self._run(self._begin, project_id, key, fingerprint, owner, ttl_s, now)
+
+    def _begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
+        with _transaction(self._db):
+            self._db.execute("DELETE FROM claim WHERE expires_s <= ?", (now,))
+            row = self._db.execute(
+                "SELECT fingerprint, answer, fence, begun_s FROM claim WHERE project_id = ? AND key = ?",
+                (project_id, key),
+            ).fetchone()
+            if row is not None and row[0] != fingerprint:
+                return Begun("conflict")
+            if row is not None and row[1] is not None:
+                return Begun("done", row[1], row[2])
+            if row is not None and now - row[3] < RUNNING_LEASE_S:
+                return Begun("running", fence=row[2])
+            fence = row[2] + 1 if row else 1
+            self._db.execute(
+                "INSERT OR REPLACE INTO claim (project_id, key, fingerprint, owner, fence, begun_s, expires_s)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (project_id, key, fingerprint, owner, fence, now, now + ttl_s),
+            )
+            return Begun("new", fence=fence)
+
+    async def finish(self, project_id: str, key: str, fence: int, answer: bytes) -> None:
+        sql = "UPDATE claim SET answer = ? WHERE project_id = ? AND key = ? AND fence = ?"
+        await self._write(sql, answer, project_id, key, fence)
+
+    async def abandon(self, project_id: str, key: str, fence: int) -> None:
+        sql = "DELETE FROM claim WHERE project_id = ? AND key = ? AND fence = ? AND answer IS NULL"
+        await self._write(sql, project_id, key, fence)
+
+    async def add_rows(self, rows: Sequence[LedgerRow]) -> None:
+        await self._run(self._add_rows, [_values(row) for row in rows])
+
+    def _add_rows(self, rows: list[tuple[Any, ...]]) -> None:
+        with _transaction(self._db):
+            self._db.executemany("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)
+
+    async def usage(self, project_id: str, axes: Sequence[str], since_s: float) -> list[UsageRow]:
+        chosen = [_AXIS[axis] for axis in axes]  # our own expressions only: no caller's text gets into the SQL
+        groups = f" GROUP BY {', '.join(chosen)} ORDER BY {', '.join(chosen)}" if chosen else ""
+        sql = (
+            f"SELECT {''.join(f'{axis}, ' for axis in chosen)}count(*), ifnull(sum(prompt_tokens), 0),"
+            " ifnull(sum(completion_tokens), 0), ifnull(sum(cost_nano), 0), count(*) - count(cost_nano)"
+            f" FROM ledger WHERE kind = 'answer' AND project_id = ? AND at_s >= ?{groups}"
+        )
+        rows = await self._run(lambda: self._db.execute(sql, (project_id, since_s)).fetchall())
+        n = len(axes)
+        return [UsageRow(dict(zip(axes, row[:n], strict=True)), *row[n:]) for row in rows if row[n]]
+
+    async def close(self) -> None:
+        await self._run(self._db.close)
+        self._executor.shutdown()
+
+
+_AXIS = {
+    "day": "date(at_s, 'unixepoch')",
+    "vendor": "vendor",
+    "model": "model",
+    "capability": "capability",
+}
+
+
+def _values(row: LedgerRow) -> tuple[Any, ...]:
+    return (
+        row.kind,
+        row.at_s,
+        row.project_id,
+        row.key_id,
+        row.request_id,
+        row.capability,
+        row.vendor,
+        row.model,
+        row.outcome,
+        row.latency_ms,
+        row.prompt_tokens,
+        row.completion_tokens,
+        row.cost_nano,
+        int(row.cache_hit),
+        int(row.estimated),
+        json.dumps(dict(row.usage)),
+    )
+
+
+class _transaction:
+    """``BEGIN IMMEDIATE`` … ``COMMIT``: takes the write lock at once, so that a read-then-write cannot be overtaken."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        _migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    with _transaction(db):
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise ConfigError(
+                f"{path.name} has schema version {version}, this package knows up to {len(MIGRATIONS)}; upgrade it"
+            )
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            for statement in filter(str.strip, script.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
