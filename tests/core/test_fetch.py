@@ -378,6 +378,12 @@ def test_an_internal_name_is_refused_before_anyone_is_asked(host: str) -> None:
         Fetcher(resolve=resolve).get_sync(f"http://{host}/", max_bytes=9, timeout_s=5)
 
 
+def test_an_internal_name_with_a_public_address_needs_to_be_admitted_too() -> None:
+    fetcher = Fetcher(allow=lambda host, ip: False, resolve=resolving(PUBLIC), connect=never_connects)
+    with pytest.raises(FetchRefused, match="not on the public internet"):
+        fetcher.get_sync("http://nas.local/", max_bytes=9, timeout_s=5)
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

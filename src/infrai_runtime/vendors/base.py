@@ -1,0 +1,213 @@
+"""What a vendor is: an object that has the capabilities it can do as methods.
+
+No flag says what a vendor can do; ``isinstance(vendor, Chats)`` does, so flag and code cannot disagree. Requests are
+the validated, canonical dictionaries of ``infrai_runtime.request`` (messages with ``parts``); results are the small
+values below. Vendors raise ``Failure``. Cancelling the task that awaits a method (or closing the event iterator)
+cancels the vendor's work; blocking work runs in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from infrai_core.fetch import Fetcher
+
+Request = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a vendor gets beside the request: the model to use, the time it has, and what it may reach."""
+
+    model: str
+    deadline_s: float
+    """Seconds left for the whole call."""
+    fetcher: Fetcher
+    """The only way to fetch a URL that a user gave."""
+    key: str | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The caller's ``vendor_options`` for this vendor, already checked."""
+
+
+# -- what a chat yields, in order: any number of Fragment and Note, then one Finish ------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of the part at ``index``: a wire part dictionary (``type`` and what it adds; ``done`` closes it)."""
+
+    index: int
+    part: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the caller should know: a warning, or the paths of values that no input supported."""
+
+    warning: str | None = None
+    invented: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of an answer. ``usage`` is wire-shaped; None when the vendor did not say. ``cost_usd`` only where the
+    vendor reports its own price."""
+
+    reason: str
+    usage: dict[str, Any] | None = None
+    model: str | None = None
+    cost_usd: float | None = None
+
+
+Event = Fragment | Note | Finish
+
+
+# -- results of the other capabilities -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """One vector per input, in input order."""
+
+    vectors: Sequence[Sequence[float]]
+    usage: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A generated file; ``about`` is kept with it (an honest label, size, seconds)."""
+
+    data: bytes
+    mime: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Generated files and what they used."""
+
+    files: Sequence[File]
+    usage: dict[str, Any]
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said; segments are ``{"start", "end", "text"}`` in seconds."""
+
+    text: str
+    language: str | None
+    segments: Sequence[Mapping[str, Any]]
+    usage: dict[str, Any]
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """(index of the candidate, score), best first."""
+
+    results: Sequence[tuple[int, float]]
+    usage: dict[str, Any]
+
+
+class Vendor(Protocol):
+    """What every vendor has."""
+
+    name: str
+
+    async def close(self) -> None:
+        """Frees connections, processes and threads."""
+
+
+@runtime_checkable
+class Chats(Protocol):
+    """Answers messages."""
+
+    def chat(self, request: Request, call: Call) -> AsyncIterator[Event]:
+        """Yields the answer as events; used for streamed and whole answers alike."""
+
+
+@runtime_checkable
+class Sees(Protocol):
+    """Answers a prompt about images: ``{"prompt", "images": [{"url"} | {"base64", "mime"?}]}``."""
+
+    def see(self, request: Request, call: Call) -> AsyncIterator[Event]:
+        """Yields the answer as events."""
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """Makes vectors: ``{"input": [str], "dimensions"?}``."""
+
+    async def embed(self, request: Request, call: Call) -> Vectors:
+        """One vector per input, in order."""
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """Makes images: ``{"prompt", "size"?, "n"?}``."""
+
+    async def draw(self, request: Request, call: Call) -> Files:
+        """``n`` images."""
+
+
+@runtime_checkable
+class Speaks(Protocol):
+    """Makes speech: ``{"input", "voice"?, "format"?}``."""
+
+    async def speak(self, request: Request, call: Call) -> Files:
+        """One sound file; ``about`` has ``format`` and ``seconds``."""
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """Transcribes: ``{"audio": {"url"} | {"base64", "mime"?}, "language"?}``."""
+
+    async def listen(self, request: Request, call: Call) -> Transcript:
+        """The transcript."""
+
+
+@runtime_checkable
+class Reranks(Protocol):
+    """Orders candidates: ``{"query", "candidates": [str], "top_k"?}``."""
+
+    async def rerank(self, request: Request, call: Call) -> Ranking:
+        """Candidates by relevance."""
+
+
+@runtime_checkable
+class Opens(Protocol):
+    """Opens realtime voice sessions: ``{"voice"?, "ttl_seconds"?}``."""
+
+    async def open(self, request: Request, call: Call) -> Mapping[str, Any]:
+        """What the session needs at the vendor (``ice_servers`` and the like)."""
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Runs many requests as one job at the vendor's own batch service."""
+
+    async def submit(self, requests: Sequence[Request], call: Call) -> str:
+        """The vendor's id of the job."""
+
+    async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
+        """``{"state", "completed_count", "failed_count"}``."""
+
+    def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
+        """One row per request, in order."""
+
+
+CAPABILITIES: dict[str, type] = {
+    "chat": Chats,
+    "vision": Sees,
+    "embed": Embeds,
+    "image": Draws,
+    "tts": Speaks,
+    "asr": Listens,
+    "rerank": Reranks,
+    "realtime": Opens,
+    "batch": Batches,
+}
+"""Capability name -> the protocol a vendor has when it can do it."""
