@@ -1,0 +1,50 @@
+# Everything a developer does. `make demo` and `make test` set up what they need; both can be run again at any time.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_WORKERS ?= auto
+
+.PHONY: help install demo test test-unit lint format type bench serve notebooks clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# The stamp is rebuilt when a file that says what to install has changed.
+$(STAMP): pyproject.toml infrai/pyproject.toml scripts/bootstrap
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash scripts/bootstrap
+	@touch "$(STAMP)"
+
+install: $(STAMP) ## Make the virtual environment and install everything into it
+
+demo: $(STAMP) ## Index documents and answer questions with LlamaIndex and LangChain, offline
+	@"$(BIN)/infrai" demo
+
+test: $(STAMP) ## Run all tests
+	@"$(BIN)/python" -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+lint: $(STAMP) ## Check style
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
+
+format: $(STAMP) ## Fix style
+	@"$(BIN)/ruff" check --fix .
+	@"$(BIN)/ruff" format .
+
+type: $(STAMP) ## Check types
+	@"$(BIN)/mypy" src/infrai_core src/infrai_runtime src/infrai_cli src/langchain_infrai src/llama_index_infrai
+	@"$(BIN)/mypy" infrai/src
+
+bench: $(STAMP) ## Measure overheads and score the offline chat model; writes benchmarks/results
+	@"$(BIN)/python" -m benchmarks
+
+serve: $(STAMP) ## Serve the runtime on http://127.0.0.1:8402
+	@"$(BIN)/infrai" serve
+
+notebooks: $(STAMP) ## Execute the notebooks in place
+	@"$(BIN)/python" scripts/run_notebooks.py
+
+clean: ## Remove the virtual environment and caches
+	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache
