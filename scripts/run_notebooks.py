@@ -17,7 +17,9 @@ def execute(path: Path) -> None:
     """Runs one notebook and writes its outputs back."""
     print(f"{path.relative_to(ROOT)} …", end=" ", flush=True)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of day would change the file at every run
     nbformat.write(notebook, path)

@@ -1,0 +1,150 @@
+"""Claims about the code itself: which way it depends, and that the two clients are one."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import infrai_core
+from infrai_core import AsyncChatStream, AsyncInfrai, ChatStream, Infrai
+
+SOURCE = Path(infrai_core.__file__).parents[1]
+PACKAGES = ("infrai_core", "langchain_infrai", "llama_index_infrai", "infrai_runtime", "infrai_cli")
+
+ALLOWED = {
+    "infrai_core": {"infrai_core"},
+    "langchain_infrai": {"langchain_infrai", "infrai_core"},
+    "llama_index_infrai": {"llama_index_infrai", "infrai_core"},
+    "infrai_runtime": {"infrai_runtime", "infrai_core"},
+    "infrai_cli": set(PACKAGES),
+}
+"""What each package may import of the project."""
+
+VALUES_OF_CORE = {"config", "errors", "facts", "fetch", "models", "params", "retry", "sse", "tokens"}
+"""The modules of core that the runtime may use: values, never the client."""
+
+LAYERS = (
+    {"errors", "fetch", "tokens"},
+    {"models"},
+    {"params", "retry", "sse", "usage", "facts"},
+    {"config"},
+    {"content", "operation", "envelope", "media"},
+    {"dialect", "accumulate"},
+    {"protocol"},
+    {"stream"},
+    {"transport", "chat_stream"},
+    {"client"},
+    {"facade", "testing"},
+)
+"""Core's modules from the bottom up: each imports only from its own layer or from below."""
+
+
+def imports(path: Path, *, top_level: bool = False) -> set[str]:
+    """The dotted names that a file imports."""
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = tree.body if top_level else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:  # relative: the same package
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def files(package: str) -> list[Path]:
+    return sorted((SOURCE / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_depend_one_way(package: str) -> None:
+    for path in files(package):
+        used = {name.split(".")[0] for name in imports(path)} & set(PACKAGES)
+        assert used <= ALLOWED[package], path
+
+
+@pytest.mark.parametrize("package", ["langchain_infrai", "llama_index_infrai"])
+def test_adapters_use_only_public_names_of_the_core(package: str) -> None:
+    for path in files(package):
+        for name in imports(path):
+            assert not (name.startswith("infrai_core.") and "._" in name), (path, name)
+
+
+def test_the_runtime_uses_the_cores_values_and_never_its_client() -> None:
+    for path in files("infrai_runtime"):
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("infrai_core.")}
+        assert used <= VALUES_OF_CORE, path
+
+
+def test_the_cores_modules_import_from_below() -> None:
+    level = {module: n for n, layer in enumerate(LAYERS) for module in layer}
+    for path in files("infrai_core"):
+        own = path.relative_to(SOURCE / "infrai_core").parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for name in imports(path, top_level=True):
+            parts = name.split(".")
+            if parts[0] == "infrai_core" and len(parts) > 1 and parts[1] in level and parts[1] != own:
+                assert level[parts[1]] <= level[own], f"{own} imports {parts[1]}"
+
+
+def test_the_core_alone_needs_only_its_three_dependencies() -> None:
+    code = "import sys, infrai_core.facade, infrai_core.testing; print(*{m.split('.')[0] for m in sys.modules})"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    heavy = {
+        "numpy",
+        "orjson",
+        "starlette",
+        "aiohttp",
+        "langchain_core",
+        "llama_index",
+        "PIL",
+        "openai",
+        "infrai_runtime",
+    }
+    assert not loaded & heavy
+
+
+def public_methods(kind: type) -> dict[str, object]:
+    renamed = {"aclose": "close"}
+    return {renamed.get(n, n): m for n, m in inspect.getmembers(kind, callable) if not n.startswith("_")}
+
+
+@pytest.mark.parametrize(("sync", "asynchronous"), [(Infrai, AsyncInfrai), (ChatStream, AsyncChatStream)])
+def test_both_clients_have_the_same_methods_parameters_and_words(sync: type, asynchronous: type) -> None:
+    ours, theirs = public_methods(sync), public_methods(asynchronous)
+    assert ours.keys() == theirs.keys()
+    for name, method in ours.items():
+        twin = theirs[name]
+        assert method.__doc__, name
+        assert method.__doc__ == twin.__doc__, name
+        mine, other = inspect.signature(method), inspect.signature(twin)  # type: ignore[arg-type]
+        assert [(p.name, p.kind, p.default) for p in mine.parameters.values()] == [
+            (p.name, p.kind, p.default) for p in other.parameters.values()
+        ], name
+
+
+def test_every_exported_name_exists_and_is_listed_once() -> None:
+    assert len(infrai_core.__all__) == len(set(infrai_core.__all__))
+    for name in infrai_core.__all__:
+        assert hasattr(infrai_core, name)
+
+
+def test_the_namespace_packages_have_no_init_of_their_own() -> None:
+    shipped = SOURCE / "llama_index"
+    assert not (shipped / "__init__.py").exists()
+    assert [p.parent.name for p in shipped.glob("*/__init__.py")] == []
+    assert {p.parent.parent.name for p in shipped.glob("*/infrai/__init__.py")} == {"llms", "embeddings", "tools"}
+    assert {p.parent.parent.name for p in shipped.glob("*/infrai/py.typed")} == {"llms", "embeddings", "tools"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_is_typed(package: str) -> None:
+    assert (SOURCE / package / "py.typed").exists()
