@@ -23,10 +23,9 @@ class Accumulator:
         """Adds one chunk."""
         for fragment in chunk.delta.parts or ():
             self._add_fragment(fragment)
-        for name in ("id", "model", "finish_reason", "usage", "metadata"):
-            value = getattr(chunk, name)
-            if value is not None:
-                self._last[name] = value
+        if chunk.id or chunk.model or chunk.finish_reason or chunk.usage or chunk.metadata:
+            named = ((name, getattr(chunk, name)) for name in ("id", "model", "finish_reason", "usage", "metadata"))
+            self._last.update((name, value) for name, value in named if value is not None)
 
     def _add_fragment(self, fragment: Mapping[str, Any]) -> None:
         index = fragment["index"]
@@ -37,7 +36,8 @@ class Accumulator:
         appended = _APPENDED.get(part["type"])
         for name, value in fragment.items():
             if name == appended:
-                self._joined[index].append(value)
+                if value:
+                    self._joined[index].append(value)
             elif name == "annotations":
                 part.setdefault("annotations", []).extend(value)
             elif name not in ("index", "type", "done") and value is not None:

@@ -25,6 +25,7 @@ from infrai_core.operation import Operation
 from infrai_core.protocol import Response, canonical_json
 from infrai_core.stream import ChunkReader
 from infrai_core.tokens import estimate
+from infrai_core.transport import apieces, pieces
 
 DRAIN_S = 0.25
 """How long the end of the body may take after the end mark, so that the connection can be used again."""
@@ -158,7 +159,7 @@ class ChatStream(_BaseStream):
         if self._reader is None and not self._closed:
             response = self._opener()
             self._begin(response)
-            self._bytes = response.handle.iter_bytes()
+            self._bytes = pieces(response.handle)
         return self
 
     def _pull(self) -> bool:
@@ -249,7 +250,7 @@ class AsyncChatStream(_BaseStream):
             response = await self._opener()
             self._token = current_token()
             self._begin(response)
-            self._bytes = response.handle.aiter_bytes()
+            self._bytes = apieces(response.handle)
         return self
 
     async def _pull(self) -> bool:

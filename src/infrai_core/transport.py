@@ -12,7 +12,7 @@ import os
 import ssl
 import threading
 import urllib.request
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
@@ -204,9 +204,13 @@ async def _keep(key: tuple[Any, ...], pool: _Pool) -> None:
 # -- sending -------------------------------------------------------------------------------------------------------
 
 
+_url = lru_cache(maxsize=256)(httpx.URL)
+"""Parsing a URL costs as much as building the rest of the request; a client uses few of them."""
+
+
 def http_request(request: Request) -> httpx.Request:
     """The request for httpx. Given a stream, httpx adds no header of its own."""
-    url = httpx.URL(request.url)
+    url = _url(request.url)
     headers = [
         (b"host", url.netloc),
         *((name.encode(), value.encode("latin-1", "replace")) for name, value in request.headers),
@@ -252,6 +256,20 @@ def loosen(request: Request, sent: httpx.Request) -> None:
     sent.extensions["timeout"]["read"] = request.idle_timeout_s
 
 
+def pieces(response: httpx.Response) -> Iterator[bytes]:
+    """The decoded body. A body that is not compressed skips httpx's decoding layers."""
+    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.SyncByteStream):
+        return response.iter_bytes()
+    return iter(response.stream)
+
+
+def apieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The same from an event loop."""
+    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
+        return response.aiter_bytes()
+    return aiter(response.stream)
+
+
 def send(transport: Transport | httpx.BaseTransport | httpx.Client, request: Request) -> Response:
     """Sends from a thread. An injected ``httpx.Client`` keeps its own hooks, proxies and mounts."""
     sent = http_request(request)
@@ -264,7 +282,7 @@ def send(transport: Transport | httpx.BaseTransport | httpx.Client, request: Req
             loosen(request, sent)
             return Response(response.status_code, response.headers, None, response)
         try:
-            return Response(response.status_code, response.headers, response.read())
+            return Response(response.status_code, response.headers, b"".join(pieces(response)))
         finally:
             response.close()
 
@@ -281,6 +299,6 @@ async def asend(transport: Transport | httpx.AsyncBaseTransport | httpx.AsyncCli
             loosen(request, sent)
             return Response(response.status_code, response.headers, None, response)
         try:
-            return Response(response.status_code, response.headers, await response.aread())
+            return Response(response.status_code, response.headers, b"".join([p async for p in apieces(response)]))
         finally:
             await response.aclose()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -50,18 +51,29 @@ class Totals:
         """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
-    def plus(self, entry: Entry) -> Totals:
-        """These totals with one more call."""
-        return replace(
-            self,
-            calls=self.calls + 1,
-            prompt_tokens=self.prompt_tokens + entry.prompt_tokens,
-            completion_tokens=self.completion_tokens + entry.completion_tokens,
-            cost_usd=self.cost_usd + (entry.cost_usd or 0),
-            unpriced_calls=self.unpriced_calls + (entry.cost_usd is None),
-            cache_hits=self.cache_hits + entry.cache_hit,
-            aborted_calls=self.aborted_calls + (entry.outcome == "aborted"),
-        )
+
+class _Sums:
+    """Totals in the making."""
+
+    __slots__ = ("aborted", "cache_hits", "calls", "completion", "cost", "prompt", "unpriced")
+
+    def __init__(self) -> None:
+        self.calls = self.prompt = self.completion = self.unpriced = self.cache_hits = self.aborted = 0
+        self.cost = Decimal(0)
+
+    def add(self, entry: Entry) -> None:
+        self.calls += 1
+        self.prompt += entry.prompt_tokens
+        self.completion += entry.completion_tokens
+        self.cache_hits += entry.cache_hit
+        self.aborted += entry.outcome == "aborted"
+        if entry.cost_usd is None:
+            self.unpriced += 1
+        else:
+            self.cost += entry.cost_usd
+
+    def totals(self) -> Totals:
+        return Totals(self.calls, self.prompt, self.completion, self.cost, self.unpriced, self.cache_hits, self.aborted)
 
 
 class Ledger:
@@ -74,7 +86,7 @@ class Ledger:
     def __init__(self, keep: int = 10_000) -> None:
         self._lock = threading.Lock()
         self._rows: deque[Entry] = deque(maxlen=keep)
-        self._totals: dict[tuple[str, str], Totals] = {}
+        self._sums: dict[tuple[str, str], _Sums] = {}
 
     def record(self, entry: Entry) -> None:
         """Books one call."""
@@ -84,18 +96,22 @@ class Ledger:
         with self._lock:
             self._rows.append(entry)
             for key in keys:
-                self._totals[key] = self._totals.get(key, Totals()).plus(entry)
+                sums = self._sums.get(key)
+                if sums is None:
+                    sums = self._sums[key] = _Sums()
+                sums.add(entry)
 
     @property
     def total(self) -> Totals:
         """Totals over all calls."""
         with self._lock:
-            return self._totals.get(("", ""), Totals())
+            sums = self._sums.get(("", ""))
+            return sums.totals() if sums else Totals()
 
     def by(self, axis: Axis | str) -> dict[str, Totals]:
         """Totals by ``vendor``, ``model``, ``capability``, or ``tag:<name>``."""
         with self._lock:
-            return {value: totals for (kind, value), totals in self._totals.items() if kind == axis}
+            return {value: sums.totals() for (kind, value), sums in self._sums.items() if kind == axis}
 
     @property
     def rows(self) -> list[Entry]:
@@ -107,15 +123,15 @@ class Ledger:
         """Forgets everything."""
         with self._lock:
             self._rows.clear()
-            self._totals.clear()
+            self._sums.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            return {"rows": deque(self._rows, self._rows.maxlen), "totals": dict(self._totals)}
+            return {"rows": deque(self._rows, self._rows.maxlen), "sums": copy.deepcopy(self._sums)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._lock = threading.Lock()
-        self._rows, self._totals = state["rows"], state["totals"]
+        self._rows, self._sums = state["rows"], state["sums"]
 
     def __repr__(self) -> str:
         total = self.total
