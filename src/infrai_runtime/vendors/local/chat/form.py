@@ -1,0 +1,103 @@
+"""Answers in the form that ``response_format`` asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from infrai_runtime.failure import Failure
+
+from .answer import Draft, text_part
+from .conversation import Conversation
+from .fill import Filled, fill
+from .passage import split
+from .scene import Scene
+from .sentence import is_question, sentences
+from .table import words
+
+_KINDS = ("text", "json_object", "json_schema")
+
+
+def structured(conversation: Conversation, response_format: Mapping[str, Any] | None) -> Draft | None:
+    """A JSON text after ``response_format``; None where plain text is wanted."""
+    kind = (response_format or {}).get("type", "text")
+    if kind not in _KINDS:
+        raise Failure(
+            "INVALID_REQUEST",
+            f"response_format.type is {kind!r}; it must be one of {', '.join(_KINDS)}",
+            param="response_format",
+        )
+    if kind == "text" or response_format is None:
+        return None
+    if kind == "json_object":
+        return _json(Filled(facts(source_text(conversation))))
+    return _json(fill(_schema_of(response_format), source_text(conversation), param="response_format"))
+
+
+def _schema_of(response_format: Mapping[str, Any]) -> Any:
+    named = response_format.get("json_schema")
+    if not isinstance(named, Mapping) or not isinstance(named.get("schema"), Mapping | bool):
+        raise Failure("INVALID_REQUEST", "response_format.json_schema.schema is missing", param="response_format")
+    return named["schema"] if isinstance(named["schema"], Mapping) else {}
+
+
+def _json(filled: Filled) -> Draft:
+    text = json.dumps(filled.value, ensure_ascii=False)
+    invented = [f"content.{path}" if path else "content" for path in filled.invented]
+    return Draft([text_part(text)], invented, grounded=not invented)
+
+
+def source_text(conversation: Conversation) -> str:
+    """The text that values are taken from: tool results, attachments, and the request without its instructions."""
+    parts = [result.text for result in conversation.results if not result.is_error]
+    parts += [turn.text for turn in conversation.attached]
+    parts.append(_material(conversation.request))
+    if not any(len(part) > 20 for part in parts):
+        parts = [turn.text for turn in conversation.earlier if turn.role == "user"] + parts
+    return "\n".join(part for part in parts if part)
+
+
+def _material(request: str) -> str:
+    """The request without a leading or trailing instruction to extract something."""
+    question, context = split(request)
+    if context and len(context) > len(question) / 2 and (is_question(question) or _instructs(question)):
+        return context
+    head, colon, rest = request.partition(":")
+    if colon and _instructs(head) and rest.strip():
+        return rest.strip()
+    found = sentences(request)
+    kept = [s.text for s in found if not _instructs(s.text)]
+    return "\n".join(kept) if kept and len(kept) < len(found) else request
+
+
+_INSTRUCTS = frozenset(
+    words(
+        """
+    extract parse identify return fill classify list find convert analyze analyse output read turn get
+    pull
+    """
+    )
+)
+_POLITE = frozenset(words("please can could would you i want need to now kindly"))
+
+
+def _instructs(text: str) -> bool:
+    """Whether ``text`` begins with a command to extract something."""
+    words = [word for word in text.lower().split()[:12] if word not in _POLITE]
+    return (bool(words) and words[0].strip(",:") in _INSTRUCTS) or text.startswith(("请", "从", "提取", "抽取"))
+
+
+def facts(text: str) -> dict[str, Any]:
+    """The labelled fields of a text as an object; the text itself under 'text' where it has none."""
+    scene = Scene(text)
+    found: dict[str, Any] = {}
+    for field in scene.fields:
+        found.setdefault(field.label, field.value)
+    kinds: dict[str, list[str]] = {}
+    for mention in scene.mentions:
+        kinds.setdefault(_LABEL.get(mention.kind, mention.kind), []).append(str(mention.text).strip("\"'"))
+    return found or {k: v[0] if len(v) == 1 else v for k, v in kinds.items()} or {"text": text}
+
+
+_LABEL = {"day": "date", "datetime": "date", "colour": "color"}

@@ -1,0 +1,113 @@
+"""What a command is about: its words without its opening, its verb, the tool's own words and what is used already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .choose import Tool
+from .concept import related
+from .scene import MARKERS, Scene, Token
+from .table import words
+from .verb import VERBS
+from .word import STOP, stem
+
+_POLITE = STOP | frozenset(
+    words(
+        """
+    please could would want need like about let lets i'd i'll we you kindly hey now just quick quickly
+    try some any more
+    """
+    )
+)
+_PARTICLE = frozenset(words("up down off on out for over in to of the a an me us my about"))
+_SEARCHING = frozenset(
+    map(
+        stem,
+        words(
+            """
+    search look find google browse web internet online check fetch get query
+    """
+        ),
+    )
+)
+_TAIL = frozenset(words("online please now today tomorrow tonight right here me again"))
+_CJK_HEAD = "请帮我把给将的一下查搜索找播放打开关掉关闭"
+
+
+def leftover(clause: str, tool: Tool, used: Sequence[tuple[int, int]], keep: frozenset[str]) -> str:
+    """The stretch of ``clause`` that tells what the command is about; empty where nothing is left.
+
+    A last word of the tool's own is dropped ('kitchen lights') unless it is one of ``keep`` ('front door').
+    """
+    scene = Scene(clause)
+    kept = [token for token in scene.tokens if not any(a <= token.start < b for a, b in used)]
+    kept = _without_opening(kept, tool)
+    kept = _first_stretch(kept, clause, used, tool)
+    kept = _without_tail(kept, tool, keep)
+    if all(_of_tool(token, tool) and stem(token.low) not in keep for token in kept):
+        return ""
+    return clause[kept[0].start : kept[-1].end].strip(" ,.?!:;\"'。？！，：") if kept else ""
+
+
+def _without_opening(found: list[Token], tool: Tool) -> list[Token]:
+    """Drops polite words, one verb, its particles and, for a search, the words of searching."""
+    at = _skip(found, 0, _POLITE)
+    if at < len(found) and (found[at].low in VERBS or _of_tool(found[at], tool) or stem(found[at].low) in _SEARCHING):
+        at = _skip(found, at + 1, _PARTICLE)
+        while at < len(found) and (
+            stem(found[at].low) in _SEARCHING or found[at].low in _POLITE or _named(found[at], tool)
+        ):
+            at += 1
+    return found[at:]
+
+
+def _skip(found: list[Token], at: int, words: frozenset[str]) -> int:
+    while at < len(found) and (found[at].low in words or not found[at].low[0].isalnum() or found[at].low in _CJK_HEAD):
+        at += 1
+    return at
+
+
+def _of_tool(token: Token, tool: Tool) -> bool:
+    base = stem(token.low)
+    return any(base == word or related(base, word) for word in tool.own)
+
+
+def _named(token: Token, tool: Tool) -> bool:
+    return stem(token.low) in tool.own
+
+
+def _first_stretch(found: list[Token], clause: str, used: Sequence[tuple[int, int]], tool: Tool) -> list[Token]:
+    """Up to the first marked phrase that only speaks of the tool, or the first stretch that is used already."""
+    kept: list[Token] = []
+    for at, token in enumerate(found):
+        if kept and any(kept[-1].end <= a and b <= token.start for a, b in used):
+            break
+        if kept and token.low in MARKERS and _only_tool(found[at + 1 :], tool):
+            break
+        kept.append(token)
+    return kept
+
+
+def _only_tool(rest: list[Token], tool: Tool) -> bool:
+    """Whether the phrase that follows a marker has no word beside the tool's own: 'to my to-do list'."""
+    content = []
+    for token in rest:
+        if token.low in MARKERS or not token.low[0].isalnum():
+            break
+        if token.low not in STOP:
+            content.append(token)
+    return bool(content) and all(_of_tool(token, tool) or stem(token.low) in tool.told for token in content)
+
+
+def _without_tail(found: list[Token], tool: Tool, keep: frozenset[str]) -> list[Token]:
+    while found and (
+        found[-1].low in _TAIL or found[-1].low in MARKERS or not found[-1].low[0].isalnum() or found[-1].low in STOP
+    ):
+        found = found[:-1]
+    while len(found) > 1 and _of_tool(found[-1], tool) and not _marked(found) and stem(found[-1].low) not in keep:
+        found = found[:-1]
+    return found
+
+
+def _marked(found: list[Token]) -> bool:
+    return found[-2].low in MARKERS if len(found) > 1 else False

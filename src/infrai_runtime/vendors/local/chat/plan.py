@@ -1,0 +1,176 @@
+"""Decides which tools to call now, or that none is to be called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infrai_runtime.failure import Failure
+
+from . import voice
+from .answer import Draft, call_part, say
+from .choose import THRESHOLD, Tool, read_tools, scores
+from .clause import clauses
+from .conversation import Conversation, Result
+from .fill import fill
+from .form import source_text
+from .step import Call, Step, calls, complete_from_results, refers_back, takes_text
+from .verb import VERB_STEMS
+from .word import has_cjk, name_words, stem
+
+_MOST_CALLS = 16
+_NEAR = 0.9
+_SURE = 0.55
+_CHOICES = ("auto", "none", "required", "any")
+
+
+def tool_calls(
+    conversation: Conversation,
+    offered: Sequence[Mapping[str, Any]],
+    choice: str | Mapping[str, Any] | None,
+    *,
+    parallel: bool,
+    salt: str,
+) -> Draft | None:
+    """The calls to make next; None where the answer is to be given in words.
+
+    Raises INVALID_REQUEST (param tools or tool_choice) for tools without a name and for a choice that does not exist.
+    """
+    tools = read_tools(offered)
+    forced = _forced(tools, choice)
+    if not tools or choice == "none":
+        return None
+    must = bool(forced) or choice in ("required", "any")
+    planned = _planned(conversation, [forced] if forced else tools, must)
+    fresh = [call for call in planned if not any(call.same_as(result) for result in conversation.results)]
+    distinct = [call for at, call in enumerate(fresh) if not _repeats(call, fresh[:at])]
+    if not must and distinct and all(_unsupported(call) for call in distinct):
+        return say(voice.lacking(distinct[0].tool.name, distinct[0].invented, has_cjk(conversation.request)), False)
+    kept = distinct[: _MOST_CALLS if parallel else 1]
+    return _draft(kept, salt) if kept else None
+
+
+def _forced(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None) -> Tool | None:
+    if choice is None or (isinstance(choice, str) and choice in _CHOICES):
+        return None
+    function = choice.get("function") if isinstance(choice, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else choice
+    for tool in tools:
+        if tool.name == name:
+            return tool
+    allowed = ", ".join([*_CHOICES[:3], *(tool.name for tool in tools)])
+    raise Failure("INVALID_REQUEST", f"tool_choice is {name!r}; allowed are {allowed}", param="tool_choice")
+
+
+def _unsupported(call: Call) -> bool:
+    """Whether a call needs arguments and the conversation gives none of them."""
+    wanted = call.tool.parameters.get("required") or ()
+    return bool(wanted) and all(any(path.split(".")[0] == name for path in call.invented) for name in wanted)
+
+
+def _repeats(call: Call, before: Sequence[Call]) -> bool:
+    return any(other.tool.name == call.tool.name and other.arguments == call.arguments for other in before)
+
+
+def _draft(kept: Sequence[Call], salt: str) -> Draft:
+    parts = [call_part(call.tool.name, call.arguments, f"{salt}{at}") for at, call in enumerate(kept)]
+    invented = [f"tool_calls.{at}.arguments.{path}" for at, call in enumerate(kept) for path in call.invented]
+    return Draft(parts, invented)
+
+
+def _planned(conversation: Conversation, tools: Sequence[Tool], must: bool) -> list[Call]:
+    steps = _steps(conversation.request, tools)
+    if must:
+        steps = [step for step in steps if _is_action(step.tool)]
+    steps = steps or _again(conversation, tools)
+    if any(result.is_error for result in conversation.results) and not must:
+        return []
+    planned = [call for at, step in enumerate(steps) for call in _ready(steps, at, step, conversation)]
+    left = [call for call in planned if not any(call.same_as(result) for result in conversation.results)]
+    return planned if left or not must else [_anyhow(conversation, tools)]
+
+
+def _is_action(tool: Tool) -> bool:
+    """Whether a tool does something, by the verb of its name; a noun is a form to fill."""
+    return stem(name_words(tool.name)[0]) in VERB_STEMS if name_words(tool.name) else False
+
+
+_ELLIPSIS = re.compile(r"^(?:and|what about|how about|same for|now|also|那|那么|还有|换成).{1,60}$", re.IGNORECASE)
+
+
+def _again(conversation: Conversation, tools: Sequence[Tool]) -> list[Step]:
+    """'And in Rome?' asks the last tool again."""
+    last = conversation.old_results[-1].name if conversation.old_results else ""
+    tool = next((tool for tool in tools if tool.name == last), None)
+    return [Step(tool, conversation.request)] if tool and _ELLIPSIS.match(conversation.request) else []
+
+
+def _ready(steps: Sequence[Step], at: int, step: Step, conversation: Conversation) -> list[Call]:
+    """The calls of a step, or none while it waits for the result of an earlier one."""
+    results = conversation.results
+    earlier = {previous.tool.name for previous in steps[:at]}
+    answered = sum(result.name in earlier for result in results) >= at
+    if at and not answered and refers_back(step):
+        return []
+    feeding = [result for result in results if result.name in earlier] if at and answered else []
+    feeding = _before_own(step, feeding, results, at)
+    made = calls(step, conversation.request, feeding)
+    for call in made:
+        if feeding:
+            complete_from_results(call, feeding)
+    if at and not answered and any(call.waits for call in made):
+        return []
+    return made
+
+
+def _before_own(step: Step, feeding: list[Result], results: Sequence[Result], at: int) -> list[Result]:
+    """Only results of the steps before this one: what a step gave must not feed itself."""
+    return list(results[:at]) if len(results) >= at and len(feeding) >= at else feeding
+
+
+def _steps(request: str, tools: Sequence[Tool]) -> list[Step]:
+    """One step per clause that a tool fits; a clause that none fits belongs to the step before it."""
+    steps: list[Step] = []
+    pending = ""
+    for clause in clauses(request):
+        tool = _best(clause, tools)
+        if tool is None and steps:
+            steps[-1] = Step(steps[-1].tool, f"{steps[-1].clause}, {clause}", steps[-1].later)
+        elif tool is None:
+            pending = f"{pending}{clause} "
+        else:
+            steps.append(Step(tool, pending + clause, bool(steps)))
+            pending = ""
+    if not steps and (tool := _best(request, tools)):
+        steps.append(Step(tool, request))
+    return steps
+
+
+def _best(text: str, tools: Sequence[Tool]) -> Tool | None:
+    found = scores(text, tools)
+    order = sorted(range(len(tools)), key=lambda at: (-found[at], at))
+    if order and found[order[0]] >= THRESHOLD:
+        return tools[order[0]]
+    near = [at for at in order[:3] if found[at] >= _NEAR]
+    return next((tools[at] for at in near if _evident(text, tools[at])), None)
+
+
+def _evident(text: str, tool: Tool) -> bool:
+    """Whether the text holds a typed value for every required argument of a tool that it half speaks of."""
+    wanted = tool.parameters.get("required") or ()
+    filled = fill(tool.parameters, text, param="tools") if wanted else None
+    if filled is None or not filled.given or not all(takes_text(tool, path) for path in filled.invented):
+        return False
+    return all(candidate.fit >= _SURE for path, candidate in filled.given.items() if path[0] in wanted)
+
+
+def _anyhow(conversation: Conversation, tools: Sequence[Tool]) -> Call:
+    """The best tool for a caller who wants a call in any case; one that was not called yet goes first."""
+    done = {result.name for result in conversation.results}
+    text = source_text(conversation)
+    found = scores(conversation.request, tools)
+    order = sorted(range(len(tools)), key=lambda at: (tools[at].name in done, -found[at], at))[:8]
+    order = [at for at in order if tools[at].name not in done] or order
+    made = [(found[at], calls(Step(tools[at], text), conversation.request, (), command=False)[0]) for at in order]
+    return max(made, key=lambda pair: pair[0] + 0.5 * len(pair[1].arguments) - 1.5 * len(pair[1].invented))[1]

@@ -1,0 +1,236 @@
+"""What a parameter is about, told from the words of its name and description, and how text refers to such a thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .table import words
+from .word import name_words, stem
+
+
+@dataclass(frozen=True)
+class Role:
+    """``kinds`` of mentions that can fill it, best first; ``markers`` are words that stand before such a value."""
+
+    name: str
+    words: frozenset[str]
+    kinds: tuple[str, ...]
+    markers: frozenset[str]
+
+
+def _role(name: str, words: str, kinds: str, markers: str = "") -> Role:
+    return Role(name, frozenset(map(stem, words.split())), tuple(kinds.split()), frozenset(markers.split()))
+
+
+ROLES: tuple[Role, ...] = (
+    _role("email", "email mail e-mail 邮箱 邮件地址", "email", "to at"),
+    _role("url", "url uri link website site homepage webpage 网址 链接", "url", "at from"),
+    _role("phone", "phone telephone mobile tel fax 电话 手机", "phone number", "at on"),
+    _role(
+        "path",
+        "path file filename filepath folder directory document 文件 路径",
+        "path quoted",
+        "in to from named called",
+    ),
+    _role("datetime", "datetime timestamp", "datetime date day time", "on at by for"),
+    _role(
+        "end", "end until finish checkout return", "date datetime day time", "until to through till and ending 到 至"
+    ),
+    _role(
+        "date",
+        "date day deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 生日",
+        "date datetime day",
+        "on by for until from due before 在",
+    ),
+    _role("time", "time hour clock at 时间 时刻", "time datetime", "at by from 在"),
+    _role("language", "language lang locale 语言 语种", "language", "into to in from 成 为"),
+    _role("color", "color colour 颜色", "colour", "in"),
+    _role("currency", "currency 货币 币种", "currency money", "in to into from 成"),
+    _role("street", "street address road 街道 地址", "street", "at on in"),
+    _role("zip", "zip zipcode postal postcode 邮编", "zip code number", ""),
+    _role(
+        "code",
+        "id identifier number code sku ref reference no tracking serial ticker symbol isbn key uuid "
+        "编号 单号 代码 号码",
+        "code quoted number",
+        "number id order ticket #",
+    ),
+    _role("origin", "origin source departure from start depart 出发 起点 始发", "name phrase", "from leaving 从 由"),
+    _role(
+        "destination",
+        "destination target arrival to dest end goal 目的地 终点 到达",
+        "name phrase",
+        "to into for reach 到 去 飞往 至",
+    ),
+    _role(
+        "recipient",
+        "recipient to receiver addressee whom 收件人 接收人",
+        "email name phone phrase",
+        "to for tell message email text notify ping call ask remind 给 向 跟",
+    ),
+    _role(
+        "place",
+        "city location place town country region state area venue address destination where hometown "
+        "birthplace nation street district province airport station headquarters headquarter based "
+        "residence 城市 地点 位置 地址 国家 地区 出生地",
+        "name phrase",
+        "in at near around for to from of is 在 于 住 来自",
+    ),
+    _role(
+        "company",
+        "company organization organisation employer firm business vendor brand manufacturer publisher "
+        "university school institution team merchant store restaurant supplier 公司 机构 单位 学校 "
+        "品牌 店",
+        "name phrase",
+        "at for with by from joined of named called 在 于",
+    ),
+    _role(
+        "person",
+        "name person author customer user patient employee student attendee speaker artist owner assignee "
+        "contact guest passenger participant manager player actor director sender doctor recipient "
+        "who username fullname first last 姓名 名字 人名 联系人 作者 客户 姓 名",
+        "name phrase",
+        "is am i'm name named called with by for to of meet from and dear 叫 和 跟 与 给 名叫 我是",
+    ),
+    _role(
+        "message",
+        "message body text content note comment description reminder sentence input prompt 内容 消息 "
+        "正文 文本 信息 备注",
+        "quoted rest",
+        "saying that says : say to about 说 内容",
+    ),
+    _role(
+        "title",
+        "title subject headline label heading task event meeting topic theme 标题 主题 题目 任务 名称 活动",
+        "quoted rest name head",
+        "called titled named about to for 叫 名为",
+    ),
+    _role(
+        "product",
+        "product item model device good ingredient book movie dish object thing what 产品 商品 物品 菜",
+        "quoted name counted head",
+        "the of buy order bought ordered for 买 订",
+    ),
+    _role(
+        "query",
+        "query topic question search keyword term keywords q phrase about theme word expression 关键词 "
+        "查询 问题 主题 搜索",
+        "quoted rest",
+        "for about on regarding : ： 关于 搜索 查找",
+    ),
+    _role(
+        "occupation",
+        "job occupation profession role position title work 职业 职位 岗位 工作",
+        "occupation",
+        "as a an is 是 担任 当",
+    ),
+)
+_NUMBER_UNITS: dict[str, str] = {
+    "age": "year old years yo 岁 aged",
+    "price": "money",
+    "cost": "money",
+    "amount": "money",
+    "total": "money",
+    "budget": "money",
+    "salary": "money",
+    "fee": "money",
+    "balance": "money",
+    "revenue": "money",
+    "income": "money",
+    "payment": "money",
+    "tip": "percent money",
+    "rate": "percent",
+    "percentage": "percent",
+    "percent": "percent",
+    "discount": "percent money",
+    "tax": "percent money",
+    "interest": "percent",
+    "temperature": "temperature",
+    "weight": "mass",
+    "mass": "mass",
+    "height": "length",
+    "width": "length",
+    "length": "length",
+    "distance": "length",
+    "depth": "length",
+    "duration": "time",
+    "minute": "time",
+    "second": "time",
+    "hour": "time",
+    "day": "time",
+    "week": "time",
+    "speed": "speed",
+    "volume": "volume percent",
+    "guest": "people person guest adult",
+    "party": "people person guest",
+    "people": "people person guest",
+    "passenger": "ticket people person seat passenger adult",
+    "adult": "adult people",
+    "ticket": "ticket seat people",
+    "mileage": "length",
+    "attendee": "people person guest attendee",
+    "rating_scale": "point",
+    "seat": "people person",
+    "rating": "star point",
+    "score": "point star",
+    "star": "star",
+    "night": "night",
+    "year": "year",
+    "brightness": "percent",
+    "level": "percent",
+    "experience": "year",
+    "size": "data mass length",
+}
+NUMBER_UNITS = {stem(word): frozenset(units.split()) for word, units in _NUMBER_UNITS.items()}
+
+
+def roles_of(name: str, description: str) -> list[tuple[Role, float]]:
+    """The roles of a parameter, best first, with how sure they are: the name counts most, its last word above all."""
+    words = [stem(word) for word in name_words(name)]
+    named = [
+        (role, 1.0 + 0.2 * (role_word(words[-1], role)) - 0.01 * at)
+        for at, role in enumerate(ROLES)
+        if role.words & set(words)
+    ]
+    if not named and set(words) & _PEOPLE:
+        named = [(_PERSON, 0.9)]
+    told = [(role, 0.6 - 0.01 * at) for at, role in enumerate(ROLES) if role.words & _head_words(description)]
+    return sorted(named or told, key=lambda pair: -pair[1])[:4]
+
+
+def role_word(word: str, role: Role) -> bool:
+    """Whether the last word of a name, which says what it is, is one of the role's."""
+    return word in role.words
+
+
+_PEOPLE = frozenset(
+    map(
+        stem,
+        words(
+            """
+    founder inventor designer winner editor creator lawyer buyer seller singer painter ceo president
+    chair host organizer leader writer teacher driver carrier chef officer lead
+    """
+        ),
+    )
+)
+_PERSON = next(role for role in ROLES if role.name == "person")
+
+
+def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, float]]:
+    """The roles of a parameter inside an object: the name or title of an item is an item's, not a person's."""
+    found = roles_of(name, description)
+    if parent and [stem(word) for word in name_words(name)] in (["name"], ["title"], ["label"]):
+        of_parent = [(role, sure) for role, sure in roles_of(parent, "") if role.name in _NAMED]
+        rest = [pair for pair in found if pair[0].name != "person"]
+        return of_parent[:1] + rest if of_parent else found
+    return found
+
+
+_NAMED = frozenset({"product", "company", "title", "place", "person"})
+
+
+def _head_words(description: str) -> set[str]:
+    """The first words of a description, which say what it is."""
+    english = {stem(word) for word in description.lower().replace(",", " ").split()[:6]}
+    return english | {word for role in ROLES for word in role.words if not word.isascii() and word in description[:16]}

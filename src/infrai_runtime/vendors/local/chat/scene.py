@@ -1,0 +1,188 @@
+"""A text made ready for finding values in it: mentions, phrases with the word before them, labelled fields."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from .mention import MOST_TEXT, Mention, mentions
+from .table import words
+from .word import name_words, stem
+
+MARKERS = frozenset(
+    words(
+        """
+    in at on for from to with by about near into onto as saying that titled called named regarding under
+    over via using between until through of is are am was were : =
+    """
+    )
+)
+_CJK_MARKERS = "给从到去在于跟和把叫是为向对由往至用说成"
+_TOKEN = re.compile(
+    r"[A-Za-z\u00c0-\u024f]+(?:['\u2019\-][A-Za-z\u00c0-\u024f]+)*|\d+(?:[.,]\d+)*|[\u3400-\u9fff]|[^\w\s]"
+)
+_FIELD = re.compile(
+    r"(?:^|[\n;,|，；。{(])[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
+    r"\t]*[:：=]\**[ \t]*(?P<value>[^\n;|；]{1,500})"
+)
+_FIELD_END = re.compile(r"[,，]\s*[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token with its place; ``low`` is its lower-case form."""
+
+    low: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """The words after a marker up to the next one; ``marker`` is empty for the head of a clause."""
+
+    marker: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """A 'key: value' pair; ``key`` holds the stems of ``label``."""
+
+    label: str
+    key: frozenset[str]
+    value: str
+    start: int
+    end: int
+
+
+class Scene:
+    """One text with what can be found in it, each part worked out when it is first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text[:MOST_TEXT]
+
+    @cached_property
+    def mentions(self) -> list[Mention]:
+        return mentions(self.text)
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        return [Token(m.group().lower(), m.start(), m.end()) for m in _TOKEN.finditer(self.text)]
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        return _fields(self.text)
+
+    @cached_property
+    def phrases(self) -> list[Phrase]:
+        return _phrases(self)
+
+    def before(self, start: int, count: int = 3) -> list[str]:
+        """The last ``count`` tokens before a position, nearest first, of the same sentence."""
+        return _nearest(self.tokens[: self._index(start)][::-1], count)
+
+    def after(self, end: int, count: int = 3) -> list[str]:
+        """The first ``count`` tokens after a position, of the same sentence."""
+        return _nearest(self.tokens[self._index(end) :], count)
+
+    def marker(self, start: int) -> str:
+        """The word that introduces what starts here, articles and titles skipped."""
+        for word in self.before(start, 3):
+            if word not in _SKIPPED:
+                return word
+        return ""
+
+    def _index(self, place: int) -> int:
+        low, high = 0, len(self.tokens)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self.tokens[middle].start < place else (low, middle)
+        return low
+
+
+_SKIPPED = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "my",
+        "our",
+        "his",
+        "her",
+        "their",
+        "your",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        ".",
+        '"',
+        "“",
+        "'",
+        "$",
+        "€",
+        "£",
+        "(",
+        "city",
+        "town",
+    ]
+)
+_HARD = frozenset(words(". ; ! ? 。 ； ！ ？"))
+
+
+def _nearest(found: list[Token], count: int) -> list[str]:
+    words: list[str] = []
+    for token in found[: count + 2]:
+        if token.low in _HARD:
+            break
+        words.append(token.low)
+    return words[:count]
+
+
+def _fields(text: str) -> list[Field]:
+    found = []
+    at = 0
+    while match := _FIELD.search(text, at):
+        value = match.group("value")
+        cut = _FIELD_END.search(value)
+        value = value[: cut.start()] if cut else value
+        start = match.start("value")
+        at = max(start + len(value), match.end("key"))
+        key = frozenset(stem(word) for word in name_words(match.group("key").replace(" ", "_")))
+        value = value.rstrip(" \t,，.。})\"'")
+        if value and not value.startswith("//"):
+            found.append(Field(match.group("key").strip(), key, value.lstrip("\"'"), start, start + len(value)))
+        if len(found) > 200:
+            break
+    return found
+
+
+def _phrases(scene: Scene) -> list[Phrase]:
+    found: list[Phrase] = []
+    marker, start = "", 0
+    inside = [
+        (m.start, m.end) for m in scene.mentions if m.kind in ("quoted", "name", "date", "url", "path", "datetime")
+    ]
+    for token in scene.tokens:
+        if any(a <= token.start < b for a, b in inside):
+            continue
+        if token.low in MARKERS or token.low in _CJK_MARKERS or token.low in _BREAKS:
+            _close(found, scene.text, marker, start, token.start)
+            marker, start = ("" if token.low in _BREAKS else token.low), token.end
+    _close(found, scene.text, marker, start, len(scene.text))
+    return found
+
+
+_BREAKS = frozenset(words(", . ; ! ? and then but so because while ， 。 ； ！ ？ 、 please"))
+
+
+def _close(found: list[Phrase], text: str, marker: str, start: int, end: int) -> None:
+    piece = text[start:end]
+    start += len(piece) - len(piece.lstrip())
+    piece = piece.strip().strip("\"'\u201c\u201d()")
+    if piece:
+        found.append(Phrase(marker, piece, start, start + len(piece)))

@@ -1,0 +1,239 @@
+"""One step of a request: a tool with arguments from its clause, from the rest of the request, from results."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from . import arithmetic
+from .choose import EXPRESSION, Tool
+from .concept import name_vocabulary
+from .conversation import Result
+from .fill import Filled, fill
+from .leftover import leftover
+from .mention import mentions
+from .number import numbers, plain
+from .outcome import facts, readable
+from .role import roles_of
+from .slot import kind_of
+from .word import stem
+
+_IT = re.compile(
+    r"\b(?:the |that |this )?(?:result|answer|sum|product|quotient|difference|outcome|total)(?: "
+    r"of that)?\b|\b(?:it|that|this|them)\b"
+    r"|结果|它|其和|所得(?:的数)?",
+    re.IGNORECASE,
+)
+
+_RESULT = re.compile(r"\bthe (?:result|answer|sum|product|quotient|difference|outcome|total)\b|结果", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A tool and the clause that asks for it."""
+
+    tool: Tool
+    clause: str
+    later: bool = False
+
+
+@dataclass
+class Call:
+    """A call ready to be made, or not: ``missing`` are required arguments that nothing gave."""
+
+    tool: Tool
+    arguments: dict[str, Any]
+    invented: list[str] = field(default_factory=list)
+
+    @property
+    def waits(self) -> bool:
+        return bool(self.invented)
+
+    def same_as(self, result: Result) -> bool:
+        """Whether this call was made already."""
+        return self.tool.name == result.name and _comparable(self.arguments) == _comparable(result.arguments)
+
+
+def _comparable(arguments: Mapping[str, Any]) -> str:
+    return json.dumps({k: _number(v) for k, v in arguments.items()}, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def calls(step: Step, request: str, results: Sequence[Result], *, command: bool = True) -> list[Call]:
+    """The calls of one step: one, or one per item where the clause lists several values for one argument."""
+    clause = _with_results(step, results)
+    filled = fill(step.tool.parameters, clause, param="tools", free_text=command, known=_known(step, clause, results))
+    call = Call(step.tool, dict(filled.value or {}), list(filled.invented))
+    if step.later:
+        call.invented += [path for path, value in call.arguments.items() if str(value).lower() in _POINTERS]
+    for source in _sources(clause, request, results if step.later else ()):
+        _complete(call, source, command and source == request and not step.later, source == request and step.later)
+    if command:
+        _complete_by_phrase(call, clause, [(c.start, c.end) for c in filled.given.values() if c.end > c.start])
+    return [call, *_siblings(call, filled, clause)]
+
+
+def refers_back(step: Step) -> bool:
+    """Whether the clause speaks of an earlier result."""
+    return step.later and bool(_RESULT.search(step.clause))
+
+
+# -- earlier results
+
+
+def _with_results(step: Step, results: Sequence[Result]) -> str:
+    """The clause with 'it', 'the result' and the like replaced by the last result, where that is a number."""
+    value = _last_number(results) if step.later else None
+    return _IT.sub(plain(value), step.clause, count=1) if value is not None else step.clause
+
+
+def _last_number(results: Sequence[Result]) -> Fraction | None:
+    text = results[-1].text.strip() if results and not results[-1].is_error else ""
+    leaves = [str(item) for _, item in _facts(text)] or [text]
+    found = numbers(leaves[0]) if len(leaves) == 1 else []
+    return found[0].value if len(found) == 1 and found[0].end - found[0].start == len(leaves[0].rstrip(".")) else None
+
+
+def _facts(text: str) -> list[tuple[str, Any]]:
+    try:
+        return facts(json.loads(text))
+    except ValueError:
+        return []
+
+
+def _known(step: Step, clause: str, results: Sequence[Result]) -> dict[tuple[str, ...], Any]:
+    """'then subtract 4': the first number argument is the last result where the clause has one number too few."""
+    value = _last_number(results) if step.later else None
+    wanted = [name for name, schema in _required(step.tool) if kind_of(schema) in ("number", "integer")]
+    if value is None or clause != step.clause or len(wanted) < 2 or len(numbers(clause)) != len(wanted) - 1:
+        return {}
+    return {(wanted[0],): value.numerator if value.denominator == 1 else float(value)}
+
+
+def _required(tool: Tool) -> list[tuple[str, Mapping[str, Any]]]:
+    properties = tool.parameters.get("properties") or {}
+    return [(name, properties.get(name) or {}) for name in tool.parameters.get("required", ())]
+
+
+# -- completing what the clause left open
+
+
+def _sources(clause: str, request: str, results: Sequence[Result]) -> Iterator[str]:
+    for result in reversed(results):
+        if not result.is_error:
+            yield _as_fields(result.text)
+    if request != clause:
+        yield request
+
+
+def _as_fields(text: str) -> str:
+    found = _facts(text)
+    return "\n".join(f"{path.replace('.', ' ')}: {value}" for path, value in found) if found else text
+
+
+def _complete(call: Call, source: str, command: bool, request: bool) -> None:
+    """Fills what is still missing from ``source``; the numbers of a whole request belong to its other clauses."""
+    if not call.invented:
+        return
+    part = {**call.tool.parameters, "required": [path.split(".")[0] for path in call.invented]}
+    part["properties"] = {
+        name: schema
+        for name, schema in (part.get("properties") or {}).items()
+        if name in part["required"] and not (request and kind_of(schema) in ("number", "integer"))
+    }
+    part["required"] = list(part["properties"])
+    found = fill(part, source, param="tools", free_text=command and "\n" not in source)
+    for name in list(dict.fromkeys(part["required"])):
+        if not any(path.split(".")[0] == name for path in found.invented) and name in found.value:
+            call.arguments[name] = found.value[name]
+            call.invented = [path for path in call.invented if path.split(".")[0] != name]
+
+
+def complete_from_results(call: Call, results: Sequence[Result]) -> None:
+    """A text argument that is still missing takes the last result whole: 'and mail it to …'."""
+    good = [result for result in results if not result.is_error]
+    for path in list(call.invented):
+        if good and takes_text(call.tool, path):
+            call.arguments[path] = readable(good[-1].text)
+            call.invented.remove(path)
+
+
+def _takes_name(tool: Tool, path: str) -> bool:
+    """Whether an argument is a name, which need not be written with a capital: 'weather paris'."""
+    schema = (tool.parameters.get("properties") or {}).get(path)
+    if not isinstance(schema, Mapping) or kind_of(schema) != "string" or "enum" in schema or "format" in schema:
+        return False
+    return any("name" in role.kinds for role, _ in roles_of(path, str(schema.get("description") or ""))[:1])
+
+
+_POINTERS = frozenset({"it", "that", "this", "them", "the result", "result", "the answer", "它", "结果"})
+
+
+def takes_text(tool: Tool, path: str) -> bool:
+    """Whether an argument is free text, which any part of a request may fill."""
+    schema = (tool.parameters.get("properties") or {}).get(path)
+    if not isinstance(schema, Mapping) or kind_of(schema) != "string" or "enum" in schema or "format" in schema:
+        return False
+    roles = roles_of(path, str(schema.get("description") or ""))
+    return not roles or any(role.name in ("message", "query", "title") for role, _ in roles)
+
+
+def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) -> None:
+    """The one missing text argument of a command is what the command is about."""
+    open_paths = [path for path in call.invented if takes_text(call.tool, path)]
+    for path in open_paths[:1] or [path for path in call.invented if _takes_name(call.tool, path)][:1]:
+        expression = arithmetic.expression(clause) if stem(path) in EXPRESSION else None
+        phrase = expression or leftover(clause, call.tool, used, name_vocabulary(path))
+        if phrase and (path in open_paths or len(phrase.split()) <= 3):
+            call.arguments[path] = phrase
+            call.invented.remove(path)
+
+
+# -- several values for one argument
+
+_AND = re.compile(r"^\s*(?:,|and|or|&|, and|、|和|与|以及|跟|及)\s*(?:in|for|to|at|from|the)?\s*$", re.IGNORECASE)
+_NOT_SPREAD = frozenset({"array", "object", "boolean"})
+
+
+def _siblings(call: Call, filled: Filled, clause: str) -> list[Call]:
+    """More calls of the same tool, for the further items of a list whose first item filled an argument."""
+    spread = [
+        (path, c)
+        for path, c in filled.given.items()
+        if len(path) == 1 and c.end > c.start and not isinstance(c.value, list | dict)
+    ]
+    taken = [(c.start, c.end) for _, c in spread]
+    for path, candidate in spread:
+        values = list(_further(clause, candidate.start, candidate.end, taken))
+        if values:
+            return [
+                Call(call.tool, {**call.arguments, path[0]: _like(value, candidate.value)}, list(call.invented))
+                for value in values
+            ]
+    return []
+
+
+def _like(value: Any, model: Any) -> Any:
+    if isinstance(value, Fraction):
+        return plain(value) if isinstance(model, str) else value.numerator if value.denominator == 1 else float(value)
+    return value
+
+
+def _further(clause: str, start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[Any]:
+    here = next((m for m in mentions(clause) if m.start <= start < m.end), None)
+    if here is None:
+        return
+    for mention in mentions(clause):
+        if mention.kind != here.kind or mention.start < end:
+            continue
+        if not _AND.match(clause[end : mention.start]) or any(a < mention.end and mention.start < b for a, b in taken):
+            return
+        end = mention.end
+        yield mention.value
