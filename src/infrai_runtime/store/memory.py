@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
@@ -9,6 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from infrai_runtime.store.durable import RUNNING_LEASE_S, Begun, KeyRow, LedgerRow, UsageRow
+
+
+SWEEP_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
@@ -33,7 +37,9 @@ class MemoryDurable:
         self._keys: dict[str, KeyRow] = {}
         self._credit: dict[str, _Credit] = {}
         self._claims: dict[tuple[str, str], _Claim] = {}
+        self._expiries: list[tuple[float, tuple[str, str]]] = []
         self._rows: list[LedgerRow] = []
+        self._next_sweep = 0.0
 
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
         self._credit[project_id] = _Credit(credit_nano)
@@ -68,8 +74,10 @@ class MemoryDurable:
             credit.left_nano -= actual_nano
 
     async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
-        self._drop_expired(now)
+        self._sweep(now)
         claim = self._claims.get((project_id, key))
+        if claim is not None and claim.expires_s <= now:
+            claim = None
         if claim is not None and claim.fingerprint != fingerprint:
             return Begun("conflict")
         if claim is not None and claim.answer is not None:
@@ -78,9 +86,14 @@ class MemoryDurable:
             return Begun("running", fence=claim.fence)
         fence = claim.fence + 1 if claim else 1
         self._claims[project_id, key] = _Claim(fingerprint, fence, now, now + ttl_s)
+        heapq.heappush(self._expiries, (now + ttl_s, (project_id, key)))
         return Begun("new", fence=fence)
 
-    def _drop_expired(self, now: float) -> None:
+    def _sweep(self, now: float) -> None:
+        """Drops expired claims, now and then: looking at all of them at every call would grow with the traffic."""
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP_EVERY_S
         for place in [place for place, claim in self._claims.items() if claim.expires_s <= now]:
             del self._claims[place]
 

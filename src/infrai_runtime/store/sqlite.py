@@ -47,6 +47,12 @@ MIGRATIONS = (
 )
 """Forward only: entry N brings a file of version N to version N + 1. Landed entries never change."""
 
+_RESERVE = (
+    "UPDATE project SET reserved_nano = reserved_nano + ?1 WHERE project_id = ?2 AND left_nano - reserved_nano >= ?1"
+)
+_SETTLE = "UPDATE project SET reserved_nano = reserved_nano - ?, left_nano = left_nano - ? WHERE project_id = ?"
+_ABANDON = "DELETE FROM claim WHERE project_id = ? AND key = ? AND fence = ? AND answer IS NULL"
+
 
 class SqliteDurable:
     """``Durable`` in a file. The file is made, readable by its owner only, when it is not there.
@@ -65,6 +71,16 @@ class SqliteDurable:
 
     async def _run(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+
+    async def _claimed(self, work: Callable[[], T], undo: Callable[[T], object]) -> T:
+        """Runs ``work``; when the caller is cancelled while it runs, what it claimed is given back."""
+        running = self._executor.submit(work)
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            # In line behind the work; a work that had not begun yet was cancelled with its caller.
+            self._executor.submit(lambda: running.cancelled() or running.exception() or undo(running.result()))
+            raise
 
     async def _write(self, sql: str, *values: Any) -> int:
         """Runs one statement; how many rows it changed."""
@@ -93,18 +109,24 @@ class SqliteDurable:
         return None if row is None else int(row[0])
 
     async def reserve(self, project_id: str, nano: int) -> bool:
-        sql = (
-            "UPDATE project SET reserved_nano = reserved_nano + ?1"
-            " WHERE project_id = ?2 AND left_nano - reserved_nano >= ?1"
-        )
-        return await self._write(sql, nano, project_id) > 0
+        def work() -> bool:
+            return self._db.execute(_RESERVE, (nano, project_id)).rowcount > 0
+
+        def undo(granted: bool) -> None:
+            if granted:
+                self._db.execute(_SETTLE, (nano, 0, project_id))
+
+        return await self._claimed(work, undo)
 
     async def settle(self, project_id: str, reserved_nano: int, actual_nano: int) -> None:
-        sql = "UPDATE project SET reserved_nano = reserved_nano - ?, left_nano = left_nano - ? WHERE project_id = ?"
-        await self._write(sql, reserved_nano, actual_nano, project_id)
+        await self._write(_SETTLE, reserved_nano, actual_nano, project_id)
 
     async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
-        return await self._run(self._begin, project_id, key, fingerprint, owner, ttl_s, now)
+        def undo(begun: Begun) -> None:
+            if begun.state == "new":
+                self._db.execute(_ABANDON, (project_id, key, begun.fence))
+
+        return await self._claimed(lambda: self._begin(project_id, key, fingerprint, owner, ttl_s, now), undo)
 
     def _begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
         with _transaction(self._db):
@@ -132,8 +154,7 @@ class SqliteDurable:
         await self._write(sql, answer, project_id, key, fence)
 
     async def abandon(self, project_id: str, key: str, fence: int) -> None:
-        sql = "DELETE FROM claim WHERE project_id = ? AND key = ? AND fence = ? AND answer IS NULL"
-        await self._write(sql, project_id, key, fence)
+        await self._write(_ABANDON, project_id, key, fence)
 
     async def add_rows(self, rows: Sequence[LedgerRow]) -> None:
         await self._run(self._add_rows, [_values(row) for row in rows])
