@@ -18,7 +18,11 @@ def execute(path: Path) -> None:
     print(f"{path.relative_to(ROOT)} …", end=" ", flush=True)
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of day would change the file at every run
