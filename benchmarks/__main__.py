@@ -68,9 +68,9 @@ def plot(directory: Path) -> None:
 def _bars(axis: Any, title: str, values: Mapping[str, float], unit: str, *, log: bool = True) -> None:
     names = list(values)
     bars = axis.barh(names, list(values.values()), color=["tab:green" if "infrai" in n else "tab:gray" for n in names])
-    axis.bar_label(bars, fmt="%.3g", padding=3)
+    axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}", padding=3)
     axis.set_xscale("log" if log else "linear")
-    axis.margins(x=0.25)
+    axis.margins(x=0.35)
     axis.set_title(title)
     axis.set_xlabel(unit)
     axis.invert_yaxis()
