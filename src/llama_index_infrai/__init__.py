@@ -1,0 +1,12 @@
+"""LlamaIndex classes over the Infrai client: an LLM, an embedding model and tools.
+
+>>> from llama_index_infrai import Infrai
+>>> llm = Infrai.embedded()
+>>> llm.complete("What is 6 times 7?").text  # doctest: +SKIP
+"""
+
+from llama_index_infrai.embedding import InfraiEmbedding
+from llama_index_infrai.llm import Infrai
+from llama_index_infrai.tools import InfraiToolSpec
+
+__all__ = ["Infrai", "InfraiEmbedding", "InfraiToolSpec"]

@@ -1,0 +1,160 @@
+"""What the LLM, the embedding model and the tools have in common: where calls go, as whom, and the two clients."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from llama_index.core.schema import BaseComponent
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+
+from infrai_core import AsyncInfrai, Infrai, Ledger, Retry
+from infrai_core.params import Prefer
+
+_LIVE = ("ledger", "http_client", "async_http_client", "transport", "hooks")
+"""Fields that belong to this process: not pickled, and shared by a deep copy."""
+_SHARED = (*_LIVE, "callback_manager", "rate_limiter", "embeddings_cache")
+
+
+class Connection(BaseComponent):
+    """Connection settings. They are fixed once given; the key is in no ``repr``, ``to_dict`` or event."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+
+    api_key: SecretStr | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        frozen=True,
+        description="API key; without it INFRAI_API_KEY or the credentials profile is used.",
+    )
+    base_url: str | None = Field(
+        default=None, frozen=True, description='URL of the service, or "embedded" for the runtime in this process.'
+    )
+    profile: str = Field(default="default", frozen=True, description="Profile of the credentials file.")
+    dialect: Literal["native", "openai"] = Field(
+        default="native", frozen=True, description='"openai" for services with only the OpenAI surface.'
+    )
+    timeout_s: float = Field(default=60.0, gt=0, frozen=True, description="Total deadline of a call, in seconds.")
+    idle_timeout_s: float = Field(
+        default=60.0, gt=0, frozen=True, description="Longest silence inside a stream, in seconds."
+    )
+    max_retries: int = Field(default=2, ge=0, frozen=True, description="Further tries after a failed one.")
+    headers: dict[str, str] | None = Field(
+        default=None, exclude=True, repr=False, frozen=True, description="More HTTP headers of every call."
+    )
+    tags: dict[str, str] | None = Field(default=None, frozen=True, description="Tags of every ledger entry.")
+    allow_plain_http: bool = Field(default=False, frozen=True, description="Allow http to other machines.")
+    pickle_key: bool = Field(
+        default=True,
+        exclude=True,
+        frozen=True,
+        description="Keep the key in a pickle, for worker processes; False: they read it from their environment.",
+    )
+    ledger: Ledger = Field(
+        default_factory=Ledger, exclude=True, repr=False, frozen=True, description="What all calls used and cost."
+    )
+    http_client: Any = Field(default=None, exclude=True, repr=False, frozen=True, description="An httpx.Client.")
+    async_http_client: Any = Field(
+        default=None, exclude=True, repr=False, frozen=True, description="An httpx.AsyncClient."
+    )
+    transport: Any = Field(
+        default=None, exclude=True, repr=False, frozen=True, description="An object with httpx's transport methods."
+    )
+    hooks: tuple[Any, ...] = Field(
+        default=(), exclude=True, repr=False, frozen=True, description="Hooks around every HTTP attempt."
+    )
+
+    _client: Infrai = PrivateAttr()
+    _aclient: AsyncInfrai = PrivateAttr()
+
+    @classmethod
+    def embedded(cls, **options: Any) -> Self:
+        """One that uses the runtime inside this process: no account, no key, no server."""
+        return cls(base_url="embedded", **options)
+
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
+        options = self._client_options()
+        self._client = Infrai(self.api_key, http_client=self.http_client, **options)
+        self._aclient = AsyncInfrai(self.api_key, http_client=self.async_http_client, **options)
+
+    def _client_options(self) -> dict[str, Any]:
+        return {
+            "base_url": self.base_url,
+            "profile": self.profile,
+            "dialect": self.dialect,
+            "timeout_s": self.timeout_s,
+            "idle_timeout_s": self.idle_timeout_s,
+            "retry": Retry(attempts=self.max_retries),
+            "headers": self.headers,
+            "tags": self.tags,
+            "ledger": self.ledger,
+            "transport": self.transport,
+            "hooks": self.hooks,
+            "allow_plain_http": self.allow_plain_http,
+        }
+
+    @property
+    def client(self) -> Infrai:
+        """The synchronous client behind this: every other capability, with the same ledger."""
+        return self._client
+
+    @property
+    def aclient(self) -> AsyncInfrai:
+        """The asynchronous client behind this."""
+        return self._aclient
+
+    def close(self) -> None:
+        """Lets go of the synchronous connections. Can be used again after."""
+        self._client.close()
+
+    async def aclose(self) -> None:
+        """Lets go of the asynchronous connections of this event loop. Can be used again after."""
+        await self._aclient.aclose()
+
+    # -- copies ----------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Clients and locks do not pickle; without them here the base class has nothing to warn about.
+        left_out = {*_LIVE} if self.pickle_key else {*_LIVE, "api_key"}
+        bare = self.model_copy()
+        bare.__dict__ = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        bare.__pydantic_private__ = None
+        return BaseComponent.__getstate__(bare)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Every field is an argument; an error here (no key in this process) must be seen, not worked around.
+        self.__init__(**state["__dict__"])  # type: ignore[misc]  # pickle gives an object that was never initialised
+
+    def __copy__(self) -> Self:
+        return type(self)(**self.__dict__)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        own = {name: value for name, value in self.__dict__.items() if name not in _SHARED}
+        shared = {name: value for name, value in self.__dict__.items() if name in _SHARED}
+        return type(self)(**copy.deepcopy(own, memo), **shared)
+
+
+class Routed(Connection):
+    """Which vendor and model answer, for every capability. Each can be given per call too; the call wins."""
+
+    model: str | None = Field(default=None, description="A model id, or auto, cheapest, balanced, smartest.")
+    vendor: str | None = Field(default=None, description="A vendor to stay with; it never fails over.")
+    prefer: Prefer | None = Field(default=None, description="balanced (default), cheapest or smartest.")
+    max_cost_multiplier: float | None = Field(
+        default=None, ge=1, description="How much dearer than the first choice a failover may be (default 1.5)."
+    )
+    vendor_options: Mapping[str, Mapping[str, Any]] | None = Field(
+        default=None, description='Options for one vendor only: {"anthropic": {…}}.'
+    )
+    session_id: str | None = Field(
+        default=None, description="Calls of one session stay with the vendor that served it."
+    )
+
+
+def options_of(component: BaseComponent, names: tuple[str, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one call: the component's own fields, then the given ones. None means not sent."""
+    merged = {**{name: getattr(component, name) for name in names}, **given}
+    return {name: value for name, value in merged.items() if value is not None}

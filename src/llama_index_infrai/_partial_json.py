@@ -1,0 +1,183 @@
+"""Reads a JSON object that is still being written, piece by piece.
+
+``feed`` costs time in proportion to the new text and ``value`` in proportion to the containers that are still open,
+so a long stream of small pieces stays linear. The result is a preview: an open string stands as far as it came; an
+open number or literal, and a key without a value, are left out. ``whole`` decides in the end what a text means.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_PLAIN = re.compile(r'[^"\\]*')
+_SPACE = re.compile(r"[\s:,]*")
+_WORD = re.compile(r'[^\s\[\]{},:"]+')
+_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB]")
+_WAIT = -1
+
+
+def whole(text: str) -> dict[str, Any] | None:
+    """The object that a finished text means; ``{}`` for a blank text, None for what is no JSON object."""
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text, strict=False)  # models do write raw line breaks into strings
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def partial(text: str) -> dict[str, Any]:
+    """What can be read of an unfinished text."""
+    reader = PartialObject()
+    reader.feed(text)
+    return reader.value()
+
+
+class PartialObject:
+    """A JSON object under way. After something that cannot be JSON it keeps what it had and reads no further."""
+
+    def __init__(self) -> None:
+        self._pending = ""  # the end of the text, where it cannot be read before more comes
+        self._root: Any = None
+        self._open: list[dict[str, Any] | list[Any]] = []
+        self._keys: list[str | None] = []  # of each open container: the key whose value comes next
+        self._string: str | None = None  # the open string, as far as it came
+        self._stopped = False
+
+    def feed(self, text: str) -> None:
+        """Reads more text."""
+        text, at = self._pending + text, 0
+        while at < len(text) and not self._stopped:
+            after = self._outside(text, at) if self._string is None else self._inside(text, at)
+            if after == _WAIT:
+                break
+            at = after
+        self._pending = "" if self._stopped else text[at:]
+
+    def value(self) -> dict[str, Any]:
+        """What has been read. Closed containers are shared between the results, open ones are copied."""
+        found = self._root
+        if self._open:
+            found = self._copied(len(self._open) - 1)
+            for depth in range(len(self._open) - 2, -1, -1):
+                found = self._with_last_child(depth, found)
+        return dict(found) if isinstance(found, dict) else {}
+
+    def _copied(self, depth: int) -> dict[str, Any] | list[Any]:
+        """The innermost open container, with the open string as its last value."""
+        container, key = self._open[depth].copy(), self._keys[depth]
+        if self._string is not None and isinstance(container, list):
+            container.append(self._string)
+        elif self._string is not None and isinstance(container, dict) and key is not None:
+            container[key] = self._string
+        return container
+
+    def _with_last_child(self, depth: int, child: Any) -> dict[str, Any] | list[Any]:
+        container, key = self._open[depth].copy(), self._keys[depth]
+        if isinstance(container, list):
+            container[-1] = child
+        elif key is not None:
+            container[key] = child
+        return container
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _outside(self, text: str, at: int) -> int:
+        space = _SPACE.match(text, at)
+        at = space.end() if space else at
+        if at == len(text):
+            return at
+        sign = text[at]
+        if sign in "{[":
+            self._begin({} if sign == "{" else [])
+        elif sign in "}]":
+            self._end()
+        elif sign == '"' and self._open:
+            self._string = ""
+        else:
+            return self._word(text, at)
+        return at + 1
+
+    def _begin(self, container: dict[str, Any] | list[Any]) -> None:
+        if self._open:
+            self._put(container, keep_key=True)
+        elif self._root is None:
+            self._root = container
+        else:
+            self._stopped = True
+            return
+        self._open.append(container)
+        self._keys.append(None)
+
+    def _end(self) -> None:
+        if not self._open:
+            self._stopped = True
+            return
+        self._open.pop()
+        self._keys.pop()
+        if self._open:
+            self._keys[-1] = None
+
+    def _put(self, value: Any, keep_key: bool = False) -> None:
+        container, key = self._open[-1], self._keys[-1]
+        if isinstance(container, list):
+            container.append(value)
+        elif key is not None:
+            container[key] = value
+            self._keys[-1] = key if keep_key else None
+        else:
+            self._stopped = True
+
+    def _word(self, text: str, at: int) -> int:
+        """A number or literal; it is complete only when something stands behind it."""
+        match = _WORD.match(text, at)
+        end = match.end() if match else at
+        if end == len(text):
+            return _WAIT
+        try:
+            value = json.loads(text[at:end])
+        except ValueError:
+            self._stopped = True
+            return end
+        if self._open:
+            self._put(value)
+        else:
+            self._stopped = True
+        return end
+
+    def _inside(self, text: str, at: int) -> int:
+        match = _PLAIN.match(text, at)
+        end = match.end() if match else at
+        self._string = (self._string or "") + text[at:end]
+        if end == len(text):
+            return end
+        if text[end] == '"':
+            self._close_string()
+            return end + 1
+        if end > at:
+            return end  # what precedes the escape is read; the escape may have to wait
+        return self._escape(text, end)
+
+    def _escape(self, text: str, at: int) -> int:
+        length = 6 if text[at : at + 2] == "\\u" else 2
+        if _HIGH_SURROGATE.match(text, at):
+            length = 12
+        if len(text) - at < length:
+            return _WAIT
+        if length == 12 and text[at + 6 : at + 8] != "\\u":
+            length = 6
+        try:
+            self._string = (self._string or "") + json.loads(f'"{text[at : at + length]}"')
+        except ValueError:
+            self._stopped = True
+        return at + length
+
+    def _close_string(self) -> None:
+        string, self._string = self._string or "", None
+        if isinstance(self._open[-1], dict) and self._keys[-1] is None:
+            self._keys[-1] = string
+        else:
+            self._put(string)

@@ -1,0 +1,289 @@
+"""A reply, whole or as far as it has streamed, as LlamaIndex's ``ChatResponse``.
+
+One reducer serves both: a whole reply is a stream of one chunk. Tool calls stand twice in each message, as
+``ToolCallBlock`` and in ``additional_kwargs["tool_calls"]``: LlamaIndex reads the first in agents and the second in
+structured streaming.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import insort
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    MessageRole,
+    TextBlock,
+    ToolCallBlock,
+)
+
+from infrai_core import AsyncChatStream, ChatChunk, ChatReply, ChatStream, Metadata, Usage
+from llama_index_infrai._convert import OTHER_PARTS, citation_blocks, legacy_call, media_blocks, thinking_block
+from llama_index_infrai._partial_json import PartialObject, whole
+
+_logger = logging.getLogger(__name__)
+
+
+# -- parts that grow -----------------------------------------------------------------------------------------------
+
+
+class _Growing(Protocol):
+    def add(self, fragment: Mapping[str, Any]) -> None: ...
+    def blocks(self, done: bool) -> list[Any]: ...
+
+
+@dataclass
+class _Text:
+    """Text parts that stand side by side: one block, since LlamaIndex joins the text of blocks by line breaks."""
+
+    text: str = ""
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, fragment: Mapping[str, Any]) -> None:
+        self.text += fragment.get("text") or ""
+        self.annotations += fragment.get("annotations") or ()
+
+    def blocks(self, done: bool) -> list[Any]:
+        return [TextBlock(text=self.text), *citation_blocks(self.annotations, self.text)]
+
+
+@dataclass
+class _Reasoning:
+    part: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, fragment: Mapping[str, Any]) -> None:
+        text = self.part.get("text", "") + (fragment.get("text") or "")
+        self.part |= {name: value for name, value in fragment.items() if value is not None}
+        self.part["text"] = text
+
+    def blocks(self, done: bool) -> list[Any]:
+        return [thinking_block(self.part)]
+
+
+@dataclass
+class _Call:
+    """A tool call. While it streams its arguments are what can be read so far; done, they are what they mean, or
+    the text itself when that is no JSON object."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    reader: PartialObject = field(default_factory=PartialObject)
+    closed: bool = False
+
+    def add(self, fragment: Mapping[str, Any]) -> None:
+        self.id = self.id or fragment.get("id") or ""
+        self.name = self.name or fragment.get("name") or ""
+        piece = fragment.get("arguments") or ""
+        self.arguments += piece
+        self.reader.feed(piece)
+        self.closed = self.closed or bool(fragment.get("done"))
+
+    def blocks(self, done: bool) -> list[Any]:
+        given: dict[str, Any] | str = self.reader.value()
+        if done or self.closed:
+            read = whole(self.arguments)
+            given = self.arguments if read is None else read
+        return [ToolCallBlock(tool_call_id=self.id, tool_name=self.name, tool_kwargs=given)]
+
+    def legacy(self) -> dict[str, Any]:
+        return legacy_call(self.id, self.name, self.arguments)
+
+
+@dataclass
+class _Whole:
+    """A part that comes in one piece: media, or a kind that no block can carry."""
+
+    part: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, fragment: Mapping[str, Any]) -> None:
+        known = {name: value for name, value in fragment.items() if name not in ("index", "done")}
+        self.part |= {name: value for name, value in known.items() if value is not None}
+
+    def blocks(self, done: bool) -> list[Any]:
+        return media_blocks(self.part) or []
+
+    def other(self) -> dict[str, Any] | None:
+        return dict(self.part) if media_blocks(self.part) is None else None
+
+
+_GROWING: dict[str, Callable[[], _Growing]] = {
+    "text": _Text,
+    "refusal": _Text,
+    "reasoning": _Reasoning,
+    "tool_call": _Call,
+}
+
+
+# -- the whole -----------------------------------------------------------------------------------------------------
+
+
+class Progress:
+    """Takes the chunks of one reply; ``add`` gives the response as it stands after each."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._homes: dict[int, int] = {}  # part index -> the place where it is kept; neighbouring texts share one
+        self._places: list[int] = []
+        self._parts: dict[int, _Growing] = {}
+        self._blocks: dict[int, list[Any]] = {}
+        self._refusal = ""
+        self._facts: dict[str, Any] = {}
+
+    def add(self, chunk: ChatChunk) -> ChatResponse:
+        """The response after this chunk; ``delta`` is the text that it brought."""
+        fragments = chunk.delta.parts or []
+        self.done = chunk.finish_reason is not None or chunk.usage is not None or chunk.metadata is not None
+        touched = {self._add(fragment) for fragment in fragments}
+        for place in self._places if self.done else touched:
+            self._blocks[place] = self._parts[place].blocks(self.done)
+        self._facts |= _facts(chunk)
+        thinking = _joined(fragments, "reasoning")
+        extra = {**_counts(chunk.usage), **({"thinking_delta": thinking} if thinking else {})}
+        delta = _joined(fragments, "text", "refusal")
+        return ChatResponse(message=self._message(), delta=delta, raw=dict(self._facts), additional_kwargs=extra)
+
+    def _add(self, fragment: Mapping[str, Any]) -> int:
+        index, kind = fragment["index"], fragment["type"]
+        if kind == "refusal":
+            self._refusal += fragment.get("text") or ""
+        if index not in self._homes:
+            self._begin(index, kind)
+        place = self._homes[index]
+        self._parts[place].add(fragment)
+        return place
+
+    def _begin(self, index: int, kind: str) -> None:
+        before = self._homes.get(index - 1)
+        if before is not None and kind in ("text", "refusal") and isinstance(self._parts[before], _Text):
+            self._homes[index] = before
+            return
+        self._homes[index] = index
+        self._parts[index] = _GROWING.get(kind, _Whole)()
+        insort(self._places, index)
+
+    def _message(self) -> ChatMessage:
+        blocks = [block for place in self._places for block in self._blocks.get(place, ())]
+        parts = [self._parts[place] for place in self._places]
+        calls = [part.legacy() for part in parts if isinstance(part, _Call)]
+        others = [other for part in parts if isinstance(part, _Whole) and (other := part.other())]
+        extra = {"tool_calls": calls, OTHER_PARTS: others, "refusal": self._refusal}
+        set_ones = {name: value for name, value in extra.items() if value}
+        return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=set_ones)
+
+
+_END = ChatChunk(finish_reason="stop")
+
+
+def responses(stream: ChatStream) -> Generator[ChatResponse, None, None]:
+    """The responses of a stream; closing this closes the HTTP response. The last one is complete in itself."""
+    progress = Progress()
+    with stream:
+        for chunk in stream:
+            yield progress.add(chunk)
+        if not progress.done:  # a service that ends its stream without a finish reason
+            yield progress.add(_END)
+
+
+async def aresponses(stream: AsyncChatStream) -> AsyncGenerator[ChatResponse, None]:
+    """The same from an event loop."""
+    progress = Progress()
+    async with stream:
+        async for chunk in stream:
+            yield progress.add(chunk)
+        if not progress.done:
+            yield progress.add(_END)
+
+
+def response_of(reply: ChatReply) -> ChatResponse:
+    """A whole reply. ``raw`` is a plain dictionary: id, model, finish_reason, ``usage`` with OpenAI's names,
+    ``metadata`` with cost_usd (Decimal or None), vendor and model. Token counts stand in ``additional_kwargs`` too."""
+    parts = [{"index": i, **part.model_dump(exclude_none=True)} for i, part in enumerate(reply.parts)]
+    chunk = ChatChunk.model_validate(
+        {
+            "delta": {"parts": parts},
+            "finish_reason": reply.finish_reason or "stop",
+            "id": reply.id,
+            "model": reply.model,
+            "usage": reply.usage,
+            "metadata": reply.metadata,
+        }
+    )
+    response = Progress().add(chunk)
+    response.delta = None
+    response.additional_kwargs.pop("thinking_delta", None)
+    return response
+
+
+def completion_of(response: ChatResponse) -> CompletionResponse:
+    """The same as a completion; the response's dictionaries are not shared."""
+    return CompletionResponse(
+        text=response.message.content or "",
+        additional_kwargs={**response.message.additional_kwargs, **response.additional_kwargs},
+        raw=response.raw,
+        delta=response.delta,
+    )
+
+
+def completions(stream: Generator[ChatResponse, None, None]) -> Generator[CompletionResponse, None, None]:
+    """The responses of a stream as completions; closing this closes the stream."""
+    with closing(stream):
+        for response in stream:
+            yield completion_of(response)
+
+
+async def acompletions(stream: AsyncGenerator[ChatResponse, None]) -> AsyncGenerator[CompletionResponse, None]:
+    """The same from an event loop."""
+    async with aclosing(stream):
+        async for response in stream:
+            yield completion_of(response)
+
+
+def _joined(fragments: Sequence[Mapping[str, Any]], *kinds: str) -> str:
+    return "".join(f.get("text") or "" for f in fragments if f["type"] in kinds)
+
+
+def _facts(chunk: ChatChunk) -> dict[str, Any]:
+    facts: dict[str, Any] = {"id": chunk.id, "model": chunk.model, "finish_reason": chunk.finish_reason}
+    if chunk.model is None and chunk.metadata is not None:
+        facts["model"] = chunk.metadata.model
+    known = {name: value for name, value in facts.items() if value is not None}
+    if chunk.usage is not None:
+        known["usage"] = chunk.usage.model_dump(exclude_none=True)
+    if chunk.metadata is not None:
+        known["metadata"] = _metadata(chunk.metadata)
+    return known
+
+
+def _metadata(metadata: Metadata) -> dict[str, Any]:
+    return {"cost_usd": None, **metadata.model_dump(exclude_none=True)}
+
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _counts(usage: Usage | None) -> dict[str, int]:
+    values = {name: getattr(usage, name, None) for name in _COUNTS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def calls_of(message: ChatMessage) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(id, name, arguments) of each tool call of a message. Arguments that are no JSON object are given as ``{}``
+    and logged; their text stays in the block."""
+    for block in message.blocks:
+        if isinstance(block, ToolCallBlock):
+            yield block.tool_call_id or "", block.tool_name, _arguments(block)
+
+
+def _arguments(block: ToolCallBlock) -> dict[str, Any]:
+    given = block.tool_kwargs
+    read = whole(given) if isinstance(given, str) else given
+    if read is None:
+        _logger.warning("the arguments of tool call %r are no JSON object; the tool gets none", block.tool_name)
+    return read or {}

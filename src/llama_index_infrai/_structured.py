@@ -1,0 +1,140 @@
+"""Structured answers: by the model's own JSON schema mode where it has one, else by a tool that must be called."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.program.function_program import get_function_tool
+from llama_index.core.program.utils import FlexibleModel, create_flexible_model
+from pydantic import BaseModel, ValidationError
+
+from llama_index_infrai._partial_json import PartialObject
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Preview(Protocol):
+    """Reads what a structured answer holds so far from each response of a stream."""
+
+    def __call__(self, response: ChatResponse) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Ask(Generic[M]):
+    """How to ask for an object of a class: the messages, the options of the call, and how to read the answer.
+
+    ``read`` raises ``ValueError`` (pydantic's ``ValidationError`` among them) for an answer that does not fit.
+    ``preview`` makes a reader of partial answers, for one stream each.
+    """
+
+    output_cls: type[M]
+    messages: list[ChatMessage]
+    options: dict[str, Any] = field(default_factory=dict)
+    read: Callable[[ChatResponse], M] = field(kw_only=True)
+    preview: Callable[[], Preview] = field(kw_only=True)
+
+
+def by_schema(output_cls: type[M], messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask[M]:
+    """Asks for JSON of the class's schema."""
+    schema = {"name": output_cls.__name__, "schema": output_cls.model_json_schema()}
+    asked = {**_without_tools(options), "response_format": {"type": "json_schema", "json_schema": schema}}
+
+    def read(response: ChatResponse) -> M:
+        return output_cls.model_validate_json(response.message.content or "")
+
+    return Ask(output_cls, list(messages), asked, read=read, preview=_TextPreview)
+
+
+def by_tool(output_cls: type[M], messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask[M]:
+    """Makes the model call a tool whose parameters are the class's fields. ``tool_choice`` may be given."""
+    tool = get_function_tool(output_cls).metadata.to_openai_tool(skip_length_check=True)
+    chosen = options.get("tool_choice") or "required"
+    asked = {**_without_tools(options), "tools": [tool], "tool_choice": chosen, "parallel_tool_calls": False}
+
+    def read(response: ChatResponse) -> M:
+        call = _first_call(response)
+        if call is None:
+            raise ValueError(f"the model was to call {output_cls.__name__}, but wrote: {response.message.content!r}")
+        given = call.tool_kwargs
+        return output_cls.model_validate_json(given) if isinstance(given, str) else output_cls.model_validate(given)
+
+    return Ask(output_cls, list(messages), asked, read=read, preview=lambda: _call_preview)
+
+
+_TOOL_OPTIONS = ("tool_choice", "tool_required", "allow_parallel_tool_calls", "tools")
+
+
+def _without_tools(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in _TOOL_OPTIONS}
+
+
+def _first_call(response: ChatResponse) -> ToolCallBlock | None:
+    return next((block for block in response.message.blocks if isinstance(block, ToolCallBlock)), None)
+
+
+def _call_preview(response: ChatResponse) -> Mapping[str, Any]:
+    call = _first_call(response)
+    return call.tool_kwargs if call is not None and isinstance(call.tool_kwargs, dict) else {}
+
+
+class _TextPreview:
+    """Reads the JSON text of a stream, each piece once."""
+
+    def __init__(self) -> None:
+        self._reader = PartialObject()
+
+    def __call__(self, response: ChatResponse) -> Mapping[str, Any]:
+        self._reader.feed(response.delta or "")
+        return self._reader.value()
+
+
+# -- streams -------------------------------------------------------------------------------------------------------
+
+
+class _Objects(Generic[M]):
+    """Partial answers -> partial objects: of the class itself as soon as the fields fit, else of a flexible copy."""
+
+    def __init__(self, ask: Ask[M]) -> None:
+        self._ask = ask
+        self._preview = ask.preview()
+        self._flexible = create_flexible_model(ask.output_cls)
+        self._last: ChatResponse | None = None
+
+    def add(self, response: ChatResponse) -> M | FlexibleModel:
+        self._last = response
+        found = self._preview(response)
+        try:
+            return self._ask.output_cls.model_validate(found)
+        except ValidationError:
+            return self._flexible.model_validate(found)
+
+    def end(self) -> M:
+        """The whole object, by the rules of an answer that was not streamed."""
+        if self._last is None:
+            raise ValueError("the stream brought no answer")
+        return self._ask.read(self._last)
+
+
+def objects(ask: Ask[M], stream: Generator[ChatResponse, None, None]) -> Generator[M | FlexibleModel, None, None]:
+    """Partial objects, at last the whole one. Raises ``ValueError`` at the end when the answer does not fit."""
+    found = _Objects(ask)
+    try:
+        for response in stream:
+            yield found.add(response)
+        yield found.end()
+    finally:
+        stream.close()
+
+
+async def aobjects(ask: Ask[M], stream: AsyncGenerator[ChatResponse, None]) -> AsyncGenerator[M | FlexibleModel, None]:
+    """The same from an event loop."""
+    found = _Objects(ask)
+    try:
+        async for response in stream:
+            yield found.add(response)
+        yield found.end()
+    finally:
+        await stream.aclose()

@@ -1,0 +1,148 @@
+"""``InfraiEmbedding``: a LlamaIndex embedding model over the client."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.storage.kvstore.types import BaseKVStore
+from pydantic import Field, PrivateAttr, model_validator
+
+from infrai_core import ConfigError, EmbedReply, ProtocolError
+from infrai_core.facts import ALIASES
+from llama_index_infrai._cache import ModelCache
+from llama_index_infrai._connection import Routed, options_of
+
+_OPTIONS = ("vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "dimensions")
+_UNNAMED = (None, "unknown", "auto")
+
+
+class InfraiEmbedding(Routed, BaseEmbedding):
+    """Embeddings by one model, whichever the service served first.
+
+    The model that answers the first call is pinned (``pinned_model``, ``pinned_dimensions``), asked for by name from
+    then on, and kept in pickles and copies; an answer of another model or length raises ``ProtocolError``, since its
+    vectors could not be compared. For an index that is kept, name ``model`` from the start.
+
+    One HTTP call per batch of ``embed_batch_size`` texts, at most ``num_workers`` at a time in each event loop. The
+    vectors of an ``embeddings_cache`` are kept apart by model and dimensions. ``ledger`` sums tokens and cost, which
+    LlamaIndex's embedding events do not carry.
+    """
+
+    model: str | None = Field(default=None, frozen=True, description="A model id; without it the service chooses.")
+    model_name: str = Field(default="auto", frozen=True, description="The same as model.")
+    dimensions: int | None = Field(
+        default=None, ge=1, frozen=True, description="Length of the vectors, where a model can choose."
+    )
+    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="Texts per HTTP call.")
+    num_workers: int | None = Field(default=4, ge=1, description="HTTP calls at a time from one event loop.")
+    embeddings_cache: Any = Field(default=None, exclude=True, repr=False, description="A key-value store of vectors.")
+    pinned_model: str | None = Field(default=None, exclude=True, description="The model that served the first call.")
+    pinned_dimensions: int | None = Field(default=None, exclude=True, description="Length of its vectors.")
+
+    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = PrivateAttr(
+        default_factory=WeakKeyDictionary
+    )
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "InfraiEmbedding"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name(cls, given: Any) -> Any:
+        """``model`` and LlamaIndex's ``model_name`` mean the same."""
+        if not isinstance(given, dict):
+            return given
+        model, name = given.get("model"), given.get("model_name")
+        named = None if name in _UNNAMED else name
+        if model and named and model != named:
+            raise ConfigError(f"model={model!r} and model_name={named!r}: allowed is one name for the model")
+        chosen = model or named
+        return {**given, "model": chosen, "model_name": chosen or "auto"}
+
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
+        cache = self.embeddings_cache
+        if isinstance(cache, BaseKVStore):
+            # Of its own, also in a copy: each follows its own model.
+            self.embeddings_cache = ModelCache(cache.store if isinstance(cache, ModelCache) else cache)
+        self._name_cache()
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events may show of this model: no secret."""
+        return {**super().to_payload(), "model_name": self.pinned_model or self.model_name}
+
+    # -- pinning ---------------------------------------------------------------------------------------------------
+
+    def _options(self) -> dict[str, Any]:
+        return options_of(self, _OPTIONS, {"model": self.pinned_model or self.model})
+
+    def _accepted(self, reply: EmbedReply, count: int) -> list[list[float]]:
+        """The vectors, after the check that they are of the pinned model."""
+        if len(reply.embeddings) != count:
+            raise ProtocolError(f"the service sent {len(reply.embeddings)} embeddings for {count} texts")
+        served = reply.model or reply.metadata.model or self.pinned_model or self.model
+        with self._lock:
+            self.pinned_model = self.pinned_model or served
+            self.pinned_dimensions = self.pinned_dimensions or self.dimensions or reply.dimensions
+            self._name_cache()
+        self._check("model", self.pinned_model, served)
+        for vector in reply.embeddings:
+            self._check("dimensions", self.pinned_dimensions, len(vector))
+        return reply.embeddings
+
+    def _check(self, what: str, pinned: Any, got: Any) -> None:
+        if got != pinned:
+            raise ProtocolError(
+                f"the embedding {what} changed from {pinned!r} to {got!r}: their vectors cannot be compared. "
+                "Name a model that the service keeps, and embed the index anew"
+            )
+
+    def _name_cache(self) -> None:
+        """Vectors are cached under the model's name, as soon as it is known."""
+        if isinstance(self.embeddings_cache, ModelCache):
+            model = self.pinned_model or (None if self.model in ALIASES else self.model)
+            self.embeddings_cache.scope = model and f"{model}|{self.dimensions or 'full'}"
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return self._accepted(self._client.embed(texts, **self._options()), len(texts))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        async with self._gate():
+            reply = await self._aclient.embed(texts, **self._options())
+        return self._accepted(reply, len(texts))
+
+    async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[list[float]]:
+        # The synchronous path acquires the rate limiter before it looks into the cache; LlamaIndex's asynchronous
+        # one never does.
+        if self.rate_limiter is not None:
+            await self.rate_limiter.async_acquire()
+        return await super()._aget_text_embeddings_cached(texts)
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return await self._aget_text_embedding(query)
+
+    def _gate(self) -> asyncio.Semaphore:
+        """Of the running event loop. LlamaIndex starts all batches at once where ``num_workers`` is 1."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            gate = self._gates.get(loop)
+            if gate is None:
+                gate = self._gates[loop] = asyncio.Semaphore(self.num_workers or 4)
+        return gate
