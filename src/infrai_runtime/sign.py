@@ -8,8 +8,10 @@ import hashlib
 import hmac
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +64,15 @@ def load(home: Path) -> Signer:
     """The signer of a home directory; its secret is made once, readable by its owner only."""
     path = home / "signing.key"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists():
+        return Signer(path.read_bytes())
+    # A draft is linked into place, so that everybody who starts at the same time agrees on one whole secret.
+    descriptor, draft = tempfile.mkstemp(prefix="signing.key.", dir=home)  # mode 0600
     try:
-        # A draft is linked into place, so that two processes that start together agree on one whole secret.
-        draft = path.with_name(f"signing.key.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(os.urandom(32))
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):
+            os.link(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        os.unlink(draft)
     return Signer(path.read_bytes())

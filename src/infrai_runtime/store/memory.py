@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
@@ -10,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from infrai_runtime.store.durable import RUNNING_LEASE_S, Begun, KeyRow, LedgerRow, UsageRow
-
 
 SWEEP_EVERY_S = 10.0
 
@@ -37,7 +35,6 @@ class MemoryDurable:
         self._keys: dict[str, KeyRow] = {}
         self._credit: dict[str, _Credit] = {}
         self._claims: dict[tuple[str, str], _Claim] = {}
-        self._expiries: list[tuple[float, tuple[str, str]]] = []
         self._rows: list[LedgerRow] = []
         self._next_sweep = 0.0
 
@@ -86,7 +83,6 @@ class MemoryDurable:
             return Begun("running", fence=claim.fence)
         fence = claim.fence + 1 if claim else 1
         self._claims[project_id, key] = _Claim(fingerprint, fence, now, now + ttl_s)
-        heapq.heappush(self._expiries, (now + ttl_s, (project_id, key)))
         return Begun("new", fence=fence)
 
     def _sweep(self, now: float) -> None:

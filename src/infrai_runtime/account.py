@@ -1,0 +1,61 @@
+"""What a project has left and what it used (docs/protocol.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from infrai_runtime.failure import Failure
+from infrai_runtime.field import refuse
+from infrai_runtime.keys import Caller
+from infrai_runtime.pricing import usd
+from infrai_runtime.store.durable import USAGE_AXES, Durable, UsageRow
+from infrai_runtime.wire import Json
+
+
+async def balance(durable: Durable, caller: Caller) -> Json:
+    """``balance_usd`` is null where calls are not paid from credit: embedded, and without keys."""
+    return {"balance_usd": usd(await durable.balance_nano(caller.project_id)), "currency": "USD"}
+
+
+async def usage(durable: Durable, caller: Caller, query: Mapping[str, str]) -> Json:
+    """Totals by day, vendor, model and capability. ``since`` is a day in UTC, ``group_by`` some of those words."""
+    unknown = next((name for name in query if name not in ("since", "group_by")), None)
+    if unknown is not None:
+        raise Failure("INVALID_REQUEST", f"unknown parameter {unknown!r}; allowed are since, group_by", param=unknown)
+    axes = _axes(query.get("group_by", ",".join(USAGE_AXES)))
+    rows = await durable.usage(caller.project_id, axes, _since(query.get("since", "1970-01-01")))
+    return {"group_by": axes, "currency": "USD", "total": _total(rows), "data": [_row(row) for row in rows]}
+
+
+def _axes(text: str) -> list[str]:
+    axes = [word for word in text.split(",") if word]
+    wrong = next((word for word in axes if word not in USAGE_AXES), None)
+    if wrong is not None:
+        raise refuse("group_by", wrong, f"some of {', '.join(USAGE_AXES)}, with commas between them")
+    return axes
+
+
+def _since(text: str) -> float:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise refuse("since", text, "a day such as 2026-11-24") from None
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def _row(row: UsageRow) -> Json:
+    return {
+        **row.group,
+        "calls": row.calls,
+        "prompt_tokens": row.prompt_tokens,
+        "completion_tokens": row.completion_tokens,
+        "cost_usd": usd(row.cost_nano),
+        "unpriced_calls": row.unpriced_calls,
+    }
+
+
+def _total(rows: list[UsageRow]) -> Json:
+    names = ("calls", "prompt_tokens", "completion_tokens", "unpriced_calls")
+    sums = {name: sum(getattr(row, name) for row in rows) for name in names}
+    return sums | {"cost_usd": usd(sum(row.cost_nano for row in rows))}

@@ -1,0 +1,337 @@
+"""HTTP only: routes, headers and bodies in, bytes out. What a request means is decided in ``service``.
+
+Every route is there with and without ``/v1``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from infrai_core.fetch import Fetcher
+from infrai_runtime import account, activation, discovery, guard, openai_surface
+from infrai_runtime import request as native_request
+from infrai_runtime.catalogue import Catalogue
+from infrai_runtime.failure import Failure
+from infrai_runtime.form import form_fields
+from infrai_runtime.live import Head
+from infrai_runtime.realtime import session_of
+from infrai_runtime.runtime import Runtime
+from infrai_runtime.service import Incoming, Served, Service
+from infrai_runtime.settings import Settings
+from infrai_runtime.trace import Trace
+from infrai_runtime.vendors.base import Vendor
+from infrai_runtime.wire import Native, Surface, dumps, envelope, status_of
+
+log = logging.getLogger("infrai_runtime")
+
+NATIVE = Native()
+OPENAI = openai_surface.OpenAI()
+_OPENAI_PATHS = ("/chat/", "/embeddings", "/models", "/images/", "/audio/")
+_ASKED_PATH = "infrai.asked_path"
+_NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Answer = Callable[[Service, Request, Trace], Awaitable[Response]]
+
+
+def create_app(
+    settings: Settings,
+    vendors: Sequence[Vendor] | None = None,
+    catalogue: Catalogue | None = None,
+    fetcher: Fetcher | None = None,
+) -> ASGIApp:
+    """The runtime as an ASGI application.
+
+    ``vendors`` replaces the configured ones, ``catalogue`` the one that comes with the package, ``fetcher`` the guarded
+    one for URLs in requests. Stores open with the ASGI lifespan, or with the first request where a server runs none.
+    """
+    runtime = Runtime(settings, vendors, catalogue, fetcher)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(runtime.close)
+            await runtime.service()
+            yield
+
+    handlers = {HTTPException: partial(_no_such_route, runtime)}
+    app = Starlette(routes=_routes(runtime), lifespan=lifespan, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a redirect would lose the body's method and show in no contract
+    return WithoutPrefix(app)
+
+
+class WithoutPrefix:
+    """Takes ``/v1`` off the path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/v1/"):
+            scope = {**scope, "path": path[3:], _ASKED_PATH: path}
+        await self._app(scope, receive, send)
+
+
+def surface_of(path: str) -> Surface:
+    """The surface that a path (without ``/v1``) belongs to; unknown paths get the native one."""
+    return OPENAI if path.startswith(_OPENAI_PATHS) else NATIVE
+
+
+# -- answering --------------------------------------------------------------------------------------------------------
+
+
+def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
+    """Wraps an answer so that every failure becomes a response of the path's surface."""
+
+    async def endpoint(request: Request) -> Response:
+        service = await runtime.service()
+        trace = service.begin(surface_of(request.url.path))
+        try:
+            if service.settings.no_auth and not _embedded(request):
+                guard.check_site(request.headers, service.settings.allowed_hosts)
+            return await answer(service, request, trace)
+        except Failure as failure:
+            return refused(failure, trace)
+        except Exception as error:
+            log.exception("request %s broke", trace.request_id)
+            return refused(
+                Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log"), trace
+            )
+
+    return endpoint
+
+
+def refused(failure: Failure, trace: Trace) -> Response:
+    """The response of a failure."""
+    headers = trace.headers()
+    if failure.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after_s)))
+    body = trace.surface.failure(failure, trace.metadata())
+    return Response(body, status_of(failure), headers, "application/json")
+
+
+async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    service = await runtime.service()
+    trace = service.begin(surface_of(request.url.path))
+    path = request.scope.get(_ASKED_PATH, request.url.path)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        failure = Failure("METHOD_NOT_ALLOWED", f"{path}: came {request.method}, allowed is {allowed}")
+        response = refused(failure, trace)
+        response.headers["Allow"] = allowed
+        return response
+    return refused(
+        Failure("NOT_FOUND", f"there is no route {request.method} {path}", hint="GET /v1/discovery lists them"), trace
+    )
+
+
+def _embedded(request: Request) -> bool:
+    return bool(request.scope.get("infrai.embedded"))
+
+
+def _json(data: Any, trace: Trace) -> Response:
+    return Response(dumps(data), 200, trace.headers(), "application/json")
+
+
+def _enveloped(data: Any, trace: Trace) -> Response:
+    return _json(envelope(data, trace.metadata()), trace)
+
+
+# -- capabilities -----------------------------------------------------------------------------------------------------
+
+
+def _capability(capability: str, surface: Surface, media_type: str = "application/json") -> Answer:
+    """The answer of a capability's route."""
+    read = partial(native_request.read, capability) if surface is NATIVE else openai_surface.ASKS[capability]
+
+    async def answer(service: Service, request: Request, trace: Trace) -> Response:
+        guard.check_content_type(request.headers, media_type)
+        incoming = Incoming(
+            capability=capability,
+            surface=surface,
+            read=read,
+            body=partial(_BODIES[media_type], service.settings, request),
+            authorization=request.headers.get("authorization"),
+            idempotency_key=request.headers.get("idempotency-key"),
+            embedded=_embedded(request),
+        )
+        return _response(await service.serve(incoming, trace))
+
+    return answer
+
+
+async def _json_body(settings: Settings, request: Request) -> Mapping[str, Any]:
+    raw = await guard.read_body(request.headers, request.receive, settings.max_body_bytes)
+    return native_request.parse_json(raw)
+
+
+async def _form_body(settings: Settings, request: Request) -> Mapping[str, Any]:
+    raw = await guard.read_body(request.headers, request.receive, settings.max_body_bytes)
+    return await form_fields(request.headers, raw)
+
+
+_BODIES = {"application/json": _json_body, "multipart/form-data": _form_body}
+
+
+def _response(served: Served) -> Response:
+    if served.frames is None:
+        return Response(served.body, served.head.status, served.head.headers, served.head.media_type)
+    return Stream(served.head, served.frames, served.release)
+
+
+class Stream(Response):
+    """Sends frames as they come; when the client goes away the frames are released at once."""
+
+    def __init__(self, head: Head, frames: AsyncGenerator[bytes, None], release: Callable[[], None]) -> None:
+        super().__init__(None, head.status, {**head.headers, **_NO_STORE}, head.media_type)
+        del self.headers["content-length"]
+        self._frames = frames
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending = asyncio.create_task(self._send(send))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait([sending, gone], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._release()
+            for task in (sending, gone):
+                task.cancel()
+            await asyncio.wait([sending, gone])
+        if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, OSError):
+            raise error
+
+    async def _send(self, send: Send) -> None:
+        async with aclosing(self._frames) as frames:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for frame in frames:
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _batch(service: Service, request: Request, trace: Trace) -> Response:
+    await service.caller(request.headers.get("authorization"), _embedded(request))
+    raise Failure(
+        "UNSUPPORTED_CAPABILITY", "this runtime does not run batch jobs yet", hint="send the requests one by one"
+    )
+
+
+async def _realtime_session(service: Service, request: Request, trace: Trace) -> Response:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Failure("UNAUTHORIZED", "send the realtime token as Authorization: Bearer <token>")
+    return _enveloped(session_of(service.signer, token.strip()), trace)
+
+
+# -- catalogue, discovery, account, media --------------------------------------------------------------------------
+
+
+async def _ai_models(service: Service, request: Request, trace: Trace) -> Response:
+    query = request.query_params
+    available_only = query.get("available_only", "false").lower() in ("1", "true")
+    found = discovery.models(service.catalogue, service.vendors, query.get("capability"), available_only)
+    return _json(found, trace)
+
+
+async def _models(service: Service, request: Request, trace: Trace) -> Response:
+    return _json({"object": "list", "data": discovery.openai_models(service.catalogue, service.vendors)}, trace)
+
+
+async def _model(service: Service, request: Request, trace: Trace) -> Response:
+    return _json(discovery.openai_model(service.catalogue, service.vendors, request.path_params["id"]), trace)
+
+
+async def _discovery(service: Service, request: Request, trace: Trace) -> Response:
+    return _json(discovery.index(service.vendors), trace)
+
+
+async def _discovered(service: Service, request: Request, trace: Trace) -> Response:
+    return _json(discovery.detail(request.path_params["id"], service.vendors), trace)
+
+
+async def _activate(service: Service, request: Request, trace: Trace) -> Response:
+    guard.check_origin(request.headers)
+    address = None if _embedded(request) else (request.client.host if request.client else "unknown")
+    real = any(not model.on_machine and model.vendor in service.vendors for model in service.catalogue.models)
+    made = await activation.activate(service.durable, service.ephemeral, service.settings, address, real)
+    return _enveloped(made, trace)
+
+
+async def _balance(service: Service, request: Request, trace: Trace) -> Response:
+    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    return _enveloped(await account.balance(service.durable, caller), trace)
+
+
+async def _usage(service: Service, request: Request, trace: Trace) -> Response:
+    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    return _enveloped(await account.usage(service.durable, caller, request.query_params), trace)
+
+
+async def _media(service: Service, request: Request, trace: Trace) -> Response:
+    query = request.query_params
+    path, mime = await service.blobs.open(
+        request.path_params["id"], query.get("expires", ""), query.get("signature", "")
+    )
+    headers = trace.headers() | {"X-Content-Type-Options": "nosniff", "Cache-Control": "private"}
+    return FileResponse(path, headers=headers, media_type=mime)
+
+
+async def _health(service: Service, request: Request, trace: Trace) -> Response:
+    return _json({"status": "ok", "vendors": sorted(service.vendors)}, trace)
+
+
+_TABLE: Sequence[tuple[str, str, Answer]] = (
+    ("POST", "/ai/chat", _capability("chat", NATIVE)),
+    ("POST", "/chat/completions", _capability("chat", OPENAI)),
+    ("POST", "/ai/embed", _capability("embed", NATIVE)),
+    ("POST", "/embeddings", _capability("embed", OPENAI)),
+    ("POST", "/ai/image", _capability("image", NATIVE)),
+    ("POST", "/ai/vision", _capability("vision", NATIVE)),
+    ("POST", "/ai/tts", _capability("tts", NATIVE)),
+    ("POST", "/ai/asr", _capability("asr", NATIVE)),
+    ("POST", "/ai/rerank", _capability("rerank", NATIVE)),
+    ("POST", "/ai/realtime/token", _capability("realtime", NATIVE)),
+    ("GET", "/ai/realtime/session", _realtime_session),
+    ("POST", "/images/generations", _capability("image", OPENAI)),
+    ("POST", "/audio/speech", _capability("tts", OPENAI)),
+    ("POST", "/audio/transcriptions", _capability("asr", OPENAI, "multipart/form-data")),
+    ("POST", "/ai/batch/submit", _batch),
+    ("GET", "/ai/batch/list", _batch),
+    ("GET", "/ai/batch/status/{id}", _batch),
+    ("GET", "/ai/batch/results/{id}", _batch),
+    ("POST", "/ai/batch/cancel/{id}", _batch),
+    ("GET", "/ai/models", _ai_models),
+    ("GET", "/models", _models),
+    ("GET", "/models/{id:path}", _model),
+    ("GET", "/discovery", _discovery),
+    ("GET", "/discovery/{id}", _discovered),
+    ("POST", "/activate", _activate),
+    ("GET", "/account/balance", _balance),
+    ("GET", "/account/usage", _usage),
+    ("GET", "/media/{id}", _media),
+    ("GET", "/healthz", _health),
+)
+
+
+def _routes(runtime: Runtime) -> list[Route]:
+    return [Route(path, _endpoint(runtime, answer), methods=[method]) for method, path, answer in _TABLE]

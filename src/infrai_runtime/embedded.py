@@ -1,0 +1,311 @@
+"""The runtime inside the caller's process.
+
+One thread per process, the owner, has an event loop that runs the application and holds its connections, stores and
+workers. Callers in any thread, in several ``asyncio.run`` calls and on trio reach it through httpx transports that
+stream both ways. After a fork the child gets an owner of its own; at exit the application's lifespan is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures.thread  # noqa: F401  its exit hook must be registered before ours, see below
+import contextvars
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from dataclasses import dataclass
+
+import httpx
+
+from infrai_runtime.app import create_app
+from infrai_runtime.exchange import Box, Broken, Event, Exchange, Head, Piece, Wanted
+from infrai_runtime.lifespan import App, Hosted
+from infrai_runtime.mailbox import LoopBox, ThreadBox
+from infrai_runtime.settings import Settings
+
+STOP_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which application a transport speaks to; transports with equal ``key`` share one."""
+
+    key: Hashable
+    make: Callable[[], App]
+
+
+# -- the owner -----------------------------------------------------------------------------------------------------
+
+
+class Owner:
+    """A thread with an event loop, and the applications that run on it."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._hosted: dict[Hashable, Hosted] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.Context()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="infrai-embedded", daemon=True)
+        self.thread.start()
+        self._ready.wait()
+
+    async def _live(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._ready.set()
+        await self._over.wait()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.gather(*(hosted.stop() for hosted in self._hosted.values()))
+
+    def begin(self, exchange: Exchange, source: Source) -> None:
+        """Starts an exchange, from any thread."""
+        # In a context of the owner's own: its tasks outlive the call and would keep the caller's context alive.
+        self.loop.call_soon_threadsafe(self._begin, exchange, source, context=self._context)
+
+    def _begin(self, exchange: Exchange, source: Source) -> None:
+        hosted = self._hosted.get(source.key)
+        if hosted is None or hosted.failed:
+            hosted = self._hosted[source.key] = Hosted(source.make)
+        task = exchange.start(hosted)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self, timeout_s: float) -> None:
+        """Cancels what runs, ends the applications' lifespans, and waits for the thread."""
+        self.loop.call_soon_threadsafe(self._over.set)
+        if threading.current_thread() is not self.thread:
+            self.thread.join(timeout_s)
+
+
+_lock = threading.Lock()
+_owner: Owner | None = None
+_inherited: list[Owner] = []
+"""A parent's owner: kept, so that collecting it does not close what the child shares with its parent."""
+
+
+def _begin(request: httpx.Request, body: bytes | None, box: Box, source: Source) -> Exchange:
+    """Starts an exchange on this process's owner, made if there is none."""
+    global _owner
+    # Under the lock, so that it is either before a shutdown, which then ends it, or on the next owner.
+    with _lock:
+        if _owner is None or not _owner.thread.is_alive():
+            _owner = Owner()
+        if threading.current_thread() is _owner.thread and isinstance(box, ThreadBox):
+            raise RuntimeError("the embedded runtime cannot wait for itself: use the async client on its own thread")
+        exchange = Exchange(request, body, box, _owner.loop)
+        _owner.begin(exchange, source)
+        return exchange
+
+
+def shutdown(timeout_s: float = STOP_S) -> None:
+    """Ends the embedded runtime of this process: running calls fail, the stores are written and closed.
+
+    The next call starts a new one. Waits at most ``timeout_s`` seconds. Called by itself when the process ends.
+    """
+    global _owner
+    with _lock:
+        owner, _owner = _owner, None
+    if owner is not None and owner.thread.is_alive():
+        owner.stop(timeout_s)
+
+
+def _after_fork() -> None:
+    global _lock, _owner
+    _lock = threading.Lock()
+    if _owner is not None:
+        _inherited.append(_owner)
+    _owner = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
+# `atexit` is too late: by then the thread pools that the stores write through take no more work. The hook that those
+# pools use themselves runs in reverse order of registration, so ours comes before theirs.
+getattr(threading, "_register_atexit", atexit.register)(shutdown)
+
+
+# -- transports ------------------------------------------------------------------------------------------------------
+
+
+def transport(app: App | None = None, *, settings: Settings | None = None) -> httpx.BaseTransport:
+    """A transport for threads, to the embedded runtime with these settings (default: from the environment), or to
+    another ASGI application.
+
+    Of ``request.extensions["timeout"]`` the ``read`` seconds are honoured, for the head and for every piece of the
+    body. Raises ``httpx.ReadTimeout``, ``httpx.RemoteProtocolError`` when the application breaks inside its answer,
+    ``httpx.ConnectError`` when it does not start, ``ConfigError`` when its settings are wrong. Closing the transport
+    does not end the runtime; ``shutdown`` does.
+    """
+    return _Transport(_source(app, settings))
+
+
+def async_transport(app: App | None = None, *, settings: Settings | None = None) -> httpx.AsyncBaseTransport:
+    """As ``transport``, for asyncio and trio. It belongs to no loop: one may serve several ``asyncio.run`` calls."""
+    return _AsyncTransport(_source(app, settings))
+
+
+def _source(app: App | None, settings: Settings | None) -> Source:
+    if app is not None:
+        given = app
+        return Source(given, lambda: given)
+    chosen = settings or Settings.from_environment(embedded=True, public_url=None)
+    return Source(chosen, lambda: create_app(chosen))
+
+
+def _whole_body(request: httpx.Request) -> bytes | None:
+    """The request's body where it is known as a whole."""
+    return b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
+
+
+def _read_timeout_s(request: httpx.Request) -> float | None:
+    """Looked up before every wait: a caller may loosen it once the head has come."""
+    timeout: float | None = request.extensions.get("timeout", {}).get("read")
+    return timeout
+
+
+def _late(request: httpx.Request) -> httpx.ReadTimeout:
+    return httpx.ReadTimeout(f"nothing came for {_read_timeout_s(request)} s", request=request)
+
+
+def _checked(event: Event, exchange: Exchange) -> Head | Piece:
+    """The event, counted. Raises what broke the exchange."""
+    if isinstance(event, Broken):
+        raise event.error
+    if isinstance(event, Piece):
+        exchange.take()
+    assert isinstance(event, Head | Piece)
+    return event
+
+
+def _check_process(exchange: Exchange) -> None:
+    if not exchange.mine:
+        raise httpx.ReadError("this response belongs to the process that this one was forked from")
+
+
+class _Transport(httpx.BaseTransport):
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        body = _Body(request, self._source)
+        try:
+            head = body.next()
+        except BaseException:
+            body.close()
+            raise
+        assert isinstance(head, Head)
+        return httpx.Response(head.status, headers=head.headers, stream=body, request=request)
+
+
+class _Body(httpx.SyncByteStream):
+    """An exchange as its caller sees it: first the head, then the pieces of the body."""
+
+    def __init__(self, request: httpx.Request, source: Source) -> None:
+        self._request = request
+        self._box: ThreadBox[Event] = ThreadBox()
+        self._upload = _pieces(request)
+        self._open = True
+        self._exchange = _begin(request, _whole_body(request), self._box, source)
+
+    def next(self) -> Head | Piece:
+        """The next event that is the caller's, after handing over what the application wants of the body."""
+        _check_process(self._exchange)
+        while True:
+            try:
+                event = self._box.get(_read_timeout_s(self._request))
+            except TimeoutError:
+                raise _late(self._request) from None
+            if not isinstance(event, Wanted):
+                return _checked(event, self._exchange)
+            self._exchange.supply(next(self._upload, None))
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._open:
+            piece = self.next()
+            assert isinstance(piece, Piece)
+            self._open = not piece.last
+            if piece.data:
+                yield piece.data
+
+    def close(self) -> None:
+        """Ends the exchange at once where it still runs."""
+        if self._open:
+            self._open = False
+            self._exchange.disconnect()
+
+    def __del__(self) -> None:
+        # A response that nobody closed must not keep the application waiting for a reader.
+        if getattr(self, "_exchange", None) is not None:
+            self.close()
+
+
+def _pieces(request: httpx.Request) -> Iterator[bytes]:
+    assert isinstance(request.stream, httpx.SyncByteStream), "an asynchronous body needs the asynchronous transport"
+    return iter(request.stream)
+
+
+class _AsyncTransport(httpx.AsyncBaseTransport):
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        body = _AsyncBody(request, self._source)
+        try:
+            head = await body.next()
+        except BaseException:
+            await body.aclose()
+            raise
+        assert isinstance(head, Head)
+        return httpx.Response(head.status, headers=head.headers, stream=body, request=request)
+
+
+class _AsyncBody(httpx.AsyncByteStream):
+    """As ``_Body``, for a task."""
+
+    def __init__(self, request: httpx.Request, source: Source) -> None:
+        self._request = request
+        self._box: LoopBox[Event] = LoopBox()
+        self._upload = _async_pieces(request)
+        self._open = True
+        self._exchange = _begin(request, _whole_body(request), self._box, source)
+
+    async def next(self) -> Head | Piece:
+        """As ``_Body.next``."""
+        _check_process(self._exchange)
+        while True:
+            try:
+                event = await self._box.get(_read_timeout_s(self._request))
+            except TimeoutError:
+                raise _late(self._request) from None
+            if not isinstance(event, Wanted):
+                return _checked(event, self._exchange)
+            self._exchange.supply(await anext(self._upload, None))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._open:
+            piece = await self.next()
+            assert isinstance(piece, Piece)
+            self._open = not piece.last
+            if piece.data:
+                yield piece.data
+
+    async def aclose(self) -> None:
+        """As ``_Body.close``; waits for nothing."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._open:
+            self._open = False
+            self._exchange.disconnect()
+
+    def __del__(self) -> None:
+        if getattr(self, "_exchange", None) is not None:
+            self._end()
+
+
+def _async_pieces(request: httpx.Request) -> AsyncIterator[bytes]:
+    assert isinstance(request.stream, httpx.AsyncByteStream), "a synchronous body needs the synchronous transport"
+    return aiter(request.stream)

@@ -1,0 +1,195 @@
+"""One request on its way through an ASGI application that runs in another thread's event loop.
+
+The application's side lives on that loop; the caller's side takes ``Event`` values out of a letter box. The body of
+the request is pulled (the application asks, the caller answers), the body of the response is pushed through a
+bounded window, so neither side can run away from the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx
+
+from infrai_runtime.lifespan import Hosted, Message, http_scope
+
+log = logging.getLogger("infrai_runtime")
+
+WINDOW = 16
+"""How many pieces of a response may wait for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers came."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of the response's body; ``last`` ends it."""
+
+    data: bytes
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The application wants the next piece of the request's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Nothing more comes, and this is why."""
+
+    error: Exception
+
+
+Event = Head | Piece | Wanted | Broken
+WANTED = Wanted()
+
+
+class Box(Protocol):
+    """Where events for the caller go."""
+
+    def put(self, item: Event) -> None:
+        """Adds an event from any thread."""
+
+
+class Exchange:
+    """A request and its response. ``body`` is the whole request body, or None when the caller hands it over in
+    pieces."""
+
+    def __init__(self, request: httpx.Request, body: bytes | None, box: Box, loop: asyncio.AbstractEventLoop) -> None:
+        self._request = request
+        self._body = body
+        self._box = box
+        self._loop = loop
+        self._pid = os.getpid()
+        self._put = self._taken = 0
+        self._crowded = False
+        self._begun = self._finished = self._body_read = False
+
+    # -- the caller's side, in any thread ------------------------------------------------------------------------------
+
+    def take(self) -> None:
+        """The caller has taken a piece out of the window."""
+        self._taken += 1
+        if self._crowded:
+            self._soon(self._room.set)
+
+    def supply(self, data: bytes | None) -> None:
+        """Hands over the next piece of the request's body; None ends it."""
+        self._soon(self._supplied.put_nowait, data)
+
+    def disconnect(self) -> None:
+        """The caller has gone: the application hears ``http.disconnect`` and its task is cancelled."""
+        if self.mine:
+            self._soon(self._disconnected)
+
+    @property
+    def mine(self) -> bool:
+        """Whether this process made the request, not one that it was forked from."""
+        return self._pid == os.getpid()
+
+    def _soon(self, function: Callable[..., Any], *values: Any) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and with it the application
+            self._loop.call_soon_threadsafe(function, *values)
+
+    # -- the application's side, on its loop ---------------------------------------------------------------------------
+
+    def start(self, hosted: Hosted) -> asyncio.Task[None]:
+        """Runs the application; whatever happens, the caller hears of the end."""
+        self._room, self._gone = asyncio.Event(), asyncio.Event()
+        self._supplied: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._task = asyncio.create_task(self._run(hosted))
+        # A task that is cancelled before its first step runs nothing of its body, so the end is told from outside.
+        self._task.add_done_callback(self._ended)
+        return self._task
+
+    async def _run(self, hosted: Hosted) -> None:
+        app = await hosted.app()
+        try:
+            await app(http_scope(self._request, hosted.state), self._receive, self._send)
+        except Exception:
+            if self._finished:
+                log.exception("the application failed after its answer")
+                return
+            log.exception("the application failed")
+            await self._fail("the application failed; see its log")
+        else:
+            if not self._finished:
+                await self._fail("the application ended before its answer did")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self._box.put(Broken(httpx.RemoteProtocolError("the embedded runtime was shut down")))
+        elif isinstance(error := task.exception(), Exception):
+            self._box.put(Broken(error))
+        elif error is not None:
+            self._box.put(Broken(httpx.RemoteProtocolError(f"the embedded runtime ended: {error!r}")))
+
+    async def _fail(self, why: str) -> None:
+        """What a server does: 500 while there is no head yet, else a broken connection."""
+        if self._begun:
+            self._box.put(Broken(httpx.RemoteProtocolError(why)))
+            return
+        self._box.put(Head(500, [(b"content-type", b"text/plain; charset=utf-8")]))
+        self._box.put(Piece(b"Internal Server Error", True))
+
+    def _disconnected(self) -> None:
+        self._gone.set()
+        if not self._finished:
+            self._task.cancel()
+
+    async def _receive(self) -> Message:
+        if self._body_read or self._gone.is_set():
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+        if self._body is not None:
+            return self._read(self._body, more=False)
+        self._box.put(WANTED)
+        data = await self._supplied.get()
+        return self._read(data or b"", more=data is not None)
+
+    def _read(self, data: bytes, *, more: bool) -> Message:
+        self._body_read = not more
+        return {"type": "http.request", "body": data, "more_body": more}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begun = True
+            self._box.put(Head(message["status"], [(bytes(n), bytes(v)) for n, v in message.get("headers", ())]))
+        elif message["type"] == "http.response.body":
+            await self._send_body(bytes(message.get("body", b"")), last=not message.get("more_body", False))
+        else:
+            raise RuntimeError(f"the embedded transport does not know the message {message['type']!r}")
+
+    async def _send_body(self, data: bytes, *, last: bool) -> None:
+        if not self._begun or self._finished:
+            raise RuntimeError("a body outside of the answer")
+        if not data and not last:
+            return
+        await self._window()
+        self._put += 1
+        self._finished = last
+        self._box.put(Piece(data, last))
+        if last:
+            self._gone.set()
+
+    async def _window(self) -> None:
+        while self._put - self._taken >= WINDOW:
+            self._crowded = True
+            self._room.clear()
+            # Looked at again: the caller may have taken a piece before it could see that somebody waits.
+            if self._put - self._taken >= WINDOW:
+                await self._room.wait()
+        self._crowded = False

@@ -1,0 +1,39 @@
+"""The multipart form of ``/v1/audio/transcriptions`` as the fields of a transcription."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from infrai_runtime.failure import Failure
+from infrai_runtime.wire import Json
+
+_LISTS = frozenset({"timestamp_granularities[]"})
+
+
+async def form_fields(headers: Mapping[str, str], raw: bytes) -> Json:
+    """Text fields as they are; the file is ``audio``. Raises INVALID_REQUEST for a broken form."""
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield raw
+
+    try:
+        form = await MultiPartParser(Headers(headers), stream(), max_part_size=len(raw) + 1).parse()
+    except (MultiPartException, KeyError) as error:
+        raise Failure("INVALID_REQUEST", f"the form could not be read: {error}", param="body") from error
+    fields = {name: await _value(value) for name, value in form.items() if name not in _LISTS}
+    await form.close()
+    if "file" not in fields:
+        raise Failure("INVALID_REQUEST", "file is missing: the audio to transcribe", param="file")
+    return {("audio" if name == "file" else name): value for name, value in fields.items()}
+
+
+async def _value(value: UploadFile | str) -> Any:
+    if isinstance(value, str):
+        return value
+    mime = {"mime": value.content_type} if value.content_type else {}
+    return {"base64": base64.b64encode(await value.read()).decode(), **mime}

@@ -1,0 +1,78 @@
+"""What is checked of a request before anything is read: who it was sent to, where it comes from, what it carries.
+
+Without keys (``no_auth``) the runtime trusts the machine it runs on, so a web page must not be able to speak to it:
+the Host must be a loopback name (a rebound DNS name is none), a request from another site is refused, and bodies
+need a content type that a page cannot send across sites without asking first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from infrai_runtime.failure import Failure
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(?::\d+)?")
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+def check_site(headers: Mapping[str, str], allowed_hosts: Collection[str] = ()) -> None:
+    """Refuses a foreign Host and anything that another site sent. Raises FORBIDDEN."""
+    host = headers.get("host", "")
+    name = host_name(host)
+    if name not in LOOPBACK and name not in allowed_hosts:
+        raise Failure("FORBIDDEN", f"Host {host[:100]!r} is not served without keys; allowed are loopback names")
+    check_origin(headers)
+
+
+def check_origin(headers: Mapping[str, str]) -> None:
+    """Refuses a request that a web page of another site sent. Raises FORBIDDEN."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        raise Failure("FORBIDDEN", f"requests from another site are refused: Origin {origin[:100]!r}")
+    if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise Failure("FORBIDDEN", "requests from another site are refused (Sec-Fetch-Site)")
+
+
+def host_name(host: str) -> str:
+    """The name of a Host header without its port, in lower case; empty when it is malformed."""
+    found = _HOST.fullmatch(host)
+    return found[1].lower() if found else ""
+
+
+def check_content_type(headers: Mapping[str, str], allowed: str) -> None:
+    """Raises UNSUPPORTED_MEDIA_TYPE for another content type."""
+    came = headers.get("content-type", "")
+    if came.partition(";")[0].strip().lower() != allowed:
+        raise Failure(
+            "UNSUPPORTED_MEDIA_TYPE", f"content-type: came {came[:100]!r}, allowed is {allowed}", param="content-type"
+        )
+
+
+async def read_body(headers: Mapping[str, str], receive: Receive, max_bytes: int) -> bytes:
+    """The body. Raises PAYLOAD_TOO_LARGE as soon as it is known to be too large, also without a Content-Length."""
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise too_large(max_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Failure("INVALID_REQUEST", "the connection ended inside the body", param="body")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def too_large(max_bytes: int) -> Failure:
+    """The failure for a body above the limit."""
+    return Failure("PAYLOAD_TOO_LARGE", f"the body is larger than the {max_bytes} bytes allowed", param="body")

@@ -1,0 +1,55 @@
+"""Rows of the ledger: one per attempt at a vendor, and one per call that something was delivered for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infrai_runtime.pricing import nano_of_usd
+from infrai_runtime.store.durable import LedgerRow
+from infrai_runtime.trace import Trace
+
+
+def rows_of(trace: Trace, now: float) -> list[LedgerRow]:
+    """What a call adds to the ledger. A call that only failed has attempts and no answer."""
+    attempts = [_attempt(trace, row, now) for row in trace.rows if not row["outcome"].startswith("skipped:")]
+    return [*attempts, _answer(trace, now)] if trace.vendor is not None else attempts
+
+
+def _attempt(trace: Trace, row: dict[str, Any], now: float) -> LedgerRow:
+    ask, caller = trace.known()
+    cost = row["cost_usd"]
+    return LedgerRow(
+        kind="attempt",
+        at_s=now,
+        project_id=caller.project_id,
+        key_id=caller.key_id,
+        request_id=trace.request_id,
+        capability=ask.capability,
+        vendor=row["vendor"],
+        model=row["model"],
+        outcome=row["outcome"],
+        latency_ms=row["latency_ms"],
+        cost_nano=None if cost is None else nano_of_usd(cost),
+    )
+
+
+def _answer(trace: Trace, now: float) -> LedgerRow:
+    ask, caller = trace.known()
+    return LedgerRow(
+        kind="answer",
+        at_s=now,
+        project_id=caller.project_id,
+        key_id=caller.key_id,
+        request_id=trace.request_id,
+        capability=ask.capability,
+        vendor=trace.vendor,
+        model=trace.model,
+        outcome=trace.rows[-1]["outcome"] if trace.rows else "ok",
+        latency_ms=trace.latency_ms(),
+        prompt_tokens=trace.usage.get("prompt_tokens"),
+        completion_tokens=trace.usage.get("completion_tokens"),
+        cost_nano=trace.cost_nano,
+        cache_hit=trace.cache_hit,
+        estimated=bool(trace.usage.get("estimated")),
+        usage=trace.usage,
+    )

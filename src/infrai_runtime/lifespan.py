@@ -1,0 +1,112 @@
+"""An ASGI application and its lifespan, run in a task of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import httpx
+
+from infrai_core.errors import ConfigError
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("infrai_runtime")
+ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Hosted:
+    """Makes an application, starts it, and stops it. Everything happens on the running loop."""
+
+    def __init__(self, make: Callable[[], App]) -> None:
+        self._make = make
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._begun: asyncio.Future[App] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._live())
+        self.state: dict[str, Any] = {}
+
+    @property
+    def failed(self) -> bool:
+        """Whether the application could not be started."""
+        return self._begun.done() and self._begun.exception() is not None
+
+    async def app(self) -> App:
+        """The started application. Raises what kept it from starting: ``ConfigError``, or ``httpx.ConnectError``."""
+        return await asyncio.shield(self._begun)
+
+    async def stop(self) -> None:
+        """Ends the lifespan and waits until the application has cleaned up."""
+        self._inbox.put_nowait({"type": "lifespan.shutdown"})
+        await asyncio.wait([self._task])
+
+    async def _live(self) -> None:
+        self._inbox.put_nowait({"type": "lifespan.startup"})
+        try:
+            app = self._make()
+            await self._lifespan(app)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._begin(app)  # it returned without a word: it has no lifespan
+
+    async def _lifespan(self, app: App) -> None:
+        problem = None
+
+        async def send(message: Message) -> None:
+            nonlocal problem
+            if message["type"] == "lifespan.startup.complete":
+                self._begin(app)
+            elif message["type"] == "lifespan.startup.failed":
+                problem = message.get("message") or "no reason given"
+
+        try:
+            await app({"type": "lifespan", "asgi": ASGI, "state": self.state}, self._inbox.get, send)
+        except Exception as error:
+            if problem is not None or self._begun.done():
+                raise
+            log.debug("the application has no lifespan: %s", error)
+        if problem is not None:
+            raise RuntimeError(problem)
+
+    def _begin(self, app: App) -> None:
+        if not self._begun.done():
+            self._begun.set_result(app)
+
+    def _fail(self, error: Exception) -> None:
+        if self._begun.done():
+            log.error("the embedded runtime did not end cleanly", exc_info=error)
+            return
+        self._begun.set_exception(_why(error))
+        self._begun.exception()  # seen, also when the caller who started it has gone
+
+
+def _why(error: Exception) -> Exception:
+    if isinstance(error, ConfigError):
+        return error
+    return httpx.ConnectError(f"the embedded runtime did not start: {type(error).__name__}: {error}")
+
+
+def http_scope(request: httpx.Request, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The ASGI scope of a request that was made inside this process."""
+    url = request.url
+    return {
+        "type": "http",
+        "asgi": ASGI,
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": url.scheme,
+        "path": url.path,
+        "raw_path": url.raw_path.partition(b"?")[0],
+        "query_string": url.query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": None,
+        "server": (url.host, url.port),
+        "state": dict(state),
+        "infrai.embedded": True,
+    }

@@ -1,0 +1,177 @@
+"""An answer that is being made: one producer, any number of readers, each from the first frame on.
+
+A reader that goes away is noticed; when the last one is gone the producer is cancelled, at once or after a grace in
+which the same caller may come back with the same idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from infrai_runtime.failure import Failure
+from infrai_runtime.wire import KEEP_ALIVE
+
+FRAMES_AHEAD = 64
+"""How far a producer may be ahead of its fastest reader."""
+
+
+@dataclass(slots=True)
+class Head:
+    """What stands before the body; headers may become known while the answer is made."""
+
+    status: int = 200
+    media_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Live:
+    """Frames of one answer. The producer calls ``put``, then ``finish``."""
+
+    def __init__(self, *, cancel_after_s: float | None) -> None:
+        """``cancel_after_s``: how long the producer goes on without a reader; None is to the end."""
+        self.head = Head()
+        self._frames: list[bytes] = []
+        self._done = False
+        self._failure: Failure | None = None
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._read_to = 0
+        self._readers = 0
+        self._abandoned = False
+        self._cancel_after_s = cancel_after_s
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, producer: Coroutine[Any, Any, None], on_end: Callable[[], None]) -> None:
+        """Runs the producer in a task of its own; ``on_end`` is called when it has ended."""
+        self._task = asyncio.create_task(producer)
+        self._task.add_done_callback(lambda task: self._ended(task, on_end))
+
+    def _ended(self, task: asyncio.Task[None], on_end: Callable[[], None]) -> None:
+        if not self._done:  # cancelled before its first step
+            self.finish(Failure("SHUTTING_DOWN", "the answer was cancelled"))
+        if not task.cancelled():
+            task.exception()
+        on_end()
+
+    # -- producer's side
+
+    async def put(self, frame: bytes) -> None:
+        """Adds a frame; waits while the readers are far behind."""
+        if not frame:
+            return
+        self._frames.append(frame)
+        self._wake()
+        while len(self._frames) - self._read_to > FRAMES_AHEAD and not self._abandoned:
+            self._room.clear()
+            await self._room.wait()
+
+    def finish(self, failure: Failure | None = None) -> None:
+        """The answer is whole, or with ``failure`` there will be nothing (more) of it."""
+        self._failure = failure
+        self._done = True
+        self._wake()
+
+    @property
+    def body(self) -> bytes:
+        """Everything so far."""
+        return b"".join(self._frames)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    # -- readers' side
+
+    async def opened(self, wait_s: float) -> None:
+        """Returns when there is a first frame or ``wait_s`` have passed. Raises the failure that came first."""
+        try:
+            async with asyncio.timeout(wait_s):
+                while not self._frames and not self._done:
+                    await self._changed.wait()
+        except TimeoutError:
+            return
+        if self._failure is not None and not self._frames:
+            raise self._failure
+
+    async def whole(self) -> bytes:
+        """The whole body. Raises the failure that ended it."""
+        while not self._done:
+            self._read_to = len(self._frames)
+            self._room.set()
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self.body
+
+    def join(self) -> None:
+        """Counts a reader, before its first read; ``leave`` takes it away."""
+        self._readers += 1
+        self._abandoned = False
+
+    def leave(self) -> None:
+        """A reader is gone. Without any, the producer ends after the grace."""
+        self._readers -= 1
+        if self._readers or self._done:
+            return
+        self._abandoned = True
+        self._room.set()
+        if self._cancel_after_s is not None:
+            asyncio.get_running_loop().call_later(self._cancel_after_s, self._cancel_if_alone)
+
+    def _cancel_if_alone(self) -> None:
+        if not self._readers:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Ends the producer."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Returns when the producer has ended, however it did."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def read(self, keep_alive_s: float) -> AsyncIterator[bytes]:
+        """All frames from the first; comments while nothing comes for ``keep_alive_s``. Raises a failure last."""
+        place = 0
+        while True:
+            changed = self._changed
+            if place < len(self._frames):
+                ready = self._frames[place:]
+                place += len(ready)
+                self._read_to = max(self._read_to, place)
+                self._room.set()
+                yield ready[0] if len(ready) == 1 else b"".join(ready)
+            elif self._done:
+                break
+            elif not await _within(changed, keep_alive_s):
+                yield KEEP_ALIVE
+        if self._failure is not None:
+            raise self._failure
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def packed(head: Head, body: bytes) -> bytes:
+    """A finished answer as one value for the idempotency store."""
+    facts: Mapping[str, Any] = {"status": head.status, "media_type": head.media_type, "headers": head.headers}
+    return orjson.dumps(facts) + b"\n" + body
+
+
+def unpacked(stored: bytes) -> tuple[Head, bytes]:
+    """The answer that ``packed`` made."""
+    facts, _, body = stored.partition(b"\n")
+    return Head(**orjson.loads(facts)), body

@@ -1,0 +1,79 @@
+"""What lives as long as the application: stores, vendors, and the service on top of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from infrai_core.fetch import Fetcher
+from infrai_runtime import sign
+from infrai_runtime.catalogue import Catalogue, builtin
+from infrai_runtime.service import Service
+from infrai_runtime.settings import Settings
+from infrai_runtime.store.blob import Blobs
+from infrai_runtime.store.durable import Durable
+from infrai_runtime.store.memory import MemoryDurable, MemoryEphemeral
+from infrai_runtime.store.sqlite import SqliteDurable
+from infrai_runtime.vendors import configured
+from infrai_runtime.vendors.base import Vendor
+
+
+class Runtime:
+    """Opens everything once, at the lifespan's start or at the first request, and closes it once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        vendors: Sequence[Vendor] | None,
+        catalogue: Catalogue | None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
+        self._settings = _with_public_url(settings)
+        self._vendors = vendors
+        self._catalogue = catalogue
+        self._fetcher = fetcher
+        self._service: Service | None = None
+        self._lock = asyncio.Lock()
+
+    async def service(self) -> Service:
+        """The service, opened when first asked for."""
+        if self._service is None:
+            async with self._lock:
+                if self._service is None:
+                    self._service = await self._open()
+        return self._service
+
+    async def _open(self) -> Service:
+        settings = self._settings
+        signer = await asyncio.to_thread(sign.load, settings.home)
+        return Service(
+            settings,
+            configured(settings) if self._vendors is None else self._vendors,
+            self._catalogue or builtin(),
+            await asyncio.to_thread(_durable, settings.database),
+            MemoryEphemeral(),
+            Blobs(settings, signer),
+            signer,
+            fetcher=self._fetcher,
+        )
+
+    async def close(self) -> None:
+        """Ends what runs and closes the stores."""
+        service, self._service = self._service, None
+        if service is not None:
+            await service.close()
+            await service.durable.close()
+            await service.ephemeral.close()
+
+
+def _durable(database: Path | None) -> Durable:
+    return MemoryDurable() if database is None else SqliteDurable(database)
+
+
+def _with_public_url(settings: Settings) -> Settings:
+    """A served runtime has links that its clients can follow; the embedded one has files."""
+    if settings.embedded or settings.public_url is not None:
+        return settings
+    return replace(settings, public_url=f"http://{settings.host}:{settings.port}")

@@ -1,0 +1,162 @@
+"""The runtime as an HTTP server: ``python -m infrai_runtime.serve``."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from infrai_core.config import is_loopback
+from infrai_core.errors import ConfigError
+from infrai_runtime.lifespan import App, Message, Receive, Send
+from infrai_runtime.settings import Settings
+
+GRACEFUL_S = 10
+"""How long running answers may go on after the server was told to stop."""
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGINT or SIGTERM, then lets running answers end for ``GRACEFUL_S`` seconds.
+
+    Prints one line, once requests are answered: the URL, and how to get a key. Port 0 takes a free one. Raises
+    ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
+    """
+    uvicorn, create_app = _packages()
+    with _listener(settings) as listener:
+        settings = _located(settings, listener.getsockname()[1])
+        watched = _Watched(create_app(settings), lambda: print(_line(settings), flush=True))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                watched,
+                lifespan="on",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                ws="none",
+                timeout_graceful_shutdown=GRACEFUL_S,
+            )
+        )
+        # Once it has ended, uvicorn raises a SIGINT again, and leaves with SystemExit when the lifespan did not begin.
+        with suppress(KeyboardInterrupt, SystemExit):
+            server.run(sockets=[listener])
+    if watched.problem is not None:
+        raise _why(watched.problem) from watched.problem
+
+
+def _packages() -> tuple[Any, Callable[[Settings], App]]:
+    try:
+        import uvicorn
+
+        from infrai_runtime.app import create_app
+    except ImportError as error:
+        raise ConfigError(
+            f'serving needs the package {error.name}: pip install "infrai-integrations[runtime]"'
+        ) from error
+    return uvicorn, create_app
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(f"host={settings.host!r}, port={settings.port}: {error.strerror or error}") from None
+
+
+def _located(settings: Settings, port: int) -> Settings:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return replace(settings, port=port, public_url=settings.public_url or f"http://{host}:{port}")
+
+
+def _line(settings: Settings) -> str:
+    base = f"{settings.public_url}/v1"
+    return f"infrai runtime on {base} - {_key_advice(settings, base)}"
+
+
+def _key_advice(settings: Settings, base: str) -> str:
+    if settings.no_auth:
+        return "no key needed"
+    if settings.allow_activation is False or not (settings.allow_activation or is_loopback(settings.host)):
+        return "for a key, start it with --allow-activation"
+    return f"for a key: curl -X POST {base}/activate"
+
+
+class _Watched:
+    """An application whose start is announced, and whose failure to start is kept."""
+
+    def __init__(self, app: App, announce: Callable[[], None]) -> None:
+        self._app = app
+        self._announce = announce
+        self.problem: Exception | None = None
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, scope: Any, receive: Receive, send: Send) -> None:
+        async def watching(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self.problem = RuntimeError(message.get("message", ""))
+                message = {**message, "message": ""}  # it is a whole traceback; the error is raised instead
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self._announce()
+
+        try:
+            await self._app(scope, receive, watching)
+        except Exception as error:
+            self.problem = error
+            raise
+
+
+def _why(problem: Exception) -> ConfigError:
+    if isinstance(problem, ConfigError):
+        return problem
+    return ConfigError(f"the runtime did not start: {type(problem).__name__}: {problem}")
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of serving, for this module's command and for the ``infrai`` command."""
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (8402)")
+    parser.add_argument("--home", type=Path, help="directory of state and media (INFRAI_HOME or ~/.infrai)")
+    parser.add_argument("--public-url", help="base of media links, where clients see another address than this one")
+    parser.add_argument("--no-auth", action="store_true", default=None, help="no keys; only on 127.0.0.1")
+    parser.add_argument(
+        "--allow-activation",
+        action=argparse.BooleanOptionalAction,
+        help="let anybody who reaches the service make a key (only this machine, and only without vendor keys)",
+    )
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """The settings that the options and the environment ask for. Raises ``ConfigError``."""
+    names = ("host", "port", "home", "public_url", "no_auth", "allow_activation")
+    given = {name: getattr(options, name) for name in names}
+    return Settings.from_environment(**{name: value for name, value in given.items() if value is not None})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves; 2 and a line on stderr when it cannot."""
+    parser = argparse.ArgumentParser(prog="python -m infrai_runtime.serve", description="Serve the infrai runtime.")
+    add_options(parser)
+    try:
+        serve(settings_from(parser.parse_args(arguments)))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

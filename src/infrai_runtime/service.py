@@ -1,0 +1,483 @@
+"""The service: one pipeline for every capability and both surfaces.
+
+authenticate → validate → idempotency → limits → cache → plan → reserve → walk → price → settle
+
+Each step is a method of ``Service``. Up to idempotency they run in the caller's task; the rest makes the answer in a
+task of its own (``Live``), because a second caller with the same key may join it and because a stream must notice
+that its reader is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from infrai_core.fetch import Fetcher
+from infrai_runtime import cache, identity, keys
+from infrai_runtime.assembly import Assembly
+from infrai_runtime.catalogue import Catalogue
+from infrai_runtime.failover import as_vendors, broken, row_of, walk
+from infrai_runtime.failure import Failure
+from infrai_runtime.field import unknown_field
+from infrai_runtime.keys import Caller
+from infrai_runtime.ledger import rows_of
+from infrai_runtime.live import Head, Live, packed, unpacked
+from infrai_runtime.media import keep
+from infrai_runtime.pricing import cost_nano, expected_usage, usd
+from infrai_runtime.realtime import session_data
+from infrai_runtime.request import Ask
+from infrai_runtime.routing import Candidate, Plan, plan
+from infrai_runtime.settings import Settings
+from infrai_runtime.sign import Signer
+from infrai_runtime.store.blob import Blobs
+from infrai_runtime.store.durable import Durable
+from infrai_runtime.store.ephemeral import Ephemeral
+from infrai_runtime.trace import Trace
+from infrai_runtime.vendors.base import Call, Fragment, Vendor
+from infrai_runtime.wire import Frames, Json, Surface
+from infrai_runtime.work import WORK, Opened, Outcome, chat_outcome, open_stream
+
+T = TypeVar("T")
+Run: TypeAlias = Callable[[Trace, Candidate, float], Awaitable[T]]
+
+log = logging.getLogger("infrai_runtime")
+
+GIVEN_KEY_TTL_S = 24 * 3600
+MADE_KEY_TTL_S = 600
+REJOIN_GRACE_S = 5.0
+SESSION_TTL_S = 3600
+IN_PROGRESS_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as HTTP brought it. ``body`` is read only after the key was checked."""
+
+    capability: str
+    surface: Surface
+    read: Callable[[Mapping[str, Any], str | None], Ask]
+    body: Callable[[], Awaitable[Mapping[str, Any]]]
+    authorization: str | None = None
+    idempotency_key: str | None = None
+    embedded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An answer: ``body`` when it is whole, else ``frames``. The one who takes the frames calls ``release`` when done
+    with them, also when none was read."""
+
+    head: Head
+    body: bytes = b""
+    frames: AsyncGenerator[bytes, None] | None = None
+    release: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What idempotency says about a call: a stored answer, a running one to join, or the right to make it."""
+
+    key: str | None = None
+    fence: Any = None
+    stored: bytes | None = None
+    running: Live | None = None
+
+
+class Service:
+    """Everything between HTTP and the vendors."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        vendors: Sequence[Vendor],
+        catalogue: Catalogue,
+        durable: Durable,
+        ephemeral: Ephemeral,
+        blobs: Blobs,
+        signer: Signer,
+        *,
+        fetcher: Fetcher | None = None,
+        requests_per_minute: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.vendors = {vendor.name: vendor for vendor in vendors}
+        self.catalogue = catalogue
+        self.durable = durable
+        self.ephemeral = ephemeral
+        self.blobs = blobs
+        self.signer = signer
+        self._fetcher = fetcher or Fetcher()
+        self._requests_per_minute = requests_per_minute
+        self._clock = clock
+        self._now = now
+        self._running: dict[tuple[str, str], Live] = {}
+        self._lives: set[Live] = set()
+        self._owner = identity.request_id()
+
+    async def close(self) -> None:
+        """Cancels what runs and waits until it has been settled, then frees the vendors."""
+        for live in list(self._lives):
+            live.cancel()
+        await asyncio.gather(*(live.ended() for live in list(self._lives)))
+        await asyncio.gather(*(vendor.close() for vendor in self.vendors.values()))
+
+    def begin(self, surface: Surface) -> Trace:
+        """The trace of a call that has just come in."""
+        return Trace(identity.request_id(), surface, self._clock, self._clock())
+
+    async def serve(self, incoming: Incoming, trace: Trace) -> Served:
+        """Answers a request. Raises ``Failure`` before the first byte; later failures are frames of the stream."""
+        trace.caller = await self.authenticate(incoming)
+        trace.ask = await self.validate(incoming)
+        slot = await self.claim(trace.caller, trace.ask)
+        if slot.stored is not None:
+            return _replayed(slot.stored)
+        live = slot.running or self.start(trace, slot)
+        return await self.deliver(live, trace)
+
+    # -- authenticate, validate, idempotency -----------------------------------------------------------------------
+
+    async def authenticate(self, incoming: Incoming) -> Caller:
+        """Who calls. Raises UNAUTHORIZED."""
+        return await self.caller(incoming.authorization, incoming.embedded)
+
+    async def caller(self, authorization: str | None, embedded: bool) -> Caller:
+        """The caller of a header; the embedded runtime and ``no_auth`` need no key."""
+        return await keys.authenticate(self.durable, authorization, self.settings, embedded=embedded)
+
+    async def validate(self, incoming: Incoming) -> Ask:
+        """The request as an ``Ask``. Raises INVALID_REQUEST and the like."""
+        ask = incoming.read(await incoming.body(), incoming.idempotency_key)
+        check_options(self.vendors, ask.vendor_options)
+        return ask
+
+    async def claim(self, caller: Caller, ask: Ask) -> Slot:
+        """What the idempotency key leads to. Raises IDEMPOTENCY_CONFLICT, IDEMPOTENCY_IN_PROGRESS."""
+        key = ask.idempotency_key
+        if key is None:
+            return Slot()
+        ttl_s = GIVEN_KEY_TTL_S if ask.key_is_given else MADE_KEY_TTL_S
+        begun = await self.durable.begin(caller.project_id, key, ask.fingerprint, self._owner, ttl_s, self._now())
+        if begun.state == "new":
+            return Slot(key, begun.fence)
+        if begun.state == "done":
+            return Slot(key, stored=begun.answer)
+        running = self._running.get((caller.project_id, key))
+        if begun.state == "running" and running is not None:
+            return Slot(key, running=running)
+        raise _CLAIM_FAILURES[begun.state]()
+
+    # -- the answer in the making ----------------------------------------------------------------------------------
+
+    def start(self, trace: Trace, slot: Slot) -> Live:
+        """Starts making the answer."""
+        ask, caller = trace.known()
+        live = Live(cancel_after_s=_grace_s(ask))
+        live.head = Head(200, "text/event-stream" if ask.stream else "application/json", trace.headers())
+        self._lives.add(live)
+        if slot.key is not None:
+            self._running[caller.project_id, slot.key] = live
+        live.start(self._make(trace, live, slot), partial(self._forget, live, caller.project_id, slot.key))
+        return live
+
+    def _forget(self, live: Live, project: str, key: str | None) -> None:
+        self._lives.discard(live)
+        if key is not None:
+            self._running.pop((project, key), None)
+
+    async def deliver(self, live: Live, trace: Trace) -> Served:
+        """The answer as the caller wants it: whole, or as frames once there is something to send."""
+        ask, _ = trace.known()
+        live.join()
+        try:
+            if not ask.stream:
+                return Served(live.head, await live.whole())
+            await live.opened(self.settings.first_delta_wait_s)
+        except BaseException:
+            live.leave()
+            raise
+        return Served(live.head, frames=self._frames(live, trace), release=live.leave)
+
+    async def _frames(self, live: Live, trace: Trace) -> AsyncGenerator[bytes, None]:
+        """The frames; a failure becomes the last of them."""
+        try:
+            async for frame in live.read(self.settings.keep_alive_s):
+                yield frame
+        except Failure as failure:
+            yield trace.writer().error(failure, trace.metadata())
+
+    async def _make(self, trace: Trace, live: Live, slot: Slot) -> None:
+        """Makes the answer and settles it, whatever happens; only then the readers hear that it has ended."""
+        failure: Failure | None = Failure("SHUTTING_DOWN", "the answer was cancelled")
+        try:
+            await self._answer(trace, live)
+            failure = None
+        except Failure as raised:
+            failure = raised
+        except Exception as error:
+            log.exception("request %s broke", trace.request_id)
+            failure = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
+        finally:
+            await asyncio.shield(self._settled(trace, live, slot, failure is None))
+            live.finish(failure)
+
+    async def _settled(self, trace: Trace, live: Live, slot: Slot, whole: bool) -> None:
+        """``settle``, where a store that fails does not take the answer away from the caller."""
+        try:
+            await self.settle(trace, live, slot, whole)
+        except Exception:
+            log.exception("request %s could not be booked", trace.request_id)
+
+    async def _answer(self, trace: Trace, live: Live) -> None:
+        """limits → cache → plan → reserve → walk → price"""
+        ask, _ = trace.known()
+        await self.limit(trace)
+        stored = await self.cached(trace)
+        if stored is not None:
+            await self._send_stored(trace, live, stored)
+            return
+        made = await self.plan(trace)
+        await self.reserve(trace, made)
+        await (self._stream if ask.stream else self._whole)(trace, live, made)
+
+    async def _whole(self, trace: Trace, live: Live, plan: Plan) -> None:
+        candidate, outcome = await self.walk(trace, plan, self._attempt)
+        self.price(trace, candidate, outcome, "ok")
+        data = await self._dressed(trace, outcome)
+        await self.remember(trace, data)
+        await self._send(trace, live, data)
+
+    async def _stream(self, trace: Trace, live: Live, plan: Plan) -> None:
+        ask, _ = trace.known()
+        candidate, opened = await self.walk(trace, plan, self._open)
+        trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
+        live.head.headers.update(trace.headers())
+        writer, assembly, word = trace.writer(), Assembly(), "cancelled"
+        try:
+            await self._pump(trace, live, candidate, opened, writer, assembly)
+            word = "ok"
+        except Failure as failure:
+            word = failure.code
+            raise Failure(failure.code, failure.message, hint=failure.hint, attempts=trace.rows) from failure
+        finally:
+            outcome = chat_outcome(assembly, ask, candidate.model.id)
+            self.price(trace, candidate, outcome, word)
+        data = outcome.data | {"id": trace.request_id}
+        await self.remember(trace, data)
+        await live.put(writer.end(data, trace.metadata()))
+
+    async def _pump(
+        self, trace: Trace, live: Live, candidate: Candidate, opened: Opened, writer: Frames, assembly: Assembly
+    ) -> None:
+        """Moves events from the vendor into frames until the vendor is done or time is up."""
+        ask, _ = trace.known()
+        left_s = ask.timeout_s - (self._clock() - trace.started)
+        try:
+            async with asyncio.timeout(left_s), aclosing(opened.events()) as events:
+                async for event in events:
+                    assembly.add(event)
+                    if isinstance(event, Fragment):
+                        await live.put(writer.fragment(event))
+        except TimeoutError as error:
+            raise Failure("VENDOR_TIMEOUT", f"{candidate.name} was not done in {ask.timeout_s:g} s") from error
+        except Failure as failure:
+            raise as_vendors(failure, candidate) from failure
+        except Exception as error:
+            raise broken(candidate, error) from error
+
+    async def _dressed(self, trace: Trace, outcome: Outcome) -> Json:
+        """The reply's data with what only the runtime can add: the id, links to files, a session token."""
+        ask, caller = trace.known()
+        if ask.capability == "realtime":
+            return session_data(self.signer, ask, trace, outcome.data, self._now())
+        if ask.capability in ("image", "tts"):
+            return outcome.data | await keep(self.blobs, ask, caller.project_id, outcome.files)
+        return outcome.data | ({"id": trace.request_id} if "id" in outcome.data else {})
+
+    async def _send(self, trace: Trace, live: Live, data: Json) -> None:
+        ask, _ = trace.known()
+        live.head.headers.update(trace.headers())
+        live.head.media_type, body = trace.surface.reply(ask.capability, data, trace.metadata())
+        await live.put(body)
+
+    # -- limits, cache ---------------------------------------------------------------------------------------------
+
+    async def limit(self, trace: Trace) -> None:
+        """Takes the call from the project's requests per minute. Raises RATE_LIMITED with the time to wait."""
+        _, caller = trace.known()
+        if self._requests_per_minute is None:
+            return
+        wait_s = await self.ephemeral.take(f"requests:{caller.project_id}", 1, self._requests_per_minute)
+        if wait_s is not None:
+            raise Failure(
+                "RATE_LIMITED", f"more than {self._requests_per_minute} requests per minute", retry_after_s=wait_s
+            )
+
+    async def cached(self, trace: Trace) -> Json | None:
+        """The stored answer to the same request of the same project, where the caller wants that."""
+        ask, caller = trace.known()
+        return await cache.find(self.ephemeral, caller.project_id, ask)
+
+    async def remember(self, trace: Trace, data: Json) -> None:
+        """Stores an answer for ``cached``."""
+        ask, caller = trace.known()
+        await cache.keep(self.ephemeral, caller.project_id, ask, trace, data, self.settings.media_ttl_s)
+
+    async def _send_stored(self, trace: Trace, live: Live, stored: Json) -> None:
+        """A cache hit, whole or as a stream. It costs nothing."""
+        ask, _ = trace.known()
+        trace.cache_hit, trace.cost_nano, trace.route = True, 0, "cache"
+        trace.vendor, trace.model = stored["vendor"], stored["model"]
+        trace.warnings, trace.invented = stored["warnings"], stored["invented"]
+        data = stored["data"] | ({"id": trace.request_id} if "id" in stored["data"] else {})
+        trace.usage = data.get("usage") or {}
+        if not ask.stream:
+            return await self._send(trace, live, data)
+        live.head.headers.update(trace.headers())
+        writer = trace.writer()
+        for index, part in enumerate(data["parts"]):
+            await live.put(writer.fragment(Fragment(index, part | {"done": True})))
+        await live.put(writer.end(data, trace.metadata()))
+
+    # -- plan, reserve, walk, price, settle ------------------------------------------------------------------------
+
+    async def plan(self, trace: Trace) -> Plan:
+        """Which models may answer. Raises what ``routing.plan`` raises."""
+        ask, caller = trace.known()
+        last = await self._last_of_session(caller, ask)
+        made = plan(ask, self.catalogue, self.vendors, last=last)
+        trace.route = made.reason
+        trace.warnings += ask.warnings
+        idle = sorted(ask.vendor_options.keys() - self.vendors.keys())
+        trace.warnings += [f"vendor_options.{name}: this vendor is not configured; not used" for name in idle]
+        return made
+
+    async def _last_of_session(self, caller: Caller, ask: Ask) -> str | None:
+        if ask.session_id is None:
+            return None
+        stored = await self.ephemeral.get(_session_key(caller, ask))
+        return stored.decode() if stored else None
+
+    async def reserve(self, trace: Trace, plan: Plan) -> None:
+        """Sets aside what the call may cost: the first candidate's careful estimate, times the cap where a dearer one
+        may take over. Raises INSUFFICIENT_CREDIT."""
+        ask, caller = trace.known()
+        prices = plan.candidates[0].model.prices
+        if prices.free or not metered(caller):
+            return
+        first = cost_nano(expected_usage(ask.capability, ask.body, upper=True), prices)
+        wanted = int((first or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
+        if not await self.durable.reserve(caller.project_id, wanted):
+            message = f"the credit does not cover the {usd(wanted)} USD that this call may cost"
+            raise Failure("INSUFFICIENT_CREDIT", message)
+        trace.reserved_nano = wanted
+
+    async def walk(self, trace: Trace, plan: Plan, run: Run[T]) -> tuple[Candidate, T]:
+        """The first candidate that answers, and its answer. The session stays with it."""
+        ask, caller = trace.known()
+        candidate, answer = await walk(
+            plan,
+            partial(run, trace),
+            trace.rows,
+            cap=ask.max_cost_multiplier,
+            deadline=trace.started + ask.timeout_s,
+            clock=self._clock,
+        )
+        if ask.session_id is not None:
+            await self.ephemeral.put(_session_key(caller, ask), candidate.name.encode(), SESSION_TTL_S)
+        return candidate, answer
+
+    def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
+        ask, _ = trace.known()
+        trace.attempt_started = self._clock()
+        vendor = self.vendors[candidate.model.vendor]
+        options = ask.vendor_options.get(vendor.name, {})
+        return vendor, ask, Call(candidate.model.id, left_s, self._fetcher, options=options)
+
+    async def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Outcome:
+        vendor, ask, call = self._call(trace, candidate, left_s)
+        return await WORK[ask.capability](vendor, ask, call)
+
+    async def _open(self, trace: Trace, candidate: Candidate, left_s: float) -> Opened:
+        return await open_stream(*self._call(trace, candidate, left_s))
+
+    def price(self, trace: Trace, candidate: Candidate, outcome: Outcome, word: str) -> None:
+        """Notes what the answering attempt used and cost; ``word`` is how it ended."""
+        reported = outcome.reported_nano
+        cost = cost_nano(outcome.usage, candidate.model.prices) if reported is None else reported
+        seconds = self._clock() - trace.attempt_started
+        trace.rows.append(row_of(candidate, word, seconds, cost))
+        trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
+        trace.usage, trace.cost_nano = outcome.usage, cost
+        trace.warnings += outcome.warnings
+        trace.invented += outcome.invented
+
+    async def settle(self, trace: Trace, live: Live, slot: Slot, whole: bool) -> None:
+        """Books the call: credit, ledger, and the answer for its idempotency key (only a whole one is kept)."""
+        _, caller = trace.known()
+        if metered(caller) and (trace.reserved_nano or trace.cost_nano):
+            await self.durable.settle(caller.project_id, trace.reserved_nano, trace.cost_nano or 0)
+        rows = self.durable.add_rows(rows_of(trace, self._now()))
+        await asyncio.gather(rows, self._end_claim(caller, live, slot, whole))
+
+    async def _end_claim(self, caller: Caller, live: Live, slot: Slot, whole: bool) -> None:
+        if slot.key is None:
+            return
+        if whole:
+            await self.durable.finish(caller.project_id, slot.key, slot.fence, packed(live.head, live.body))
+        else:
+            await self.durable.abandon(caller.project_id, slot.key, slot.fence)
+
+
+def check_options(vendors: Mapping[str, Vendor], options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuses a vendor option that is not on the vendor's own list (``allowed_options``)."""
+    for name in options.keys() & vendors.keys():
+        allowed: frozenset[str] = getattr(vendors[name], "allowed_options", frozenset())
+        unknown = next((option for option in options[name] if option not in allowed), None)
+        if unknown is not None:
+            raise unknown_field(f"vendor_options.{name}.{unknown}", unknown, allowed)
+
+
+def metered(caller: Caller) -> bool:
+    """Whether calls are paid from a project's credit: not in one's own process and not without keys."""
+    return caller.key_id is not None
+
+
+def _session_key(caller: Caller, ask: Ask) -> str:
+    return f"session:{caller.project_id}:{ask.capability}:{ask.session_id}"
+
+
+def _grace_s(ask: Ask) -> float | None:
+    """How long an answer is made on without a reader: a keyed whole answer to its end, because the retry finds it."""
+    if ask.idempotency_key is None:
+        return 0.0
+    if not ask.stream:
+        return None
+    return REJOIN_GRACE_S if ask.key_is_given else 0.0
+
+
+def _replayed(stored: bytes) -> Served:
+    head, body = unpacked(stored)
+    head.headers["Idempotent-Replay"] = "true"
+    return Served(head, body)
+
+
+_CLAIM_FAILURES: dict[str, Callable[[], Failure]] = {
+    "running": lambda: Failure(
+        "IDEMPOTENCY_IN_PROGRESS", "the first call with this key is still running", retry_after_s=IN_PROGRESS_RETRY_S
+    ),
+    "conflict": lambda: Failure(
+        "IDEMPOTENCY_CONFLICT",
+        "this key was used with another body",
+        param="idempotency_key",
+        hint="use a new idempotency key for a new request",
+    ),
+}

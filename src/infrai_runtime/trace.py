@@ -1,0 +1,76 @@
+"""The facts of one call, as they become known on its way through the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from infrai_runtime.keys import Caller
+from infrai_runtime.pricing import usd, usd_text
+from infrai_runtime.request import Ask
+from infrai_runtime.wire import Frames, Json, Surface
+
+
+@dataclass(slots=True)
+class Trace:
+    """Starts with an id and a clock; the steps of the service fill in the rest."""
+
+    request_id: str
+    surface: Surface
+    clock: Callable[[], float] = field(repr=False)
+    started: float
+    caller: Caller | None = None
+    ask: Ask | None = None
+    attempt_started: float = 0.0
+    route: str | None = None
+    rows: list[Json] = field(default_factory=list)
+    warnings: list[Any] = field(default_factory=list)
+    invented: list[str] = field(default_factory=list)
+    usage: Json = field(default_factory=dict)
+    cost_nano: int | None = None
+    cache_hit: bool = False
+    reserved_nano: int = 0
+    vendor: str | None = None
+    model: str | None = None
+
+    def known(self) -> tuple[Ask, Caller]:
+        """The request and its caller; there once the first steps are done."""
+        assert self.ask is not None
+        assert self.caller is not None
+        return self.ask, self.caller
+
+    def writer(self) -> Frames:
+        """A writer of frames for this call."""
+        ask, _ = self.known()
+        return self.surface.frames(self.request_id, self.model or "", ask.include_usage)
+
+    def latency_ms(self) -> float:
+        """Milliseconds since the call came in."""
+        return round((self.clock() - self.started) * 1000, 3)
+
+    def metadata(self) -> Json:
+        """The ``metadata`` block (docs/protocol.md, section 2)."""
+        block = {
+            "cost_usd": usd(self.cost_nano),
+            "latency_ms": self.latency_ms(),
+            "vendor": self.vendor,
+            "model": self.model,
+            "cache_hit": self.cache_hit,
+            "request_id": self.request_id,
+            "attempts": self.rows,
+            "warnings": self.warnings,
+        }
+        more = {"invented": self.invented, "route": self.route}
+        return block | {name: value for name, value in more.items() if value}
+
+    def headers(self) -> dict[str, str]:
+        """``X-Infrai-*`` headers of what is known by now."""
+        known = {
+            "X-Infrai-Request-Id": self.request_id,
+            "X-Infrai-Vendor": self.vendor,
+            "X-Infrai-Model": self.model,
+            "X-Infrai-Cost-Usd": None if self.cost_nano is None else usd_text(self.cost_nano),
+            "X-Infrai-Latency-Ms": str(self.latency_ms()),
+        }
+        return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,162 @@
+"""One attempt at a vendor: a request in, the reply's data out. One small function per capability.
+
+Also the streaming twin for chat and vision: it returns as soon as there is content, so that until then another
+vendor can take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
+
+from infrai_core.tokens import estimate
+from infrai_runtime.assembly import Assembly, estimated_usage
+from infrai_runtime.opaque import marked, without_foreign
+from infrai_runtime.pricing import nano_of_usd, prompt_text
+from infrai_runtime.request import Ask
+from infrai_runtime.vendors.base import Call, Event, File, Finish, Fragment, Note, Vendor
+from infrai_runtime.wire import Json, chat_data, encoded
+
+STREAMABLE = frozenset({"chat", "vision"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a vendor answered: reply data (still without links to ``files``), usage, and notes."""
+
+    data: Json
+    usage: Json
+    files: Sequence[File] = ()
+    warnings: Sequence[str] = ()
+    invented: Sequence[str] = ()
+    reported_nano: int | None = None
+    """The price that the vendor itself reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream that has begun: the events up to the first content, and the rest."""
+
+    first: Sequence[Event]
+    rest: AsyncGenerator[Event, None]
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """All events in order; closing it ends the vendor's work."""
+        async with aclosing(self.rest):
+            for event in self.first:
+                yield event
+            async for event in self.rest:
+                yield event
+
+
+Work = Callable[[Any, Ask, Call], Awaitable[Outcome]]
+
+
+async def events_of(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
+    """The events of a chat or vision call; reasoning names its maker."""
+    method = getattr(vendor, {"chat": "chat", "vision": "see"}[ask.capability])
+    async with aclosing(cast("AsyncGenerator[Event, None]", method(body, call))) as events:
+        async for event in events:
+            yield marked(event, vendor.name, call.model)
+
+
+def _own_reasoning_only(vendor: Vendor, ask: Ask, call: Call) -> tuple[Json, list[Note]]:
+    body, foreign = without_foreign(ask.body, vendor.name, call.model)
+    text = f"messages: {foreign} reasoning part(s) of another vendor or model were left out"
+    return dict(body), [Note(warning=text)] if foreign else []
+
+
+async def open_stream(vendor: Vendor, ask: Ask, call: Call) -> Opened:
+    """Reads a stream up to its first content. The caller closes it."""
+    body, notes = _own_reasoning_only(vendor, ask, call)
+    events = events_of(vendor, body, ask, call)
+    seen: list[Event] = [*notes]
+    try:
+        async for event in events:
+            seen.append(event)
+            if isinstance(event, Finish) or (isinstance(event, Fragment) and _has_content(event.part)):
+                break
+    except BaseException:
+        await events.aclose()
+        raise
+    return Opened(seen, events)
+
+
+def _has_content(part: Mapping[str, Any]) -> bool:
+    return any(value for name, value in part.items() if name not in ("type", "done"))
+
+
+async def _chat(vendor: Vendor, ask: Ask, call: Call) -> Outcome:
+    assembly = Assembly()
+    body, notes = _own_reasoning_only(vendor, ask, call)
+    for note in notes:
+        assembly.add(note)
+    async with aclosing(events_of(vendor, body, ask, call)) as events:
+        async for event in events:
+            assembly.add(event)
+    return chat_outcome(assembly, ask, call.model)
+
+
+def chat_outcome(assembly: Assembly, ask: Ask, model: str) -> Outcome:
+    """The outcome of what came (also when the answer was cut)."""
+    finish = assembly.finish
+    usage = usage_of(assembly, ask)
+    reported = None if finish is None or finish.cost_usd is None else nano_of_usd(finish.cost_usd)
+    data = chat_data("", (finish and finish.model) or model, assembly.parts, assembly.finish_reason, usage)
+    return Outcome(data, usage, (), assembly.warnings, assembly.invented, reported)
+
+
+def usage_of(assembly: Assembly, ask: Ask) -> Json:
+    """The vendor's usage, or an estimate where it did not say."""
+    if assembly.finish is not None and assembly.finish.usage is not None:
+        return assembly.finish.usage
+    return estimated_usage(estimate(prompt_text(ask.capability, ask.body)), assembly.parts)
+
+
+async def _embed(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    made = await vendor.embed(ask.body, call)
+    vectors = encoded(made.vectors, ask.encoding_format)
+    size = len(made.vectors[0]) if made.vectors else 0
+    return Outcome({"embeddings": vectors, "model": call.model, "dimensions": size, "usage": made.usage}, made.usage)
+
+
+async def _image(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    made = await vendor.draw(ask.body, call)
+    return Outcome({"model": call.model, "usage": made.usage}, made.usage, made.files, made.warnings)
+
+
+async def _tts(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    made = await vendor.speak(ask.body, call)
+    return Outcome({"model": call.model, "usage": made.usage}, made.usage, made.files, made.warnings)
+
+
+async def _asr(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    heard = await vendor.listen(ask.body, call)
+    data = {"text": heard.text, "language": heard.language, "segments": [dict(s) for s in heard.segments]}
+    return Outcome(data | {"model": call.model, "usage": heard.usage}, heard.usage, (), heard.warnings)
+
+
+async def _rerank(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    ranked = await vendor.rerank(ask.body, call)
+    results = [{"index": index, "relevance_score": score} for index, score in ranked.results]
+    return Outcome({"results": results, "model": call.model, "usage": ranked.usage}, ranked.usage)
+
+
+async def _realtime(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    opened = await vendor.open(ask.body, call)
+    return Outcome({"ice_servers": list(opened.get("ice_servers", ())), "model": call.model}, {})
+
+
+WORK: dict[str, Work] = {
+    "chat": _chat,
+    "vision": _chat,
+    "embed": _embed,
+    "image": _image,
+    "tts": _tts,
+    "asr": _asr,
+    "rerank": _rerank,
+    "realtime": _realtime,
+}
+"""Capability -> the function that makes an attempt at it."""

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infrai_runtime.catalogue import Prices, builtin, listed, model_of
+from infrai_runtime.pricing import cost_nano, expected_usage, nano_of_usd, usd, usd_text
+
+PRICES = Prices.of_usd({"input_mtok": 3, "output_mtok": 15, "cached_input_mtok": "0.3"})
+
+
+@pytest.mark.parametrize(
+    ("usage", "nano"),
+    [
+        ({"prompt_tokens": 1000, "completion_tokens": 100}, 4_500_000),
+        ({"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 900}}, 570_000),
+        ({"prompt_tokens": 1, "completion_tokens": 0}, 3_000),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_tokens_cost_what_their_kind_costs(usage: dict[str, Any] | None, nano: int | None) -> None:
+    assert cost_nano(usage, PRICES) == nano
+
+
+def test_a_fraction_of_a_nano_dollar_is_rounded_up() -> None:
+    assert cost_nano({"prompt_tokens": 1}, Prices.of_usd({"input_mtok": "0.0005"})) == 1
+
+
+def test_an_unknown_price_makes_the_cost_unknown_and_not_zero() -> None:
+    assert cost_nano({"prompt_tokens": 5, "completion_tokens": 5}, Prices(input_mtok=1)) is None
+    assert cost_nano({"images": 1}, Prices()) is None
+
+
+def test_other_units_have_their_own_prices() -> None:
+    assert cost_nano({"images": 2}, Prices.of_usd({"image": "0.04"})) == 80_000_000
+    assert cost_nano({"characters": 1000}, Prices.of_usd({"mcharacter": 15})) == 15_000_000
+    assert cost_nano({"audio_seconds": 30.0}, Prices.of_usd({"audio_minute": "0.006"})) == 3_000_000
+    assert cost_nano({"search_units": 1}, Prices.of_usd({"search_unit": "0.002"})) == 2_000_000
+
+
+def test_an_on_machine_model_is_free_whatever_it_used() -> None:
+    assert all(cost_nano({"prompt_tokens": 9, "images": 1}, model.prices) == 0 for model in builtin().models)
+
+
+def test_money_is_written_without_exponent_and_noise() -> None:
+    assert (usd_text(0), usd_text(1), usd_text(20_000), usd_text(5 * 10**9)) == ("0", "0.000000001", "0.00002", "5")
+    assert (usd(None), usd(20_000), nano_of_usd(0.1)) == (None, 0.00002, 100_000_000)
+
+
+def test_an_image_is_no_tokens_and_a_careful_estimate_is_not_below_the_usual() -> None:
+    parts = [{"type": "text", "text": "hello world"}, {"type": "image", "base64": "A" * 100_000}]
+    body = {"messages": [{"role": "user", "parts": parts}], "max_tokens": 7}
+    usual, careful = expected_usage("chat", body), expected_usage("chat", body, upper=True)
+    assert 0 < usual["prompt_tokens"] <= careful["prompt_tokens"] < 20
+    assert usual["completion_tokens"] == 7
+
+
+def test_a_row_of_the_data_file_becomes_a_listed_model() -> None:
+    row = {
+        "id": "m",
+        "vendor": "v",
+        "capability": "chat",
+        "prices": {"input_mtok": "0.15"},
+        "abilities": ["tools"],
+        "context_window": 9,
+    }
+    shown = listed(model_of(row), available=True)
+    assert (shown["price_input_per_mtok"], shown["price_output_per_mtok"], shown["abilities"]) == (
+        0.15,
+        None,
+        ["tools"],
+    )

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from infrai_core.params import CHOICES, RANGES
+from infrai_runtime.failure import Failure
+from infrai_runtime.message import messages
+from infrai_runtime.request import FIELDS, parse_json, read
+
+PNG = "iVBORw0KGgo="
+
+
+def refusal(capability: str, body: dict[str, Any], key: str | None = None) -> Failure:
+    with pytest.raises(Failure) as caught:
+        read(capability, body, key)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("capability", "body", "param", "says"),
+    [
+        ("chat", {}, "messages", "missing"),
+        ("chat", {"messages": []}, "messages", "a list of 0"),
+        ("chat", {"messages": 3}, "messages", "came 3"),
+        (
+            "chat",
+            {"messages": [{"role": "robot", "content": "x"}]},
+            "messages.0.role",
+            "came 'robot', allowed is one of",
+        ),
+        ("chat", {"messages": [{"role": "user"}]}, "messages.0.content", "a string or a list of parts"),
+        ("chat", {"messages": [{"role": "user", "content": "x", "colour": 1}]}, "messages.0.colour", "unknown field"),
+        (
+            "chat",
+            {"messages": ["x", {"role": "user", "content": "x"}]},
+            "messages.0",
+            "an object with role and content or parts",
+        ),
+        (
+            "chat",
+            {
+                "messages": [{"role": "user", "content": "a"}] * 2
+                + [{"role": "user", "content": [{"type": "hologram"}]}]
+            },
+            "messages.2.content.0.type",
+            "came 'hologram', allowed is one of audio",
+        ),
+        (
+            "chat",
+            {
+                "messages": [
+                    {"role": "user", "parts": [{"type": "tool_result", "tool_call_id": "c", "parts": [{"type": "?"}]}]}
+                ]
+            },
+            "messages.0.parts.0.parts.0.type",
+            "came '?'",
+        ),
+        (
+            "chat",
+            {"messages": [{"role": "user", "content": [{"type": "image"}]}]},
+            "messages.0.content.0",
+            "url or base64",
+        ),
+        (
+            "chat",
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]},
+            "messages.0.content.0.text",
+            "a string",
+        ),
+        ("chat", {"messages": [{"role": "tool", "content": "x"}]}, "messages.0.tool_call_id", "came None"),
+        ("chat", {"messages": "x", "temperature": 3}, "temperature", "came 3, allowed is a number from 0 to 2"),
+        ("chat", {"messages": "x", "temperature": True}, "temperature", "came True"),
+        ("chat", {"messages": "x", "max_tokens": 0}, "max_tokens", "a whole number of at least 1"),
+        ("chat", {"messages": "x", "max_tokens": 1.5}, "max_tokens", "came 1.5"),
+        ("chat", {"messages": "x", "task": "poetry"}, "task", "general, reasoning, coding, long_context"),
+        ("chat", {"messages": "x", "tempratur": 1}, "tempratur", "did you mean 'temperature'?"),
+        (
+            "chat",
+            {"messages": "x", "tools": [{"type": "web"}]},
+            "tools.0.type",
+            "came 'web', allowed is one of function",
+        ),
+        (
+            "chat",
+            {"messages": "x", "tools": [{"type": "function", "function": {}}]},
+            "tools.0.function.name",
+            "missing",
+        ),
+        ("chat", {"messages": "x", "tool_choice": "some"}, "tool_choice", "auto, none, required"),
+        ("chat", {"messages": "x", "tool_choice": 1}, "tool_choice", "auto, none, required or"),
+        ("chat", {"messages": "x", "response_format": {"type": "yaml"}}, "response_format.type", "came 'yaml'"),
+        (
+            "chat",
+            {"messages": "x", "response_format": {"type": "json_schema"}},
+            "response_format.json_schema",
+            "missing",
+        ),
+        ("chat", {"messages": "x", "stop": [1]}, "stop.0", "came 1"),
+        ("chat", {"messages": "x", "vendor_options": {"a": 1}}, "vendor_options.a", "an object"),
+        ("chat", {"messages": "x", "stream": "yes"}, "stream", "true or false"),
+        ("chat", {"messages": "x", "stream": True, "batch_mode": True}, "batch_mode", "exclude"),
+        ("embed", {"input": []}, "input", "a list of 1 to 2048 members"),
+        ("embed", {"input": [1, 2]}, "input", "token ids are not taken"),
+        ("embed", {"input": [[1], [2]]}, "input", "token ids are not taken"),
+        ("embed", {"input": ["a", None]}, "input.1", "came None"),
+        ("embed", {"input": "a", "encoding_format": "int8"}, "encoding_format", "float, base64"),
+        ("image", {"prompt": "a", "size": "big"}, "size", "WIDTHxHEIGHT"),
+        ("image", {"prompt": "a", "n": 11}, "n", "from 1 to 10"),
+        ("vision", {"prompt": "a", "images": []}, "images", "came a list of 0"),
+        ("vision", {"prompt": "a", "images": [{"url": "http://x", "base64": PNG}]}, "images.0", "exactly one"),
+        ("vision", {"prompt": "a", "images": [{"link": "http://x"}]}, "images.0.link", "unknown field"),
+        ("tts", {"input": ""}, "input", "non-empty"),
+        ("tts", {"input": "a", "format": "flac"}, "format", "mp3, wav, ogg, pcm"),
+        ("asr", {"audio": 5}, "audio", "came 5"),
+        ("rerank", {"query": "a", "candidates": ["x", 2]}, "candidates.1", "came 2"),
+        ("realtime", {"ttl_seconds": 4000}, "ttl_seconds", "from 1 to 3600"),
+    ],
+)
+def test_bad_input_is_refused_with_the_field_what_came_and_what_is_allowed(
+    capability: str, body: dict[str, Any], param: str, says: str
+) -> None:
+    failure = refusal(capability, body)
+    assert failure.code == "INVALID_REQUEST"
+    assert failure.param == param
+    assert says in failure.message
+
+
+def test_batch_mode_is_refused_as_unsupported() -> None:
+    assert refusal("chat", {"messages": "x", "batch_mode": True}).code == "UNSUPPORTED_CAPABILITY"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"x"', b'{"a": NaN}', b"\xff\xfe"])
+def test_a_body_that_is_no_json_object_is_refused(raw: bytes) -> None:
+    with pytest.raises(Failure) as caught:
+        parse_json(raw)
+    assert (caught.value.code, caught.value.param) == ("INVALID_REQUEST", "body")
+
+
+@pytest.mark.parametrize("field", ["messages", "tools"])
+def test_a_body_nested_too_deeply_is_refused(field: str) -> None:
+    deep: Any = "x"
+    for _ in range(400):
+        deep = [{"role": "tool", "type": "tool_result", "tool_call_id": "c", "parts": deep, "parameters": deep}]
+    assert refusal("chat", {"messages": "x", field: deep}).param == "body"
+
+
+def test_null_means_not_set() -> None:
+    ask = read("chat", {"messages": "x", "model": None, "temperature": None})
+    assert (ask.model, ask.body) == (None, {"messages": messages("x")})
+
+
+def test_a_long_value_is_not_repeated_whole_in_the_message() -> None:
+    assert len(refusal("chat", {"messages": "x", "task": "x" * 10_000}).message) < 300
+
+
+def test_a_prompt_string_is_one_user_message() -> None:
+    assert messages("hi") == [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]
+
+
+def test_openai_parts_become_wire_parts() -> None:
+    content = [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}", "detail": "low"}},
+        {"type": "image_url", "image_url": "https://example.com/a.png"},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
+        {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,aGk="}},
+        {"type": "file", "base64": "aGk=", "mime": "text/plain"},
+        "and a string",
+    ]
+    [message] = messages([{"role": "user", "content": content, "name": "ann"}])
+    assert message == {
+        "role": "user",
+        "name": "ann",
+        "parts": [
+            {"type": "text", "text": "look"},
+            {"type": "image", "base64": PNG, "mime": "image/png", "detail": "low"},
+            {"type": "image", "url": "https://example.com/a.png"},
+            {"type": "audio", "base64": "AAAA", "mime": "audio/mp3"},
+            {"type": "file", "base64": "aGk=", "mime": "text/plain", "filename": "a.txt"},
+            {"type": "file", "base64": "aGk=", "mime": "text/plain"},
+            {"type": "text", "text": "and a string"},
+        ],
+    }
+
+
+def test_tool_calls_and_results_become_parts_and_a_developer_is_a_system() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a"'}}
+    found = messages(
+        [
+            {"role": "developer", "content": "be brief"},
+            {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": "42"},
+        ]
+    )
+    assert found == [
+        {"role": "system", "parts": [{"type": "text", "text": "be brief"}]},
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "f", "arguments": '{"a"'}]},
+        {
+            "role": "tool",
+            "parts": [{"type": "tool_result", "tool_call_id": "c1", "parts": [{"type": "text", "text": "42"}]}],
+        },
+    ]
+
+
+def test_native_parts_win_over_their_flat_views() -> None:
+    reply = {
+        "role": "assistant",
+        "parts": [{"type": "reasoning", "opaque": "sig"}],
+        "content": "flat",
+        "tool_calls": None,
+    }
+    assert messages([reply])[0]["parts"] == [{"type": "reasoning", "text": "", "opaque": "sig"}]
+
+
+def test_media_in_messages_say_what_a_model_must_be_able_to_read() -> None:
+    parts = [{"type": "image", "url": "https://x/y"}, {"type": "file", "base64": "AA==", "mime": "application/pdf"}]
+    inside = {"type": "tool_result", "tool_call_id": "c", "parts": [{"type": "audio", "base64": "AA=="}]}
+    assert read("chat", {"messages": [{"role": "user", "parts": [*parts, inside]}]}).needs == {"vision", "pdf", "audio"}
+
+
+def test_options_that_filter_models_are_needs() -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    body = {"messages": "x", "tools": [tool], "tool_choice": "required", "response_format": {"type": "json_object"}}
+    assert read("chat", body).needs == {"tools", "tool_choice", "json"}
+    assert read("chat", {"messages": "x", "tools": [], "tool_choice": "auto"}).needs == set()
+
+
+@pytest.mark.parametrize(
+    ("alias", "prefer"), [("auto", "balanced"), ("cheapest", "cheapest"), ("smartest", "smartest")]
+)
+def test_an_alias_is_a_preference_and_no_model(alias: str, prefer: str) -> None:
+    ask = read("chat", {"messages": "x", "model": alias})
+    assert (ask.model, ask.prefer) == (None, prefer)
+
+
+def test_a_fingerprint_ignores_key_and_timeout_and_key_order_and_nothing_else() -> None:
+    one = read("chat", {"messages": "x", "seed": 1, "idempotency_key": "k", "timeout_seconds": 5})
+    same = read("chat", {"seed": 1, "messages": "x", "timeout_seconds": 9})
+    assert one.fingerprint == same.fingerprint
+    assert read("chat", {"messages": "x", "seed": 2}).fingerprint != one.fingerprint
+
+
+def test_a_key_of_32_hex_digits_in_the_header_alone_is_the_clients_own() -> None:
+    made = "0123456789abcdef" * 2
+    assert not read("chat", {"messages": "x"}, made).key_is_given
+    assert read("chat", {"messages": "x", "idempotency_key": made}, made).key_is_given
+    assert read("chat", {"messages": "x"}, "order-7").key_is_given
+
+
+def test_two_different_keys_are_refused() -> None:
+    assert refusal("chat", {"messages": "x", "idempotency_key": "a"}, "b").param == "idempotency_key"
+
+
+def test_the_tables_hold_the_choices_and_ranges_of_the_client() -> None:
+    for fields in FIELDS.values():
+        for name, field in fields.items():
+            if name in CHOICES:
+                assert field.kind.schema["enum"] == list(CHOICES[name])
+            if name in RANGES:
+                low, high = RANGES[name]
+                assert field.kind.schema["minimum"] == low
+                assert field.kind.schema.get("maximum", math.inf) == high

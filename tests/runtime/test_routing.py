@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infrai_runtime.catalogue import Model, builtin
+from infrai_runtime.failure import Failure
+from infrai_runtime.request import read
+from infrai_runtime.routing import Plan, plan
+from infrai_runtime.vendors.base import Vendor
+from infrai_runtime.vendors.local import Local
+
+from .fake import FakeChat, FakeEmbed, catalogue, model, says
+
+
+def vendors(*names: str, embed: tuple[str, ...] = (), local: bool = False, tmp: Any = None) -> dict[str, Vendor]:
+    found: dict[str, Vendor] = {name: FakeChat(name, says("x")) for name in names}
+    found |= {name: FakeEmbed(name) for name in embed}
+    return found | ({"local": Local(tmp)} if local else {})
+
+
+def planned(
+    body: dict[str, Any], models: list[Model], there: dict[str, Vendor], capability: str = "chat", **more: Any
+) -> Plan:
+    given = {"messages": "hi"} | body if capability == "chat" else body
+    return plan(read(capability, given), catalogue(*models), there, **more)
+
+
+def order(made: Plan) -> list[str]:
+    return [candidate.name for candidate in made.candidates]
+
+
+CHEAP = model("a", "small", usd={"input_mtok": 0.1, "output_mtok": 0.2}, quality=40)
+GOOD = model("b", "large", usd={"input_mtok": 10, "output_mtok": 20}, quality=90)
+FAIR = model("c", "medium", usd={"input_mtok": 0.5, "output_mtok": 1}, quality=75)
+UNPRICED = model("d", "new", usd={}, quality=80)
+ALL = [GOOD, UNPRICED, CHEAP, FAIR]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "expected"),
+    [
+        ("cheapest", ["a/small", "c/medium", "b/large", "d/new"]),
+        ("smartest", ["b/large", "d/new", "c/medium", "a/small"]),
+        ("balanced", ["c/medium", "a/small", "b/large", "d/new"]),
+    ],
+)
+def test_prefer_orders_models_and_an_unknown_price_never_counts_as_cheap(prefer: str, expected: list[str]) -> None:
+    made = planned({"prefer": prefer}, ALL, vendors("a", "b", "c", "d"))
+    assert order(made) == expected
+    assert made.reason == f"{expected[0]}: {prefer} for general"
+
+
+def test_the_task_chooses_the_tier() -> None:
+    coder = model("a", "coder", tiers={"general": 10, "coding": 99})
+    writer = model("b", "writer", tiers={"general": 60, "coding": 20})
+    there = vendors("a", "b")
+    assert order(planned({"prefer": "smartest"}, [coder, writer], there))[0] == "b/writer"
+    assert order(planned({"prefer": "smartest", "task": "coding"}, [coder, writer], there))[0] == "a/coder"
+
+
+def test_a_pinned_vendor_is_alone_in_its_plan() -> None:
+    more = model("a", "other")
+    assert order(planned({"vendor": "a", "prefer": "cheapest"}, [*ALL, more], vendors("a", "b"))) == ["a/small"]
+
+
+def test_a_pinned_model_goes_to_every_vendor_of_that_model_and_to_no_other_model() -> None:
+    twin = model("b", "small")
+    assert order(planned({"model": "small"}, [*ALL, twin], vendors("a", "b", "c"))) == ["a/small", "b/small"]
+
+
+def test_on_machine_models_answer_only_without_another_vendor_or_when_pinned(tmp_path: Any) -> None:
+    with_real = vendors("a", local=True, tmp=tmp_path)
+    assert order(planned({"prefer": "cheapest"}, [CHEAP], with_real)) == ["a/small"]
+    assert order(planned({"vendor": "local"}, [CHEAP], with_real)) == ["local/infrai-offline"]
+    assert order(planned({"model": "infrai-offline-fast"}, [CHEAP], with_real)) == ["local/infrai-offline-fast"]
+    assert order(planned({}, [CHEAP], vendors(local=True, tmp=tmp_path)))[0] == "local/infrai-offline"
+
+
+@pytest.mark.parametrize(
+    ("capability", "body", "good", "fast"),
+    [
+        ("chat", {"messages": "x"}, "infrai-offline", "infrai-offline-fast"),
+        ("vision", {"prompt": "x", "images": ["https://x/y"]}, "infrai-sight", "infrai-sight-fast"),
+        ("rerank", {"query": "x", "candidates": ["y"]}, "infrai-rerank", "infrai-rerank-fast"),
+        ("tts", {"input": "x"}, "infrai-speech", "infrai-speech-fast"),
+        ("asr", {"audio": "https://x/y"}, "infrai-listen", "infrai-listen-fast"),
+        ("image", {"prompt": "x"}, "infrai-draw", "infrai-draw-fast"),
+    ],
+)
+def test_on_machine_cheapest_is_the_fast_model_and_smartest_the_better(
+    tmp_path: Any, capability: str, body: dict[str, Any], good: str, fast: str
+) -> None:
+    there = vendors(local=True, tmp=tmp_path)
+    best = {
+        prefer: planned(body | {"prefer": prefer}, [], there, capability).candidates[0]
+        for prefer in ("cheapest", "balanced", "smartest")
+    }
+    assert [best[p].model.id for p in ("cheapest", "balanced", "smartest")] == [fast, good, good]
+    assert best["cheapest"].expected_nano == 0
+
+
+def test_an_unpinned_embed_has_one_default_model(tmp_path: Any) -> None:
+    there = vendors(local=True, tmp=tmp_path)
+    for prefer in ("cheapest", "balanced", "smartest"):
+        made = planned({"input": "x", "prefer": prefer}, [], there, "embed")
+        assert order(made) == ["local/infrai-keyword-1024"]
+    real = [
+        model("e", "emb", capability="embed", dimensions=2, default=True),
+        model("f", "emb", capability="embed", dimensions=2),
+        model("f", "other", capability="embed", dimensions=2),
+    ]
+    made = planned({"input": "x"}, real, there | vendors(embed=("e", "f")), "embed")
+    assert sorted(order(made)) == ["e/emb", "f/emb"]
+    assert "an unpinned embed is served by emb" in made.reason
+
+
+def test_a_pulled_model_embeds_only_when_pinned(tmp_path: Any) -> None:
+    there = vendors(local=True, tmp=tmp_path)
+    assert order(planned({"input": "x", "model": "infrai-minilm-384"}, [], there, "embed")) == [
+        "local/infrai-minilm-384"
+    ]
+
+
+def test_dimensions_that_a_model_lacks_are_refused_by_name(tmp_path: Any) -> None:
+    there = vendors(local=True, tmp=tmp_path)
+    with pytest.raises(Failure, match="has no vectors of 99 dimensions") as caught:
+        planned({"input": "x", "model": "infrai-keyword-256", "dimensions": 99}, [], there, "embed")
+    assert (caught.value.code, caught.value.param) == ("UNSUPPORTED_CAPABILITY", "dimensions")
+
+
+def test_what_was_dropped_is_told_with_its_reason() -> None:
+    small = model("a", "tiny", context_window=10)
+    made = planned({"messages": "word " * 50}, [small, GOOD], vendors("a", "b"))
+    reasons = {row.name: row.reason for row in made.dropped}
+    assert "too small for about" in reasons["a/tiny"]
+    assert reasons["local/infrai-offline"] == "vendor not configured"
+    assert order(made) == ["b/large"]
+
+
+def test_messages_that_fit_nowhere_are_too_long() -> None:
+    with pytest.raises(Failure, match="too small") as caught:
+        planned({"messages": "word " * 50}, [model("a", "tiny", context_window=10)], vendors("a"))
+    assert (caught.value.code, caught.value.param) == ("CONTEXT_LENGTH_EXCEEDED", "messages")
+
+
+def test_an_ability_that_no_model_has_is_unsupported() -> None:
+    plain = model("a", "plain", abilities=frozenset())
+    with pytest.raises(Failure, match="a/plain lacks json") as caught:
+        planned({"response_format": {"type": "json_object"}}, [plain], vendors("a"))
+    assert caught.value.code == "UNSUPPORTED_CAPABILITY"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        ({"vendor": "nobody"}, "VENDOR_NOT_FOUND", "configured are a"),
+        ({"model": "smal"}, "MODEL_NOT_FOUND", "'smal'"),
+        ({"model": "infrai-speech"}, "UNSUPPORTED_CAPABILITY", "cannot do chat"),
+        ({"model": "infrai-offline"}, "NO_VENDOR_AVAILABLE", "no vendor is configured"),
+        ({"model": "large", "vendor": "a"}, "UNSUPPORTED_CAPABILITY", "cannot do chat"),
+    ],
+)
+def test_a_pin_that_leads_nowhere_says_why(body: dict[str, Any], code: str, says: str) -> None:
+    with pytest.raises(Failure, match=says) as caught:
+        planned(body, [CHEAP, GOOD], vendors("a"))
+    assert caught.value.code == code
+
+
+def test_an_unknown_model_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(Failure) as caught:
+        planned({"model": "infrai-ofline"}, [], vendors("a"))
+    assert caught.value.hint == "did you mean 'infrai-offline'?"
+
+
+def test_no_vendor_at_all_is_no_vendor_available() -> None:
+    with pytest.raises(Failure) as caught:
+        planned({}, [], {})
+    assert caught.value.code == "NO_VENDOR_AVAILABLE"
+
+
+def test_a_session_stays_where_it_was_unless_that_is_cooling() -> None:
+    there = vendors("a", "b", "c")
+    body = {"prefer": "cheapest"}
+    assert order(planned(body, ALL, there, last="b/large"))[0] == "b/large"
+    assert order(planned(body, ALL, there, last="b/large", cooling={"b/large"})) == ["a/small", "c/medium", "b/large"]
+
+
+def test_the_builtin_rows_belong_to_known_capabilities() -> None:
+    from infrai_runtime.vendors.base import CAPABILITIES
+
+    assert {row.capability for row in builtin().models} <= CAPABILITIES.keys()

@@ -1,0 +1,244 @@
+"""Streams over real sockets and a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from infrai_runtime.app import create_app
+from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
+
+from .api import events, served, settings
+from .fake import USAGE, FakeChat, Play, catalogue, fails, model, says
+
+ONE = catalogue(model("a", quality=90), model("b", quality=10))
+ASK = {"messages": "hi", "stream": True}
+
+
+def word(text: str) -> Fragment:
+    return Fragment(0, {"type": "text", "text": text})
+
+
+def gated(gate: threading.Event, ended: threading.Event, *, first: tuple[str, ...] = ("one",)) -> Play:
+    """Says the first words, then waits for the gate."""
+
+    async def play(request: Request, call: Call) -> AsyncIterator[Event]:
+        try:
+            for text in first:
+                yield word(text)
+            await asyncio.to_thread(gate.wait, 20)
+            yield word("two")
+            yield Finish("stop", USAGE)
+        finally:
+            ended.set()
+
+    return play
+
+
+def stuck(ended: threading.Event, *first: str) -> Play:
+    """Says the first words and nothing more, for ever."""
+
+    async def play(request: Request, call: Call) -> AsyncIterator[Event]:
+        try:
+            for text in first:
+                yield word(text)
+            await asyncio.Event().wait()
+            yield Finish("stop")
+        finally:
+            ended.set()
+
+    return play
+
+
+def post(url: str, body: dict[str, Any], path: str = "/ai/chat") -> httpx.Response:
+    return httpx.post(url + path, json=body, timeout=20)
+
+
+def test_frames_are_as_the_protocol_has_them(tmp_path: Path) -> None:
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", says("Hel", "lo"))], catalogue=ONE)
+    with served(app) as url:
+        response = post(url, ASK)
+    first, second, last, done = events(response.text)
+    assert first == {
+        "delta": {"role": "assistant", "content": "Hel", "parts": [{"index": 0, "type": "text", "text": "Hel"}]},
+        "finish_reason": None,
+        "index": 0,
+    }
+    assert second["delta"] == {"content": "lo", "parts": [{"index": 0, "type": "text", "text": "lo"}]}
+    assert (last["delta"], last["finish_reason"], last["usage"]) == ({}, "stop", USAGE)
+    assert last["metadata"]["cost_usd"] == 0.00002
+    assert [row["outcome"] for row in last["metadata"]["attempts"]] == ["ok"]
+    assert done == "[DONE]"
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-infrai-request-id"] == last["metadata"]["request_id"]
+    assert (response.headers["x-infrai-vendor"], response.headers["x-infrai-model"]) == ("a", "big")
+
+
+def test_the_first_chunk_arrives_before_the_last_is_made(tmp_path: Path) -> None:
+    gate, ended = threading.Event(), threading.Event()
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", gated(gate, ended))], catalogue=ONE)
+    with served(app) as url, httpx.stream("POST", url + "/ai/chat", json=ASK, timeout=20) as response:
+        chunks = response.iter_text()
+        assert events(next(chunks))[0]["delta"]["content"] == "one"
+        assert not ended.is_set()
+        gate.set()
+        assert events("".join(chunks))[-1] == "[DONE]"
+
+
+def test_a_client_that_goes_away_ends_the_vendors_work_at_once(tmp_path: Path) -> None:
+    ended = threading.Event()
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", stuck(ended, "one"))], catalogue=ONE)
+    with served(app) as url:
+        with httpx.stream("POST", url + "/ai/chat", json=ASK, timeout=20) as response:
+            next(response.iter_text())
+        assert ended.wait(2)
+
+
+def test_what_a_client_got_before_it_went_away_is_booked(tmp_path: Path) -> None:
+    ended = threading.Event()
+    vendor = FakeChat("a", stuck(ended, "some", " words"))
+    with served(create_app(settings(tmp_path), vendors=[vendor], catalogue=ONE)) as url, httpx.Client() as client:
+        with client.stream("POST", url + "/ai/chat", json=ASK, timeout=20) as response:
+            next(response.iter_text())
+        assert ended.wait(2)
+        vendor.play = says("x")
+        client.post(url + "/ai/chat", json={"messages": "hi"}, timeout=20)  # after the booking, on the same loop
+        total = client.get(url + "/account/usage", timeout=20).json()["data"]["total"]
+    assert total["calls"] == 2
+    assert total["completion_tokens"] > 5
+    assert total["cost_usd"] > 0.00002
+
+
+def test_a_client_that_goes_away_before_the_first_word_ends_the_work_too(tmp_path: Path) -> None:
+    ended = threading.Event()
+    app = create_app(settings(tmp_path, first_delta_wait_s=0.01), vendors=[FakeChat("a", stuck(ended))], catalogue=ONE)
+    with served(app) as url:
+        with httpx.stream("POST", url + "/ai/chat", json=ASK, timeout=20):
+            pass
+        assert ended.wait(2)
+
+
+def test_silence_is_filled_with_comments(tmp_path: Path) -> None:
+    gate, ended = threading.Event(), threading.Event()
+    own = settings(tmp_path, first_delta_wait_s=0.01, keep_alive_s=0.01)
+    app = create_app(own, vendors=[FakeChat("a", gated(gate, ended, first=()))], catalogue=ONE)
+    with served(app) as url, httpx.stream("POST", url + "/ai/chat", json=ASK, timeout=20) as response:
+        chunks = response.iter_text()
+        assert next(chunks).startswith(": keep-alive\n\n")
+        gate.set()
+        found = events("".join(chunks))
+    assert (found[0]["delta"]["content"], found[-1]) == ("two", "[DONE]")
+
+
+def test_a_failure_before_the_first_word_is_an_http_error(tmp_path: Path) -> None:
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", fails(Failure("RATE_LIMITED", "slow")))], catalogue=ONE)
+    with served(app) as url:
+        response = post(url, ASK)
+    assert (response.status_code, response.json()["error"]["code"]) == (429, "RATE_LIMITED")
+
+
+def test_a_failure_before_the_first_word_fails_over(tmp_path: Path) -> None:
+    async def empty_then_down(request: Request, call: Call) -> AsyncIterator[Event]:
+        yield Fragment(0, {"type": "text", "text": ""})
+        raise Failure("VENDOR_ERROR", "down")
+
+    vendors = [FakeChat("a", empty_then_down), FakeChat("b", says("whole"))]
+    with served(create_app(settings(tmp_path), vendors=vendors, catalogue=ONE)) as url:
+        response = post(url, ASK)
+    found = events(response.text)
+    assert found[0]["delta"]["content"] == "whole"
+    assert [row["outcome"] for row in found[-2]["metadata"]["attempts"]] == ["VENDOR_ERROR", "ok"]
+    assert response.headers["x-infrai-vendor"] == "b"
+
+
+def test_a_stream_is_not_retried_after_its_first_word(tmp_path: Path) -> None:
+    other = FakeChat("b", says("other"))
+    vendors = [FakeChat("a", fails(Failure("VENDOR_ERROR", "cut"), after=("half",))), other]
+    with served(create_app(settings(tmp_path), vendors=vendors, catalogue=ONE)) as url:
+        response = post(url, ASK)
+    first, name, error = events(response.text)
+    assert (response.status_code, first["delta"]["content"], name) == (200, "half", "error")
+    assert (error["ok"], error["error"]["code"], error["error"]["retryable"]) == (False, "VENDOR_ERROR", False)
+    assert [row["outcome"] for row in error["metadata"]["attempts"]] == ["VENDOR_ERROR"]
+    assert error["metadata"]["cost_usd"] > 0
+    assert other.requests == []
+
+
+def test_an_error_inside_an_openai_stream_has_no_end_mark(tmp_path: Path) -> None:
+    vendors = [FakeChat("a", fails(Failure("VENDOR_ERROR", "cut"), after=("half",)))]
+    with served(create_app(settings(tmp_path), vendors=vendors, catalogue=ONE)) as url:
+        response = post(url, ASK, "/chat/completions")
+    first, error = events(response.text)
+    assert first["choices"][0]["delta"]["content"] == "half"
+    assert (error["error"]["code"], error["error"]["type"]) == ("VENDOR_ERROR", "api_error")
+
+
+def test_a_failure_after_the_headers_but_before_a_word_is_in_band(tmp_path: Path) -> None:
+    async def late(request: Request, call: Call) -> AsyncIterator[Event]:
+        await asyncio.sleep(0.05)
+        raise Failure("VENDOR_ERROR", "late")
+        yield Finish("stop")
+
+    own = settings(tmp_path, first_delta_wait_s=0.01)
+    with served(create_app(own, vendors=[FakeChat("a", late)], catalogue=ONE)) as url:
+        response = post(url, ASK)
+    name, error = events(response.text)
+    assert (response.status_code, name, error["error"]["code"]) == (200, "error", "VENDOR_ERROR")
+
+
+def test_a_stream_that_is_not_done_in_time_ends_in_band(tmp_path: Path) -> None:
+    ended = threading.Event()
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", stuck(ended, "one"))], catalogue=ONE)
+    with served(app) as url:
+        found = events(post(url, ASK | {"timeout_seconds": 0.1}).text)
+    assert found[-1]["error"]["code"] == "VENDOR_TIMEOUT"
+    assert ended.is_set()
+
+
+def test_a_caller_with_a_key_may_come_back_to_its_stream(tmp_path: Path) -> None:
+    gate, ended = threading.Event(), threading.Event()
+    vendor = FakeChat("a", gated(gate, ended))
+    body = ASK | {"idempotency_key": "order-7"}
+    with served(create_app(settings(tmp_path), vendors=[vendor], catalogue=ONE)) as url:
+        with httpx.stream("POST", url + "/ai/chat", json=body, timeout=20) as response:
+            next(response.iter_text())
+        with httpx.stream("POST", url + "/ai/chat", json=body, timeout=20) as response:
+            gate.set()
+            found = events("".join(response.iter_text()))
+    assert [frame["delta"].get("content") for frame in found[:2]] == ["one", "two"]
+    assert found[-1] == "[DONE]"
+    assert len(vendor.requests) == 1
+
+
+def test_a_fast_vendor_waits_for_a_slow_reader(tmp_path: Path) -> None:
+    made = 0
+
+    async def much(request: Request, call: Call) -> AsyncIterator[Event]:
+        nonlocal made
+        for _ in range(3000):
+            made += 1
+            yield word("x" * 20_000)
+        yield Finish("stop", USAGE)
+
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", much)], catalogue=ONE)
+    with served(app) as url, httpx.stream("POST", url + "/ai/chat", json=ASK, timeout=20) as response:
+        next(response.iter_raw())
+        assert made < 3000
+
+
+def test_a_server_that_stops_cancels_its_streams(tmp_path: Path) -> None:
+    ended = threading.Event()
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", stuck(ended, "one"))], catalogue=ONE)
+    with served(app) as url:
+        client = httpx.Client(timeout=20)
+        response = client.send(client.build_request("POST", url + "/ai/chat", json=ASK), stream=True)
+        next(response.iter_text())
+        response.close()
+        client.close()
+    assert ended.is_set()
