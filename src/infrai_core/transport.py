@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import httpx
 from anyio.lowlevel import current_token
 
-from infrai_core.config import EMBEDDED_ORIGIN
+from infrai_core.config import EMBEDDED_ORIGIN, home
 from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, ProtocolError, Timeout
 from infrai_core.protocol import Request, Response
 
@@ -121,11 +121,16 @@ def _release(key: tuple[Any, ...]) -> _Pool | None:
         return _pools.pop(key) if pool.users <= 0 else None
 
 
+def _place(root: str) -> str:
+    """What tells pools of one base URL apart: the embedded runtime's state lives in the home directory."""
+    return str(home()) if root == EMBEDDED_ORIGIN else ""
+
+
 class SyncPool:
     """A client's hold on the shared synchronous pool of its base URL."""
 
     def __init__(self, root: str) -> None:
-        self._key = ("sync", root)
+        self._key = ("sync", root, _place(root))
         self._held: tuple[int, _Pool] | None = None
 
     def get(self) -> httpx.BaseTransport:
@@ -150,11 +155,11 @@ class AsyncPool:
     """A client's hold on the shared asynchronous pools of its base URL, one per event loop."""
 
     def __init__(self, root: str) -> None:
-        self._root = root
+        self._place = ("async", root, _place(root))
         self._held: dict[tuple[Any, ...], _Pool] = {}
 
     def _key(self) -> tuple[Any, ...]:
-        return ("async", self._root, os.getpid(), current_token())
+        return (*self._place, os.getpid(), current_token())
 
     async def get(self) -> httpx.AsyncBaseTransport:
         """The transport of the running loop."""

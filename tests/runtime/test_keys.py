@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +121,18 @@ def test_the_signing_secret_is_made_once_and_is_its_owners(tmp_path: Path) -> No
     assert sign.load(tmp_path / "home").verify(token) == {"a": 1}
     assert stat.S_IMODE((tmp_path / "home" / "signing.key").stat().st_mode) == 0o600
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["signing.key"]
+
+
+def test_everybody_who_starts_at_once_gets_the_same_secret(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def start(number: int) -> str:
+        together.wait()
+        return sign.load(tmp_path / "home").mac("x")
+
+    with ThreadPoolExecutor(8) as pool:
+        macs = set(pool.map(start, range(8)))
+    assert macs == {sign.load(tmp_path / "home").mac("x")}
 
 
 def link_of(url: str) -> tuple[str, str, str]:

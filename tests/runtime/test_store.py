@@ -8,13 +8,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from infrai_core import ConfigError
 from infrai_runtime.store.durable import RUNNING_LEASE_S, Durable, LedgerRow
-from infrai_runtime.store.memory import MemoryDurable, MemoryEphemeral
+from infrai_runtime.store.memory import SWEEP_EVERY_S, MemoryDurable, MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
 
 Body = Callable[[Durable], Awaitable[None]]
@@ -176,6 +177,42 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(ConfigError, match="999"):
         SqliteDurable(tmp_path / "x.db")
+
+
+@pytest.mark.parametrize(
+    "call", [lambda store: store.reserve("p", 30), lambda store: store.begin("p", "k", "f", "me", 9, 0)]
+)
+def test_a_caller_cancelled_while_the_file_is_busy_leaves_nothing_behind(
+    tmp_path: Path, call: Callable[[Durable], Awaitable[object]]
+) -> None:
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        await store.add_project("p", "a", 100, 0)
+        with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            first, second = (asyncio.ensure_future(call(store)) for _ in range(2))
+            while store._executor._work_queue.qsize() != 1:  # until the first waits for the file, the second in line
+                await asyncio.sleep(0)
+            for task in (first, second):
+                task.cancel()
+            ends = await asyncio.gather(first, second, return_exceptions=True)
+            assert [type(end) for end in ends] == [asyncio.CancelledError] * 2
+            other.execute("COMMIT")
+        assert await store.balance_nano("p") == 100
+        assert (await store.begin("p", "k", "f", "me", 9, 0)).state == "new"
+        await store.close()
+
+    asyncio.run(body())
+
+
+def test_memory_does_not_keep_claims_whose_time_is_over() -> None:
+    async def body() -> None:
+        store = MemoryDurable()
+        for number in range(100):
+            await store.begin("p", str(number), "f", "me", 10, number * SWEEP_EVERY_S)
+        assert len(store._claims) == 1
+
+    asyncio.run(body())
 
 
 WRITER = """

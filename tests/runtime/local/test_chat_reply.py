@@ -256,3 +256,20 @@ def test_a_large_hostile_text_takes_bounded_time(name: str) -> None:
     reply([said("user", text)], response_format={"type": "json_schema", "json_schema": {"schema": schema}})
     reply([said("user", text)], response_format={"type": "json_object"})
     assert time.process_time() - started < 8
+
+
+def test_what_an_attached_picture_holds_is_told_when_no_sentence_of_it_fits() -> None:
+    picture = {"type": "image", "described": "It is 64 x 48 pixels. Main colour: green."}
+    told = reply([{"role": "user", "parts": [{"type": "text", "text": "Describe this for me."}, picture]}])
+    assert told.parts[0]["text"] == picture["described"]
+    assert told.grounded
+
+
+def test_an_earlier_picture_is_not_told_again_for_another_question() -> None:
+    picture = {"type": "image", "described": "It is 64 x 48 pixels."}
+    messages = [
+        {"role": "user", "parts": [{"type": "text", "text": "Look."}, picture]},
+        {"role": "assistant", "parts": [{"type": "text", "text": "It is 64 x 48 pixels."}]},
+        {"role": "user", "parts": [{"type": "text", "text": "Which river runs through Prague?"}]},
+    ]
+    assert not reply(messages).grounded

@@ -33,8 +33,8 @@ class Turn:
 class Conversation:
     """``request`` is the last user message, ``earlier`` the turns before it, ``system`` all instructions.
 
-    ``results`` are the tool results after the last user message, ``old_results`` those before it; ``pictures`` counts
-    attached media that nothing could describe.
+    ``results`` are the tool results after the last user message, ``old_results`` those before it. ``attached`` is what
+    was made of all media, ``brought`` of those in the last user message; ``undescribed`` are the types of the rest.
     """
 
     system: str
@@ -43,6 +43,7 @@ class Conversation:
     results: tuple[Result, ...]
     old_results: tuple[Result, ...]
     attached: tuple[Turn, ...]
+    brought: tuple[Turn, ...]
     undescribed: tuple[str, ...]
 
 
@@ -50,7 +51,7 @@ def read(messages: Sequence[Mapping[str, Any]]) -> Conversation:
     """The conversation in ``messages``."""
     last = max((i for i, message in enumerate(messages) if message.get("role") == "user"), default=len(messages))
     request = _text(messages[last]) if last < len(messages) else ""
-    media = [part for message in messages for part in _parts(message) if part.get("type") in _MEDIA]
+    media = _media(messages)
     return Conversation(
         system="\n\n".join(_text(m) for m in messages if m.get("role") in ("system", "developer") and _text(m)),
         earlier=tuple(
@@ -59,12 +60,21 @@ def read(messages: Sequence[Mapping[str, Any]]) -> Conversation:
         request=request,
         results=tuple(_results(messages[:last], messages[last:])),
         old_results=tuple(_results((), messages[:last])),
-        attached=tuple(Turn(str(p["type"]), str(p["described"])) for p in media if p.get("described")),
+        attached=_descriptions(media),
+        brought=_descriptions(_media(messages[last : last + 1])),
         undescribed=tuple(str(part["type"]) for part in media if not part.get("described")),
     )
 
 
 _MEDIA = ("image", "audio", "file", "video")
+
+
+def _media(messages: Sequence[Mapping[str, Any]]) -> list[Part]:
+    return [part for message in messages for part in _parts(message) if part.get("type") in _MEDIA]
+
+
+def _descriptions(media: Sequence[Part]) -> tuple[Turn, ...]:
+    return tuple(Turn(str(part["type"]), str(part["described"])) for part in media if part.get("described"))
 
 
 def prompt_text(messages: Sequence[Mapping[str, Any]]) -> str:

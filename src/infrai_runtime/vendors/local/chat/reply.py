@@ -109,6 +109,12 @@ def _told_in_chinese(text: str) -> bool:
     return text.startswith(("我", "记住", "请记住")) and not is_question(text)
 
 
+def _brought(question: Question) -> Draft | None:
+    """What the media of the last message hold, where no sentence of theirs answers better."""
+    told = [turn.text for turn in question.conversation.brought]
+    return say("\n\n".join(told), True) if told else None
+
+
 def _unseen(question: Question) -> Draft | None:
     if not question.conversation.undescribed:
         return None
@@ -133,6 +139,7 @@ _WAYS: tuple[Callable[[Question], Draft | None], ...] = (
     _summary,
     _story,
     _quoted,
+    _brought,
     _noted,
     _unseen,
     _abstain,

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import asyncio
+import doctest
+from pathlib import Path
+
+import pytest
+
+import infrai_core.testing
+from infrai_core import AsyncInfrai, ConfigError, Infrai, RateLimited, Retry, StreamInterrupted
+from infrai_core.testing import Recorder, Script, envelope, failure, replay, reply, streamed
+
+
+def test_the_documented_example_is_true() -> None:
+    assert doctest.testmod(infrai_core.testing).failed == 0
+
+
+def test_one_script_answers_both_clients() -> None:
+    script = Script([reply("a"), reply("b")])
+    assert Infrai("k", transport=script).chat("x").content == "a"
+    assert asyncio.run(AsyncInfrai("k", transport=script).chat("x")).content == "b"
+    assert [sent.path for sent in script.requests] == ["/v1/ai/chat"] * 2
+    assert "authorization" not in script.requests[0].headers
+
+
+def test_scripted_failures_streams_and_cuts_behave_like_real_ones() -> None:
+    script = Script(
+        [failure("RATE_LIMITED", retry_after_s=0), reply("a"), streamed(["b"], cut=True), failure("RATE_LIMITED")]
+    )
+    client = Infrai("k", transport=script, retry=Retry(attempts=1, first_s=0))
+    assert client.chat("x").content == "a"
+    with pytest.raises(StreamInterrupted):
+        client.stream_chat("x").reply()
+    with pytest.raises(RateLimited):
+        client.with_options(retry=Retry(attempts=0)).chat("x")
+
+
+def test_an_unexpected_request_is_an_error_that_names_it() -> None:
+    with pytest.raises(ConfigError, match="POST /v1/ai/embed"):
+        Infrai("k", transport=Script([])).embed("x")
+
+
+def test_a_script_sees_streams_that_were_left_early() -> None:
+    script = Script([streamed(["a", "b", "c"])])
+    for _ in Infrai("k", transport=script).stream_chat("x"):
+        break
+    assert script.closed == 1
+
+
+def test_recorded_answers_play_back_and_hold_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    real = Script([reply("a"), streamed(["b", "c"]), envelope({"embeddings": [[1.0]], "model": "m"})])
+    client = Infrai("very-secret-key", transport=Recorder(path, real))
+    seen = (client.chat("x").content, client.stream_chat("x").reply().content, client.embed("x").embeddings)
+    assert "very-secret-key" not in path.read_text()
+    again = Infrai("k", transport=replay(path))
+    assert (again.chat("x").content, again.stream_chat("x").reply().content, again.embed("x").embeddings) == seen
+    with pytest.raises(ConfigError, match="recorded was POST /v1/ai/chat"):
+        Infrai("k", transport=replay(path)).embed("x")

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import sqlite3
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infrai_core import AuthenticationError, Infrai
+from infrai_runtime import serve as serving
+from infrai_runtime.settings import Settings
+from tests.serving import ServedProcess, served_process
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("INFRAI_API_KEY", "INFRAI_BASE_URL", "INFRAI_PUBLIC_URL", "INFRAI_DATABASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("INFRAI_HOME", str(tmp_path / "client"))
+
+
+def client_of(server: ServedProcess, key: str) -> Infrai:
+    return Infrai(key, base_url=server.base_url)
+
+
+def test_a_server_says_where_it_is_and_how_to_get_a_key_and_that_key_works(tmp_path: Path) -> None:
+    with served_process(tmp_path / "home") as server:
+        assert server.line == (
+            f"infrai runtime on {server.base_url} - for a key: curl -X POST {server.base_url}/activate"
+        )
+        with client_of(server, server.activate()) as client:
+            assert "4" in (client.chat("What is 2+2?").content or "")
+        with client_of(server, "ifr_pk_proj_wrong") as stranger, pytest.raises(AuthenticationError):
+            stranger.chat("hi")
+    assert stat.S_IMODE((tmp_path / "home" / "runtime.db").stat().st_mode) == 0o600
+
+
+def test_a_key_and_its_credit_outlive_the_server_and_no_file_holds_the_key(tmp_path: Path) -> None:
+    with served_process(tmp_path / "home") as server:
+        key = server.activate()
+        assert server.stop() in (0, -signal.SIGTERM)
+    for path in (tmp_path / "home").rglob("*"):
+        assert path.is_dir() or key.encode() not in path.read_bytes()
+    with served_process(tmp_path / "home") as server, client_of(server, key) as client:
+        assert client.account().balance_usd == 5
+
+
+def test_two_servers_on_one_file_lose_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with served_process(home) as one, served_process(home) as two:
+        key = one.activate()
+        with client_of(one, key) as first, client_of(two, key) as second, ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda client: client.chat("What is 1+1?"), [first, second] * 10))
+        assert one.stop() in (0, -signal.SIGTERM)
+    ids = {answer.metadata.request_id for answer in answers}
+    with sqlite3.connect(home / "runtime.db") as db:
+        booked = {row[0] for row in db.execute("SELECT request_id FROM ledger WHERE kind = 'answer'")}
+    db.close()
+    assert len(ids) == 20
+    assert booked == ids
+
+
+def test_media_links_of_a_server_open_without_a_key_and_not_when_altered(tmp_path: Path) -> None:
+    with served_process(tmp_path / "home", "--no-auth") as server:
+        assert server.line.endswith("no key needed")
+        made = httpx.post(f"{server.base_url}/ai/image", json={"prompt": "a red circle"}, trust_env=False).json()
+        url = made["data"]["images"][0]["url"]
+        assert url.startswith(server.base_url)
+        good = httpx.get(url, trust_env=False)
+        assert (good.status_code, good.headers["content-type"]) == (200, "image/png")
+        assert good.content.startswith(b"\x89PNG")
+        assert httpx.get(url[:-2] + "AA", trust_env=False).status_code == 401
+        assert httpx.get(url.replace("expires=1", "expires=2"), trust_env=False).status_code == 401
+        escaped = server.base_url + "/media/..%2F..%2Fsigning.key" + url[url.index("?") :]
+        assert httpx.get(escaped, trust_env=False).status_code in (401, 404)
+
+
+def test_a_server_that_is_told_to_stop_finishes_the_answer_it_has_begun(tmp_path: Path) -> None:
+    with served_process(tmp_path / "home", "--no-auth") as server:
+        body = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
+        with httpx.stream("POST", f"{server.base_url}/ai/chat", json=body, trust_env=False) as answer:
+            chunks = answer.iter_bytes(1)
+            received = [next(chunks)]
+            server.process.terminate()
+            received += chunks
+        assert b"".join(received).endswith(b"data: [DONE]\n\n")
+        assert server.process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_a_server_without_keys_is_refused_off_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert serving.main(["--no-auth", "--host", "0.0.0.0"]) == 2
+    assert "no_auth with host='0.0.0.0'" in capsys.readouterr().err
+
+
+def test_a_taken_port_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert serving.main(["--port", str(port), "--home", str(tmp_path)]) == 2
+    assert f"port={port}: Address already in use" in capsys.readouterr().err
+
+
+def test_a_runtime_that_cannot_start_is_an_error_with_its_reason(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "runtime.db") as db:
+        db.execute("PRAGMA user_version = 999")
+    db.close()
+    with pytest.raises(RuntimeError, match="schema version 999"), served_process(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("host", "allow", "advice"),
+    [
+        ("127.0.0.1", None, "curl -X POST"),
+        ("::1", None, r"curl -X POST http://\[::1\]:8402/v1/activate"),
+        ("127.0.0.1", False, "--allow-activation"),
+        ("0.0.0.0", None, "--allow-activation"),
+        ("0.0.0.0", True, "curl -X POST"),
+    ],
+)
+def test_the_line_names_a_way_to_a_key_that_is_open(tmp_path: Path, host: str, allow: bool | None, advice: str) -> None:
+    settings = serving._located(Settings(home=tmp_path, host=host, allow_activation=allow), 8402)
+    assert re.search(advice, serving._line(settings))
