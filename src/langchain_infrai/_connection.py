@@ -1,0 +1,143 @@
+"""How a model reaches the service: the fields that chat and embeddings share, and their clients."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx
+from langchain_core.utils import secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
+from infrai_core.config import Dialect
+from langchain_infrai.errors import ERROR_CLASSES
+
+_SHARED = ("ledger", "http_client", "http_async_client", "client_options", "_clients")
+"""What a deep copy has in common with its original: it belongs to the process, not to the settings."""
+
+
+class Clients:
+    """The two clients of a model, made at first use and made anew when the settings changed. Pickles to none."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[type[Any], tuple[dict[str, Any], Any]] = {}
+
+    def get(self, kind: type[Any], options: dict[str, Any]) -> Any:
+        """The client of this class for these options."""
+        with self._lock:
+            made = self._made.get(kind)
+            if made is None or made[0] != options:
+                made = self._made[kind] = (options, kind(**options))
+            return made[1]
+
+    def taken(self, kind: type[Any]) -> Any:
+        """The client, out of the holder; None when there is none."""
+        with self._lock:
+            made = self._made.pop(kind, None)
+        return made[1] if made else None
+
+    def __eq__(self, other: object) -> bool:
+        # Two models with equal fields are equal, whatever they called so far.
+        return isinstance(other, Clients)
+
+    __hash__ = None  # type: ignore[assignment]  # equal, mutable holders have no hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Clients, ()
+
+
+class Connection(BaseModel):
+    """Fields that say where calls go and as whom."""
+
+    model_config = ConfigDict(
+        populate_by_name=True, extra="forbid", protected_namespaces=(), arbitrary_types_allowed=True
+    )
+
+    api_key: SecretStr | None = Field(default_factory=secret_from_env("INFRAI_API_KEY", default=None))
+    """The key; else ``INFRAI_API_KEY``, else the credentials file. Never in ``repr``, traces or pickles."""
+    base_url: str | None = None
+    """The service, or ``"embedded"`` for the runtime in this process; else ``INFRAI_BASE_URL``, else the hosted one."""
+    profile_name: str = "default"
+    """Profile of the credentials file."""
+    dialect: Dialect = "native"
+    """``native``, or ``openai`` for services with only the OpenAI surface."""
+    timeout: float | None = None
+    """Total deadline of a call in seconds (60 when not set)."""
+    max_retries: int | None = Field(default=None, ge=0)
+    """How often a failed call is tried again (2 when not set)."""
+    ledger: Ledger = Field(default_factory=Ledger, exclude=True, repr=False)
+    """What the calls used and cost. Give several models the same one to sum over them."""
+    http_client: httpx.Client | None = Field(default=None, exclude=True, repr=False)
+    """Sends the synchronous calls."""
+    http_async_client: httpx.AsyncClient | None = Field(default=None, exclude=True, repr=False)
+    """Sends the asynchronous calls."""
+    client_options: Mapping[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
+    """More options of ``infrai_core.Infrai``: ``headers``, ``idle_timeout_s``, ``hooks``, ``tags``, ``transport``…"""
+
+    _clients: Clients = PrivateAttr(default_factory=Clients)
+
+    @classmethod
+    def embedded(cls, **fields: Any) -> Self:
+        """A model on the runtime in this process: no account, no network."""
+        return cls(base_url="embedded", **fields)
+
+    @property
+    def client(self) -> Infrai:
+        """The synchronous client. Raises ``ConfigError`` when there is neither key nor base URL."""
+        client: Infrai = self._clients.get(Infrai, self._options(self.http_client))
+        return client
+
+    @property
+    def async_client(self) -> AsyncInfrai:
+        """The asynchronous client. Raises ``ConfigError`` when there is neither key nor base URL."""
+        client: AsyncInfrai = self._clients.get(AsyncInfrai, self._options(self.http_async_client))
+        return client
+
+    def _options(self, http_client: Any) -> dict[str, Any]:
+        given = {
+            "timeout_s": self.timeout,
+            "retry": None if self.max_retries is None else Retry(attempts=self.max_retries),
+            "http_client": http_client,
+            **self.client_options,
+        }
+        return {
+            "api_key": self.api_key,
+            "base_url": self.base_url,
+            "profile": self.profile_name,
+            "dialect": self.dialect,
+            "ledger": self.ledger,
+            "error_classes": ERROR_CLASSES,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+
+    def close(self) -> None:
+        """Lets go of the synchronous connections. The model can be used again after."""
+        client = self._clients.taken(Infrai)
+        if client is not None:
+            client.close()
+
+    async def aclose(self) -> None:
+        """Lets go of both kinds of connections, from an event loop. The model can be used again after."""
+        client = self._clients.taken(AsyncInfrai)
+        if client is not None:
+            await client.aclose()
+        self.close()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        memo = {} if memo is None else memo
+        for name in _SHARED:
+            value = getattr(self, name)
+            memo[id(value)] = value
+        return super().__deepcopy__(memo)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        if self.http_client is not None or self.http_async_client is not None:
+            raise ConfigError("a model with an injected http client cannot be pickled; give base_url and options")
+        state = super().__getstate__()
+        if not self.client_options.get("pickle_key"):
+            # Like the client's own: a key does not travel; the other process reads it from its environment.
+            state["__dict__"] = {**state["__dict__"], "api_key": None}
+        return state

@@ -1,0 +1,440 @@
+"""LangChain messages -> messages of the wire, and replies of the wire -> LangChain messages.
+
+One table per direction, from the type of a block to a small function. What comes in starts from
+``message.content_blocks``, which LangChain has already brought into its standard form. A block of a type that no row
+knows raises ``UnsupportedContent`` with its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.messages import content as standard
+from langchain_core.messages.ai import UsageMetadata
+
+from infrai_core import ChatReply, UnsupportedContent, Usage
+
+PROVIDER = "infrai"
+"""``response_metadata["model_provider"]`` and ``ls_provider``; LangChain trusts usage only where both are equal."""
+
+Part = dict[str, Any]
+Block = dict[str, Any]
+Given = Mapping[str, Any]
+
+MEDIA = ("image", "audio", "video", "file")
+_PLAIN = frozenset({"text", "tool_call", "tool_call_chunk", "invalid_tool_call"})
+"""Blocks that need no list: text is the content, tool calls have a field of their own."""
+_HAS_REFUSAL = "refusal" in standard.KNOWN_BLOCK_TYPES
+
+
+# -- messages -> wire ----------------------------------------------------------------------------------------------
+
+
+def wire_messages(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
+    """The messages as ``{"role", "parts", "name"?}``.
+
+    Raises ``UnsupportedContent`` that names the message's place and the type of message or block it cannot carry.
+    """
+    return [_wire_message(message, place) for place, message in enumerate(messages)]
+
+
+def _wire_message(message: BaseMessage, place: int) -> dict[str, Any]:
+    try:
+        role, parts = _role(message), _message_parts(message)
+    except UnsupportedContent as error:
+        raise UnsupportedContent(f"messages.{place}: {error.message}") from None
+    name = {"name": message.name} if message.name and role != "tool" else {}
+    return {"role": role, **name, "parts": parts or [{"type": "text", "text": ""}]}
+
+
+_ROLES: dict[type[BaseMessage], str] = {
+    SystemMessage: "system",
+    HumanMessage: "user",
+    AIMessage: "assistant",
+    ToolMessage: "tool",
+}
+
+
+def _role(message: BaseMessage) -> str:
+    if isinstance(message, ChatMessage):
+        return message.role
+    for kind, role in _ROLES.items():
+        if isinstance(message, kind):
+            return role
+    raise UnsupportedContent(f"a message of type {message.type!r}; known are system, human, ai, tool and chat messages")
+
+
+def _message_parts(message: BaseMessage) -> list[Part]:
+    if isinstance(message, ToolMessage):
+        return [_tool_result_part(message)]
+    parts = wire_parts(message.content_blocks)
+    if isinstance(message, AIMessage):
+        parts += _missing_calls(message, {part.get("id") for part in parts if part["type"] == "tool_call"})
+        return list(_distinct_calls(parts))
+    return parts
+
+
+def _tool_result_part(message: ToolMessage) -> Part:
+    error = {"is_error": True} if message.status == "error" else {}
+    parts = wire_parts(message.content_blocks)
+    return {"type": "tool_result", "tool_call_id": message.tool_call_id, "parts": parts, **error}
+
+
+def _missing_calls(message: AIMessage, present: set[Any]) -> list[Part]:
+    """Calls that stand only in the message's fields: invalid ones always do, others in some providers' messages."""
+    calls: list[Given] = [*message.tool_calls, *message.invalid_tool_calls]
+    return [_call_part(call) for call in calls if call.get("id") not in present]
+
+
+def _distinct_calls(parts: Iterable[Part]) -> Iterable[Part]:
+    """Some providers' messages say a call twice, in the content and in ``tool_calls``; the first one stays."""
+    seen = set()
+    for part in parts:
+        if part["type"] == "tool_call":
+            if part["id"] in seen:
+                continue
+            seen.add(part["id"])
+        yield part
+
+
+def wire_parts(blocks: Iterable[Given | str]) -> list[Part]:
+    """Standard content blocks as wire parts. Raises ``UnsupportedContent`` for a block that no row knows."""
+    return [part for block in blocks for part in _block_parts(block)]
+
+
+def _block_parts(block: Given | str) -> list[Part]:
+    if isinstance(block, str):
+        return [{"type": "text", "text": block}]
+    kind = str(block.get("type"))
+    convert = _TO_WIRE.get(kind)
+    if convert is None:
+        raise UnsupportedContent(f"content of type {kind!r}; known are {', '.join(sorted(_TO_WIRE))}")
+    return [*convert(block), *_cache_point(block)]
+
+
+def _cache_point(block: Given) -> list[Part]:
+    """``cache_control`` of any block (Anthropic's way to mark a cached prefix) is a point after it on the wire."""
+    control = block.get("cache_control") or (block.get("extras") or {}).get("cache_control")
+    if not control:
+        return []
+    ttl = control.get("ttl") if isinstance(control, Mapping) else None
+    return [{"type": "cache_point", **({"ttl": ttl} if ttl else {})}]
+
+
+def _text_part(block: Given) -> list[Part]:
+    notes = [_wire_annotation(note) for note in block.get("annotations") or ()]
+    return [{"type": "text", "text": block["text"], **({"annotations": notes} if notes else {})}]
+
+
+_CITATION = {"start": "start_index", "end": "end_index", "quote": "cited_text", "source": "title", "url": "url"}
+"""Wire -> LangChain, for citations."""
+
+
+def _wire_annotation(note: Given) -> Part:
+    if note.get("type") != "citation":
+        return dict(note.get("value") or note)
+    named = {ours: note[theirs] for ours, theirs in _CITATION.items() if note.get(theirs) is not None}
+    return {"type": "citation", **named, **(note.get("extras") or {})}
+
+
+def _reasoning_part(block: Given) -> list[Part]:
+    # Only our own extras: another provider's signature means nothing to the vendor that reads it here.
+    kept = _picked(block.get("extras") or {}, ("opaque", "vendor", "model"))
+    return [{"type": "reasoning", "text": block.get("reasoning") or "", **kept}]
+
+
+def _call_part(call: Given) -> Part:
+    given = call.get("args")
+    # Written as the model wrote it where that is known; else once, here.
+    arguments = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
+    return {"type": "tool_call", "id": call.get("id") or "", "name": call.get("name") or "", "arguments": arguments}
+
+
+def _media_part(block: Given) -> list[Part]:
+    kind = block["type"]
+    where = _picked(block, ("url", "base64"))
+    if len(where) != 1:
+        named = " by file_id" if block.get("file_id") else ""
+        raise UnsupportedContent(f"content of type {kind!r}{named}: allowed is one of url and base64")
+    more = _picked({**(block.get("extras") or {}), **block}, ("filename", "transcript", "detail"))
+    mime = {"mime": block["mime_type"]} if block.get("mime_type") else {}
+    return [{"type": kind, **where, **mime, **more}]
+
+
+def _document_part(block: Given) -> list[Part]:
+    """A plain text document: its title and context are lines before the text."""
+    if not block.get("text"):
+        return _media_part({**block, "type": "file"})
+    lines = [block.get("title"), block.get("context"), block["text"]]
+    return [{"type": "text", "text": "\n".join(line for line in lines if line)}]
+
+
+def _server_tool_part(block: Given) -> list[Part]:
+    # Our own blocks keep the wire's fields in extras; another provider's cannot be replayed at this service's vendors.
+    extras = block.get("extras") or {}
+    if not extras.get("vendor"):
+        raise UnsupportedContent(f"content of type {block['type']!r} of another provider")
+    return [{"type": block["type"], **extras}]
+
+
+def _non_standard_part(block: Given) -> list[Part]:
+    value = block.get("value") or {}
+    kind = str(value.get("type"))
+    convert = _NON_STANDARD.get(kind)
+    if convert is None:
+        raise UnsupportedContent(f"content of type {kind!r}; no row of the conversion knows it")
+    return [*convert(value), *_cache_point(value)]
+
+
+def _anthropic_result_part(value: Given) -> list[Part]:
+    content = value.get("content") or ""
+    shown = ToolMessage(content=content, tool_call_id=str(value.get("tool_use_id")))
+    error = {"is_error": True} if value.get("is_error") else {}
+    return [{**_tool_result_part(shown), **error}]
+
+
+_TO_WIRE: dict[str, Callable[[Given], list[Part]]] = {
+    "text": _text_part,
+    "text-plain": _document_part,
+    "reasoning": _reasoning_part,
+    "refusal": lambda b: [{"type": "refusal", "text": b.get("refusal") or ""}],
+    "tool_call": lambda b: [_call_part(b)],
+    "tool_call_chunk": lambda b: [_call_part({**b, "args": b.get("args") or "{}"})],
+    "invalid_tool_call": lambda b: [_call_part({**b, "args": b.get("args") or ""})],
+    "server_tool_call": _server_tool_part,
+    "server_tool_result": _server_tool_part,
+    "non_standard": _non_standard_part,
+    **dict.fromkeys(MEDIA, _media_part),
+}
+_NON_STANDARD: dict[str, Callable[[Given], list[Part]]] = {
+    "refusal": lambda v: [{"type": "refusal", "text": v.get("refusal") or ""}],
+    "tool_use": lambda v: [_call_part({**v, "args": v.get("input")})],
+    "tool_result": _anthropic_result_part,
+    "thinking": lambda v: [{"type": "reasoning", "text": v.get("thinking") or ""}],
+    "json": lambda v: [{"type": "text", "text": json.dumps(v.get("json"), ensure_ascii=False)}],
+    "cache_point": lambda v: [{"type": "cache_point", **_picked(v, ("ttl",))}],
+}
+"""Blocks outside LangChain's standard that people do send: Anthropic's, JSON results of tools, our cache points."""
+
+
+def _picked(given: Given, names: Iterable[str]) -> dict[str, Any]:
+    return {name: given[name] for name in names if given.get(name) is not None}
+
+
+# -- wire -> messages ----------------------------------------------------------------------------------------------
+
+
+def message_of(reply: ChatReply) -> AIMessage:
+    """The reply as a message.
+
+    ``content`` is a string while the reply is text and tool calls; citations then stand in
+    ``additional_kwargs["annotations"]`` and count from the start of that string. With anything else in the reply
+    (reasoning, media, a refusal), ``content`` is the ordered list of blocks. ``content_blocks`` is the same either way.
+    """
+    blocks = [block_of(part.model_dump(exclude_none=True)) for part in reply.parts]
+    plain = is_plain(blocks)
+    text, notes = joined(blocks)
+    return AIMessage(
+        content=text if plain else blocks,  # type: ignore[arg-type]  # list is invariant: blocks are dicts
+        additional_kwargs={"annotations": notes} if plain and notes else {},
+        tool_calls=_calls(blocks, "tool_call"),
+        invalid_tool_calls=_calls(blocks, "invalid_tool_call"),
+        usage_metadata=usage_of(reply.usage),
+        response_metadata=metadata_of(reply),
+        id=reply.id,
+    )
+
+
+def is_plain(blocks: Iterable[Block]) -> bool:
+    """Whether these blocks fit a message whose content is a string."""
+    return all(block["type"] in _PLAIN for block in blocks)
+
+
+def joined(blocks: Iterable[Block]) -> tuple[str, list[Block]]:
+    """The text of text blocks as one string, and their annotations with places in that string."""
+    text, notes = "", []
+    for block in blocks:
+        if block["type"] == "text":
+            notes += shifted(block.get("annotations") or (), len(text))
+            text += block["text"]
+    return text, notes
+
+
+def shifted(notes: Iterable[Block], by: int) -> list[Block]:
+    """Annotations with their places moved ``by`` characters to the right."""
+    places = ("start_index", "end_index")
+    return [{**note, **{name: note[name] + by for name in places if name in note}} for note in notes]
+
+
+def _calls(blocks: Iterable[Block], kind: str) -> list[Any]:
+    fields = ("name", "args", "id", "error")
+    return [{n: b[n] for n in fields if n in b} | {"type": kind} for b in blocks if b["type"] == kind]
+
+
+def block_of(part: Given) -> Block:
+    """A wire part as a standard block. A part that this version does not know becomes a ``non_standard`` block."""
+    return _TO_BLOCK.get(str(part["type"]), _unknown_block)(part)
+
+
+def _text_block(part: Given) -> Block:
+    notes = [_annotation(note) for note in part.get("annotations") or ()]
+    block = {"type": "text", "text": part.get("text") or "", **({"annotations": notes} if notes else {})}
+    return {**block, **_extras(part, ("text", "annotations"))}
+
+
+def _annotation(note: Given) -> Block:
+    flat = {**note, **note["url_citation"]} if isinstance(note.get("url_citation"), Mapping) else note
+    if flat.get("type") not in ("citation", "url_citation"):
+        return {"type": "non_standard_annotation", "value": dict(note)}
+    known = {theirs: flat[ours] for ours, theirs in _CITATION.items() if flat.get(ours) is not None}
+    known |= _picked(flat, _CITATION.values())  # an OpenAI-shaped service's names are LangChain's names
+    return {"type": "citation", **known, **_extras(flat, (*_CITATION, *_CITATION.values(), "url_citation"))}
+
+
+def _reasoning_block(part: Given) -> Block:
+    text = {"reasoning": part["text"]} if "text" in part else {}
+    return {"type": "reasoning", **text, **_extras(part, ("text",))}
+
+
+def _tool_call_block(part: Given) -> Block:
+    named = {"id": part.get("id"), "name": part.get("name") or ""}
+    text = part.get("arguments") or "{}"
+    try:
+        args = json.loads(text)
+    except ValueError as error:
+        return {"type": "invalid_tool_call", **named, "args": text, "error": f"arguments are not JSON: {error}"}
+    if not isinstance(args, dict):
+        return {"type": "invalid_tool_call", **named, "args": text, "error": "arguments are not a JSON object"}
+    return {"type": "tool_call", **named, "args": args, **_extras(part, ("id", "name", "arguments"))}
+
+
+def _media_block(part: Given) -> Block:
+    mime = {"mime_type": part["mime"]} if part.get("mime") else {}
+    return {
+        "type": part["type"],
+        **_picked(part, ("url", "base64")),
+        **mime,
+        **_extras(part, ("url", "base64", "mime")),
+    }
+
+
+def _refusal_block(part: Given) -> Block:
+    block = {"type": "refusal", "refusal": part.get("text") or "", **_extras(part, ("text",))}
+    # langchain-core before 1.7.5 has no refusal block.
+    return block if _HAS_REFUSAL else {"type": "non_standard", "value": block}
+
+
+def _server_call_block(part: Given) -> Block:
+    args = _maybe_object(part.get("arguments", part.get("args", part.get("input"))))
+    return {
+        "type": "server_tool_call",
+        "id": part.get("id") or "",
+        "name": part.get("name") or "",
+        "args": args,
+        **_extras(part, ()),
+    }
+
+
+def _server_result_block(part: Given) -> Block:
+    status = "error" if part.get("is_error") else "success"
+    output = _picked(part, ("output",))
+    call_id = part.get("tool_call_id") or part.get("id") or ""
+    return {"type": "server_tool_result", "tool_call_id": call_id, "status": status, **output, **_extras(part, ())}
+
+
+def _maybe_object(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _unknown_block(part: Given) -> Block:
+    return {"type": "non_standard", "value": {n: v for n, v in part.items() if n not in ("index", "done")}}
+
+
+def _extras(part: Given, used: Iterable[str]) -> dict[str, Any]:
+    skipped = {*used, "type", "index", "done"}
+    rest = {name: value for name, value in part.items() if name not in skipped and value is not None}
+    return {"extras": rest} if rest else {}
+
+
+_TO_BLOCK: dict[str, Callable[[Given], Block]] = {
+    "text": _text_block,
+    "reasoning": _reasoning_block,
+    "tool_call": _tool_call_block,
+    "refusal": _refusal_block,
+    "server_tool_call": _server_call_block,
+    "server_tool_result": _server_result_block,
+    **dict.fromkeys(MEDIA, _media_block),
+}
+
+
+# -- usage and metadata --------------------------------------------------------------------------------------------
+
+
+def usage_of(usage: Usage | None) -> UsageMetadata | None:
+    """Token counts in LangChain's form; None when the service told none.
+
+    Only integers: LangChain adds these up and fails on anything else, so cost has its place in
+    ``response_metadata``. Details that are unknown are absent.
+    """
+    if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
+        return None
+    prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    counted = UsageMetadata(
+        input_tokens=prompt,
+        output_tokens=completion,
+        total_tokens=prompt + completion if usage.total_tokens is None else usage.total_tokens,
+    )
+    for name, (details, names) in _DETAILS.items():
+        found = _picked(_dumped(getattr(usage, details)), names)
+        if found:
+            counted[name] = {names[ours]: count for ours, count in found.items()}  # type: ignore[literal-required]
+    return counted
+
+
+_DETAILS: dict[str, tuple[str, dict[str, str]]] = {
+    "input_token_details": (
+        "prompt_tokens_details",
+        {"cached_tokens": "cache_read", "cache_write_tokens": "cache_creation", "audio_tokens": "audio"},
+    ),
+    "output_token_details": (
+        "completion_tokens_details",
+        {"reasoning_tokens": "reasoning", "audio_tokens": "audio"},
+    ),
+}
+_UNITS = ("images", "audio_seconds", "characters", "search_units", "estimated")
+_FLAT = ("vendor", "request_id", "latency_ms", "cache_hit")
+
+
+def metadata_of(reply: ChatReply) -> dict[str, Any]:
+    """``response_metadata``: who served the call and what it cost.
+
+    ``cost_usd`` is decimal text, absent when unknown; ``infrai`` holds attempts, warnings, values a model invented,
+    and usage in units other than tokens. In a stream all of it stands on one chunk, because LangChain joins text and
+    adds numbers when it merges chunks.
+    """
+    meta = reply.metadata
+    cost = None if meta.cost_usd is None else format(meta.cost_usd, "f")
+    flat = {"model_name": meta.model or reply.model, "finish_reason": reply.finish_reason, "cost_usd": cost}
+    rest = {name: value for name, value in _dumped(meta).items() if name not in (*_FLAT, "model", "cost_usd")}
+    own = {name: value for name, value in (rest | _picked(_dumped(reply.usage), _UNITS)).items() if value != []}
+    found = {**flat, **_picked(_dumped(meta), _FLAT), "infrai": own or None}
+    return {"model_provider": PROVIDER, **{name: value for name, value in found.items() if value is not None}}
+
+
+def _dumped(value: Any) -> dict[str, Any]:
+    return {} if value is None else value.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,123 @@
+"""Chunks of a streamed answer -> LangChain message chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+
+from infrai_core import ChatChunk, ChatReply
+from langchain_infrai._convert import PROVIDER, Block, block_of, is_plain, metadata_of, shifted, usage_of
+
+_GROWING = {"text": "text", "reasoning": "text", "refusal": "text", "tool_call": "arguments"}
+"""Part type -> the field that arrives in pieces. All other fields of such a part go out once, when it is complete,
+because LangChain joins repeated text and fails on repeated numbers."""
+_AT_ONCE = frozenset({"index", "type", "done", "annotations"})
+_NO_CALL: dict[str, Any] = {"id": None, "name": None, "args": ""}
+
+
+class StreamedMessage:
+    """Turns the chunks of one answer into message chunks that LangChain can add up.
+
+    Text is a plain string until a part comes that needs a block (reasoning, media, a refusal); from then on, and
+    always with ``as_blocks``, content is a list of blocks with the index of their part. ``last`` is the closing chunk:
+    it alone carries usage, cost and the other metadata.
+    """
+
+    def __init__(self, as_blocks: bool = False) -> None:
+        self._as_blocks = as_blocks
+        self._held: dict[int, dict[str, Any]] = {}
+        self._named: set[int] = set()
+        self._lengths: dict[int, int] = {}
+
+    def read(self, chunk: ChatChunk) -> AIMessageChunk | None:
+        """What this chunk adds; None when it brings no content."""
+        blocks = [block for fragment in chunk.delta.parts or () for block in self._blocks(fragment)]
+        return self._message(blocks, id=chunk.id) if blocks else None
+
+    def last(self, reply: ChatReply) -> AIMessageChunk:
+        """The closing chunk, from the whole reply."""
+        return self._message(
+            list(self._complete(None)),
+            id=reply.id,
+            response_metadata=metadata_of(reply),
+            usage_metadata=usage_of(reply.usage),
+            chunk_position="last",
+        )
+
+    # -- fragments -> blocks ---------------------------------------------------------------------------------------
+
+    def _blocks(self, fragment: Mapping[str, Any]) -> Iterator[Block]:
+        index, kind = fragment["index"], fragment["type"]
+        yield from self._complete(index)
+        grows = _GROWING.get(kind)
+        rest = {n: v for n, v in fragment.items() if n not in _AT_ONCE and n != grows and v is not None}
+        if kind == "tool_call":
+            yield self._call(fragment, rest)
+        elif grows and (fragment.get(grows) or fragment.get("annotations")):
+            yield self._piece(fragment, grows)
+        if rest:
+            self._held.setdefault(index, {"type": kind}).update(rest)
+        if fragment.get("done"):
+            yield from self._take(index)
+
+    def _call(self, fragment: Mapping[str, Any], rest: dict[str, Any]) -> Block:
+        """A piece of a tool call: id and name on its first piece only."""
+        index = fragment["index"]
+        named = {name: rest.pop(name, None) for name in ("id", "name")}
+        if index in self._named:
+            named = {}
+        self._named.add(index)
+        more = {**named, "args": fragment.get("arguments") or "", "index": index}
+        return {"type": "tool_call_chunk", **_NO_CALL, **more}
+
+    def _piece(self, fragment: Mapping[str, Any], grows: str) -> Block:
+        shown = {"type": fragment["type"], grows: fragment.get(grows) or ""}
+        if fragment.get("annotations"):
+            shown["annotations"] = fragment["annotations"]
+        return {**block_of(shown), "index": fragment["index"]}
+
+    def _complete(self, before: int | None) -> Iterator[Block]:
+        """What was held back of parts before this one; of all parts for None."""
+        for index in [i for i in self._held if before is None or i < before]:
+            yield from self._take(index)
+
+    def _take(self, index: int) -> Iterator[Block]:
+        part = self._held.pop(index, None)
+        if part is None:
+            return
+        if part["type"] == "tool_call":
+            more = {name: value for name, value in part.items() if name != "type"}
+            yield {"type": "tool_call_chunk", **_NO_CALL, "extras": more, "index": index}
+        else:
+            yield {**block_of(part), "index": index}
+
+    # -- blocks -> message -----------------------------------------------------------------------------------------
+
+    def _message(self, blocks: list[Block], **fields: Any) -> AIMessageChunk:
+        self._as_blocks = self._as_blocks or not is_plain(blocks)
+        content, notes = (blocks, []) if self._as_blocks else self._string(blocks)
+        calls = [
+            tool_call_chunk(name=b["name"], args=b["args"], id=b["id"], index=b["index"])
+            for b in blocks
+            if b["type"] == "tool_call_chunk"
+        ]
+        return AIMessageChunk(
+            content=content if blocks else "",
+            tool_call_chunks=calls,
+            additional_kwargs={"annotations": notes} if notes else {},
+            **{"response_metadata": {"model_provider": PROVIDER}, **fields},
+        )
+
+    def _string(self, blocks: list[Block]) -> tuple[str, list[Block]]:
+        """Text as a string, and annotations with their places in the whole text."""
+        text, notes = "", []
+        for block in blocks:
+            if block["type"] == "text":
+                before = sum(length for index, length in self._lengths.items() if index < block["index"])
+                notes += shifted(block.get("annotations") or (), before)
+                self._lengths[block["index"]] = self._lengths.get(block["index"], 0) + len(block["text"])
+                text += block["text"]
+        return text, notes

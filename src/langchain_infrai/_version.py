@@ -1,0 +1,3 @@
+"""Version of the LangChain adapter, as traces show it."""
+
+__version__ = "0.1.0"

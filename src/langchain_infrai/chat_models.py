@@ -1,0 +1,283 @@
+"""``ChatInfrai``: LangChain's chat model on a routed, multi-vendor service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from pydantic import Field, model_validator
+
+from infrai_core import ChatReply
+from infrai_core.facts import facts_of
+from infrai_core.params import CacheStrategy, Prefer, Task
+from infrai_core.tokens import estimate
+from langchain_infrai._blocks import register
+from langchain_infrai._connection import Connection
+from langchain_infrai._convert import PROVIDER, message_of, wire_messages
+from langchain_infrai._profile import profile_of
+from langchain_infrai._stream import StreamedMessage
+from langchain_infrai._tools import Method, Schema, Tool, parsed, structure, wire_tool_choice, wire_tools
+from langchain_infrai._version import __version__
+
+register()
+
+_SENT = (
+    "model",
+    "vendor",
+    "task",
+    "prefer",
+    "max_cost_multiplier",
+    "cache_strategy",
+    "batch_mode",
+    "session_id",
+    "vendor_options",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "reasoning_effort",
+)
+"""Fields that go with every call, under the same name."""
+_SPELLINGS = {"model_name": "model", "stop_sequences": "stop", "timeout": "timeout_seconds"}
+"""Other names under which a call may give an argument."""
+_NOT_SENT = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
+"""Arguments of a call that are LangChain's own."""
+_MESSAGE_TOKENS = 4
+"""What the frame of a message costs about, in tokens."""
+_MEDIA_TOKENS = 800
+"""What an image, sound or file counts in an estimate: vendors bill some hundred to some thousand tokens for one."""
+
+
+class ChatInfrai(BaseChatModel, Connection):
+    """A chat model that routes every call to a fitting vendor and model.
+
+    Without ``model`` the router decides (``task``, ``prefer``); the model that answered is in
+    ``response_metadata["model_name"]``, its vendor in ``["vendor"]``, what it cost in ``["cost_usd"]``, and
+    ``usage_metadata`` is on every answer and on the last chunk of every stream. ``ledger`` sums over all calls.
+    Arguments given to a call win over the fields of the model. Errors are LangChain's and ours at once, see
+    ``langchain_infrai.errors``.
+
+    >>> from langchain_infrai import ChatInfrai
+    >>> model = ChatInfrai.embedded(temperature=0)
+    >>> model.invoke("What is 6 times 7?").text  # doctest: +SKIP
+    """
+
+    model: str | None = Field(default=None, alias="model_name")
+    """A model id, or ``auto``, ``cheapest``, ``balanced``, ``smartest``; None: the router decides."""
+    vendor: str | None = None
+    """A vendor to stay with; a pinned vendor never fails over."""
+    task: Task | None = None
+    """``general``, ``reasoning``, ``coding`` or ``long_context``."""
+    prefer: Prefer | None = None
+    """``balanced``, ``cheapest`` or ``smartest``."""
+    max_cost_multiplier: float | None = None
+    """How much dearer than the first choice a failover may be."""
+    cache_strategy: CacheStrategy | None = None
+    """``vendor``, ``infrai`` or ``none``."""
+    batch_mode: bool | None = None
+    """True: every call runs as a batch job, at a discount, and waits for it; a stream then is one chunk."""
+    session_id: str | None = None
+    """Calls of one session stay with the vendor that served it."""
+    vendor_options: dict[str, dict[str, Any]] | None = None
+    """``{"anthropic": {…}}``: options for that vendor only."""
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | str | None = Field(default=None, alias="stop_sequences")
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    streaming: bool = False
+    """True: ``invoke`` streams too, for callbacks that want tokens."""
+
+    @model_validator(mode="after")
+    def _set_infrai_version(self) -> Self:
+        self._add_version("langchain-infrai", __version__)
+        return self
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def _llm_type(self) -> str:
+        return "infrai-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {**self._fields(), "base_url": self.base_url, "dialect": self.dialect}
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Fields that are replaced by the name of their environment variable when the model is serialised."""
+        return {"api_key": "INFRAI_API_KEY"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """True: ``dumpd`` and ``load`` work; the key is not part of the result."""
+        return True
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(facts_of(self.model))
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        sent = self._arguments(stop, kwargs)
+        params = LangSmithParams(ls_provider=PROVIDER, ls_model_name=sent.get("model") or "auto", ls_model_type="chat")
+        if sent.get("temperature") is not None:
+            params["ls_temperature"] = sent["temperature"]
+        if sent.get("max_tokens") is not None:
+            params["ls_max_tokens"] = sent["max_tokens"]
+        if sent.get("stop"):
+            params["ls_stop"] = [sent["stop"]] if isinstance(sent["stop"], str) else list(sent["stop"])
+        return params
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        reply = self.client.chat(wire_messages(messages), **self._arguments(stop, kwargs))
+        return _result(reply)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        reply = await self.async_client.chat(wire_messages(messages), **self._arguments(stop, kwargs))
+        return _result(reply)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        arguments = self._arguments(stop, kwargs)
+        if arguments.pop("batch_mode", None):
+            yield _whole(self._generate(messages, batch_mode=True, **arguments))
+            return
+        reader = StreamedMessage(as_blocks=self.output_version == "v1")
+        with self.client.stream_chat(wire_messages(messages), **arguments) as stream:
+            for chunk in stream:
+                message = reader.read(chunk)
+                if message is not None:
+                    yield ChatGenerationChunk(message=message)
+            yield ChatGenerationChunk(message=reader.last(stream.so_far))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        arguments = self._arguments(stop, kwargs)
+        if arguments.pop("batch_mode", None):
+            yield _whole(await self._agenerate(messages, batch_mode=True, **arguments))
+            return
+        reader = StreamedMessage(as_blocks=self.output_version == "v1")
+        async with self.async_client.stream_chat(wire_messages(messages), **arguments) as stream:
+            async for chunk in stream:
+                message = reader.read(chunk)
+                if message is not None:
+                    yield ChatGenerationChunk(message=message)
+            yield ChatGenerationChunk(message=reader.last(stream.so_far))
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: value for name in _SENT if (value := getattr(self, name)) not in (None, [])}
+
+    def _arguments(self, stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """What is sent with a call: the fields, under them what the call gives."""
+        given = {_SPELLINGS.get(name, name): value for name, value in kwargs.items() if name not in _NOT_SENT}
+        stops = {"stop": stop} if stop else {}
+        return {**self._fields(), **given, **stops}
+
+    # -- tools and structured output -------------------------------------------------------------------------------
+
+    def bind_tools(
+        self,
+        tools: Sequence[Tool],
+        *,
+        tool_choice: str | bool | Mapping[str, Any] | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools: LangChain tools, functions, pydantic classes, typed dictionaries or JSON schemas.
+
+        ``tool_choice``: ``auto``, ``none``, ``any`` / ``required`` / True, the name of a tool, or a dictionary.
+        ``strict``: arguments follow the schema exactly. Raises ``ConfigError`` for a choice that is no tool.
+        """
+        wire = wire_tools(tools, strict)
+        options = {
+            "tool_choice": wire_tool_choice(tool_choice, wire),
+            "parallel_tool_calls": parallel_tool_calls,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return self.bind(tools=wire, **given, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: Schema | None = None,
+        *,
+        method: Method = "function_calling",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """The model with answers that follow ``schema`` (pydantic class, typed dictionary or JSON schema).
+
+        Gives an instance of a pydantic class, else a dictionary; with ``include_raw`` a dictionary of ``raw``,
+        ``parsed`` and ``parsing_error``. ``method`` is ``function_calling``, ``json_schema`` or ``json_mode`` (the
+        prompt must then describe the form). A refusal raises ``ModelRefusalError``. Raises ``ConfigError`` for an
+        unknown method.
+        """
+        made = structure(method, schema, strict)
+        arguments = {**made.arguments, **kwargs}
+        model = self.bind_tools(made.tools, **arguments) if made.tools else self.bind(**arguments)
+        return parsed(model, made.parser, include_raw)
+
+    # -- tokens ----------------------------------------------------------------------------------------------------
+
+    def get_num_tokens(self, text: str) -> int:
+        """An estimate of the tokens of a text, without a vocabulary (``custom_get_token_ids`` wins)."""
+        return len(self.custom_get_token_ids(text)) if self.custom_get_token_ids else estimate(text)
+
+    def get_num_tokens_from_messages(self, messages: Sequence[BaseMessage], tools: Sequence[Tool] | None = None) -> int:
+        """An estimate of the tokens of messages and tools. Media count a flat number each."""
+        in_tools = self.get_num_tokens(json.dumps(wire_tools(tools, None))) if tools else 0
+        return in_tools + sum(
+            _MESSAGE_TOKENS + sum(map(self._part_tokens, message["parts"])) for message in wire_messages(messages)
+        )
+
+    def _part_tokens(self, part: Mapping[str, Any]) -> int:
+        if part.get("url") or part.get("base64"):
+            return _MEDIA_TOKENS
+        texts = (part.get(name) or "" for name in ("text", "name", "arguments"))
+        return sum(map(self.get_num_tokens, texts)) + sum(map(self._part_tokens, part.get("parts", ())))
+
+
+def _result(reply: ChatReply) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message_of(reply))])
+
+
+def _whole(result: ChatResult) -> ChatGenerationChunk:
+    """A whole answer as the only chunk of a stream."""
+    message = result.generations[0].message
+    assert isinstance(message, AIMessage)
+    fields = {name: value for name, value in message if name != "type"}
+    return ChatGenerationChunk(message=AIMessageChunk(**fields, chunk_position="last"))

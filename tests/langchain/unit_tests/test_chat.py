@@ -1,0 +1,375 @@
+"""``ChatInfrai`` on a scripted service."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from pydantic import ValidationError
+
+from infrai_core import ConfigError, Ledger
+from infrai_core.testing import Answer, Script, failure, reply, streamed
+from langchain_infrai import ChatInfrai, __version__
+from langchain_infrai.errors import InfraiRateLimited, InfraiStreamInterrupted
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+
+
+def model_on(*answers: Answer, repeat: bool = False, **fields: Any) -> tuple[ChatInfrai, Script]:
+    script = Script(answers, repeat_last=repeat)
+    return ChatInfrai(api_key="key", max_retries=0, client_options={"transport": script}, **fields), script
+
+
+# -- what is sent --------------------------------------------------------------------------------------------------
+
+
+def test_without_settings_only_messages_are_sent() -> None:
+    model, script = model_on(reply("hi"))
+    model.invoke("hello")
+    body = script.requests[0].body
+    assert set(body) - {"idempotency_key", "timeout_seconds"} == {"messages"}
+    assert body["messages"] == [{"role": "user", "parts": [{"type": "text", "text": "hello"}]}]
+
+
+FIELDS: dict[str, Any] = {
+    "model": "m",
+    "vendor": "v",
+    "task": "coding",
+    "prefer": "cheapest",
+    "max_cost_multiplier": 2.0,
+    "cache_strategy": "none",
+    "session_id": "s",
+    "vendor_options": {"anthropic": {"top_k": 3}},
+    "temperature": 0.0,
+    "top_p": 0.5,
+    "max_tokens": 9,
+    "stop": ["END"],
+    "seed": 0,
+    "reasoning_effort": "low",
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_is_sent_with_every_call_and_an_argument_of_the_call_wins(name: str) -> None:
+    model, script = model_on(reply("hi"), reply("hi"), **{name: FIELDS[name]})
+    other: dict[str, Any] = {
+        "task": "reasoning",
+        "prefer": "smartest",
+        "cache_strategy": "infrai",
+        "max_cost_multiplier": 3.0,
+    }
+    given = other.get(name, {**FIELDS, "temperature": 1.0, "seed": 7}[name])
+    model.invoke("hello")
+    model.invoke("hello", **{name: given})
+    assert [request.body[name] for request in script.requests] == [FIELDS[name], given]
+
+
+def test_the_openai_spellings_work_too() -> None:
+    model, script = model_on(reply("hi"), reply("hi"), model_name="m", stop_sequences=["x"])
+    model.invoke("hello")
+    model.invoke("hello", model_name="n", stop=["y"])
+    sent = [(request.body["model"], request.body["stop"]) for request in script.requests]
+    assert sent == [("m", ["x"]), ("n", ["y"])]
+
+
+def test_an_unknown_argument_of_a_call_is_named() -> None:
+    model, script = model_on(reply("hi"))
+    with pytest.raises(ConfigError, match="'temprature'; did you mean 'temperature'"):
+        model.invoke("hello", temprature=1)
+    assert script.requests == []
+
+
+def test_an_unknown_field_of_the_model_is_named() -> None:
+    with pytest.raises(ValidationError, match="temprature"):
+        ChatInfrai(temprature=1)
+
+
+def test_neither_key_nor_base_url_is_a_config_error_at_the_first_call() -> None:
+    with pytest.raises(ConfigError, match="INFRAI_API_KEY"):
+        ChatInfrai().invoke("hello")
+
+
+# -- answers -------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_has_usage_cost_and_the_model_that_served_it() -> None:
+    model, _ = model_on(reply("hi", usage=USAGE, cost_usd=0.0001, model="served", vendor="v"), model="asked")
+    message = model.invoke("hello")
+    assert message.text == "hi"
+    assert message.usage_metadata == {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
+    assert message.response_metadata["cost_usd"] == "0.0001"
+    assert message.response_metadata["model_name"] == "served"
+    assert message.response_metadata["model_provider"] == model._get_ls_params()["ls_provider"]
+    assert model.ledger.total.cost_usd == Decimal("0.0001")
+
+
+async def test_an_asynchronous_answer_is_the_same_message() -> None:
+    model, _ = model_on(reply("hi", usage=USAGE), repeat=True)
+    one, other = await model.ainvoke("hello"), model.invoke("hello")
+    assert one == other
+
+
+def test_the_usage_callback_counts_several_calls() -> None:
+    model, _ = model_on(reply("hi", usage=USAGE, cost_usd=0.5, model="served"), repeat=True)
+    counter = UsageMetadataCallbackHandler()
+    for _ in range(3):
+        model.invoke("hello", config={"callbacks": [counter]})
+    assert counter.usage_metadata["served"]["total_tokens"] == 21
+
+
+def test_models_that_share_a_ledger_are_summed_up() -> None:
+    ledger = Ledger()
+    for vendor in ("a", "b"):
+        model, _ = model_on(reply("hi", vendor=vendor, cost_usd=0.25), ledger=ledger)
+        model.invoke("hello")
+    assert ledger.total.cost_usd == Decimal("0.5")
+    assert set(ledger.by("vendor")) == {"a", "b"}
+
+
+@pytest.mark.parametrize("output_version", [None, "v1"])
+def test_a_stream_is_the_text_in_pieces_and_ends_with_usage_and_cost(output_version: str | None) -> None:
+    model, _ = model_on(streamed(["Hel", "lo"], usage=USAGE, cost_usd=0.5), output_version=output_version)
+    chunks = list(model.stream("hello"))
+    assert [chunk.text for chunk in chunks] == ["Hel", "lo", ""]
+    assert [chunk.usage_metadata is not None for chunk in chunks] == [False, False, True]
+    assert chunks[-1].response_metadata["cost_usd"] == "0.5"
+    assert chunks[-1].chunk_position == "last"
+    total = chunks[0] + chunks[1] + chunks[2]
+    assert [block["type"] for block in total.content_blocks] == ["text"]
+    assert total.text == "Hello"
+
+
+async def test_an_asynchronous_stream_is_the_same() -> None:
+    model, _ = model_on(streamed(["Hel", "lo"]), repeat=True)
+    assert [chunk.content async for chunk in model.astream("hello")] == [c.content for c in model.stream("hello")]
+
+
+def test_leaving_a_stream_closes_the_response() -> None:
+    model, script = model_on(streamed(["Hel", "lo", "!"]))
+    stream = model.stream("hello")
+    assert next(stream).content == "Hel"
+    stream.close()  # type: ignore[attr-defined]  # a generator, whatever LangChain's annotation says
+    assert script.closed == 1
+
+
+def test_a_chain_passes_tokens_on_as_they_come() -> None:
+    model, _ = model_on(streamed(["Hel", "lo", "!"]))
+    assert list((model | StrOutputParser()).stream("hello"))[:3] == ["Hel", "lo", "!"]
+
+
+async def test_leaving_an_asynchronous_stream_closes_the_response() -> None:
+    model, script = model_on(streamed(["Hel", "lo", "!"]))
+    stream = model.astream("hello")
+    assert (await anext(stream)).content == "Hel"
+    await stream.aclose()  # type: ignore[attr-defined]  # a generator, whatever LangChain's annotation says
+    assert script.closed == 1
+
+
+def test_a_streaming_model_invokes_through_a_stream() -> None:
+    model, script = model_on(streamed(["Hel", "lo"], usage=USAGE), streaming=True)
+    message = model.invoke("hello")
+    assert (message.content, script.requests[0].body["stream"]) == ("Hello", True)
+    assert message.usage_metadata is not None
+
+
+def test_stream_false_in_a_call_is_not_sent() -> None:
+    model, script = model_on(reply("hi"), streaming=True)
+    assert model.invoke("hello", stream=False).content == "hi"
+    assert "stream" not in script.requests[0].body
+
+
+def test_v1_output_is_a_list_of_blocks_whole_and_streamed() -> None:
+    model, _ = model_on(reply("Hello"), streamed(["Hello"]), output_version="v1")
+    assert model.invoke("x").content == [{"type": "text", "text": "Hello"}]
+    assert next(iter(model.stream("x"))).content == [{"type": "text", "text": "Hello", "index": 0}]
+
+
+def test_tool_calls_stream_in_pieces_and_become_calls() -> None:
+    fragments = [
+        {"index": 0, "type": "tool_call", "id": "call_1", "name": "f", "arguments": '{"a"'},
+        {"index": 0, "type": "tool_call", "arguments": ": 1}"},
+    ]
+    for version in (None, "v1"):
+        model, _ = model_on(streamed(fragments, finish_reason="tool_calls"), output_version=version)
+        message = model.invoke("x", stream=True)
+        assert message.tool_calls == [{"name": "f", "args": {"a": 1}, "id": "call_1", "type": "tool_call"}]
+        assert [block["type"] for block in message.content_blocks] == ["tool_call"]
+
+
+def test_a_stream_in_batch_mode_is_the_whole_answer_as_one_chunk() -> None:
+    answers = _batch("hi")
+    model, script = model_on(*answers, batch_mode=True)
+    chunks = list(model.stream("hello"))
+    assert [(chunk.content, chunk.chunk_position) for chunk in chunks] == [("hi", "last")]
+    assert chunks[0].usage_metadata is not None
+    assert script.requests[0].body["batch_mode"] is True
+
+
+def _batch(text: str) -> list[Answer]:
+    import json
+
+    from infrai_core.testing import Scripted, envelope
+
+    record = {"batch_id": "b1", "state": "completed", "total_count": 1}
+    whole = json.loads(reply(text).pieces[0])  # type: ignore[arg-type]  # bytes, as reply() makes them
+    return [Scripted(envelope(record).pieces, 202), envelope(record), envelope({"results": [whole]})]
+
+
+# -- errors --------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_the_service_is_raised_as_its_twin() -> None:
+    model, _ = model_on(failure("RATE_LIMITED", retry_after_s=7))
+    with pytest.raises(InfraiRateLimited) as caught:
+        model.invoke("hello")
+    assert (caught.value.is_retryable, caught.value.retry_after_s) == (True, 7)
+
+
+def test_max_retries_counts_further_tries() -> None:
+    script = Script([failure("RATE_LIMITED", retry_after_s=0), failure("RATE_LIMITED", retry_after_s=0), reply("hi")])
+    model = ChatInfrai(api_key="key", max_retries=2, client_options={"transport": script})
+    assert model.invoke("hello").content == "hi"
+
+
+def test_a_cut_stream_raises_and_is_not_taken_for_whole() -> None:
+    model, _ = model_on(streamed(["Hel"], cut=True))
+    seen: list[Any] = []
+    with pytest.raises(InfraiStreamInterrupted) as caught:
+        seen.extend(chunk.content for chunk in model.stream("hello"))
+    assert seen == ["Hel"]
+    assert caught.value.partial.content == "Hel"
+
+
+def test_fallbacks_of_langchain_catch_our_errors() -> None:
+    model, _ = model_on(failure("NO_VENDOR_AVAILABLE"))
+    chain = model.with_fallbacks([FakeListChatModel(responses=["other"])])
+    assert chain.invoke("hello").text == "other"
+
+
+# -- what LangChain asks -------------------------------------------------------------------------------------------
+
+
+def test_trace_parameters_follow_the_call() -> None:
+    model, _ = model_on(model="m", temperature=0.5, max_tokens=3, stop="END")
+    assert model._get_ls_params() == {
+        "ls_provider": "infrai",
+        "ls_model_name": "m",
+        "ls_model_type": "chat",
+        "ls_temperature": 0.5,
+        "ls_max_tokens": 3,
+        "ls_stop": ["END"],
+    }
+    assert model._get_ls_params(stop=["x"], model="n", temperature=0)["ls_model_name"] == "n"
+    assert ChatInfrai()._get_ls_params()["ls_model_name"] == "auto"
+
+
+def test_traces_show_our_version() -> None:
+    assert (ChatInfrai().metadata or {})["lc_versions"]["langchain-infrai"] == __version__
+    assert "langchain-core" in (ChatInfrai().metadata or {})["lc_versions"]
+
+
+def test_the_profile_of_a_known_model_comes_from_the_facts() -> None:
+    profile = ChatInfrai(model="infrai-offline").profile
+    assert profile is not None
+    assert profile["max_input_tokens"] == 131072
+    assert profile["tool_calling"] is True
+    assert profile["reasoning_output"] is False
+
+
+def test_an_unknown_model_has_no_made_up_profile() -> None:
+    assert ChatInfrai(model="nobody-knows-it").profile is None
+
+
+def test_tokens_are_estimated_without_a_vocabulary() -> None:
+    model = ChatInfrai()
+    assert model.get_num_tokens("") == 0
+    assert model.get_num_tokens("four words of text") == 4
+    longer = model.get_num_tokens_from_messages([HumanMessage("four words of text"), AIMessage("yes")])
+    assert longer > model.get_num_tokens_from_messages([HumanMessage("four words of text")]) > 4
+    image = HumanMessage([{"type": "image", "url": "https://a/b.png"}])
+    assert model.get_num_tokens_from_messages([image]) > 100
+
+
+def test_tools_count_as_tokens() -> None:
+    def add(a: int, b: int) -> int:
+        """Adds."""
+        return a + b
+
+    model = ChatInfrai()
+    messages = [HumanMessage("hello")]
+    assert model.get_num_tokens_from_messages(messages, tools=[add]) > model.get_num_tokens_from_messages(messages) + 10
+
+
+def test_own_token_ids_win() -> None:
+    assert ChatInfrai(custom_get_token_ids=lambda text: [1] * 42).get_num_tokens("hello") == 42
+
+
+# -- life ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_shows_nowhere() -> None:
+    model = ChatInfrai(api_key="ifr_secret_value")
+    shown = [repr(model), str(model), str(model.model_dump()), str(model._identifying_params), str(model.lc_secrets)]
+    assert not [text for text in shown if "ifr_secret_value" in text]
+    assert b"ifr_secret_value" not in pickle.dumps(model)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: model.model_copy(deep=True)])
+def test_a_copy_calls_and_books_like_its_original(copied: Callable[[ChatInfrai], ChatInfrai]) -> None:
+    model, script = model_on(reply("hi"), repeat=True)
+    model.invoke("hello")
+    twin = copied(model)
+    twin.invoke("hello")
+    assert (len(script.requests), model.ledger.total.calls) == (2, 2)
+
+
+def test_a_pickled_model_keeps_its_settings_and_takes_the_key_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ChatInfrai(api_key="here", base_url="https://a.example/v1", temperature=0.5, stop=["x"])
+    assert model.client.config.api_key is not None
+    other = pickle.loads(pickle.dumps(model))
+    monkeypatch.setenv("INFRAI_API_KEY", "there")
+    assert (other.temperature, other.stop, other.base_url) == (0.5, ["x"], "https://a.example/v1")
+    assert other.client.config.api_key.get_secret_value() == "there"
+
+
+def test_a_changed_setting_reaches_the_next_call() -> None:
+    model, _ = model_on(timeout=10)
+    assert model.client is model.client
+    assert model.client.config.timeout_s == 10
+    assert model.model_copy(update={"timeout": 3}).client.config.timeout_s == 3
+    assert model.client.config.timeout_s == 10
+
+
+def test_a_closed_model_can_be_used_again() -> None:
+    model, _ = model_on(reply("hi"), repeat=True)
+    model.close()
+    model.invoke("hello")
+    model.close()
+    assert model.invoke("hello").content == "hi"
+    asyncio.run(model.aclose())
+
+
+def test_one_model_serves_threads_and_event_loops() -> None:
+    model, _ = model_on(reply("hi"), repeat=True)
+
+    def both(_: int) -> tuple[Any, Any]:
+        return model.invoke("hello").content, asyncio.run(model.ainvoke("hello")).content
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(both, range(16))) == {("hi", "hi")}
+    assert model.ledger.total.calls == 32
+
+
+def test_embedded_is_a_base_url() -> None:
+    model = ChatInfrai.embedded(temperature=0)
+    assert (model.base_url, model.client.config.embedded) == ("embedded", True)

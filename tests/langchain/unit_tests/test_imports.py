@@ -1,0 +1,20 @@
+"""What the package shows, and what it costs to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import langchain_infrai
+
+
+def test_the_public_names() -> None:
+    assert set(langchain_infrai.__all__) == {"ChatInfrai", "InfraiEmbeddings", "__version__"}
+    assert all(hasattr(langchain_infrai, name) for name in langchain_infrai.__all__)
+
+
+def test_importing_it_loads_neither_the_runtime_nor_heavy_packages() -> None:
+    heavy = ("infrai_runtime", "llama_index", "aiohttp", "starlette", "PIL", "torch", "openai", "tiktoken")
+    code = f"import langchain_infrai, sys; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

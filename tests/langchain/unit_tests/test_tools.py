@@ -1,0 +1,197 @@
+"""Tools and structured output."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypedDict
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.exceptions import OutputParserException
+from langchain_core.tools import tool
+from pydantic import BaseModel
+
+from infrai_core import ConfigError
+from infrai_core.testing import Answer, Script, reply, streamed
+from langchain_infrai import ChatInfrai
+from langchain_infrai.errors import ModelRefusalError
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+    age: int | None = None
+
+
+class PersonDict(TypedDict):
+    """A person."""
+
+    name: str
+
+
+@tool
+def weather(city: str) -> str:
+    """The weather of a city."""
+    return f"sunny in {city}"
+
+
+SCHEMA = Person.model_json_schema()
+ADA: dict[str, Any] = {"name": "Ada", "age": 36}
+
+
+def model_on(*answers: Answer) -> tuple[ChatInfrai, Script]:
+    script = Script(answers)
+    return ChatInfrai(api_key="key", client_options={"transport": script}), script
+
+
+def body_of(script: Script) -> dict[str, Any]:
+    body: dict[str, Any] = script.requests[0].body
+    return body
+
+
+# -- tools ---------------------------------------------------------------------------------------------------------
+
+
+def test_tools_are_sent_and_their_calls_come_back() -> None:
+    model, script = model_on(reply(tool_calls=[("weather", {"city": "Oslo"})]))
+    message = model.bind_tools([weather, Person], strict=True, parallel_tool_calls=False).invoke("weather?")
+    body = body_of(script)
+    assert [sent["function"]["name"] for sent in body["tools"]] == ["weather", "Person"]
+    assert all(sent["function"]["strict"] for sent in body["tools"])
+    assert body["parallel_tool_calls"] is False
+    assert "tool_choice" not in body
+    assert message.tool_calls[0]["args"] == {"city": "Oslo"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        ("any", "required"),
+        ("required", "required"),
+        (True, "required"),
+        ("auto", "auto"),
+        ("none", "none"),
+        ("weather", {"type": "function", "function": {"name": "weather"}}),
+        (
+            {"type": "function", "function": {"name": "weather"}},
+            {"type": "function", "function": {"name": "weather"}},
+        ),
+        (False, None),
+        (None, None),
+    ],
+)
+def test_every_spelling_of_a_tool_choice_has_its_wire_form(choice: Any, sent: Any) -> None:
+    model, script = model_on(reply("hi"))
+    model.bind_tools([weather], tool_choice=choice).invoke("weather?")
+    assert body_of(script).get("tool_choice") == sent
+
+
+def test_a_choice_that_is_no_tool_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="'wether': allowed are any, required, auto, none, weather"):
+        ChatInfrai().bind_tools([weather], tool_choice="wether")
+
+
+# -- structured output ---------------------------------------------------------------------------------------------
+
+SCHEMAS: dict[str, tuple[Any, Any]] = {
+    "pydantic": (Person, Person(**ADA)),
+    "typed dict": (PersonDict, ADA),
+    "json schema": (SCHEMA, ADA),
+}
+
+
+@pytest.mark.parametrize(("schema", "expected"), SCHEMAS.values(), ids=SCHEMAS)
+def test_function_calling_forces_one_call_of_the_schema(schema: Any, expected: Any) -> None:
+    name = "PersonDict" if schema is PersonDict else "Person"
+    model, script = model_on(reply(tool_calls=[(name, ADA)]))
+    assert model.with_structured_output(schema).invoke("who?") == expected
+    body = body_of(script)
+    assert body["tool_choice"] == {"type": "function", "function": {"name": name}}
+    assert "ls_structured_output_format" not in body
+
+
+@pytest.mark.parametrize("strict", [None, True, False])
+@pytest.mark.parametrize(("schema", "expected"), SCHEMAS.values(), ids=SCHEMAS)
+def test_json_schema_asks_for_content_in_that_schema(schema: Any, expected: Any, strict: bool | None) -> None:
+    model, script = model_on(reply(json.dumps(ADA)))
+    made = model.with_structured_output(schema, method="json_schema", strict=strict)
+    assert made.invoke("who?") == expected
+    sent = body_of(script)["response_format"]
+    assert sent["type"] == "json_schema"
+    assert sent["json_schema"]["name"] in ("Person", "PersonDict")
+    assert "name" in sent["json_schema"]["schema"]["properties"]
+    assert sent["json_schema"].get("strict") is strict
+
+
+def test_json_mode_asks_for_any_json_and_reads_it() -> None:
+    model, script = model_on(reply(json.dumps(ADA)), reply(json.dumps(ADA)))
+    assert model.with_structured_output(Person, method="json_mode").invoke("who?") == Person(name="Ada", age=36)
+    assert model.with_structured_output(method="json_mode").invoke("who?") == ADA
+    assert body_of(script)["response_format"] == {"type": "json_object"}
+
+
+async def test_structured_output_works_asynchronously() -> None:
+    model, _ = model_on(reply(json.dumps(ADA)))
+    assert await model.with_structured_output(Person, method="json_schema").ainvoke("who?") == Person(**ADA)
+
+
+def test_json_of_a_stream_grows() -> None:
+    model, _ = model_on(streamed(['{"name": ', '"Ada"', ', "age": 36}']))
+    seen = list(model.with_structured_output(SCHEMA, method="json_schema").stream("who?"))
+    assert seen[-1] == ADA
+    assert {"name": "Ada"} in seen
+
+
+def test_include_raw_gives_the_message_and_the_error() -> None:
+    model, _ = model_on(reply(json.dumps(ADA), cost_usd=0.5), reply("no JSON at all"))
+    made = model.with_structured_output(Person, method="json_schema", include_raw=True)
+    good, bad = made.invoke("who?"), made.invoke("who?")
+    assert (good["parsed"], good["parsing_error"]) == (Person(name="Ada", age=36), None)
+    assert good["raw"].response_metadata["cost_usd"] == "0.5"
+    assert (bad["parsed"], type(bad["parsing_error"])) == (None, OutputParserException)
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+@pytest.mark.parametrize("schema", [Person, SCHEMA], ids=["pydantic", "json schema"])
+def test_a_refusal_raises_what_langchain_has_for_it(method: Any, schema: Any) -> None:
+    model, _ = model_on(reply(parts=[{"type": "refusal", "text": "I will not."}]))
+    with pytest.raises(ModelRefusalError, match=r"I will not\.") as caught:
+        model.with_structured_output(schema, method=method).invoke("who?")
+    assert caught.value.raw_message is not None
+    assert not caught.value.is_retryable
+
+
+async def test_a_refusal_in_a_stream_raises_too() -> None:
+    model, _ = model_on(streamed([{"index": 0, "type": "refusal", "text": "No."}]))
+    with pytest.raises(ModelRefusalError):
+        [part async for part in model.with_structured_output(SCHEMA, method="json_schema").astream("who?")]
+
+
+def test_an_unknown_method_and_a_missing_schema_are_named() -> None:
+    with pytest.raises(ConfigError, match="method='xml': allowed are function_calling, json_schema, json_mode"):
+        ChatInfrai().with_structured_output(Person, method="xml")  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(ConfigError, match="schema: method='json_schema' needs one"):
+        ChatInfrai().with_structured_output(method="json_schema")
+
+
+class _Options(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        self.seen.append(kwargs["options"])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_traces_see_the_schema_and_the_wire_does_not(stream: bool) -> None:
+    text = json.dumps(ADA)
+    model, script = model_on(streamed([text]) if stream else reply(text))
+    made = model.with_structured_output(Person, method="json_schema")
+    handler = _Options()
+    config: Any = {"callbacks": [handler]}
+    _ = list(made.stream("who?", config)) if stream else made.invoke("who?", config)
+    traced = handler.seen[0]["ls_structured_output_format"]
+    assert traced["schema"]["title"] == "Person"
+    assert traced["kwargs"] == {"method": "json_schema"}
+    assert "ls_structured_output_format" not in body_of(script)
