@@ -33,13 +33,17 @@ class ServedProcess:
 
     def stop(self) -> int:
         """Asks the server to end (SIGTERM) and returns its exit code."""
-        self.process.terminate()
-        try:
-            return self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
+        return _end(self.process)
+
+
+def _end(process: subprocess.Popen[str]) -> int:
+    process.terminate()
+    try:
+        return process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 @contextmanager
@@ -60,7 +64,13 @@ def served_process(home: Path, *options: str, environ: Mapping[str, str] | None 
         served = ServedProcess(found[0], line.strip(), process)
         yield served
     finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(STOP_S)
         process.stdout.close()
+        if process.poll() is None:
+            _end(process)
+
+
+@contextmanager
+def served(home: Path, *options: str) -> Iterator[str]:
+    """The base URL, ending in ``/v1``, of a server as ``served_process`` starts it."""
+    with served_process(home, *options) as server:
+        yield server.base_url

@@ -3,6 +3,10 @@
 One thread per process, the owner, has an event loop that runs the application and holds its connections, stores and
 workers. Callers in any thread, in several ``asyncio.run`` calls and on trio reach it through httpx transports that
 stream both ways. After a fork the child gets an owner of its own; at exit the application's lifespan is ended.
+
+There is one application per settings. A transport that was given none reads ``INFRAI_HOME`` and ``INFRAI_DATABASE``
+again with every request, so that a changed environment gets an application with its own stores; all live until
+``shutdown``. What an application reads when it is made, as the keys of vendors, it does not read again.
 """
 
 from __future__ import annotations
@@ -11,20 +15,27 @@ import asyncio
 import atexit
 import concurrent.futures.thread  # noqa: F401  its exit hook must be registered before ours, see below
 import contextvars
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httpx
 
-from infrai_runtime.app import create_app
+from infrai_core.errors import ConfigError
 from infrai_runtime.exchange import Box, Broken, Event, Exchange, Head, Piece, Wanted
 from infrai_runtime.lifespan import App, Hosted
 from infrai_runtime.mailbox import LoopBox, ThreadBox
 from infrai_runtime.settings import Settings
 
+log = logging.getLogger("infrai_runtime")
+
 STOP_S = 10.0
+_PLACE = ("INFRAI_HOME", "INFRAI_DATABASE", "HOME")
+"""The variables that say which stores the embedded runtime has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +46,58 @@ class Source:
     make: Callable[[], App]
 
 
+Chooser = Callable[[], Source]
+"""Says, for each request, where it goes."""
+
+
 # -- the owner -----------------------------------------------------------------------------------------------------
 
 
 class Owner:
-    """A thread with an event loop, and the applications that run on it."""
+    """A thread with an event loop, and the applications that run on it. Raises ``httpx.ConnectError`` when the
+    process can have no more threads or loops."""
 
     def __init__(self) -> None:
+        self.ended = False
         self._ready = threading.Event()
         self._hosted: dict[Hashable, Hosted] = {}
+        self._boxes: dict[Exchange, Box] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = contextvars.Context()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="infrai-embedded", daemon=True)
-        self.thread.start()
+        self._stop_s = STOP_S
+        self._problem: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, name="infrai-embedded", daemon=True)
+        self._start()
+
+    def _start(self) -> None:
+        try:
+            self.thread.start()
+        except RuntimeError as error:
+            raise httpx.ConnectError(f"the embedded runtime did not start: {error}") from error
         self._ready.wait()
+        if self._problem is not None:
+            raise httpx.ConnectError(f"the embedded runtime did not start: {self._problem}") from self._problem
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                self._run_in(runner)
+        except BaseException as error:
+            self._problem = error
+            log.error("the embedded runtime broke", exc_info=error)
+        finally:
+            self._ready.set()
+            # Under the lock, so that every exchange is either told here or begun on the next owner.
+            with _lock:
+                self.ended = True
+                self._tell_all()
+
+    def _run_in(self, runner: asyncio.Runner) -> None:
+        try:
+            runner.run(self._live())
+        finally:
+            # Before the runner cancels the tasks: whoever hears of that and calls again gets the next owner.
+            self.ended = True
 
     async def _live(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -57,14 +106,27 @@ class Owner:
         await self._over.wait()
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        await asyncio.gather(*(hosted.stop() for hosted in self._hosted.values()))
+        await self._settled(self._tasks)
+        await self._settled({asyncio.create_task(hosted.stop()) for hosted in self._hosted.values()})
+        self._tell_all()
 
-    def begin(self, exchange: Exchange, source: Source) -> None:
-        """Starts an exchange, from any thread."""
-        # In a context of the owner's own: its tasks outlive the call and would keep the caller's context alive.
-        self.loop.call_soon_threadsafe(self._begin, exchange, source, context=self._context)
+    async def _settled(self, tasks: set[asyncio.Task[None]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._stop_s / 2)
+
+    def _tell_all(self) -> None:
+        """Nobody waits for an answer that no longer comes."""
+        while self._boxes:
+            _, box = self._boxes.popitem()
+            box.put(Broken(httpx.ConnectError("the embedded runtime has ended")))
+
+    def begin(self, exchange: Exchange, box: Box, source: Source) -> None:
+        """Starts an exchange, from any thread, under the lock."""
+        self._boxes[exchange] = box
+        # Where the loop is closed already, the box is told by the end of the thread.
+        with suppress(RuntimeError):
+            # In a context of the owner's own: its tasks outlive the call and would keep the caller's context alive.
+            self.loop.call_soon_threadsafe(self._begin, exchange, source, context=self._context)
 
     def _begin(self, exchange: Exchange, source: Source) -> None:
         hosted = self._hosted.get(source.key)
@@ -72,11 +134,17 @@ class Owner:
             hosted = self._hosted[source.key] = Hosted(source.make)
         task = exchange.start(hosted)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda task: self._done(exchange, task))
+
+    def _done(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._boxes.pop(exchange, None)
 
     def stop(self, timeout_s: float) -> None:
         """Cancels what runs, ends the applications' lifespans, and waits for the thread."""
-        self.loop.call_soon_threadsafe(self._over.set)
+        self._stop_s = timeout_s
+        with suppress(RuntimeError):  # it has ended by itself
+            self.loop.call_soon_threadsafe(self._over.set)
         if threading.current_thread() is not self.thread:
             self.thread.join(timeout_s)
 
@@ -92,12 +160,12 @@ def _begin(request: httpx.Request, body: bytes | None, box: Box, source: Source)
     global _owner
     # Under the lock, so that it is either before a shutdown, which then ends it, or on the next owner.
     with _lock:
-        if _owner is None or not _owner.thread.is_alive():
+        if _owner is None or _owner.ended:
             _owner = Owner()
         if threading.current_thread() is _owner.thread and isinstance(box, ThreadBox):
             raise RuntimeError("the embedded runtime cannot wait for itself: use the async client on its own thread")
         exchange = Exchange(request, body, box, _owner.loop)
-        _owner.begin(exchange, source)
+        _owner.begin(exchange, box, source)
         return exchange
 
 
@@ -109,7 +177,7 @@ def shutdown(timeout_s: float = STOP_S) -> None:
     global _owner
     with _lock:
         owner, _owner = _owner, None
-    if owner is not None and owner.thread.is_alive():
+    if owner is not None:
         owner.stop(timeout_s)
 
 
@@ -131,28 +199,51 @@ getattr(threading, "_register_atexit", atexit.register)(shutdown)
 
 
 def transport(app: App | None = None, *, settings: Settings | None = None) -> httpx.BaseTransport:
-    """A transport for threads, to the embedded runtime with these settings (default: from the environment), or to
-    another ASGI application.
+    """A transport for threads, to the embedded runtime with these settings (default: those of the environment at each
+    request), or to another ASGI application.
 
     Of ``request.extensions["timeout"]`` the ``read`` seconds are honoured, for the head and for every piece of the
     body. Raises ``httpx.ReadTimeout``, ``httpx.RemoteProtocolError`` when the application breaks inside its answer,
-    ``httpx.ConnectError`` when it does not start, ``ConfigError`` when its settings are wrong. Closing the transport
-    does not end the runtime; ``shutdown`` does.
+    ``httpx.ConnectError`` when it does not start or its thread has ended, ``ConfigError`` when its settings are wrong.
+    Closing the transport does not end the runtime; ``shutdown`` does.
     """
-    return _Transport(_source(app, settings))
+    return _Transport(_chooser(app, settings))
 
 
 def async_transport(app: App | None = None, *, settings: Settings | None = None) -> httpx.AsyncBaseTransport:
     """As ``transport``, for asyncio and trio. It belongs to no loop: one may serve several ``asyncio.run`` calls."""
-    return _AsyncTransport(_source(app, settings))
+    return _AsyncTransport(_chooser(app, settings))
 
 
-def _source(app: App | None, settings: Settings | None) -> Source:
+def _chooser(app: App | None, settings: Settings | None) -> Chooser:
     if app is not None:
-        given = app
-        return Source(given, lambda: given)
-    chosen = settings or Settings.from_environment(embedded=True, public_url=None)
-    return Source(chosen, lambda: create_app(chosen))
+        given = Source(app, lambda: app)
+    elif settings is not None:
+        given = _runtime(settings)
+    else:
+        return _by_environment
+    return lambda: given
+
+
+def _by_environment() -> Source:
+    return _at_place(*map(os.environ.get, _PLACE))
+
+
+@lru_cache(maxsize=64)
+def _at_place(*values: str | None) -> Source:
+    environ = {name: value for name, value in zip(_PLACE, values, strict=True) if value is not None}
+    return _runtime(Settings.from_environment(environ, embedded=True, public_url=None))
+
+
+def _runtime(settings: Settings) -> Source:
+    try:
+        # Late, and in the caller's thread: it takes a while, and the loop is others' too.
+        from infrai_runtime.app import create_app
+    except ImportError as error:
+        raise ConfigError(
+            f'the embedded runtime needs the package {error.name}: pip install "infrai-integrations[runtime]"'
+        ) from error
+    return Source(settings, lambda: create_app(settings))
 
 
 def _whole_body(request: httpx.Request) -> bytes | None:
@@ -186,11 +277,11 @@ def _check_process(exchange: Exchange) -> None:
 
 
 class _Transport(httpx.BaseTransport):
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, choose: Chooser) -> None:
+        self._choose = choose
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        body = _Body(request, self._source)
+        body = _Body(request, self._choose())
         try:
             head = body.next()
         except BaseException:
@@ -248,11 +339,11 @@ def _pieces(request: httpx.Request) -> Iterator[bytes]:
 
 
 class _AsyncTransport(httpx.AsyncBaseTransport):
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, choose: Chooser) -> None:
+        self._choose = choose
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        body = _AsyncBody(request, self._source)
+        body = _AsyncBody(request, self._choose())
         try:
             head = await body.next()
         except BaseException:

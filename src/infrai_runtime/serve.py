@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -130,6 +131,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (8402)")
     parser.add_argument("--home", type=Path, help="directory of state and media (INFRAI_HOME or ~/.infrai)")
+    parser.add_argument(
+        "--database", help='SQLite file of keys, credit and usage, or "memory" (INFRAI_DATABASE or <home>/runtime.db)'
+    )
     parser.add_argument("--public-url", help="base of media links, where clients see another address than this one")
     parser.add_argument("--no-auth", action="store_true", default=None, help="no keys; only on 127.0.0.1")
     parser.add_argument(
@@ -142,8 +146,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def settings_from(options: argparse.Namespace) -> Settings:
     """The settings that the options and the environment ask for. Raises ``ConfigError``."""
     names = ("host", "port", "home", "public_url", "no_auth", "allow_activation")
-    given = {name: getattr(options, name) for name in names}
-    return Settings.from_environment(**{name: value for name, value in given.items() if value is not None})
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    # As the variable says it, so that both read the same.
+    environ = {**os.environ, "INFRAI_DATABASE": options.database} if options.database else None
+    return Settings.from_environment(environ, **given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

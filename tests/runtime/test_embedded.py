@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import json
 import multiprocessing
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,6 +22,7 @@ from infrai_core import ConfigError
 from infrai_runtime import embedded
 from infrai_runtime.exchange import WINDOW
 from infrai_runtime.lifespan import App
+from infrai_runtime.settings import Settings
 
 URL = "http://embedded.infrai.invalid/v1/x%20y?a=1"
 WAIT_S = 20
@@ -235,6 +238,17 @@ def test_a_body_that_fails_while_it_is_read_fails_the_call_and_ends_the_applicat
         with pytest.raises(KeyError):
             await world.send(app, upload())
         assert await anyio.to_thread.run_sync(over.wait, WAIT_S)
+
+    world.run(main)
+
+
+def test_large_bodies_arrive_whole_both_ways(world: World) -> None:
+    sent = bytes(range(256)) * (4 * 2**20 // 256)
+
+    async def main() -> None:
+        assert b"".join(await (await world.send(echo, sent)).rest()) == sent
+        pieces = [sent[at : at + 2**16] for at in range(0, len(sent), 2**16)]
+        assert b"".join(await (await world.send(echo, iter(pieces))).rest()) == sent
 
     world.run(main)
 
@@ -464,12 +478,12 @@ async def ask(world: World, app: App) -> list[bytes]:
 
 def test_several_loops_and_threads_share_one_running_application() -> None:
     app = Living()
-    worlds = [World(mode) for mode in ("sync", "asyncio", "trio")] * 8
+    worlds = [World(mode) for mode in ("sync", "asyncio", "trio")] * 16
 
     def visit(world: World) -> list[bytes]:
         return anyio.run(ask, world, app, backend="trio" if world.mode == "trio" else "asyncio")
 
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(visit, worlds)) == [[b"open"]] * len(worlds)
     assert app.events == ["startup"]
     assert len(app.threads) == 1
@@ -485,6 +499,12 @@ def test_one_transport_serves_several_runs_of_asyncio() -> None:
 
     assert [asyncio.run(main()) for _ in range(3)] == [b"open"] * 3
     assert app.events == ["startup"]
+
+
+def test_a_loop_of_another_make_is_served_too() -> None:
+    uvloop = pytest.importorskip("uvloop", reason="an optional package, which no extra of ours brings")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(ask(World("asyncio"), Living())) == [b"open"]
 
 
 def test_many_calls_at_once_get_their_own_answers(world: World) -> None:
@@ -541,6 +561,126 @@ def test_a_runtime_that_does_not_start_says_why_and_is_tried_again(
         with pytest.raises(raised, match=str(problem)):
             await world.send(app)
         assert await ask(world, app) == [b"open"]
+
+    world.run(main)
+
+
+def owner_thread() -> threading.Thread:
+    return next(thread for thread in threading.enumerate() if thread.name == "infrai-embedded")
+
+
+def test_an_application_that_does_not_heed_the_shutdown_keeps_nobody_waiting(world: World) -> None:
+    cancelled = 0
+
+    @app_of
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal cancelled
+        await start(send)
+        while cancelled < 2:
+            try:
+                await forever()
+            except asyncio.CancelledError:
+                cancelled += 1
+
+    async def main() -> None:
+        reply = await world.send(app, read_s=None)
+        thread = owner_thread()
+        embedded.shutdown(0.02)
+        with pytest.raises((httpx.ConnectError, httpx.RemoteProtocolError)):
+            await reply.piece()
+        thread.join(WAIT_S)
+        assert cancelled == 2
+
+    world.run(main)
+
+
+def test_a_runtime_whose_thread_breaks_fails_all_calls_and_the_next_one_begins_anew(world: World) -> None:
+    watched = Watched(head=True)
+
+    @app_of
+    async def fatal(scope: Any, receive: Any, send: Any) -> None:
+        raise SystemExit(3)
+
+    async def main() -> None:
+        running = await world.send(watched.app, read_s=None)
+        assert await running.piece() == b"first"
+        thread = owner_thread()
+        with pytest.raises((httpx.ConnectError, httpx.RemoteProtocolError)):
+            await world.send(fatal, read_s=None)
+        with pytest.raises((httpx.ConnectError, httpx.RemoteProtocolError)):
+            await running.piece()
+        assert await (await world.send(echo, b"x")).rest() == [b"x"]
+        thread.join(WAIT_S)
+
+    watched.heard.set()
+    watched.listen = lambda receive: asyncio.sleep(0)  # type: ignore[method-assign]
+    world.run(main)
+
+
+NO_LOOP = """
+import asyncio, httpx
+from infrai_runtime import embedded
+
+class Full(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self):
+        raise OSError(24, "Too many open files")
+
+asyncio.set_event_loop_policy(Full())
+try:
+    embedded.transport(print).handle_request(httpx.Request("GET", "http://x/"))
+except httpx.ConnectError as error:
+    print(error)
+"""
+
+
+def test_a_process_that_can_have_no_more_loops_is_told_so() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_LOOP], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "the embedded runtime did not start: [Errno 24] Too many open files\n", done.stderr
+
+
+# -- the runtime itself --------------------------------------------------------------------------------------------
+
+
+def test_a_changed_environment_gets_a_runtime_with_its_own_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFRAI_DATABASE", raising=False)
+    with httpx.Client(transport=embedded.transport(), base_url="http://embedded.infrai.invalid/v1") as client:
+        for home in (tmp_path / "one", tmp_path / "two"):
+            monkeypatch.setenv("INFRAI_HOME", str(home))
+            assert client.get("/healthz").json()["status"] == "ok"
+            assert (home / "runtime.db").exists()
+        monkeypatch.setenv("INFRAI_HOME", str(tmp_path / "three"))
+        monkeypatch.setenv("INFRAI_DATABASE", "memory")
+        assert client.get("/healthz").status_code == 200
+        assert not (tmp_path / "three" / "runtime.db").exists()
+
+
+def test_given_settings_win_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFRAI_HOME", str(tmp_path / "other"))
+    transport = embedded.transport(settings=Settings(home=tmp_path / "mine", embedded=True))
+    with httpx.Client(transport=transport, base_url="http://embedded.infrai.invalid/v1") as client:
+        assert client.get("/account/balance").status_code == 200  # and no key was asked for
+    assert (tmp_path / "mine").exists()
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_runtime_streams_to_every_kind_of_caller(world: World, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, embedded=True)
+    asked = {"messages": [{"role": "user", "content": "What is 23 times 7?"}], "stream": True}
+
+    async def main() -> None:
+        url = "http://embedded.infrai.invalid/v1/ai/chat"
+        headers = {"content-type": "application/json"}
+        request = httpx.Request("POST", url, content=json.dumps(asked).encode(), headers=headers)
+        if world.mode == "sync":
+            reply = Reply(embedded.transport(settings=settings).handle_request(request))
+        else:
+            reply = Reply(await embedded.async_transport(settings=settings).handle_async_request(request))
+        pieces = await reply.rest()
+        assert len(pieces) > 1
+        assert b"161" in b"".join(pieces)
+        assert pieces[-1].endswith(b"data: [DONE]\n\n")
 
     world.run(main)
 

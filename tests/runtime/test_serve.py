@@ -14,7 +14,7 @@ import pytest
 from infrai_core import AuthenticationError, Infrai
 from infrai_runtime import serve as serving
 from infrai_runtime.settings import Settings
-from tests.serving import ServedProcess, served_process
+from tests.serving import ServedProcess, served, served_process
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,24 @@ def test_a_key_and_its_credit_outlive_the_server_and_no_file_holds_the_key(tmp_p
         assert path.is_dir() or key.encode() not in path.read_bytes()
     with served_process(tmp_path / "home") as server, client_of(server, key) as client:
         assert client.account().balance_usd == 5
+
+
+@pytest.mark.parametrize(("named", "kept"), [("memory", False), ("elsewhere.db", True)])
+def test_the_database_may_be_elsewhere_or_nowhere(tmp_path: Path, named: str, kept: bool) -> None:
+    path = tmp_path / "elsewhere.db"
+    with served(tmp_path / "home", "--database", str(path) if kept else named) as url:
+        assert httpx.post(f"{url}/activate", trust_env=False).status_code == 200
+    assert path.exists() is kept
+    assert not (tmp_path / "home" / "runtime.db").exists()
+
+
+def test_the_help_names_every_option_and_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        serving.main(["--help"])
+    shown = capsys.readouterr().out
+    assert left.value.code == 0
+    for option in ("--host", "--port", "--home", "--database", "--public-url", "--no-auth", "--allow-activation"):
+        assert option in shown
 
 
 def test_two_servers_on_one_file_lose_nothing(tmp_path: Path) -> None:
