@@ -34,8 +34,7 @@ format: $(STAMP) ## Fix style
 	@"$(BIN)/ruff" format .
 
 type: $(STAMP) ## Check types
-	@"$(BIN)/mypy" src/infrai_core src/infrai_runtime src/infrai_cli src/langchain_infrai src/llama_index_infrai
-	@"$(BIN)/mypy" infrai/src
+	@"$(BIN)/mypy" src infrai/src benchmarks scripts/run_notebooks.py
 
 bench: $(STAMP) ## Measure overheads and score the offline chat model; writes benchmarks/results
 	@"$(BIN)/python" -m benchmarks

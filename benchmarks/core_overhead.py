@@ -17,7 +17,7 @@ from benchmarks.measure import Cost, cpu_costs, import_cost_ms, table
 from infrai_core import AsyncInfrai, Infrai
 
 URL = "http://127.0.0.1:9/v1"
-MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]
+MESSAGES: Any = [{"role": "user", "content": "What is the capital of France?"}]
 USAGE = {"prompt_tokens": 9, "completion_tokens": 80, "total_tokens": 89}
 TEXT = "Paris is the capital of France. " * 12
 CHUNKS = 2000
@@ -109,7 +109,7 @@ def raw_call(transport: Instant) -> None:
     content = json.dumps({"messages": MESSAGES}).encode()
     headers = {"authorization": "Bearer k", "content-type": "application/json"}
     response = transport.handle_request(httpx.Request("POST", f"{URL}/ai/chat", headers=headers, content=content))
-    json.loads(b"".join(response.stream))  # type: ignore[arg-type]  # the instant body is a synchronous one
+    json.loads(b"".join(response.stream))  # the instant body is a synchronous one
     response.close()
 
 
@@ -149,15 +149,11 @@ def calls(batches: int, count: int) -> dict[str, Cost]:
     sdk = OpenAI(api_key="k", base_url=URL, http_client=_sdk_client(OPENAI, "application/json"))
     work = {
         "bare transport": lambda: raw_call(native),
-        "infrai_core": lambda: _ignore(client.chat(MESSAGES)),
-        "infrai_core, openai dialect": lambda: _ignore(client_openai.chat(MESSAGES)),
-        "openai SDK": lambda: _ignore(sdk.chat.completions.create(model="m", messages=MESSAGES)),  # type: ignore[arg-type]
+        "infrai_core": lambda: client.chat(MESSAGES),
+        "infrai_core, openai dialect": lambda: client_openai.chat(MESSAGES),
+        "openai SDK": lambda: sdk.chat.completions.create(model="m", messages=MESSAGES),
     }
     return cpu_costs(work, per_call=1, batches=batches, calls=count) | _async_calls(native, batches, count)
-
-
-def _ignore(value: object) -> None:
-    return None
 
 
 def _sdk_client(content: bytes, kind: str, pieces: list[bytes] | None = None) -> Any:
@@ -199,7 +195,7 @@ def chunks(batches: int) -> dict[str, Cost]:
     work = {
         "bare transport": lambda: raw_stream(native),
         "infrai_core": lambda: _drain(client.stream_chat(MESSAGES)),
-        "openai SDK": lambda: _drain(sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True)),  # type: ignore[call-overload]
+        "openai SDK": lambda: _drain(sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True)),
     }
     return cpu_costs(work, per_call=CHUNKS, batches=batches, calls=1)
 

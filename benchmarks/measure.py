@@ -21,7 +21,7 @@ class Cost:
     median_us: float
 
 
-def cpu_costs(work: Mapping[str, Callable[[], None]], *, per_call: int, batches: int, calls: int) -> dict[str, Cost]:
+def cpu_costs(work: Mapping[str, Callable[[], object]], *, per_call: int, batches: int, calls: int) -> dict[str, Cost]:
     """CPU time of each kind of work. Batches of all kinds take turns, so that a busy machine hits them alike.
 
     ``per_call`` is how many units (calls, chunks) one call of the work does.

@@ -66,7 +66,7 @@ def embedded(home: Path, batches: int, count: int) -> dict[str, Any]:
         for _ in client.stream_chat("hi"):
             pass
 
-    whole = cpu_costs({"embedded call": lambda: client.chat("hi") and None}, per_call=1, batches=batches, calls=count)
+    whole = cpu_costs({"embedded call": lambda: client.chat("hi")}, per_call=1, batches=batches, calls=count)
     chunk = cpu_costs({"embedded chunk": stream}, per_call=CHUNKS, batches=batches, calls=max(1, count // 20))
     shutdown()
     return {name: {"min_us": cost.min_us, "median_us": cost.median_us} for name, cost in (whole | chunk).items()}

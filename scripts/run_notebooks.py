@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def execute(path: Path) -> None:
     """Runs one notebook and writes its outputs back."""
     print(f"{path.relative_to(ROOT)} …", end=" ", flush=True)
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat ships no types
     NotebookClient(
         notebook,
         timeout=120,
@@ -26,7 +26,7 @@ def execute(path: Path) -> None:
     ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of day would change the file at every run
-    nbformat.write(notebook, path)
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]  # nbformat ships no types
     print("ok")
 
 
