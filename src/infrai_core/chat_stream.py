@@ -64,10 +64,17 @@ class _BaseStream:
         """Takes bytes (None: their end). False when the answer is complete."""
         assert self._reader is not None
         reader = self._reader
+        if reader.failure is not None:
+            raise reader.failure
         self._ready.extend(reader.end() if data is None else reader.feed(data, time.monotonic()))
         if reader.done:
             self._book_whole(reader)
         return not reader.done
+
+    @property
+    def _has_failed(self) -> bool:
+        """Whether an error waits behind the chunks that were given out; then no more bytes are read."""
+        return self._reader is not None and self._reader.failure is not None
 
     def _failed(self, error: Exception) -> InfraiError:
         """The error that the caller sees for one that broke the stream."""
@@ -168,7 +175,7 @@ class ChatStream(_BaseStream):
             return False
         self.open()
         try:
-            more = self._take(next(self._bytes, None))
+            more = self._take(b"" if self._has_failed else next(self._bytes, None))
         except _READ_ERRORS as error:
             self.close()
             raise self._twin(self._failed(error)) from error
@@ -260,7 +267,7 @@ class AsyncChatStream(_BaseStream):
         await self.open()
         assert self._bytes is not None
         try:
-            more = self._take(await anext(self._bytes, None))
+            more = self._take(b"" if self._has_failed else await anext(self._bytes, None))
         except _READ_ERRORS as error:
             await self.aclose()
             raise self._twin(self._failed(error)) from error

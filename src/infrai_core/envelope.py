@@ -18,10 +18,11 @@ Headers = Mapping[str, str]
 def opened(content: bytes, headers: Headers, what: str) -> dict[str, Any]:
     """The data of a successful answer with its ``metadata``; the envelope and a bare body are both read.
 
-    Raises ``ProtocolError`` for what is not a JSON object, ``StatusError`` for an envelope with ``ok: false``.
+    Raises ``ProtocolError`` for what is not a JSON object, ``StatusError`` for an envelope with ``ok: false`` and for a
+    bare error object.
     """
     body = _json_object(content, what)
-    if body.get("ok") is False:
+    if body.get("ok") is False or (body.get("error") and "ok" not in body):
         raise error_from(200, content, headers)
     if "ok" not in body or "data" not in body:
         return {**body, "metadata": _header_metadata(body, headers)}

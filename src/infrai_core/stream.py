@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from infrai_core.accumulate import Accumulator, FlatReader
 from infrai_core.dialect.openai import metadata_of
 from infrai_core.envelope import Headers, error_from, header_metadata
-from infrai_core.errors import ProtocolError, StreamInterrupted, Timeout
+from infrai_core.errors import InfraiError, ProtocolError, StreamInterrupted, Timeout
 from infrai_core.models import ChatChunk, Metadata
 from infrai_core.sse import Decoder, Event
 
@@ -22,10 +22,12 @@ class ChunkReader:
     ``feed`` gives the chunks that new bytes complete; ``end`` is called when the bytes end. ``done`` is true after
     the end mark. Raises the ``StatusError`` of an in-band error, ``StreamInterrupted`` (with what came so far) for a
     stream without an end mark, ``Timeout`` when no event came for ``idle_timeout_s`` while comments kept it open.
+    An error that stands behind chunks in the same bytes waits in ``failure`` until those chunks were given out.
     """
 
     def __init__(self, headers: Headers, idle_timeout_s: float, now_s: float) -> None:
         self.done = False
+        self.failure: InfraiError | None = None
         self.so_far = Accumulator()
         self.headers = headers
         self._idle_s = idle_timeout_s
@@ -56,7 +58,13 @@ class ChunkReader:
         for event in events:
             if self.done:
                 break
-            chunk = self._chunk(event)
+            try:
+                chunk = self._chunk(event)
+            except InfraiError as error:
+                if not chunks:
+                    raise
+                self.failure = error
+                break
             if chunk is not None:
                 self.so_far.add(chunk)
                 chunks.append(chunk)
