@@ -1,0 +1,51 @@
+"""The cases themselves: they name their sources and leave no route and no error code out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from infrai_core.errors import CODES
+from infrai_runtime.app import _TABLE
+
+from .case import Case, cases
+
+SOURCE = re.compile(r"(protocol §\d|seed)")
+KNOWN_SETUP = {"vendors", "models", "settings", "hosts", "before", "activate", "elsewhere", "seen", "exact"}
+
+# Asked with what an earlier answer gave, so they are in test_client_against_runtime, or shown whole in tests/runtime.
+ELSEWHERE = {("GET", "/discovery"), ("POST", "/ai/realtime/session")}
+
+# No request makes the runtime say these: nothing limits a project's requests, and it stops only with its process.
+CLIENT_ONLY = {"SHUTTING_DOWN"}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in cases()])
+def test_a_case_names_its_source_and_has_a_side_and_an_outcome(case: Case) -> None:
+    assert SOURCE.search(case.source)
+    assert case.call is not None or case.runtime is not None
+    assert (case.call is None) == (case.value is None and case.error is None)
+    assert case.value is None or case.error is None
+    assert case.setup.keys() <= KNOWN_SETUP
+
+
+@pytest.mark.parametrize("route", [row[:2] for row in _TABLE], ids=" ".join)
+def test_every_route_of_the_runtime_has_a_case(route: tuple[str, str]) -> None:
+    method, path = route
+    pattern = re.compile("/v1" + re.sub(r"\{[^}]*\}", "[^/?]+", path) + r"(\?.*)?")
+    asked = {(c.request["method"], bool(pattern.fullmatch(c.request["path"]))) for c in cases() if c.runtime}
+    assert route in ELSEWHERE or (method, True) in asked or path == "/healthz"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_error_code_is_read_by_the_client_and_made_by_the_runtime(code: str) -> None:
+    assert code in {case.error.get("code") for case in cases() if case.error}
+    assert code in CLIENT_ONLY or code in {_code(case.response) for case in cases() if case.runtime}
+
+
+def _code(response: dict[str, Any]) -> Any:
+    body = response.get("json")
+    error = body.get("error") if isinstance(body, dict) else None
+    return error.get("code") if error else None
