@@ -39,8 +39,12 @@ class Stage:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """The calls made inside are shown under this name."""
-        yield
+        """The calls made inside are shown under this name. An error ends the line that was being printed."""
+        try:
+            yield
+        except BaseException:
+            print(flush=True)
+            raise
         self._names += [name] * (len(self.ledger.rows) - len(self._names))
 
     def index(self, name: str, add: Callable[[Sequence[Passage]], object]) -> None:

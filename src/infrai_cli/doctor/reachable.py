@@ -16,6 +16,7 @@ from infrai_core import AuthenticationError, ConfigError, Infrai, InfraiError, R
 from infrai_core.config import EMBEDDED
 
 _SERVED = "port of infrai serve"
+_ELSEWHERE = "INFRAI_HOME=<an empty directory> infrai doctor"
 
 
 def checks(args: Any) -> list[Check]:
@@ -29,11 +30,11 @@ def _embedded() -> Check:
         with Infrai(base_url=EMBEDDED, retry=Retry(attempts=0)) as client:
             count = len(client.models().data)
     except ConfigError as error:
-        missing = error.__cause__.name if isinstance(error.__cause__, ImportError) else None
-        hint = extra_hint(missing) or install("runtime")
-        return Check(what, "missing", error.message, hint) if missing else Check(what, "problem", error.message)
+        if isinstance(error.__cause__, ImportError):
+            return Check(what, "missing", error.message, extra_hint(error.__cause__.name) or install("runtime"))
+        return Check(what, "problem", error.message, _ELSEWHERE)
     except InfraiError as error:
-        return Check(what, "problem", f"does not start: {error}", "INFRAI_HOME=<an empty directory> infrai doctor")
+        return Check(what, "problem", f"does not start: {error}", _ELSEWHERE)
     return Check(what, "ok", f"answers, {count} models, started in {time.perf_counter() - begun:.1f} s")
 
 
@@ -44,7 +45,7 @@ def _service(args: Any) -> Check:
     except ConfigError as error:
         if "no API key" in error.message:
             return Check(what, "missing", "none is configured", "infrai activate")
-        return Check(what, "problem", error.message)
+        return Check(what, "problem", error.message, "unset INFRAI_BASE_URL INFRAI_API_KEY; infrai activate")
     if client.config.embedded:
         return Check(what, "ok", "the embedded runtime is configured")
     if args.offline:
@@ -73,7 +74,7 @@ def _port(port: int | None) -> Check:
         settings = Settings.from_environment()
         settings = settings if port is None else replace(settings, port=port)
     except ConfigError as error:
-        return Check(_SERVED, "problem", error.message)
+        return Check(_SERVED, "problem", error.message, "infrai serve --port 0   # takes a free one")
     place = f"{settings.host}:{settings.port}"
     try:
         with closing(socket.create_server((settings.host, settings.port))):
