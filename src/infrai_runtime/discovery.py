@@ -194,8 +194,9 @@ def models(catalogue: Catalogue, vendors: Mapping[str, Vendor], capability: str 
         message = f"capability: came {capability!r}, allowed are {', '.join(FIELDS)}"
         raise Failure("INVALID_REQUEST", message, param="capability")
     there = {name: set(able(name, vendors)) for name in FIELDS}
+    missing = {name: unavailable_models(vendor) for name, vendor in vendors.items()}
     rows = [
-        listed(model, model.vendor in there[model.capability])
+        listed(model, model.vendor in there[model.capability] and model.id not in missing[model.vendor])
         for model in catalogue.models
         if capability in (None, model.capability)
     ]
@@ -207,6 +208,12 @@ def models(catalogue: Catalogue, vendors: Mapping[str, Vendor], capability: str 
         "count": len(shown),
         "data": shown,
     }
+
+
+def unavailable_models(vendor: Vendor) -> frozenset[str]:
+    """Models that a configured vendor lists but cannot run now (on-machine weights that were not pulled)."""
+    found: frozenset[str] = vendor.unavailable() if hasattr(vendor, "unavailable") else frozenset()
+    return found
 
 
 def openai_models(catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> list[Json]:

@@ -351,3 +351,10 @@ async def test_answers_survive_a_restart_for_their_key(tmp_path: Path) -> None:
         again = await api.post("/ai/chat", json=body)
     assert again.content == first.content
     assert len(vendor.requests) == 1
+
+
+async def test_an_on_machine_model_that_was_not_pulled_is_listed_as_not_available(tmp_path: Path) -> None:
+    async with client(tmp_path) as api:
+        rows = {row["id"]: row["available"] for row in (await api.get("/ai/models?capability=embed")).json()["data"]}
+    assert rows["infrai-minilm-384"] is False
+    assert rows["infrai-keyword-1024"] is True

@@ -34,6 +34,7 @@ from infrai_runtime.vendors.base import (
     Vectors,
 )
 from infrai_runtime.vendors.local.material import Material, as_text, kind_of, material
+from infrai_runtime.vendors.local.meaning import Meaning
 
 T = TypeVar("T")
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
@@ -54,6 +55,7 @@ class Local:
         self._home = home
         self._limiter = anyio.CapacityLimiter(THREADS)
         self._minilm: Any = None
+        self._meaning: Meaning | None = None
         self._describers: dict[str, Callable[[Material], str]] = {"image": _seen, "audio": _heard, "text": as_text}
 
     async def close(self) -> None:
@@ -162,10 +164,18 @@ class Local:
             self._minilm = minilm.load(self._home)
         return self._minilm
 
+    def unavailable(self) -> frozenset[str]:
+        """Models of this vendor that cannot answer now: the sentence model until it was pulled."""
+        from infrai_runtime.vendors.local import minilm
+
+        return frozenset() if minilm.folder(self._home).is_dir() else frozenset({minilm.MODEL_ID})
+
     def _similarity(self) -> Similarity | None:
         """Cosines by MiniLM, where it was pulled."""
         model = self._loaded_minilm()
-        return None if model is None else partial(_cosines, model)
+        if model is not None and self._meaning is None:
+            self._meaning = Meaning(model)
+        return self._meaning
 
     async def rerank(self, request: Request, call: Call) -> Ranking:
         """Candidates by shared words, letters and, with MiniLM, meaning."""
@@ -308,13 +318,3 @@ def _spoken(request: Request, fast: bool) -> Any:
 
     options = {name: request[name] for name in ("voice", "format", "speed") if name in request}
     return speak(request["input"], fast=fast, **options)
-
-
-def _cosines(model: Any, query: str, texts: Sequence[str]) -> list[float]:
-    """The cosine of the query with every text; a text with nothing in it has 0."""
-    filled = [text for text in texts if text.strip()]
-    if not query.strip() or not filled:
-        return [0.0] * len(texts)
-    vectors = model.embed([query, *filled])
-    found = iter(sum(a * b for a, b in zip(vectors[0], vector, strict=True)) for vector in vectors[1:])
-    return [next(found) if text.strip() else 0.0 for text in texts]

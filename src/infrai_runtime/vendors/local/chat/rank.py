@@ -168,9 +168,15 @@ def _type_bonus(question: str, text: str) -> float:
     return 0.0
 
 
+_MEANT = 32
+"""How many texts are compared in meaning: that costs far more than words, so only the best by words are."""
+
+
 def _with_meaning(question: str, texts: Sequence[str], scored: list[Scored], similarity: Similarity) -> list[Scored]:
     """Blends in embedding similarity: 0.2 and below means nothing, 0.65 and above is a full match."""
-    close = [min(1.0, max(0.0, (value - 0.2) / 0.45)) for value in similarity(question, texts)]
+    best = sorted(range(len(texts)), key=lambda i: -scored[i].rank)[:_MEANT]
+    cosines = dict(zip(best, similarity(question, [texts[i] for i in best]), strict=True))
+    close = [min(1.0, max(0.0, (cosines.get(i, 0.0) - 0.2) / 0.45)) for i in range(len(texts))]
     return [
         Scored((s.rank + 0.8 * c, max(0.5 * s.support + 0.5 * c, s.support if s.support >= 0.75 else 0.0, 0.75 * c)))
         for s, c in zip(scored, close, strict=True)
