@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 import anyio
 import httpx
@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from infrai_core import config as settings
 from infrai_core import models as m
 from infrai_core.chat_stream import AsyncChatStream, ChatStream
-from infrai_core.config import Config, Dialect, Hook
+from infrai_core.config import ClientOptions, Config
 from infrai_core.dialect import Surface, native
 from infrai_core.dialect import openai as openai_shaped
 from infrai_core.errors import ConfigError, InfraiError, ParseFailed
@@ -34,6 +34,7 @@ from infrai_core.params import (
     SpeechParams,
     TranscribeParams,
     VisionParams,
+    checked,
 )
 from infrai_core.protocol import (
     Flow,
@@ -46,7 +47,6 @@ from infrai_core.protocol import (
     open_stream,
     wait_for_batch,
 )
-from infrai_core.retry import Retry
 from infrai_core.transport import AsyncPool, SyncPool, Transport, asend, send
 from infrai_core.usage import Ledger
 
@@ -67,73 +67,19 @@ class BatchOptions(TypedDict, total=False):
 class _Client:
     """What both clients are made of: configuration, options, pickling."""
 
-    def __init__(
-        self,
-        api_key: str | SecretStr | None = None,
-        *,
-        base_url: str | None = None,
-        profile: str = "default",
-        dialect: Dialect = "native",
-        timeout_s: float = 60.0,
-        idle_timeout_s: float = 60.0,
-        retry: Retry | None = None,
-        headers: Mapping[str, str] | None = None,
-        http_client: Any = None,
-        transport: Transport | None = None,
-        ledger: Ledger | None = None,
-        error_classes: Mapping[type[InfraiError], type[InfraiError]] | None = None,
-        hooks: Sequence[Hook] = (),
-        tags: Mapping[str, str] | None = None,
-        allow_plain_http: bool = False,
-        pickle_key: bool = False,
-    ) -> None:
+    def __init__(self, api_key: str | SecretStr | None, http_client: Any, options: Mapping[str, Any]) -> None:
         """A client. Does no I/O.
 
-        ``base_url`` is the hosted service, a served runtime, or ``"embedded"`` for the runtime in this process.
-        ``dialect`` is ``native`` or ``openai`` (for services with only the OpenAI surface). ``timeout_s`` is the
-        total deadline of a call, ``idle_timeout_s`` the longest silence inside a stream, in seconds. ``http_client``
-        is an httpx client to send with (its hooks, proxies and mounts are kept), ``transport`` an object with httpx's
-        transport methods. ``error_classes`` maps error classes to subclasses that are raised instead. ``hooks`` run
-        around every HTTP attempt. ``tags`` go into the ledger. A pickled client drops its key and reads it again
-        from the environment, unless ``pickle_key``. Raises ``ConfigError``.
+        ``api_key`` is found in the environment or the credentials file when not given. ``http_client`` is an httpx
+        client to send with; its hooks, proxies and mounts are kept. The other options are those of ``ClientOptions``.
+        Raises ``ConfigError`` for a missing or wrong setting and for an unknown option.
         """
-        self._options: dict[str, Any] = {
-            "api_key": api_key,
-            "base_url": base_url,
-            "profile": profile,
-            "dialect": dialect,
-            "timeout_s": timeout_s,
-            "idle_timeout_s": idle_timeout_s,
-            "retry": retry,
-            "headers": headers,
-            "http_client": http_client,
-            "transport": transport,
-            "ledger": ledger,
-            "error_classes": error_classes,
-            "hooks": hooks,
-            "tags": tags,
-            "allow_plain_http": allow_plain_http,
-            "pickle_key": pickle_key,
-        }
-        self.config: Config = settings.resolve(
-            api_key=api_key,
-            base_url=base_url,
-            profile=profile,
-            allow_plain_http=allow_plain_http,
-            dialect=dialect,
-            timeout_s=timeout_s,
-            idle_timeout_s=idle_timeout_s,
-            retry=retry or Retry(),
-            headers=dict(headers or {}),
-            error_classes=dict(error_classes or {}),
-            hooks=tuple(hooks),
-            tags=dict(tags or {}),
-            ledger=ledger if ledger is not None else Ledger(),
-            pickle_key=pickle_key,
-        )
-        self._ops = _DIALECTS[dialect]
+        given = checked(ClientOptions, options)
+        self._options: dict[str, Any] = {"api_key": api_key, "http_client": http_client, **given}
         self._http_client = http_client
-        self._transport = transport
+        self._transport: Transport | None = given.pop("transport", None)
+        self.config: Config = settings.resolve(api_key=api_key, **given)
+        self._ops = _DIALECTS[self.config.dialect]
         self._origin = httpx.URL(self.config.root).host
 
     @property
@@ -141,15 +87,13 @@ class _Client:
         """What the calls of this client (and of those made by ``with_options``) used and cost."""
         return self.config.ledger
 
-    def with_options(self, **options: Any) -> Any:
+    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some constructor options changed; it shares connections and, unless given, the ledger.
 
         Raises ``ConfigError`` for an option that the constructor does not know.
         """
-        for name in options:
-            if name not in self._options:
-                raise ConfigError(f"unknown option {name!r}; allowed are {', '.join(sorted(self._options))}")
-        return type(self)(**{**self._options, "ledger": self.ledger, **options})
+        given: dict[str, Any] = {**self._options, "ledger": self.ledger, **options}
+        return type(self)(**given)
 
     def _twin(self, error: InfraiError) -> InfraiError:
         """The error as the class that the caller asked for; the most derived entry wins."""
@@ -170,12 +114,12 @@ class _Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.config.base_url!r}, dialect={self.config.dialect!r})"
 
-    def __copy__(self) -> Any:
+    def __copy__(self) -> Self:
         return self.with_options()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        # Within a process the copy keeps key, connections and ledger: only its options are its own.
-        return self.with_options(headers=copy.deepcopy(self._options["headers"], memo))
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Within a process the copy keeps key, connections and ledger: only its headers are its own.
+        return self.with_options(headers=copy.deepcopy(dict(self.config.headers), memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._http_client is not None:
@@ -222,9 +166,9 @@ class Infrai(_Client):
         api_key: str | SecretStr | None = None,
         *,
         http_client: httpx.Client | None = None,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        super().__init__(api_key, http_client=http_client, **options)
+        super().__init__(api_key, http_client, options)
         self._pool = SyncPool(self.config.root)
         weakref.finalize(self, self._pool.close)
 
@@ -400,9 +344,9 @@ class AsyncInfrai(_Client):
         api_key: str | SecretStr | None = None,
         *,
         http_client: httpx.AsyncClient | None = None,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        super().__init__(api_key, http_client=http_client, **options)
+        super().__init__(api_key, http_client, options)
         self._pool = AsyncPool(self.config.root)
         weakref.finalize(self, self._pool.forget)
 

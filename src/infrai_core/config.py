@@ -6,12 +6,12 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -51,6 +51,39 @@ class Hook(Protocol):
 
     def after(self, attempt: AttemptInfo, status: int | None, error: InfraiError | None) -> None:
         """After the answer's head came (``status``), or the attempt failed (``error``)."""
+
+
+class ClientOptions(TypedDict, total=False):
+    """Options of both clients, beside ``api_key`` and ``http_client``."""
+
+    base_url: str | None
+    """The hosted service (default), a served runtime, or ``"embedded"`` for the runtime in this process."""
+    profile: str | None
+    """Which profile of ``~/.infrai/credentials`` to read (default ``default``)."""
+    dialect: Dialect | None
+    """``native`` (default), or ``openai`` for services with only the OpenAI surface."""
+    timeout_s: float | None
+    """Total deadline of a call in seconds (default 60)."""
+    idle_timeout_s: float | None
+    """The longest silence inside a stream in seconds (default 60)."""
+    retry: Retry | None
+    """When to try again (default: twice)."""
+    headers: Mapping[str, str] | None
+    """More headers for every request."""
+    transport: Any
+    """An object with httpx's transport methods to send with, such as ``infrai_core.testing.Script``."""
+    ledger: Ledger | None
+    """Where usage and cost are booked (default: a ledger of the client's own)."""
+    error_classes: Mapping[type[InfraiError], type[InfraiError]] | None
+    """Error classes -> subclasses of theirs that are raised instead."""
+    hooks: Sequence[Hook] | None
+    """Called around every HTTP attempt."""
+    tags: Mapping[str, str] | None
+    """Go into the ledger."""
+    allow_plain_http: bool | None
+    """Send the key over plain http also to other machines."""
+    pickle_key: bool | None
+    """A pickle keeps the key instead of reading it again from the environment."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +132,7 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Config:
-    """The configuration for a client.
+    """The configuration for a client; ``options`` are fields of ``Config``.
 
     Key: argument, ``INFRAI_API_KEY``, credentials profile. Base URL: argument, ``INFRAI_BASE_URL``, profile, the
     hosted service. The key of a profile is used only with that profile's base URL. Raises ``ConfigError``.
@@ -112,8 +145,12 @@ def resolve(
     if key is None and named is None:
         raise ConfigError(_NO_KEY)
     _check_options(options)
+    options = {name: _OWN[name](value) if name in _OWN else value for name, value in options.items()}
     return Config(base_url=url, api_key=None if url == EMBEDDED else key, **options)
 
+
+_OWN: Mapping[str, Callable[[Any], Any]] = {"headers": dict, "error_classes": dict, "tags": dict, "hooks": tuple}
+"""Values that are copied, so that a later change of the caller's does not change the client."""
 
 _NO_KEY = (
     "no API key and no base URL. Give api_key=…, set INFRAI_API_KEY, run `infrai activate` once "

@@ -24,8 +24,10 @@ def messages_of(prompt: Prompt) -> list[Message]:
     """
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
-    if not isinstance(prompt, Sequence) or isinstance(prompt, bytes) or not prompt:
+    if not isinstance(prompt, Sequence) or isinstance(prompt, bytes):
         raise ConfigError(f"messages: allowed is a string or a list of messages, not {type(prompt).__name__}")
+    if not prompt:
+        raise ConfigError("messages: came an empty list, allowed is at least one message")
     return [_message(message, i) for i, message in enumerate(prompt)]
 
 

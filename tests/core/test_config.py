@@ -93,3 +93,10 @@ def test_a_broken_credentials_file_is_an_error_and_not_no_key(own_home: Path) ->
     (own_home / "credentials").write_text("{")
     with pytest.raises(ConfigError, match="credentials"):
         Infrai()
+
+
+def test_an_unknown_option_is_named_with_the_nearest_known_one() -> None:
+    with pytest.raises(ConfigError, match="'bas_url'; did you mean 'base_url'"):
+        Infrai("k", bas_url="https://x.example")  # type: ignore[call-arg]  # the typo is what is under test
+    with pytest.raises(ConfigError, match="colour"):
+        Infrai("k").with_options(colour="red")  # type: ignore[call-arg]  # the same

@@ -15,6 +15,7 @@ from infrai_cli.screen import COLUMNS, wrapped
 from infrai_core.config import home
 
 LIMIT_S = 25.0
+GRACE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,20 @@ def _why(fetching: Fetching) -> str | None:
     try:
         _, told = process.communicate(timeout=max(0.0, fetching.deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        # As Ctrl-C does: the process removes what it has half done. Its group: pip runs below it.
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate()
+        _stop(process)
         return f"it did not come within {fetching.limit_s:g} s"
     if process.returncode == 0:
         return None
     lines = told.strip().splitlines() or ["it could not be fetched"]
     return lines[-1].removeprefix("infrai: ").removeprefix("the model was not pulled: ")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ends the process and its group (pip runs below it): first as Ctrl-C does, so that it removes what it has half
+    done, then for good, because a process started in the background ignores that signal."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.communicate(timeout=GRACE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
