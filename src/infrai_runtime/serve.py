@@ -64,9 +64,13 @@ def _packages() -> tuple[Any, Callable[[Settings], App]]:
 def _listener(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         raise ConfigError(f"host={settings.host!r}, port={settings.port}: {error.strerror or error}") from None
+    # Connections inherit it. asyncio switches Nagle's delay off only for sockets made with the protocol's number, and
+    # `create_server` leaves that out: each answer would wait 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _located(settings: Settings, port: int) -> Settings:

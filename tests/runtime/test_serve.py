@@ -143,3 +143,11 @@ def test_a_runtime_that_cannot_start_is_an_error_with_its_reason(tmp_path: Path)
 def test_the_line_names_a_way_to_a_key_that_is_open(tmp_path: Path, host: str, allow: bool | None, advice: str) -> None:
     settings = serving._located(Settings(home=tmp_path, host=host, allow_activation=allow), 8402)
     assert re.search(advice, serving._line(settings))
+
+
+def test_connections_of_the_server_do_not_wait_to_fill_a_packet(tmp_path: Path) -> None:
+    with serving._listener(Settings(home=tmp_path, port=0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        connection, _ = listener.accept()
+        with client, connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
