@@ -201,7 +201,7 @@ class Fetcher:
             if not 200 <= response.status < 300:
                 raise FetchFailed(f"the server answered with status {response.status}", target.shown)
             data = await _body(response, headers, max_bytes, target.shown)
-        return Fetched(data, _mime(data, headers.get(b"content-type", "")), target.shown)
+        return Fetched(data, mime_of(data, headers.get(b"content-type", "")), target.shown)
 
     async def _checked_addresses(self, target: _Target) -> list[str]:
         """Every address of the host, once all have passed; a name with one bad address is refused."""
@@ -476,7 +476,7 @@ def _data_url(url: str, max_bytes: int) -> Fetched:
         data = _from_base64(data, shown)
     if len(data) > max_bytes:
         raise FetchRefused(f"more than {max_bytes} bytes", shown)
-    return Fetched(data, _mime(data, declared or "text/plain"), shown)
+    return Fetched(data, mime_of(data, declared or "text/plain"), shown)
 
 
 def _from_base64(data: bytes, shown: str) -> bytes:
@@ -493,7 +493,7 @@ def _accepted(fetched: Fetched, accept: Sequence[str] | None) -> Fetched:
     raise FetchRefused(f"the data is {fetched.mime}, wanted is {' or '.join(accept)}", fetched.url)
 
 
-def _mime(data: bytes, content_type: str) -> str:
+def mime_of(data: bytes, content_type: str = "") -> str:
     """The type by the first bytes; a declared type wins only among types that share these bytes."""
     declared = content_type.partition(";")[0].strip().lower()
     for signature, mimes in _SIGNATURES:

@@ -31,7 +31,15 @@ class Value(BaseModel):
 # -- parts ---------------------------------------------------------------------------------------------------------
 
 
-class TextPart(Value):
+class Signed(Value):
+    """A part that a vendor may sign: ``opaque`` goes back only to the vendor and model named."""
+
+    opaque: Any = None
+    vendor: str | None = None
+    model: str | None = None
+
+
+class TextPart(Signed):
     """Text. ``annotations`` are citations: ``{"type": "citation", "start", "end", "source"?, "quote"?, "url"?}``."""
 
     type: Literal["text"] = "text"
@@ -39,17 +47,14 @@ class TextPart(Value):
     annotations: list[dict[str, Any]] | None = None
 
 
-class ReasoningPart(Value):
-    """A model's reasoning. ``opaque`` is the vendor's signature; it goes back only to the vendor and model named."""
+class ReasoningPart(Signed):
+    """A model's reasoning."""
 
     type: Literal["reasoning"] = "reasoning"
     text: str = ""
-    opaque: Any = None
-    vendor: str | None = None
-    model: str | None = None
 
 
-class ToolCallPart(Value):
+class ToolCallPart(Signed):
     """A call of a tool. ``arguments`` is the JSON text as the model wrote it; it may not parse."""
 
     type: Literal["tool_call"] = "tool_call"
@@ -67,7 +72,7 @@ class ToolResultPart(Value):
     is_error: bool | None = None
 
 
-class MediaPart(Value):
+class MediaPart(Signed):
     """An image, sound, film or file by ``url`` or ``base64`` (one of them), with its ``mime`` type."""
 
     type: Literal["image", "audio", "video", "file"]

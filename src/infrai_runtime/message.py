@@ -43,30 +43,31 @@ def _tool_result_parts(value: Any, path: str) -> list[Part]:
     return [{"type": "text", "text": value}] if isinstance(value, str) else parts(value, path)
 
 
+_SIGNED: Table = {
+    "opaque": Field(_ANY, "the vendor's signature"),
+    "vendor": Field(text(), "the vendor that made it"),
+    "model": Field(text(), "the model that made it"),
+}
 _SERVER_TOOL: Table = {
     "id": Field(text(), "id of the call"),
     "name": Field(text(), "the tool"),
     "vendor": Field(text(), "the vendor that ran it"),
 }
 PART_FIELDS: dict[str, Table] = {
-    "text": {"text": Field(text(), "the text", required=True), "annotations": _ANNOTATIONS},
-    "reasoning": {
-        "text": _TEXT,
-        "opaque": Field(_ANY, "the vendor's signature"),
-        "vendor": Field(text(), "the vendor that made it"),
-        "model": Field(text(), "the model that made it"),
-    },
+    "text": {"text": Field(text(), "the text", required=True), "annotations": _ANNOTATIONS, **_SIGNED},
+    "reasoning": {"text": _TEXT, **_SIGNED},
     "tool_call": {
         "id": Field(text(empty=False), "id of the call", required=True),
         "name": Field(text(empty=False), "the tool", required=True),
         "arguments": Field(text(), "JSON text"),
+        **_SIGNED,
     },
     "tool_result": {
         "tool_call_id": Field(text(empty=False), "the call it answers", required=True),
         "parts": Field(Kind(_tool_result_parts, {"type": "array"}), "what the tool gave back"),
         "is_error": Field(flag(), "the tool failed"),
     },
-    "image": _MEDIA,
+    "image": _MEDIA | _SIGNED,
     "audio": _MEDIA,
     "video": _MEDIA,
     "file": _MEDIA,

@@ -400,7 +400,18 @@ class Service:
         trace.attempt_started = self._clock()
         vendor = self.vendors[candidate.model.vendor]
         options = ask.vendor_options.get(vendor.name, {})
-        return vendor, ask, Call(candidate.model.id, left_s, self._fetcher, options=options)
+        return (
+            vendor,
+            ask,
+            Call(
+                candidate.model.id,
+                left_s,
+                self._fetcher,
+                options=options,
+                stream=ask.stream,
+                mark_cache=ask.cache_strategy == "vendor",
+            ),
+        )
 
     async def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Outcome:
         vendor, ask, call = self._call(trace, candidate, left_s)

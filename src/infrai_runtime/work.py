@@ -55,22 +55,21 @@ Work = Callable[[Any, Ask, Call], Awaitable[Outcome]]
 
 
 async def events_of(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
-    """The events of a chat or vision call; reasoning names its maker."""
+    """The events of a chat or vision call; what is signed names its maker."""
     method = getattr(vendor, {"chat": "chat", "vision": "see"}[ask.capability])
     async with aclosing(cast("AsyncGenerator[Event, None]", method(body, call))) as events:
         async for event in events:
             yield marked(event, vendor.name, call.model)
 
 
-def _own_reasoning_only(vendor: Vendor, ask: Ask, call: Call) -> tuple[Json, list[Note]]:
-    body, foreign = without_foreign(ask.body, vendor.name, call.model)
-    text = f"messages: {foreign} reasoning part(s) of another vendor or model were left out"
-    return dict(body), [Note(warning=text)] if foreign else []
+def _own_signatures_only(vendor: Vendor, ask: Ask, call: Call) -> tuple[Json, list[Note]]:
+    body, warnings = without_foreign(ask.body, vendor.name, call.model)
+    return dict(body), [Note(warning=warning) for warning in warnings]
 
 
 async def open_stream(vendor: Vendor, ask: Ask, call: Call) -> Opened:
     """Reads a stream up to its first content. The caller closes it."""
-    body, notes = _own_reasoning_only(vendor, ask, call)
+    body, notes = _own_signatures_only(vendor, ask, call)
     events = events_of(vendor, body, ask, call)
     seen: list[Event] = [*notes]
     try:
@@ -90,7 +89,7 @@ def _has_content(part: Mapping[str, Any]) -> bool:
 
 async def _chat(vendor: Vendor, ask: Ask, call: Call) -> Outcome:
     assembly = Assembly()
-    body, notes = _own_reasoning_only(vendor, ask, call)
+    body, notes = _own_signatures_only(vendor, ask, call)
     for note in notes:
         assembly.add(note)
     async with aclosing(events_of(vendor, body, ask, call)) as events:

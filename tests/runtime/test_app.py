@@ -171,6 +171,39 @@ async def test_reasoning_names_its_maker_and_goes_back_to_nobody_else(tmp_path: 
     assert other["metadata"]["warnings"] == ["messages: 1 reasoning part(s) of another vendor or model were left out"]
 
 
+async def test_a_signed_tool_call_keeps_its_signature_with_its_maker_and_goes_without_it_elsewhere(
+    tmp_path: Path,
+) -> None:
+    async def play(request: Request, call: Call) -> AsyncIterator[Event]:
+        yield Fragment(0, {"type": "tool_call", "id": "c", "name": "f", "arguments": "{}", "opaque": "sig"})
+        yield Fragment(1, {"type": "server_tool_call", "id": "s", "name": "search", "vendor": "a", "arguments": "{}"})
+        yield Finish("tool_calls", USAGE)
+
+    first, second = FakeChat("a", play), FakeChat("b", says("ok"))
+    async with client(tmp_path, [first, second], catalogue(model("a", quality=90), model("b"))) as api:
+        parts = (await api.post("/ai/chat", json={"messages": "hi"})).json()["data"]["parts"]
+        answer = {"role": "tool", "tool_call_id": "c", "content": "done"}
+        again = {"messages": [{"role": "assistant", "parts": parts}, answer]}
+        await api.post("/ai/chat", json=again)
+        other = (await api.post("/ai/chat", json=again | {"vendor": "b"})).json()
+    bare = {"type": "tool_call", "id": "c", "name": "f", "arguments": "{}"}
+    assert parts[0] == {**bare, "opaque": "sig", "vendor": "a", "model": "big"}
+    assert first.requests[-1]["messages"][0]["parts"] == parts
+    assert second.requests[0]["messages"][0]["parts"] == [bare]
+    assert other["metadata"]["warnings"] == [
+        "messages: 1 part(s) of another vendor's own tools were left out",
+        "messages: 1 signature(s) of another vendor or model were left out",
+    ]
+
+
+async def test_a_vendor_is_told_whether_the_caller_reads_along_and_wants_prompt_caching(tmp_path: Path) -> None:
+    vendor = FakeChat("a", says("x"))
+    async with client(tmp_path, [vendor], ONE) as api:
+        await api.post("/ai/chat", json={"messages": "hi"})
+        await api.post("/ai/chat", json={"messages": "hi", "stream": True, "cache_strategy": "none"})
+    assert [(call.stream, call.mark_cache) for call in vendor.calls] == [(False, True), (True, False)]
+
+
 # -- failover ----------------------------------------------------------------------------------------------------------
 
 

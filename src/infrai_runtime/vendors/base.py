@@ -29,6 +29,10 @@ class Call:
     key: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
     """The caller's ``vendor_options`` for this vendor, already checked."""
+    stream: bool = False
+    """The caller reads along. Otherwise a vendor may ask for the answer in one piece, which is cheaper."""
+    mark_cache: bool = True
+    """``cache_strategy`` is ``vendor``: the vendor's prompt cache is wanted, also where it has to be asked for."""
 
 
 # -- what a chat yields, in order: any number of Fragment and Note, then one Finish ------------------------------------
@@ -196,7 +200,10 @@ class Batches(Protocol):
         """``{"state", "completed_count", "failed_count"}``."""
 
     def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
-        """One row per request, in order."""
+        """One row per request, in order: ``{"events": [Event]}``, or ``{"failure": Failure}``."""
+
+    async def cancel(self, job: str, call: Call) -> None:
+        """Asks the vendor to stop the job; what is done stays done."""
 
 
 CAPABILITIES: dict[str, type] = {

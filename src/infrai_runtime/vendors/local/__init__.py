@@ -33,8 +33,8 @@ from infrai_runtime.vendors.base import (
     Transcript,
     Vectors,
 )
-from infrai_runtime.vendors.local.material import Material, as_text, kind_of, material
 from infrai_runtime.vendors.local.meaning import Meaning
+from infrai_runtime.vendors.material import Material, as_text, kind_of, material
 
 T = TypeVar("T")
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]

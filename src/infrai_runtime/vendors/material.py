@@ -1,4 +1,4 @@
-"""The bytes behind a media reference, and a description of media for the chat model, which reads text only."""
+"""The bytes behind a media reference, and what they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infrai_core.fetch import FetchFailed, FetchRefused
+from infrai_core.fetch import FetchFailed, FetchRefused, mime_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
 
@@ -21,10 +21,10 @@ _KIND_OF_MIME = {"image": "image", "audio": "audio", "video": "video"}
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Bytes and what they are."""
+    """Bytes and what they are: as declared, else as their first bytes say."""
 
     data: bytes
-    mime: str | None
+    mime: str
 
 
 async def material(reference: Mapping[str, Any], call: Call, path: str) -> Material:
@@ -33,7 +33,8 @@ async def material(reference: Mapping[str, Any], call: Call, path: str) -> Mater
     Raises INVALID_REQUEST with ``path`` when they cannot be had.
     """
     if "base64" in reference:
-        return Material(decoded(reference["base64"], f"{path}.base64"), reference.get("mime"))
+        data = decoded(reference["base64"], f"{path}.base64")
+        return Material(data, reference.get("mime") or mime_of(data))
     limit_s = max(0.001, call.deadline_s)
     try:
         fetched = await call.fetcher.get(reference["url"], max_bytes=MAX_MEDIA_BYTES, timeout_s=limit_s)
@@ -57,15 +58,14 @@ def kind_of(part: Mapping[str, Any], found: Material) -> str:
     """What a media part really is: a file may be an image, a sound, a text or a PDF."""
     if part["type"] != "file":
         return str(part["type"])
-    mime = found.mime or ""
-    if found.data.startswith(b"%PDF") or mime == "application/pdf":
+    if found.data.startswith(b"%PDF") or found.mime == "application/pdf":
         return "pdf"
-    return _KIND_OF_MIME.get(mime.split("/")[0], "text" if is_text(found) else "file")
+    return _KIND_OF_MIME.get(found.mime.split("/")[0], "text" if is_text(found) else "file")
 
 
 def is_text(found: Material) -> bool:
     """Whether these bytes are readable as text, by their type or because they are UTF-8 without control bytes."""
-    if (found.mime or "").startswith(_TEXT_MIMES):
+    if found.mime.startswith(_TEXT_MIMES):
         return True
     try:
         return "\0" not in found.data.decode("utf-8")
