@@ -6,11 +6,14 @@
 """
 
 from infrai_core.accumulate import Accumulator
+from infrai_core.artifact import Artifacts
+from infrai_core.budget import Budget
 from infrai_core.chat_stream import AsyncChatStream, ChatStream
 from infrai_core.client import AsyncInfrai, Infrai
 from infrai_core.config import AttemptInfo, Config, Hook
 from infrai_core.errors import (
     AuthenticationError,
+    BudgetSpent,
     ConfigError,
     Conflict,
     ConnectionFailed,
@@ -67,7 +70,9 @@ from infrai_core.models import (
     UnknownPart,
     Usage,
 )
+from infrai_core.report import Table
 from infrai_core.retry import Retry
+from infrai_core.root import Root
 from infrai_core.usage import Entry, Ledger, Totals
 
 __version__ = "0.1.0"
@@ -76,6 +81,7 @@ __all__ = [
     "Account",
     "Accumulator",
     "Activation",
+    "Artifacts",
     "AsyncChatStream",
     "AsyncInfrai",
     "Attempt",
@@ -84,6 +90,8 @@ __all__ = [
     "BatchList",
     "BatchRecord",
     "BatchResults",
+    "Budget",
+    "BudgetSpent",
     "CachePointPart",
     "ChatChunk",
     "ChatReply",
@@ -123,12 +131,14 @@ __all__ = [
     "RefusalPart",
     "RerankReply",
     "Retry",
+    "Root",
     "Segment",
     "ServerError",
     "ServerToolPart",
     "SpeechReply",
     "StatusError",
     "StreamInterrupted",
+    "Table",
     "TextPart",
     "Timeout",
     "ToolCall",

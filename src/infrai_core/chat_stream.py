@@ -91,7 +91,7 @@ class _BaseStream:
         reply = reader.so_far.reply()
         metadata = reply.metadata if reader.so_far.metadata else self.metadata
         entry = usage.entry_of(self._op.capability, reply.usage, metadata, model=reply.model, tags=self._config.tags)
-        self._config.ledger.record(entry)
+        self._config.record(entry)
 
     def _book_aborted(self) -> None:
         """A stream that was broken off is paid for all the same: its tokens are estimated and marked."""
@@ -100,7 +100,7 @@ class _BaseStream:
         self._booked = True
         served = self.metadata
         text = self.so_far
-        self._config.ledger.record(
+        self._config.record(
             usage.Entry(
                 capability=self._op.capability,
                 vendor=served.vendor,

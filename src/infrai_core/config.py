@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from infrai_core.errors import ConfigError, InfraiError
 from infrai_core.retry import Retry
-from infrai_core.usage import Ledger
+from infrai_core.usage import Entry, Ledger
 
 HOSTED = "https://api.infrai.cc/v1"
 EMBEDDED = "embedded"
@@ -78,6 +78,8 @@ class ClientOptions(TypedDict, total=False):
     """Error classes -> subclasses of theirs that are raised instead."""
     hooks: Sequence[Hook] | None
     """Called around every HTTP attempt."""
+    observers: Sequence[Callable[[Entry], None]] | None
+    """Called with every entry of the ledger, after it was booked, in the thread or task that made the call."""
     tags: Mapping[str, str] | None
     """Go into the ledger."""
     allow_plain_http: bool | None
@@ -99,6 +101,7 @@ class Config:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     error_classes: Mapping[type[InfraiError], type[InfraiError]] = field(default_factory=dict, repr=False)
     hooks: tuple[Hook, ...] = field(default=(), repr=False)
+    observers: tuple[Callable[[Entry], None], ...] = field(default=(), repr=False)
     tags: Mapping[str, str] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger, repr=False, compare=False)
     pickle_key: bool = field(default=False, repr=False)
@@ -107,6 +110,12 @@ class Config:
     def embedded(self) -> bool:
         """Whether the runtime runs inside this process."""
         return self.base_url == EMBEDDED
+
+    def record(self, entry: Entry) -> None:
+        """Books a call and tells the observers."""
+        self.ledger.record(entry)
+        for observer in self.observers:
+            observer(entry)
 
     @cached_property
     def root(self) -> str:
@@ -149,7 +158,13 @@ def resolve(
     return Config(base_url=url, api_key=None if url == EMBEDDED else key, **options)
 
 
-_OWN: Mapping[str, Callable[[Any], Any]] = {"headers": dict, "error_classes": dict, "tags": dict, "hooks": tuple}
+_OWN: Mapping[str, Callable[[Any], Any]] = {
+    "headers": dict,
+    "error_classes": dict,
+    "tags": dict,
+    "hooks": tuple,
+    "observers": tuple,
+}
 """Values that are copied, so that a later change of the caller's does not change the client."""
 
 _NO_KEY = (

@@ -5,6 +5,7 @@
     InfraiError(.retryable)
       ConfigError                     a setting is missing or wrong; raised before any I/O, says the ways to fix it
       UnsupportedContent              a content part or option that no mapping knows; raised before any I/O
+      BudgetSpent                     a budget of the caller's own is used up; raised before any I/O
       ConnectionFailed                the service could not be reached
         Timeout                       ... or not in time
       ProtocolError                   the service answered with something that is not its protocol
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 
@@ -43,6 +45,15 @@ class ConfigError(InfraiError):
 
 class UnsupportedContent(InfraiError):
     """A content part or option that no mapping knows. Raised before any I/O; the message names it."""
+
+
+class BudgetSpent(InfraiError):
+    """A ``Budget`` of the caller's own is used up: the call was not made. The service's own budgets are a 402."""
+
+    def __init__(self, message: str, limit_usd: Decimal | None = None, spent_usd: Decimal | None = None) -> None:
+        super().__init__(message)
+        self.limit_usd = limit_usd
+        self.spent_usd = spent_usd
 
 
 class ConnectionFailed(InfraiError):

@@ -166,7 +166,7 @@ def book(op: Operation[Any], config: Config, reply: Reply) -> None:
         return
     used = getattr(reply, "usage", None)
     model = getattr(reply, "model", None)
-    config.ledger.record(usage.entry_of(op.capability, used, reply.metadata, model=model, tags=config.tags))
+    config.record(usage.entry_of(op.capability, used, reply.metadata, model=model, tags=config.tags))
 
 
 # -- building the request ------------------------------------------------------------------------------------------

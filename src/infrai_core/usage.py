@@ -1,23 +1,29 @@
-"""The ledger: what all calls of a client used and cost, in total and by vendor, model, capability or tag."""
+"""The ledger: what all calls of a client used and cost, in total and by vendor, model, capability, tag or run."""
 
 from __future__ import annotations
 
 import copy
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from infrai_core.errors import ConfigError
 from infrai_core.models import Metadata, Usage
+from infrai_core.report import Table, table_of
 
-Axis = Literal["vendor", "model", "capability"]
+Axis = Literal["vendor", "model", "capability", "tag", "run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One answered or aborted call. ``cost_usd`` is None when unknown; ``estimated`` marks guessed token counts."""
+    """One answered or aborted call. ``cost_usd`` is None when unknown; ``estimated`` marks guessed token counts.
+
+    ``attempts`` counts the vendors that were tried, ``run`` groups the calls that belong together: one question to an
+    agent, one query of an index. A tag without a value is an empty string.
+    """
 
     capability: str
     vendor: str | None
@@ -32,11 +38,16 @@ class Entry:
     estimated: bool = False
     usage: Usage | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    attempts: int = 1
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over calls. ``cost_usd`` is the sum of known costs; ``unpriced_calls`` counts the calls without one."""
+    """Sums over calls. ``cost_usd`` is the sum of known costs; ``unpriced_calls`` counts the calls without one.
+
+    ``latency_ms`` is the sum over the ``timed_calls``, as the service measured it; ``attempts`` the vendors tried.
+    """
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -45,20 +56,41 @@ class Totals:
     unpriced_calls: int = 0
     cache_hits: int = 0
     aborted_calls: int = 0
+    attempts: int = 0
+    latency_ms: float = 0.0
+    timed_calls: int = 0
 
     @property
     def total_tokens(self) -> int:
         """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
+    @property
+    def mean_latency_ms(self) -> float | None:
+        """Mean latency of the timed calls; None when there is none."""
+        return self.latency_ms / self.timed_calls if self.timed_calls else None
+
 
 class _Sums:
     """Totals in the making."""
 
-    __slots__ = ("aborted", "cache_hits", "calls", "completion", "cost", "prompt", "unpriced")
+    __slots__ = (
+        "aborted",
+        "attempts",
+        "cache_hits",
+        "calls",
+        "completion",
+        "cost",
+        "latency",
+        "prompt",
+        "timed",
+        "unpriced",
+    )
 
     def __init__(self) -> None:
         self.calls = self.prompt = self.completion = self.unpriced = self.cache_hits = self.aborted = 0
+        self.attempts = self.timed = 0
+        self.latency = 0.0
         self.cost = Decimal(0)
 
     def add(self, entry: Entry) -> None:
@@ -67,13 +99,28 @@ class _Sums:
         self.completion += entry.completion_tokens
         self.cache_hits += entry.cache_hit
         self.aborted += entry.outcome == "aborted"
+        self.attempts += entry.attempts
+        if entry.latency_ms is not None:
+            self.latency += entry.latency_ms
+            self.timed += 1
         if entry.cost_usd is None:
             self.unpriced += 1
         else:
             self.cost += entry.cost_usd
 
     def totals(self) -> Totals:
-        return Totals(self.calls, self.prompt, self.completion, self.cost, self.unpriced, self.cache_hits, self.aborted)
+        return Totals(
+            self.calls,
+            self.prompt,
+            self.completion,
+            self.cost,
+            self.unpriced,
+            self.cache_hits,
+            self.aborted,
+            self.attempts,
+            self.latency,
+            self.timed,
+        )
 
 
 class Ledger:
@@ -90,12 +137,9 @@ class Ledger:
 
     def record(self, entry: Entry) -> None:
         """Books one call."""
-        keys = [("", ""), ("vendor", entry.vendor or "unknown"), ("model", entry.model or "unknown")]
-        keys.append(("capability", entry.capability))
-        keys += [(f"tag:{name}", value) for name, value in entry.tags.items()]
         with self._lock:
             self._rows.append(entry)
-            for key in keys:
+            for key in _keys(entry):
                 sums = self._sums.get(key)
                 if sums is None:
                     sums = self._sums[key] = _Sums()
@@ -109,15 +153,44 @@ class Ledger:
             return sums.totals() if sums else Totals()
 
     def by(self, axis: Axis | str) -> dict[str, Totals]:
-        """Totals by ``vendor``, ``model``, ``capability``, or ``tag:<name>``."""
+        """Totals by ``vendor``, ``model``, ``capability``, ``run``, ``tag`` (``name=value``), or ``tag:<name>``.
+
+        A call with two tags counts under both. Runs are summed over the kept ``rows``, since there is no end to them.
+        """
+        if axis == "run":
+            return self._by_run()
         with self._lock:
             return {value: sums.totals() for (kind, value), sums in self._sums.items() if kind == axis}
+
+    def _by_run(self) -> dict[str, Totals]:
+        runs: dict[str, _Sums] = {}
+        for entry in self.rows:
+            if entry.run is not None:
+                runs.setdefault(entry.run, _Sums()).add(entry)
+        return {run: sums.totals() for run, sums in runs.items()}
 
     @property
     def rows(self) -> list[Entry]:
         """The last entries, oldest first."""
         with self._lock:
             return list(self._rows)
+
+    def table(self, axis: Axis | str = "model") -> Table:
+        """The totals by ``axis`` as a table, the dearest first: prints as text, in rich and in notebooks."""
+        return table_of(axis, self.by(axis), self.total)
+
+    def to_pandas(self) -> Any:
+        """A data frame with a row per kept entry, oldest first; an unknown cost is NaN.
+
+        Raises ``ConfigError`` when pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ConfigError("to_pandas needs pandas: pip install pandas") from None
+        names = [name for name in Entry.__dataclass_fields__ if name != "usage"]
+        frame = pandas.DataFrame([{name: getattr(row, name) for name in names} for row in self.rows], columns=names)
+        return frame.astype({"cost_usd": float, "latency_ms": float})
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -136,6 +209,26 @@ class Ledger:
     def __repr__(self) -> str:
         total = self.total
         return f"Ledger(calls={total.calls}, tokens={total.total_tokens}, cost_usd={total.cost_usd})"
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def __rich__(self) -> Any:
+        return self.table().__rich__()
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def _keys(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Where a call is summed up: axis and value."""
+    yield "", ""
+    yield "vendor", entry.vendor or "unknown"
+    yield "model", entry.model or "unknown"
+    yield "capability", entry.capability
+    for name, value in entry.tags.items():
+        yield f"tag:{name}", value
+        yield "tag", f"{name}={value}" if value else name
 
 
 def entry_of(
@@ -162,4 +255,12 @@ def entry_of(
         estimated=bool(usage.estimated),
         usage=usage,
         tags=dict(tags or {}),
+        attempts=_attempts(metadata),
     )
+
+
+def _attempts(metadata: Metadata) -> int:
+    """The vendors that were tried; one where the service does not say, none for an answer from its cache."""
+    if not metadata.attempts:
+        return int(not metadata.cache_hit)
+    return sum(not attempt.outcome.startswith("skipped:") for attempt in metadata.attempts)

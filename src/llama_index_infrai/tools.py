@@ -9,10 +9,9 @@ from typing import Any
 
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
-from infrai_core import ConfigError, Ledger
+from infrai_core import Artifacts, ConfigError, Ledger
 from infrai_core.params import AudioFormat
 from llama_index_infrai._connection import Connection
-from llama_index_infrai._root import Root
 
 _CAPABILITIES = ("image", "tts", "asr", "vision")
 _SOUND_MIMES = {"mp3": "audio/mpeg", "wav": "audio/wav", "ogg": "audio/ogg", "pcm": "audio/L16"}
@@ -38,7 +37,7 @@ class InfraiToolSpec(BaseToolSpec):
             ("transcribe", "atranscribe"),
             ("look_at_images", "alook_at_images"),
         ]
-        self._root = Root(root_dir)
+        self._artifacts = Artifacts(root_dir)
         self._models = dict(models or {})
         self._connection = Connection(**connection)
 
@@ -91,12 +90,12 @@ class InfraiToolSpec(BaseToolSpec):
             language (str): language spoken, such as en or zh; leave it out when unknown
 
         """
-        media = self._root.media(audio)
+        media = self._artifacts.media(audio)
         return self._connection.client.asr(media, language=language, model=self._models.get("asr")).text
 
     async def atranscribe(self, audio: str, language: str | None = None) -> str:
         """``transcribe`` from an event loop."""
-        media = await asyncio.to_thread(self._root.media, audio)
+        media = await asyncio.to_thread(self._artifacts.media, audio)
         reply = await self._connection.aclient.asr(media, language=language, model=self._models.get("asr"))
         return reply.text
 
@@ -117,7 +116,7 @@ class InfraiToolSpec(BaseToolSpec):
         return reply.content
 
     def _media(self, references: Sequence[str]) -> list[dict[str, str]]:
-        return [self._root.media(reference) for reference in references]
+        return [self._artifacts.media(reference) for reference in references]
 
     def _saved(self, stem: str, files: Sequence[tuple[bytes, str]]) -> str:
-        return "\n".join(self._root.write(content, stem, mime) for content, mime in files)
+        return "\n".join(self._artifacts.keep(content, stem, mime) for content, mime in files)

@@ -30,10 +30,10 @@ VALUES_OF_CORE = {"config", "errors", "facts", "fetch", "models", "params", "ret
 
 LAYERS = (
     {"errors", "fetch", "tokens"},
-    {"models"},
-    {"params", "retry", "sse", "usage", "facts"},
+    {"models", "root"},
+    {"params", "retry", "sse", "report", "usage", "facts", "artifact"},
     {"config"},
-    {"content", "operation", "envelope", "media"},
+    {"budget", "content", "operation", "envelope", "media"},
     {"dialect", "accumulate"},
     {"protocol"},
     {"stream"},
