@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,31 +11,19 @@ from infrai_runtime.vendors.base import Event, Finish, Fragment, Note
 
 Part = dict[str, Any]
 
-_APPENDED = frozenset({"text", "arguments"})
-_EXTENDED = frozenset({"annotations"})
+_APPENDED = frozenset({"text", "arguments", "transcript", "base64"})
+_EXTENDED = frozenset({"annotations", "logprobs"})
 
 
-class Assembly:
-    """Takes a chat's events in order; at any moment it says what came so far."""
+class _Answer:
+    """One answer in the making: its parts by their index."""
 
     def __init__(self) -> None:
         self._parts: dict[int, Part] = {}
         self._pieces: dict[tuple[int, str], list[str]] = {}
-        self.finish: Finish | None = None
-        self.warnings: list[str] = []
-        self.invented: list[str] = []
 
-    def add(self, event: Event) -> None:
-        """Takes the next event."""
-        if isinstance(event, Fragment):
-            self._grow(event.index, event.part)
-        elif isinstance(event, Note):
-            self.warnings += [event.warning] if event.warning else []
-            self.invented += event.invented
-        else:
-            self.finish = event
-
-    def _grow(self, index: int, fragment: Mapping[str, Any]) -> None:
+    def grow(self, index: int, fragment: Mapping[str, Any]) -> None:
+        """Adds a fragment."""
         part = self._parts.setdefault(index, {})
         for name, value in fragment.items():
             if value is None or name == "done":
@@ -45,17 +34,55 @@ class Assembly:
             else:
                 part[name] = [*part.get(name, ()), *value] if name in _EXTENDED else value
 
-    @property
     def parts(self) -> list[Part]:
         """The parts so far, in order."""
         for (index, name), pieces in self._pieces.items():
-            self._parts[index][name] = "".join(pieces)
+            self._parts[index][name] = _joined_base64(pieces) if name == "base64" else "".join(pieces)
         return [self._parts[index] for index in sorted(self._parts)]
+
+
+def _joined_base64(pieces: Sequence[str]) -> str:
+    """Pieces that were encoded one by one may be padded, and then are no base64 when put together."""
+    if not any(piece.endswith("=") for piece in pieces[:-1]):
+        return "".join(pieces)
+    return base64.b64encode(b"".join(map(base64.b64decode, pieces))).decode()
+
+
+class Assembly:
+    """Takes a chat's events in order; at any moment it says what came so far."""
+
+    def __init__(self) -> None:
+        self._answers: dict[int, _Answer] = {0: _Answer()}
+        self.finish: Finish | None = None
+        self.warnings: list[str] = []
+        self.invented: list[str] = []
+
+    def add(self, event: Event) -> None:
+        """Takes the next event."""
+        if isinstance(event, Fragment):
+            answer = self._answers.get(event.choice) or self._answers.setdefault(event.choice, _Answer())
+            answer.grow(event.index, event.part)
+        elif isinstance(event, Note):
+            self.warnings += [event.warning] if event.warning else []
+            self.invented += event.invented
+        else:
+            self.finish = event
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of the first answer so far, in order."""
+        return self._answers[0].parts()
 
     @property
     def finish_reason(self) -> str:
-        """Why the answer ended."""
+        """Why the first answer ended."""
         return self.finish.reason if self.finish else "stop"
+
+    def others(self) -> list[tuple[list[Part], str]]:
+        """Parts and finish reason of every further answer, in order."""
+        reasons = self.finish.others if self.finish else {}
+        rows = sorted(self._answers.items())[1:]
+        return [(answer.parts(), reasons.get(choice, "stop")) for choice, answer in rows]
 
 
 def text_of(parts: Iterable[Mapping[str, Any]], kind: str = "text") -> str | None:

@@ -12,11 +12,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from infrai_runtime.failure import Failure
 from infrai_runtime.wire import Json
 
-_LISTS = frozenset({"timestamp_granularities[]"})
-
 
 async def form_fields(headers: Mapping[str, str], raw: bytes) -> Json:
-    """Text fields as they are; the file is ``audio``. Raises INVALID_REQUEST for a broken form."""
+    """Text fields, ``name[]`` as a list; the file is ``audio``. Raises INVALID_REQUEST for a broken form."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield raw
@@ -25,7 +23,12 @@ async def form_fields(headers: Mapping[str, str], raw: bytes) -> Json:
         form = await MultiPartParser(Headers(headers), stream(), max_part_size=len(raw) + 1).parse()
     except (MultiPartException, KeyError) as error:
         raise Failure("INVALID_REQUEST", f"the form could not be read: {error}", param="body") from error
-    fields = {name: await _value(value) for name, value in form.items() if name not in _LISTS}
+    fields: Json = {}
+    for name, value in form.multi_items():
+        if name.endswith("[]"):
+            fields.setdefault(name[:-2], []).append(await _value(value))
+        else:
+            fields[name] = await _value(value)
     await form.close()
     if "file" not in fields:
         raise Failure("INVALID_REQUEST", "file is missing: the audio to transcribe", param="file")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from infrai_runtime.vendors.base import Event, Fragment
@@ -28,7 +29,7 @@ def marked(event: Event, vendor: str, model: str) -> Event:
     """Reasoning and signed parts with their maker's name; other events as they are."""
     if not isinstance(event, Fragment) or not (event.part.get("type") == "reasoning" or "opaque" in event.part):
         return event
-    return Fragment(event.index, event.part | {"vendor": vendor, "model": model})
+    return replace(event, part=event.part | {"vendor": vendor, "model": model})
 
 
 def without_foreign(body: Mapping[str, Any], vendor: str, model: str) -> tuple[Mapping[str, Any], list[str]]:

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from infrai_core.errors import CODES
+from infrai_runtime import transcript
 from infrai_runtime.failure import Failure
-from infrai_runtime.field import (
-    Field,
-    Kind,
-    Table,
-    anything,
-    check_table,
-    flag,
-    integer,
-    known_choice,
-    list_of,
-    number,
-    text,
-)
+from infrai_runtime.field import Field, Kind, Table, anything, check_table, choice, flag, integer, list_of, number, text
 from infrai_runtime.request import ASR, CHAT, EMBED, IMAGE, TTS, Ask, ask, fingerprint
 from infrai_runtime.vendors.base import Fragment
 from infrai_runtime.wire import DONE, JSON, Frames, Json, ToolIndex, flat_delta, frame
@@ -37,97 +26,124 @@ from infrai_runtime.wire import DONE, JSON, Frames, Json, ToolIndex, flat_delta,
 
 def _stream_options(value: Any, path: str) -> Json:
     options: Json = anything().check(value, path)
-    if options.get("include_usage") is not None:
-        flag().check(options["include_usage"], f"{path}.include_usage")
+    for name in ("include_usage", "include_obfuscation"):
+        if options.get(name) is not None:
+            flag().check(options[name], f"{path}.{name}")
     return options
 
 
+def _voice(value: Any, path: str) -> str:
+    """A voice's name, or ``{"id"}`` of a voice that the user made."""
+    named: str = text(empty=False).check(value["id"] if isinstance(value, dict) and "id" in value else value, path)
+    return named
+
+
+def _from_form(kind: Kind) -> Kind:
+    """A number as a form carries it: as text."""
+
+    def check(value: Any, path: str) -> Any:
+        try:
+            return kind.check(float(value) if isinstance(value, str) else value, path)
+        except ValueError:
+            return kind.check(value, path)
+
+    return Kind(check, kind.schema)
+
+
+_ANSWER = Field(choice(("audio",)), "only audio: speech is not told as events")
 COMPLETION: Table = {name: field for name, field in CHAT.items() if name != "batch_mode"} | {
     "max_completion_tokens": Field(CHAT["max_tokens"].kind, "most tokens of the answer"),
     "stream_options": Field(Kind(_stream_options, {"type": "object"}), "include_usage: a last chunk with the usage"),
     "n": Field(integer(1, 128), "how many answers"),
     "logprobs": Field(flag(), "probabilities of the tokens"),
     "top_logprobs": Field(integer(0, 20), "how many alternatives"),
-    "modalities": Field(list_of(text()), "kinds of output"),
+    "modalities": Field(list_of(choice(("text", "audio")), low=1), "kinds of output"),
+    "audio": Field(anything(), "voice and format of spoken output"),
     "temperature": Field(number(0, 2), "sampling temperature"),
 }
 EMBEDDINGS: Table = EMBED | {"user": Field(text(), "an id of the end user")}
-IMAGES: Table = IMAGE | {
-    "response_format": Field(text(), "url (default) or b64_json"),
-    "user": Field(text(), "an id of the end user"),
-}
+IMAGES: Table = IMAGE | {"response_format": Field(choice(("url", "b64_json")), "url (default) or b64_json")}
 SPEECH: Table = {name: field for name, field in TTS.items() if name not in ("format", "inline")} | {
-    "response_format": Field(known_choice("format"), "sound format, default mp3"),
+    "voice": Field(Kind(_voice, {"anyOf": [{"type": "string"}, {"type": "object"}]}), "id of the voice"),
+    "response_format": Field(choice(("mp3", "opus", "aac", "flac", "wav", "pcm", "ogg")), "sound format, default mp3"),
+    "stream_format": _ANSWER,
 }
 TRANSCRIPTION: Table = ASR | {
-    "response_format": Field(text(), "json (default), verbose_json or text"),
+    "response_format": Field(
+        choice(("json", "verbose_json", "text", "srt", "vtt")), "json (default), verbose_json, text, srt or vtt"
+    ),
+    "prompt": Field(text(), "words that are likely to be said"),
+    "temperature": Field(_from_form(number(0, 1)), "sampling temperature"),
+    "timestamp_granularities": Field(list_of(choice(("word", "segment"))), "which times verbose_json tells"),
+    "max_cost_multiplier": Field(_from_form(ASR["max_cost_multiplier"].kind), ASR["max_cost_multiplier"].about),
+    "timeout_seconds": Field(_from_form(ASR["timeout_seconds"].kind), ASR["timeout_seconds"].about),
 }
 
 
 def chat_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/chat/completions`` body."""
     print_ = fingerprint("openai/chat", given)
-    checked, passed = _split(COMPLETION, given)
-    stream_options = checked.pop("stream_options", {})
-    limit = checked.pop("max_completion_tokens", None)
-    body = checked | ({"max_tokens": limit} if limit is not None else {}) | ({"passthrough": passed} if passed else {})
-    if checked.get("n", 1) == 1:
-        body.pop("n", None)
-    else:
-        body["choices"] = body.pop("n")
-    return ask(
-        "chat",
-        body,
-        print_,
-        idempotency_key,
-        include_usage=bool(stream_options.get("include_usage")),
-    )
+    body = _split(COMPLETION, given)
+    stream_options = body.pop("stream_options", {})
+    limit = body.pop("max_completion_tokens", None)
+    if limit is not None:
+        body["max_tokens"] = limit
+    _check_output(body)
+    if (answers := body.pop("n", 1)) > 1:
+        body["choices"] = answers
+    return ask("chat", body, print_, idempotency_key, include_usage=bool(stream_options.get("include_usage")))
+
+
+def _check_output(body: Json) -> None:
+    """Options that need each other, and what is the same as leaving an option out."""
+    if "top_logprobs" in body and not body.get("logprobs"):
+        raise Failure("INVALID_REQUEST", "top_logprobs needs logprobs: true", param="top_logprobs")
+    if not body.get("logprobs"):
+        body.pop("logprobs", None)
+    if body.get("modalities") == ["text"]:
+        del body["modalities"]
+    if "audio" in body.get("modalities", ()) and "audio" not in body:
+        raise Failure("INVALID_REQUEST", "audio is missing: modalities asks for audio", param="audio")
 
 
 def embed_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/embeddings`` body."""
-    return _plain_ask("embed", EMBEDDINGS, given, idempotency_key)
+    print_ = fingerprint("openai/embed", given)
+    body = _split(EMBEDDINGS, given)
+    body.pop("user", None)
+    warnings = tuple(f"{name}: not used" for name in body.pop("passthrough", ()))
+    return ask("embed", body, print_, idempotency_key, warnings=warnings)
 
 
 def image_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/images/generations`` body."""
-    wanted = given.get("response_format")
-    if wanted not in (None, "url", "b64_json"):
-        raise Failure(
-            "INVALID_REQUEST", f"response_format: came {wanted!r}, allowed are url, b64_json", param="response_format"
-        )
-    return _plain_ask("image", IMAGES, given, idempotency_key, inline=wanted == "b64_json")
+    print_ = fingerprint("openai/image", given)
+    body = _split(IMAGES, {n: v for n, v in given.items() if (n, v) != ("size", "auto")})
+    inline = body.pop("response_format", "url") == "b64_json"
+    return ask("image", body | {"inline": inline}, print_, idempotency_key)
 
 
 def speech_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/audio/speech`` body."""
-    renamed = {"format" if name == "response_format" else name: value for name, value in given.items()}
-    return _plain_ask("tts", SPEECH | {"format": TTS["format"]}, renamed, idempotency_key, inline=True)
+    print_ = fingerprint("openai/tts", given)
+    body = _split(SPEECH, given)
+    body.pop("stream_format", None)
+    sound = {"format": body.pop("response_format")} if "response_format" in body else {}
+    return ask("tts", body | sound | {"inline": True}, print_, idempotency_key)
 
 
 def transcription_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/audio/transcriptions`` form whose file became ``audio``."""
-    return _plain_ask("asr", TRANSCRIPTION, given, idempotency_key)
+    print_ = fingerprint("openai/asr", given)
+    body = _split(TRANSCRIPTION, given)
+    return ask("asr", body, print_, idempotency_key, reply_format=body.pop("response_format", "json"))
 
 
-def _plain_ask(capability: str, fields: Table, given: Mapping[str, Any], key: str | None, **more: Any) -> Ask:
-    print_ = fingerprint(f"openai/{capability}", given)
-    checked, passed = _split(fields, given)
-    kept = {name: value for name, value in checked.items() if name not in ("response_format", "user")}
-    return ask(
-        capability,
-        kept,
-        print_,
-        key,
-        warnings=tuple(f"{name}: not used" for name in passed),
-        **more,
-    )
-
-
-def _split(fields: Table, given: Mapping[str, Any]) -> tuple[Json, Json]:
-    """Checked known fields, and the set unknown ones."""
+def _split(fields: Table, given: Mapping[str, Any]) -> Json:
+    """Checked known fields; the set unknown ones are ``passthrough``, for the vendor."""
     known = check_table(fields, {name: value for name, value in given.items() if name in fields})
-    return known, {name: value for name, value in given.items() if name not in fields and value is not None}
+    passed = {name: value for name, value in given.items() if name not in fields and value is not None}
+    return known | ({"passthrough": passed} if passed else {})
 
 
 ASKS: dict[str, Callable[[Mapping[str, Any], str | None], Ask]] = {
@@ -145,20 +161,73 @@ ASKS: dict[str, Callable[[Mapping[str, Any], str | None], Ask]] = {
 
 def completion(data: Json) -> Json:
     """A ``chat.completion`` object."""
-    named = {"content": data["content"], "refusal": data["refusal"], "tool_calls": data["tool_calls"]}
-    optional = {"tool_calls": data["tool_calls"], "reasoning_content": data["reasoning"]}
-    message = {"role": "assistant", **{n: v for n, v in named.items() if n != "tool_calls"}} | {
-        name: value for name, value in optional.items() if value
-    }
-    choice = {"index": 0, "message": message, "finish_reason": data["finish_reason"], "logprobs": None}
+    answers = data.get("choices") or [data]
     return {
         "id": f"chatcmpl-{data['id']}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": data["model"],
-        "choices": [choice],
+        "choices": [_choice(place, answer) for place, answer in enumerate(answers)],
         "usage": data["usage"],
     }
+
+
+def _choice(place: int, answer: Json) -> Json:
+    return {
+        "index": place,
+        "message": _message(answer),
+        "finish_reason": answer["finish_reason"],
+        "logprobs": _logprobs(answer["parts"]),
+    }
+
+
+def _message(answer: Json) -> Json:
+    """The message of an answer. ``parts`` stand beside the flat fields where those do not say everything."""
+    parts: Sequence[Json] = answer["parts"]
+    optional = {
+        "tool_calls": answer["tool_calls"],
+        "reasoning_content": answer["reasoning"],
+        "annotations": _annotations(parts),
+        "audio": next((spoken(part) for part in parts if part.get("type") == "audio"), None),
+        "parts": parts if any(_is_more_than_flat(part) for part in parts) else None,
+    }
+    flat = {"role": "assistant", "content": answer["content"], "refusal": answer["refusal"]}
+    return flat | {name: value for name, value in optional.items() if value}
+
+
+_FLAT_TYPES = frozenset({"text", "reasoning", "refusal", "tool_call", "audio"})
+
+
+def _is_more_than_flat(part: Json) -> bool:
+    """Whether a part has what no flat field shows: a signature to send back, a picture, a vendor's own tool."""
+    return part.get("type") not in _FLAT_TYPES or "opaque" in part
+
+
+def _logprobs(parts: Sequence[Json]) -> Json | None:
+    """``logprobs`` of a choice: the tokens of its text and of its refusal."""
+    found = {kind: [t for p in parts if p.get("type") == kind for t in p.get("logprobs", ())] for kind in _TOKENS}
+    return {_TOKENS[kind]: tokens or None for kind, tokens in found.items()} if any(found.values()) else None
+
+
+_TOKENS = {"text": "content", "refusal": "refusal"}
+
+
+def _annotations(parts: Sequence[Json]) -> list[Json]:
+    return [annotation(a) for part in parts if part.get("type") == "text" for a in part.get("annotations", ())]
+
+
+def annotation(ours: Json) -> Json:
+    """A citation as this surface has it: ``{"type": "url_citation", "url_citation": {…}}``; others as they are."""
+    if ours.get("type") != "citation" or not ours.get("url"):
+        return ours
+    names = {"start": "start_index", "end": "end_index", "source": "title", "url": "url"}
+    return {"type": "url_citation", "url_citation": {names[n]: v for n, v in ours.items() if n in names}}
+
+
+def spoken(part: Json) -> Json:
+    """``audio`` of a message or a delta."""
+    names = {"id": "id", "base64": "data", "transcript": "transcript", "expires_at": "expires_at"}
+    return {names[name]: value for name, value in part.items() if name in names}
 
 
 def embeddings(data: Json) -> Json:
@@ -175,21 +244,15 @@ def embeddings(data: Json) -> Json:
 
 def images(data: Json) -> Json:
     """Generated images: ``b64_json`` when the bytes were asked for, else ``url``."""
-    rows = [{"b64_json": i["b64"]} if i.get("b64") else {"url": i["url"]} for i in data["images"]]
-    return {"created": int(time.time()), "data": rows, "usage": data["usage"]}
+    return {"created": int(time.time()), "data": [_image(row) for row in data["images"]], "usage": data["usage"]}
 
 
-def transcription(data: Json) -> Json:
-    """A transcript with its segments."""
-    return {name: data[name] for name in ("text", "language", "segments") if data.get(name) is not None}
+def _image(row: Json) -> Json:
+    picture = {"b64_json": row["b64"]} if row.get("b64") else {"url": row["url"]}
+    return picture | ({"revised_prompt": row["revised_prompt"]} if row.get("revised_prompt") else {})
 
 
-_OBJECTS: dict[str, Callable[[Json], Json]] = {
-    "chat": completion,
-    "embed": embeddings,
-    "image": images,
-    "asr": transcription,
-}
+_OBJECTS: dict[str, Callable[[Json], Json]] = {"chat": completion, "embed": embeddings, "image": images}
 
 _SHOWN = (
     "cost_usd",
@@ -235,7 +298,7 @@ def error_object(failure: Failure, metadata: Json) -> Json:
 
 
 class ChunkFrames:
-    """Frames of ``/v1/chat/completions``."""
+    """Frames of ``/v1/chat/completions``. What is the same in every chunk is made once."""
 
     def __init__(self, answer_id: str, model: str, include_usage: bool) -> None:
         self._head = {
@@ -244,35 +307,61 @@ class ChunkFrames:
             "created": int(time.time()),
             "model": model,
         }
-        self._usage = {"usage": None} if include_usage else {}
+        self._begin = b"data: " + orjson.dumps(self._head)[:-1] + b',"choices":[{"index":'
+        self._end = b"}]" + (b',"usage":null' if include_usage else b"")
         self._include_usage = include_usage
-        self._tools = ToolIndex()
-        self._begun = False
+        self._tools: dict[int, ToolIndex] = {}
 
     def fragment(self, fragment: Fragment) -> bytes:
         """A chunk; reasoning is ``reasoning_content``, as vendors of this surface have it."""
-        delta = flat_delta(fragment, self._tools)
-        if "reasoning" in delta:
-            delta["reasoning_content"] = delta.pop("reasoning")
-        role = {} if self._begun else {"role": "assistant"}
-        self._begun = True
-        return self._chunk(role | delta, None) if role or delta else b""
+        part, choice = fragment.part, fragment.choice
+        tools = self._tools.get(choice)
+        role: Json = {}
+        if tools is None:
+            tools, role = self._tools.setdefault(choice, ToolIndex()), {"role": "assistant"}
+        delta = role | _delta(fragment, tools)
+        logprobs = _logprobs([part]) if "logprobs" in part else None
+        return self._chunk(choice, delta, None, logprobs) if delta or logprobs else b""
 
     def end(self, data: Json, metadata: Json) -> bytes:
-        """The finish chunk, the usage chunk where asked for, and the end mark."""
-        infrai = {"infrai": infrai_of(metadata)}
-        if not self._include_usage:
-            return self._chunk({}, data["finish_reason"], infrai) + DONE
-        usage = frame(self._head | {"choices": [], "usage": data["usage"]} | infrai)
-        return self._chunk({}, data["finish_reason"]) + usage + DONE
+        """The finish chunk of every answer, the usage chunk where asked for, and the end mark."""
+        answers = data.get("choices") or [data]
+        signed = [part for part in data["parts"] if _is_more_than_flat(part)]
+        infrai = infrai_of(metadata) | ({"parts": data["parts"]} if signed else {})
+        ends = [self._chunk(place, {}, answer["finish_reason"]) for place, answer in enumerate(answers)]
+        if self._include_usage:
+            usage = frame(self._head | {"choices": [], "usage": data["usage"], "infrai": infrai})
+            return b"".join(ends) + usage + DONE
+        last = self._chunk(len(answers) - 1, {}, answers[-1]["finish_reason"], None, infrai)
+        return b"".join(ends[:-1]) + last + DONE
 
     def error(self, failure: Failure, metadata: Json) -> bytes:
         """An error object as data; the stream ends without ``[DONE]``."""
         return frame(error_object(failure, metadata))
 
-    def _chunk(self, delta: Json, finish_reason: str | None, more: Json | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
-        return frame(self._head | {"choices": [choice]} | self._usage | (more or {}))
+    def _chunk(
+        self,
+        choice: int,
+        delta: Json,
+        finish_reason: str | None,
+        logprobs: Json | None = None,
+        infrai: Json | None = None,
+    ) -> bytes:
+        rest = orjson.dumps({"delta": delta, "finish_reason": finish_reason, "logprobs": logprobs})
+        more = b',"infrai":' + orjson.dumps(infrai) if infrai is not None else b""
+        return b"%b%d,%b%b%b}\n\n" % (self._begin, choice, rest[1:-1], self._end, more)
+
+
+def _delta(fragment: Fragment, tools: ToolIndex) -> Json:
+    part = fragment.part
+    if part.get("type") == "audio":
+        return {"audio": spoken(part)}
+    delta = flat_delta(fragment, tools)
+    if "reasoning" in delta:
+        delta["reasoning_content"] = delta.pop("reasoning")
+    if part.get("annotations"):
+        delta["annotations"] = _annotations([part])
+    return delta
 
 
 class OpenAI:
@@ -280,11 +369,13 @@ class OpenAI:
 
     name = "openai"
 
-    def reply(self, capability: str, data: Json, metadata: Json) -> tuple[str, bytes]:
-        """A bare OpenAI object with a top-level ``infrai``; speech is the sound itself."""
-        if capability == "tts":
+    def reply(self, ask: Ask, data: Json, metadata: Json) -> tuple[str, bytes]:
+        """A bare OpenAI object with a top-level ``infrai``; speech is the sound itself, a transcript may be text."""
+        if ask.capability == "tts":
             return data["mime"], base64.b64decode(data["b64"])
-        return JSON, orjson.dumps(_OBJECTS[capability](data) | {"infrai": infrai_of(metadata)})
+        if ask.capability == "asr":
+            return transcript.reply(ask.reply_format, data, {"infrai": infrai_of(metadata)})
+        return JSON, orjson.dumps(_OBJECTS[ask.capability](data) | {"infrai": infrai_of(metadata)})
 
     def frames(self, answer_id: str, model: str, include_usage: bool) -> Frames:
         """Chunks."""

@@ -81,6 +81,8 @@ class Ask:
     inline: bool = False
     encoding_format: str = "float"
     include_usage: bool = False
+    reply_format: str | None = None
+    """How the surface writes a transcript."""
     needs: frozenset[str] = frozenset()
     """Abilities that a model must have for this request."""
     warnings: tuple[str, ...] = ()
@@ -149,7 +151,10 @@ def _embed_input(value: Any, path: str) -> list[str]:
     texts = [value] if isinstance(value, str) else value
     if isinstance(texts, list) and texts and all(isinstance(item, int | list) for item in texts):
         raise refuse(
-            path, value, "a text or a list of texts; token ids are not taken, because models count differently"
+            path,
+            value,
+            "a text or a list of texts; token ids are not taken, they mean another text to every model: send texts"
+            " (langchain-openai: OpenAIEmbeddings(check_embedding_ctx_length=False))",
         )
     checked: list[str] = list_of(text(), low=1, high=MAX_EMBED_INPUTS).check(texts, path)
     return checked

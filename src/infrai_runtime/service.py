@@ -305,7 +305,7 @@ class Service:
     async def _send(self, trace: Trace, live: Live, data: Json) -> None:
         ask, _ = trace.known()
         live.head.headers.update(trace.headers())
-        live.head.media_type, body = trace.surface.reply(ask.capability, data, trace.metadata())
+        live.head.media_type, body = trace.surface.reply(ask, data, trace.metadata())
         await live.put(body)
 
     # -- limits, cache ---------------------------------------------------------------------------------------------
@@ -343,8 +343,9 @@ class Service:
             return await self._send(trace, live, data)
         live.head.headers.update(trace.headers())
         writer = trace.writer()
-        for index, part in enumerate(data["parts"]):
-            await live.put(writer.fragment(Fragment(index, part | {"done": True})))
+        for choice, answer in enumerate(data.get("choices") or [data]):
+            for index, part in enumerate(answer["parts"]):
+                await live.put(writer.fragment(Fragment(index, part | {"done": True}, choice)))
         await live.put(writer.end(data, trace.metadata()))
 
     # -- plan, reserve, walk, price, settle ------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import orjson
 from infrai_core.errors import CODES
 from infrai_runtime.assembly import flat
 from infrai_runtime.failure import Failure
+from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import Fragment
 
 Json = dict[str, Any]
@@ -43,7 +44,7 @@ class Surface(Protocol):
 
     name: str
 
-    def reply(self, capability: str, data: Json, metadata: Json) -> tuple[str, bytes]:
+    def reply(self, ask: Ask, data: Json, metadata: Json) -> tuple[str, bytes]:
         """The media type and the body of a reply."""
 
     def frames(self, answer_id: str, model: str, include_usage: bool) -> Frames:
@@ -133,7 +134,7 @@ class NativeFrames:
         delta = flat_delta(fragment, self._tools) | {"parts": [{"index": fragment.index, **fragment.part}]}
         role = {} if self._begun else {"role": "assistant"}
         self._begun = True
-        return frame({"delta": role | delta, "finish_reason": None, "index": 0})
+        return frame({"delta": role | delta, "finish_reason": None, "index": fragment.choice})
 
     def end(self, data: Json, metadata: Json) -> bytes:
         """The last frame with usage and metadata, and the end mark."""
@@ -150,7 +151,7 @@ class Native:
 
     name = "native"
 
-    def reply(self, capability: str, data: Json, metadata: Json) -> tuple[str, bytes]:
+    def reply(self, ask: Ask, data: Json, metadata: Json) -> tuple[str, bytes]:
         """The envelope of a reply."""
         return JSON, orjson.dumps(envelope(data, metadata))
 
@@ -163,16 +164,23 @@ class Native:
         return orjson.dumps(failed(failure, metadata))
 
 
-def chat_data(answer_id: str, model: str, parts: Sequence[Json], finish_reason: str, usage: Json) -> Json:
-    """Reply data of chat and vision."""
-    return {
-        "id": answer_id,
-        "model": model,
-        "parts": list(parts),
-        **flat(parts),
-        "finish_reason": finish_reason,
-        "usage": usage,
-    }
+def answer_data(parts: Sequence[Json], finish_reason: str) -> Json:
+    """One answer: its parts, their flat views, and why it ended."""
+    return {"parts": list(parts), **flat(parts), "finish_reason": finish_reason}
+
+
+def chat_data(
+    answer_id: str,
+    model: str,
+    parts: Sequence[Json],
+    finish_reason: str,
+    usage: Json,
+    others: Sequence[tuple[Sequence[Json], str]] = (),
+) -> Json:
+    """Reply data of chat and vision. Where several answers were asked for, all of them stand in ``choices`` too."""
+    first = answer_data(parts, finish_reason)
+    more = {"choices": [first, *(answer_data(*other) for other in others)]} if others else {}
+    return {"id": answer_id, "model": model, **first, "usage": usage, **more}
 
 
 def encoded(vectors: Sequence[Sequence[float]], encoding_format: str) -> list[Any]:

@@ -103,7 +103,8 @@ def chat_outcome(assembly: Assembly, ask: Ask, model: str) -> Outcome:
     finish = assembly.finish
     usage = usage_of(assembly, ask)
     reported = None if finish is None or finish.cost_usd is None else nano_of_usd(finish.cost_usd)
-    data = chat_data("", (finish and finish.model) or model, assembly.parts, assembly.finish_reason, usage)
+    named = (finish and finish.model) or model
+    data = chat_data("", named, assembly.parts, assembly.finish_reason, usage, assembly.others())
     return Outcome(data, usage, (), assembly.warnings, assembly.invented, reported)
 
 
@@ -111,7 +112,8 @@ def usage_of(assembly: Assembly, ask: Ask) -> Json:
     """The vendor's usage, or an estimate where it did not say."""
     if assembly.finish is not None and assembly.finish.usage is not None:
         return assembly.finish.usage
-    return estimated_usage(estimate(prompt_text(ask.capability, ask.body)), assembly.parts)
+    written = [*assembly.parts, *(part for parts, _ in assembly.others() for part in parts)]
+    return estimated_usage(estimate(prompt_text(ask.capability, ask.body)), written)
 
 
 async def _embed(vendor: Any, ask: Ask, call: Call) -> Outcome:
@@ -134,7 +136,8 @@ async def _tts(vendor: Any, ask: Ask, call: Call) -> Outcome:
 async def _asr(vendor: Any, ask: Ask, call: Call) -> Outcome:
     heard = await vendor.listen(ask.body, call)
     data = {"text": heard.text, "language": heard.language, "segments": [dict(s) for s in heard.segments]}
-    return Outcome(data | {"model": call.model, "usage": heard.usage}, heard.usage, (), heard.warnings)
+    words = {"words": [dict(word) for word in heard.words]} if heard.words else {}
+    return Outcome(data | words | {"model": call.model, "usage": heard.usage}, heard.usage, (), heard.warnings)
 
 
 async def _rerank(vendor: Any, ask: Ask, call: Call) -> Outcome:

@@ -40,10 +40,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A piece of the part at ``index``: a wire part dictionary (``type`` and what it adds; ``done`` closes it)."""
+    """A piece of the part at ``index``: a wire part dictionary (``type`` and what it adds; ``done`` closes it).
+
+    Pieces of ``text``, ``arguments``, ``transcript`` and ``base64`` are joined; lists (``annotations``, a text's
+    ``logprobs`` in OpenAI's shape of a token) are put together; of every other field the last value stays.
+    """
 
     index: int
     part: dict[str, Any]
+    choice: int = 0
+    """Which of several answers (``choices`` of the request) it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class Finish:
     usage: dict[str, Any] | None = None
     model: str | None = None
     cost_usd: float | None = None
+    others: Mapping[int, str] = field(default_factory=dict)
+    """Why the further answers ended, by their ``choice``, where several were asked for."""
 
 
 Event = Fragment | Note | Finish
@@ -99,13 +107,14 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said; segments are ``{"start", "end", "text"}`` in seconds."""
+    """What was said; segments are ``{"start", "end", "text"}``, words ``{"start", "end", "word"}``, in seconds."""
 
     text: str
     language: str | None
     segments: Sequence[Mapping[str, Any]]
     usage: dict[str, Any]
     warnings: Sequence[str] = ()
+    words: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,8 @@ class Speaks(Protocol):
 
 @runtime_checkable
 class Listens(Protocol):
-    """Transcribes: ``{"audio": {"url"} | {"base64", "mime"?}, "language"?}``."""
+    """Transcribes: ``{"audio": {"url"} | {"base64", "mime"?}, "language"?, "prompt"?, "temperature"?,
+    "timestamp_granularities"?}``; the last three and ``passthrough`` come from the OpenAI surface only."""
 
     async def listen(self, request: Request, call: Call) -> Transcript:
         """The transcript."""

@@ -198,14 +198,14 @@ class Local:
         """Pictures drawn from the words of the prompt; each is labelled with what it is."""
         pictures = await self._run(partial(_drawn, request, call.model.endswith("-fast")))
         files = [_picture_file(picture) for picture in pictures]
-        return Files(files, {"images": len(files)}, ())
+        return Files(files, {"images": len(files)}, _unused(request))
 
     async def speak(self, request: Request, call: Call) -> Files:
         """Speech by espeak-ng."""
         speech = await self._run(partial(_spoken, request, call.model.endswith("-fast")))
         about = {"format": speech.format, "seconds": speech.seconds, "voice": speech.voice}
         usage = {"characters": len(request["input"]), "audio_seconds": speech.seconds}
-        return Files([File(speech.audio, speech.mime, about)], usage)
+        return Files([File(speech.audio, speech.mime, about)], usage, _unused(request))
 
     async def listen(self, request: Request, call: Call) -> Transcript:
         """English speech as text, by pocketsphinx."""
@@ -214,7 +214,8 @@ class Local:
             partial(_transcribed, found.data, request.get("language"), call.model.endswith("-fast"))
         )
         segments = [{"start": s.start, "end": s.end, "text": s.text} for s in heard.segments]
-        return Transcript(heard.text, heard.language, segments, {"audio_seconds": heard.seconds})
+        unused = _unused(request, ("prompt", "temperature", "timestamp_granularities"))
+        return Transcript(heard.text, heard.language, segments, {"audio_seconds": heard.seconds}, unused)
 
     async def open(self, request: Request, call: Call) -> Mapping[str, Any]:
         """A session on this machine needs no relay: there are no ICE servers."""
@@ -233,8 +234,12 @@ _REPLY_OPTIONS = (
 
 
 def _ignored(request: Request, names: Iterable[str]) -> list[Note]:
+    return [Note(warning=warning) for warning in _unused(request, names)]
+
+
+def _unused(request: Request, names: Iterable[str] = ()) -> list[str]:
     given = [name for name in names if name in request] + sorted(request.get("passthrough", ()))
-    return [Note(warning=f"{name}: the on-machine model has no such option; it was not used") for name in given]
+    return [f"{name}: the on-machine model has no such option; it was not used" for name in given]
 
 
 def _usage(prompt: int, completion: int) -> dict[str, Any]:
