@@ -1,4 +1,5 @@
-"""LlamaIndex classes over the Infrai client: an LLM, an embedding model and tools.
+"""LlamaIndex classes over the Infrai client: an LLM, an embedding model, tools, a reader of recordings
+and a reranker.
 
 >>> from llama_index_infrai import Infrai
 >>> llm = Infrai.embedded()
@@ -7,6 +8,8 @@
 
 from llama_index_infrai.embedding import InfraiEmbedding
 from llama_index_infrai.llm import Infrai
+from llama_index_infrai.reader import InfraiAudioReader
+from llama_index_infrai.rerank import InfraiRerank
 from llama_index_infrai.tools import InfraiToolSpec
 
-__all__ = ["Infrai", "InfraiEmbedding", "InfraiToolSpec"]
+__all__ = ["Infrai", "InfraiAudioReader", "InfraiEmbedding", "InfraiRerank", "InfraiToolSpec"]
