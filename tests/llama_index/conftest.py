@@ -60,8 +60,10 @@ def scripted_embedding() -> Scripted:
     return make
 
 
-# Building any agent: `workflows` walks over all attributes of a pydantic object, the deprecated ones too.
+# Building any agent: `workflows` walks over all attributes of a pydantic object, the deprecated ones too. A ReAct agent
+# asks its context what that context warns about.
 _OF_LLAMA_INDEX = (
+    "ignore:is_running called from within a step:DeprecationWarning",
     "ignore:The `__fields(_set)?__` attribute is deprecated:DeprecationWarning",
     "ignore:Accessing the 'model_(computed_)?fields' attribute on the instance:DeprecationWarning",
 )
