@@ -417,15 +417,15 @@ async def _body(response: httpcore.Response, headers: Mapping[bytes, str], max_b
     return bytes(data)
 
 
-def _inflater(coding: str, shown: str) -> _Inflater | None:
+def _inflater(coding: str, shown: str) -> Inflater | None:
     if coding in ("identity", ""):
         return None
     if coding in ("gzip", "x-gzip", "deflate"):
-        return _Inflater()
+        return Inflater()
     raise FetchFailed(f"the server compressed the answer as {coding[:20]!r} though nothing was asked", shown)
 
 
-class _Inflater:
+class Inflater:
     """Unpacks gzip and zlib, never more than asked for at a time."""
 
     def __init__(self) -> None:

@@ -33,6 +33,7 @@ from infrai_runtime.service import Incoming, Served, Service
 from infrai_runtime.settings import Settings
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Vendor
+from infrai_runtime.vendors.configuration import LOCAL
 from infrai_runtime.wire import Native, Surface, dumps, envelope, status_of
 
 log = logging.getLogger("infrai_runtime")
@@ -272,7 +273,7 @@ async def _discovered(service: Service, request: Request, trace: Trace) -> Respo
 async def _activate(service: Service, request: Request, trace: Trace) -> Response:
     guard.check_origin(request.headers)
     address = None if _embedded(request) else (request.client.host if request.client else "unknown")
-    real = any(not model.on_machine and model.vendor in service.vendors for model in service.catalogue.models)
+    real = bool(service.vendors.keys() - {LOCAL})
     made = await activation.activate(service.durable, service.ephemeral, service.settings, address, real)
     return _enveloped(made, trace)
 

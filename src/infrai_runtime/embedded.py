@@ -34,8 +34,9 @@ from infrai_runtime.settings import Settings
 log = logging.getLogger("infrai_runtime")
 
 STOP_S = 10.0
-_PLACE = ("INFRAI_HOME", "INFRAI_DATABASE", "HOME")
-"""The variables that say which stores the embedded runtime has."""
+_PLACE = ("INFRAI_HOME", "INFRAI_DATABASE", "HOME", "INFRAI_VENDORS", "INFRAI_VENDORS_FILE")
+"""The variables that say which stores and vendors the embedded runtime has. The vendors' keys are read when it starts:
+looking all of them up again before every request would cost more than the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +232,7 @@ def _by_environment() -> Source:
 
 @lru_cache(maxsize=64)
 def _at_place(*values: str | None) -> Source:
-    environ = {name: value for name, value in zip(_PLACE, values, strict=True) if value is not None}
-    return _runtime(Settings.from_environment(environ, embedded=True, public_url=None))
+    return _runtime(Settings.from_environment(embedded=True, public_url=None))
 
 
 def _runtime(settings: Settings) -> Source:

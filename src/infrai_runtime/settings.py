@@ -23,7 +23,10 @@ class Settings:
     """What a runtime needs to know. Sizes in bytes, times in seconds, money in USD.
 
     ``database`` is the SQLite file of the durable state; None keeps it in memory. ``public_url`` is the base of media
-    links; None, as in the embedded runtime, makes them ``file://`` links. Raises ``ConfigError``.
+    links; None, as in the embedded runtime, makes them ``file://`` links. ``vendors`` are the names of the vendors that
+    may be used (None: all that are configured); ``("local",)`` keeps everything on this machine. They are configured by
+    ``vendor_environ``, which is empty unless the settings come from an environment, and by ``vendors_file`` (default
+    ``<home>/vendors.toml``). Raises ``ConfigError``.
     """
 
     home: Path = field(default_factory=_home)
@@ -42,6 +45,14 @@ class Settings:
     keep_alive_s: float = 15.0
     allowed_hosts: tuple[str, ...] = ()
     embedded: bool = False
+    vendors: tuple[str, ...] | None = None
+    vendors_file: Path | None = None
+    vendor_environ: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def vendors_path(self) -> Path:
+        """The file that configures vendors."""
+        return self.vendors_file or self.home / "vendors.toml"
 
     def __post_init__(self) -> None:
         if self.no_auth and not is_loopback(self.host):
@@ -54,13 +65,19 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-        """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, or ``memory``) and ``INFRAI_PUBLIC_URL``;
+        """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, or ``memory``), ``INFRAI_PUBLIC_URL``,
+        ``INFRAI_VENDORS`` (names with commas between), ``INFRAI_VENDORS_FILE`` and the vendors' own variables;
         ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
         env = os.environ if environ is None else environ
         home = Path(overrides.pop("home", None) or default_home(env))
         values: dict[str, Any] = {"home": home, "database": _database(env.get("INFRAI_DATABASE"), home)}
         if env.get("INFRAI_PUBLIC_URL"):
             values["public_url"] = env["INFRAI_PUBLIC_URL"].rstrip("/")
+        if env.get("INFRAI_VENDORS"):
+            values["vendors"] = tuple(filter(None, (name.strip() for name in env["INFRAI_VENDORS"].split(","))))
+        if env.get("INFRAI_VENDORS_FILE"):
+            values["vendors_file"] = Path(env["INFRAI_VENDORS_FILE"])
+        values["vendor_environ"] = tuple(sorted(env.items()))
         unknown = overrides.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ConfigError(f"unknown setting {sorted(unknown)[0]!r}")

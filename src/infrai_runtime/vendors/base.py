@@ -26,13 +26,18 @@ class Call:
     """Seconds left for the whole call."""
     fetcher: Fetcher
     """The only way to fetch a URL that a user gave."""
-    key: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
     """The caller's ``vendor_options`` for this vendor, already checked."""
     stream: bool = False
     """The caller reads along. Otherwise a vendor may ask for the answer in one piece, which is cheaper."""
     mark_cache: bool = True
     """``cache_strategy`` is ``vendor``: the vendor's prompt cache is wanted, also where it has to be asked for."""
+    connect_s: float = 10.0
+    """The longest wait for a connection."""
+    first_byte_s: float | None = None
+    """The longest wait for the head of the answer; None: the deadline."""
+    idle_s: float | None = None
+    """The longest silence inside an answer; None: the deadline."""
 
 
 # -- what a chat yields, in order: any number of Fragment and Note, then one Finish ------------------------------------
