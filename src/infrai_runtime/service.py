@@ -435,10 +435,9 @@ class Service:
     async def settle(self, trace: Trace, live: Live, slot: Slot, whole: bool) -> None:
         """Books the call: credit, ledger, and the answer for its idempotency key (only a whole one is kept)."""
         _, caller = trace.known()
-        if metered(caller) and (trace.reserved_nano or trace.cost_nano):
-            await self.durable.settle(caller.project_id, trace.reserved_nano, trace.cost_nano or 0)
-        rows = self.durable.add_rows(rows_of(trace, self._now()))
-        await asyncio.gather(rows, self._end_claim(caller, live, slot, whole))
+        paid = (trace.reserved_nano, trace.cost_nano or 0) if metered(caller) else (0, 0)
+        await self.durable.book(caller.project_id, rows_of(trace, self._now()), *paid)
+        await self._end_claim(caller, live, slot, whole)
 
     async def _end_claim(self, caller: Caller, live: Live, slot: Slot, whole: bool) -> None:
         if slot.key is None:

@@ -71,9 +71,9 @@ def test_concurrent_reservations_never_overspend(run: Callable[[Body], None]) ->
         granted = await asyncio.gather(*(store.reserve("p", 30) for _ in range(10)))
         assert sum(granted) == 3
         assert await store.balance_nano("p") == 10
-        await store.settle("p", 30, 12)
+        await store.book("p", [], 30, 12)
         assert await store.balance_nano("p") == 28
-        await store.settle("p", 30, 0)
+        await store.book("p", [], 30, 0)
         assert await store.balance_nano("p") == 58
         assert await store.reserve("nobody", 1) is False
         assert await store.balance_nano("nobody") is None
@@ -130,7 +130,8 @@ def test_a_dead_owners_claim_is_taken_over_and_its_late_answer_is_ignored(run: C
 
 def test_usage_adds_up_answers_and_keeps_unknown_costs_apart(run: Callable[[Body], None]) -> None:
     async def body(store: Durable) -> None:
-        await store.add_rows(
+        await store.book(
+            "p",
             [
                 row(prompt_tokens=3, completion_tokens=2, cost_nano=10),
                 row(prompt_tokens=1, cost_nano=None, usage={"images": 1}),
@@ -138,7 +139,7 @@ def test_usage_adds_up_answers_and_keeps_unknown_costs_apart(run: Callable[[Body
                 row(vendor=None, model="n", cost_nano=5, at_s=90_000.0, capability="embed"),
                 row(project_id="other", cost_nano=7),
                 row(at_s=1.0, cost_nano=1000),
-            ]
+            ],
         )
         (total,) = await store.usage("p", [], 500)
         assert (total.calls, total.prompt_tokens, total.completion_tokens) == (3, 4, 2)

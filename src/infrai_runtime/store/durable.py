@@ -93,9 +93,6 @@ class Durable(Protocol):
     async def reserve(self, project_id: str, nano: int) -> bool:
         """Sets credit aside in one statement; False when there is not enough."""
 
-    async def settle(self, project_id: str, reserved_nano: int, actual_nano: int) -> None:
-        """Ends a reservation and takes what the call really cost."""
-
     async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
         """Claims an idempotency key, in one transaction, before any vendor is called."""
 
@@ -105,8 +102,10 @@ class Durable(Protocol):
     async def abandon(self, project_id: str, key: str, fence: int) -> None:
         """Gives a claim up, so that a retry may make the answer."""
 
-    async def add_rows(self, rows: Sequence[LedgerRow]) -> None:
-        """Adds rows to the ledger."""
+    async def book(
+        self, project_id: str, rows: Sequence[LedgerRow], reserved_nano: int = 0, actual_nano: int = 0
+    ) -> None:
+        """Adds rows to the ledger, ends a reservation and takes what the call really cost, in one transaction."""
 
     async def usage(self, project_id: str, axes: Sequence[str], since_s: float) -> list[UsageRow]:
         """Totals of answered calls by ``USAGE_AXES``."""

@@ -65,11 +65,6 @@ class MemoryDurable:
         credit.reserved_nano += nano
         return True
 
-    async def settle(self, project_id: str, reserved_nano: int, actual_nano: int) -> None:
-        if credit := self._credit.get(project_id):
-            credit.reserved_nano -= reserved_nano
-            credit.left_nano -= actual_nano
-
     async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
         self._sweep(now)
         claim = self._claims.get((project_id, key))
@@ -103,8 +98,13 @@ class MemoryDurable:
         if claim is not None and claim.fence == fence and claim.answer is None:
             del self._claims[project_id, key]
 
-    async def add_rows(self, rows: Sequence[LedgerRow]) -> None:
+    async def book(
+        self, project_id: str, rows: Sequence[LedgerRow], reserved_nano: int = 0, actual_nano: int = 0
+    ) -> None:
         self._rows.extend(rows)
+        if credit := self._credit.get(project_id):
+            credit.reserved_nano -= reserved_nano
+            credit.left_nano -= actual_nano
 
     async def usage(self, project_id: str, axes: Sequence[str], since_s: float) -> list[UsageRow]:
         groups: dict[tuple[str | None, ...], list[LedgerRow]] = defaultdict(list)

@@ -1,7 +1,6 @@
 """The durable state in one SQLite file (WAL), shared by all processes of a machine.
 
-Every statement runs on one thread with one connection. SQLite takes one writer at a time anyway; processes wait for
-each other at the file (``busy_timeout``).
+SQLite takes one writer at a time; processes wait for each other at the file.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.store.durable import RUNNING_LEASE_S, Begun, KeyRow, LedgerRow, UsageRow
@@ -52,42 +51,76 @@ _RESERVE = (
 )
 _SETTLE = "UPDATE project SET reserved_nano = reserved_nano - ?, left_nano = left_nano - ? WHERE project_id = ?"
 _ABANDON = "DELETE FROM claim WHERE project_id = ? AND key = ? AND fence = ? AND answer IS NULL"
+_CLAIM = (
+    "INSERT OR REPLACE INTO claim (project_id, key, fingerprint, owner, fence, begun_s, expires_s)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_ROW = "INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
+WAIT_S = 30.0
+"""How long a statement waits for another process that writes."""
+CHECKPOINT_EVERY = 1000
+"""Transactions between two checkpoints."""
+
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
 class SqliteDurable:
     """``Durable`` in a file. The file is made, readable by its owner only, when it is not there.
 
+    A transaction of a request runs at once, on the event loop: in WAL mode it writes some pages into the system's
+    cache (about 20 µs), less than handing it to a thread costs. What may take long runs on a thread with a connection
+    of its own: waiting for another process that writes, checkpoints (the only time the disk is waited for), totals.
+
     Raises ``ConfigError`` for a file whose schema is newer than this version knows.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="infrai-sqlite")
+        self._written = 0
         try:
-            self._db = self._executor.submit(_open, path).result()
+            self._patient = self._executor.submit(_open, path).result()
         except BaseException:
             self._executor.shutdown()
             raise
+        self._db = _connected(path, wait_s=0)
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
 
-    async def _run(self, work: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+    async def _run(self, work: Work[T], undo: Callable[[T], Work[Any]] | None = None) -> T:
+        """What ``work`` returns, run now or, while another process writes, on the thread. A caller that is cancelled
+        in the meantime gives back what it claimed, by the work that ``undo`` names."""
+        try:
+            return work(self._db)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        return await self._run_patiently(work, undo)
 
-    async def _claimed(self, work: Callable[[], T], undo: Callable[[T], object]) -> T:
-        """Runs ``work``; when the caller is cancelled while it runs, what it claimed is given back."""
-        running = self._executor.submit(work)
+    async def _run_patiently(self, work: Work[T], undo: Callable[[T], Work[Any]] | None = None) -> T:
+        running = self._executor.submit(work, self._patient)
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
-            # In line behind the work; a work that had not begun yet was cancelled with its caller.
-            self._executor.submit(lambda: running.cancelled() or running.exception() or undo(running.result()))
+            if undo is not None:
+                # In line behind the work; a work that had not begun yet was cancelled with its caller.
+                self._executor.submit(
+                    lambda: running.cancelled() or running.exception() or undo(running.result())(self._patient)
+                )
             raise
 
     async def _write(self, sql: str, *values: Any) -> int:
         """Runs one statement; how many rows it changed."""
-        return await self._run(lambda: self._db.execute(sql, values).rowcount)
+        self._count_writes()
+        return await self._run(lambda db: db.execute(sql, values).rowcount)
 
     async def _row(self, sql: str, *values: Any) -> Any:
-        return await self._run(lambda: self._db.execute(sql, values).fetchone())
+        return await self._run(lambda db: db.execute(sql, values).fetchone())
+
+    def _count_writes(self) -> None:
+        """Has the log written back into the file now and then."""
+        self._written += 1
+        if self._written % CHECKPOINT_EVERY == 0:
+            self._executor.submit(self._patient.execute, "PRAGMA wal_checkpoint(PASSIVE)")
 
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
         sql = "INSERT INTO project (project_id, account_id, created_s, left_nano) VALUES (?, ?, ?, ?)"
@@ -109,45 +142,30 @@ class SqliteDurable:
         return None if row is None else int(row[0])
 
     async def reserve(self, project_id: str, nano: int) -> bool:
-        def work() -> bool:
-            return self._db.execute(_RESERVE, (nano, project_id)).rowcount > 0
+        def work(db: sqlite3.Connection) -> bool:
+            return db.execute(_RESERVE, (nano, project_id)).rowcount > 0
 
-        def undo(granted: bool) -> None:
-            if granted:
-                self._db.execute(_SETTLE, (nano, 0, project_id))
+        def undo(granted: bool) -> Work[Any]:
+            return lambda db: db.execute(_SETTLE, (nano if granted else 0, 0, project_id))
 
-        return await self._claimed(work, undo)
-
-    async def settle(self, project_id: str, reserved_nano: int, actual_nano: int) -> None:
-        await self._write(_SETTLE, reserved_nano, actual_nano, project_id)
+        self._count_writes()
+        return await self._run(work, undo)
 
     async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
-        def undo(begun: Begun) -> None:
-            if begun.state == "new":
-                self._db.execute(_ABANDON, (project_id, key, begun.fence))
+        def work(db: sqlite3.Connection) -> Begun:
+            with _transaction(db):
+                db.execute("DELETE FROM claim WHERE expires_s <= ?", (now,))
+                found = "SELECT fingerprint, answer, fence, begun_s FROM claim WHERE project_id = ? AND key = ?"
+                begun = _begun(db.execute(found, (project_id, key)).fetchone(), fingerprint, now)
+                if begun.state == "new":
+                    db.execute(_CLAIM, (project_id, key, fingerprint, owner, begun.fence, now, now + ttl_s))
+                return begun
 
-        return await self._claimed(lambda: self._begin(project_id, key, fingerprint, owner, ttl_s, now), undo)
+        def undo(begun: Begun) -> Work[Any]:
+            return lambda db: begun.state == "new" and db.execute(_ABANDON, (project_id, key, begun.fence))
 
-    def _begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
-        with _transaction(self._db):
-            self._db.execute("DELETE FROM claim WHERE expires_s <= ?", (now,))
-            row = self._db.execute(
-                "SELECT fingerprint, answer, fence, begun_s FROM claim WHERE project_id = ? AND key = ?",
-                (project_id, key),
-            ).fetchone()
-            if row is not None and row[0] != fingerprint:
-                return Begun("conflict")
-            if row is not None and row[1] is not None:
-                return Begun("done", row[1], row[2])
-            if row is not None and now - row[3] < RUNNING_LEASE_S:
-                return Begun("running", fence=row[2])
-            fence = row[2] + 1 if row else 1
-            self._db.execute(
-                "INSERT OR REPLACE INTO claim (project_id, key, fingerprint, owner, fence, begun_s, expires_s)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (project_id, key, fingerprint, owner, fence, now, now + ttl_s),
-            )
-            return Begun("new", fence=fence)
+        self._count_writes()
+        return await self._run(work, undo)
 
     async def finish(self, project_id: str, key: str, fence: int, answer: bytes) -> None:
         sql = "UPDATE claim SET answer = ? WHERE project_id = ? AND key = ? AND fence = ?"
@@ -156,12 +174,19 @@ class SqliteDurable:
     async def abandon(self, project_id: str, key: str, fence: int) -> None:
         await self._write(_ABANDON, project_id, key, fence)
 
-    async def add_rows(self, rows: Sequence[LedgerRow]) -> None:
-        await self._run(self._add_rows, [_values(row) for row in rows])
+    async def book(
+        self, project_id: str, rows: Sequence[LedgerRow], reserved_nano: int = 0, actual_nano: int = 0
+    ) -> None:
+        values = [_values(row) for row in rows]
 
-    def _add_rows(self, rows: list[tuple[Any, ...]]) -> None:
-        with _transaction(self._db):
-            self._db.executemany("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)
+        def work(db: sqlite3.Connection) -> None:
+            with _transaction(db):
+                if reserved_nano or actual_nano:
+                    db.execute(_SETTLE, (reserved_nano, actual_nano, project_id))
+                db.executemany(_ROW, values)
+
+        self._count_writes()
+        await self._run(work)
 
     async def usage(self, project_id: str, axes: Sequence[str], since_s: float) -> list[UsageRow]:
         chosen = [_AXIS[axis] for axis in axes]  # our own expressions only: no caller's text gets into the SQL
@@ -171,13 +196,25 @@ class SqliteDurable:
             " ifnull(sum(completion_tokens), 0), ifnull(sum(cost_nano), 0), count(*) - count(cost_nano)"
             f" FROM ledger WHERE kind = 'answer' AND project_id = ? AND at_s >= ?{groups}"
         )
-        rows = await self._run(lambda: self._db.execute(sql, (project_id, since_s)).fetchall())
+        rows = await self._run_patiently(lambda db: db.execute(sql, (project_id, since_s)).fetchall())
         n = len(axes)
         return [UsageRow(dict(zip(axes, row[:n], strict=True)), *row[n:]) for row in rows if row[n]]
 
     async def close(self) -> None:
-        await self._run(self._db.close)
+        self._db.close()
+        await asyncio.wrap_future(self._executor.submit(self._patient.close))
         self._executor.shutdown()
+
+
+def _begun(row: Any, fingerprint: str, now: float) -> Begun:
+    """What the stored claim means for a call with this fingerprint."""
+    if row is not None and row[0] != fingerprint:
+        return Begun("conflict")
+    if row is not None and row[1] is not None:
+        return Begun("done", row[1], row[2])
+    if row is not None and now - row[3] < RUNNING_LEASE_S:
+        return Begun("running", fence=row[2])
+    return Begun("new", fence=row[2] + 1 if row else 1)
 
 
 _AXIS = {
@@ -225,15 +262,20 @@ class _transaction:
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    db = _connected(path, wait_s=WAIT_S)
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA foreign_keys = ON")
         _migrate(db, path)
     except BaseException:
         db.close()
         raise
+    return db
+
+
+def _connected(path: Path, *, wait_s: float) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA foreign_keys = ON")
     return db
 
 
