@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import select
 import sys
 import time
@@ -43,6 +44,7 @@ class _BaseStream:
         self._response: httpx.Response | None = None
         self._closed = False
         self._booked = False
+        self._context = contextvars.copy_context()
 
     @property
     def so_far(self) -> ChatReply:
@@ -91,7 +93,7 @@ class _BaseStream:
         reply = reader.so_far.reply()
         metadata = reply.metadata if reader.so_far.metadata else self.metadata
         entry = usage.entry_of(self._op.capability, reply.usage, metadata, model=reply.model, tags=self._config.tags)
-        self._config.record(entry)
+        self._record(entry)
 
     def _book_aborted(self) -> None:
         """A stream that was broken off is paid for all the same: its tokens are estimated and marked."""
@@ -100,7 +102,7 @@ class _BaseStream:
         self._booked = True
         served = self.metadata
         text = self.so_far
-        self._config.record(
+        self._record(
             usage.Entry(
                 capability=self._op.capability,
                 vendor=served.vendor,
@@ -116,6 +118,10 @@ class _BaseStream:
                 tags=dict(self._config.tags),
             )
         )
+
+    def _record(self, entry: usage.Entry) -> None:
+        """Books in the context of the call: where the stream ends, the caller's tags and spans may be others."""
+        self._context.run(self._config.record, entry)
 
 
 _READ_ERRORS = (httpx.TransportError, httpx.StreamError, InfraiError)

@@ -79,7 +79,7 @@ class ClientOptions(TypedDict, total=False):
     hooks: Sequence[Hook] | None
     """Called around every HTTP attempt."""
     observers: Sequence[Callable[[Entry], None]] | None
-    """Called with every entry of the ledger, after it was booked, in the thread or task that made the call."""
+    """Called with every entry of the ledger, after it was booked, with the context variables that the call had."""
     tags: Mapping[str, str] | None
     """Go into the ledger."""
     allow_plain_http: bool | None

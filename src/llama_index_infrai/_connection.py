@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from infrai_core import AsyncInfrai, Infrai, Ledger, Retry
 from infrai_core.params import Prefer
+from llama_index_infrai.usage import publish
 
 _LIVE = ("ledger", "http_client", "async_http_client", "transport", "hooks")
 """Fields that belong to this process: not pickled, and shared by a deep copy."""
@@ -93,6 +94,7 @@ class Connection(BaseComponent):
             "ledger": self.ledger,
             "transport": self.transport,
             "hooks": self.hooks,
+            "observers": (publish,),
             "allow_plain_http": self.allow_plain_http,
         }
 

@@ -5,6 +5,7 @@ import io
 import math
 import pickle
 import threading
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any
 
@@ -123,6 +124,17 @@ def test_observers_see_every_entry_once_whole_streamed_and_broken_off() -> None:
         ("embed", "ok"),
     ]
     assert seen == client.ledger.rows
+
+
+def test_a_stream_is_booked_in_the_context_that_asked_for_it() -> None:
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+    seen: list[str] = []
+    client = Infrai("test", transport=Script([streamed(["a"])]), observers=[lambda entry: seen.append(user.get())])
+    token = user.set("anna")
+    stream = client.stream_chat("hi")
+    user.reset(token)
+    list(stream)
+    assert seen == ["anna"]
 
 
 # -- reports -------------------------------------------------------------------------------------------------------

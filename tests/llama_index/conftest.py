@@ -61,8 +61,9 @@ def scripted_embedding() -> Scripted:
 
 
 # Building any agent: `workflows` walks over all attributes of a pydantic object, the deprecated ones too. A ReAct agent
-# asks its context what that context warns about.
+# asks its context what that context warns about. LlamaIndex and OpenInference write objects by pydantic's old method.
 _OF_LLAMA_INDEX = (
+    "ignore:The `json` method is deprecated",
     "ignore:is_running called from within a step:DeprecationWarning",
     "ignore:The `__fields(_set)?__` attribute is deprecated:DeprecationWarning",
     "ignore:Accessing the 'model_(computed_)?fields' attribute on the instance:DeprecationWarning",
