@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -77,6 +77,7 @@ class SqliteDurable:
 
     def __init__(self, path: Path) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="infrai-sqlite")
+        self._line: Future[Any] = self._executor.submit(int)
         self._written = 0
         try:
             self._patient = self._executor.submit(_open, path).result()
@@ -87,26 +88,29 @@ class SqliteDurable:
         self._db.execute("PRAGMA wal_autocheckpoint = 0")
 
     async def _run(self, work: Work[T], undo: Callable[[T], Work[Any]] | None = None) -> T:
-        """What ``work`` returns, run now or, while another process writes, on the thread. A caller that is cancelled
-        in the meantime gives back what it claimed, by the work that ``undo`` names."""
-        try:
-            return work(self._db)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-        return await self._run_patiently(work, undo)
-
-    async def _run_patiently(self, work: Work[T], undo: Callable[[T], Work[Any]] | None = None) -> T:
-        running = self._executor.submit(work, self._patient)
+        """What ``work`` returns, run now or, while another process writes, in line on the thread. A caller that is
+        cancelled in the meantime gives back what it claimed, by the work that ``undo`` names."""
+        if self._line.done():  # else it would overtake those who wait
+            try:
+                return work(self._db)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+        running = self._wait_in_line(work)
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
             if undo is not None:
-                # In line behind the work; a work that had not begun yet was cancelled with its caller.
-                self._executor.submit(
-                    lambda: running.cancelled() or running.exception() or undo(running.result())(self._patient)
-                )
+                self._wait_in_line(lambda db: _undone(running, undo, db))
             raise
+
+    def _wait_in_line(self, work: Work[T]) -> Future[T]:
+        self._line = line = self._executor.submit(work, self._patient)
+        return line
+
+    async def _apart(self, work: Work[T]) -> T:
+        """What a work returns that only reads, and may take its time."""
+        return await asyncio.wrap_future(self._executor.submit(work, self._patient))
 
     async def _write(self, sql: str, *values: Any) -> int:
         """Runs one statement; how many rows it changed."""
@@ -196,14 +200,20 @@ class SqliteDurable:
             " ifnull(sum(completion_tokens), 0), ifnull(sum(cost_nano), 0), count(*) - count(cost_nano)"
             f" FROM ledger WHERE kind = 'answer' AND project_id = ? AND at_s >= ?{groups}"
         )
-        rows = await self._run_patiently(lambda db: db.execute(sql, (project_id, since_s)).fetchall())
+        rows = await self._apart(lambda db: db.execute(sql, (project_id, since_s)).fetchall())
         n = len(axes)
         return [UsageRow(dict(zip(axes, row[:n], strict=True)), *row[n:]) for row in rows if row[n]]
 
     async def close(self) -> None:
         self._db.close()
-        await asyncio.wrap_future(self._executor.submit(self._patient.close))
+        await self._apart(sqlite3.Connection.close)
         self._executor.shutdown()
+
+
+def _undone(running: Future[T], undo: Callable[[T], Work[Any]], db: sqlite3.Connection) -> None:
+    """Takes back what a work did, unless it was cancelled with its caller or failed."""
+    if not running.cancelled() and running.exception() is None:
+        undo(running.result())(db)
 
 
 def _begun(row: Any, fingerprint: str, now: float) -> Begun:
