@@ -157,7 +157,7 @@ def test_the_tools_draw_and_look_at_what_they_drew(tmp_path: Path, is_async: boo
     def call(name: str, **arguments: Any) -> str:
         tool = tools[name]
         found = asyncio.run(tool.acall(**arguments)) if is_async else tool.call(**arguments)
-        return str(found.raw_output)
+        return str(found.content)
 
     name = call("generate_image", prompt="a red circle", size="256x256")
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
