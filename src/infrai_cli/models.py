@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Filters and the service."""
     parser.epilog = "example: infrai models --base-url embedded --capability chat"
     parser.add_argument("--capability", choices=_CAPABILITIES, help="only the models that can do this")
+    parser.add_argument("--all", action="store_true", help="also models whose vendor is not configured")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     add_connection(parser)
 
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: Any) -> int:
     """Prints one row per model."""
     with client_of(args) as client:
-        rows = client.models(args.capability).data
+        rows = [row for row in client.models(args.capability).data if args.all or row.available is not False]
     if args.json:
         print(json.dumps([row.model_dump(mode="json") for row in rows], ensure_ascii=False, indent=2))
         return 0

@@ -1,6 +1,7 @@
 """What models are like: context, output limit, modalities and abilities, as data.
 
-The rows of the models that this package knows without asking stand in ``data/models.json``; ``learn`` adds the rows of
+The models that every runtime has stand in ``data/models.json``. Models of vendors stand in ``data/vendor_models.json``,
+which is generated together with the runtime's catalogue (``infrai catalogue refresh``). ``learn`` adds the rows of
 ``/ai/models``. Prices and quality are the runtime's business.
 """
 
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from infrai_core.models import ModelInfo
 
@@ -19,15 +21,27 @@ _learned: dict[str, ModelInfo] = {}
 _lock = threading.Lock()
 
 
+@lru_cache(maxsize=2)
+def _rows(name: str) -> dict[str, Any]:
+    rows = json.loads((files("infrai_core") / "data" / name).read_text("utf-8"))
+    return {row["id"]: row for row in rows}
+
+
 @lru_cache(maxsize=1)
-def _shipped() -> dict[str, ModelInfo]:
-    rows = json.loads((files("infrai_core") / "data" / "models.json").read_text("utf-8"))
-    return {row["id"]: ModelInfo.model_validate(row) for row in rows}
+def _everywhere() -> dict[str, ModelInfo]:
+    return {model: ModelInfo.model_validate(row) for model, row in _rows("models.json").items()}
+
+
+@lru_cache(maxsize=64)
+def _of_vendors(model: str) -> ModelInfo | None:
+    row = _rows("vendor_models.json").get(model)
+    return None if row is None else ModelInfo.model_validate(row)
 
 
 def known(capability: str | None = None) -> list[ModelInfo]:
-    """All known models, of one capability where given; learned rows stand before shipped ones."""
-    rows = {**_shipped(), **_learned}.values()
+    """The models that a route may pick, of one capability where given: those of every runtime, and the learned ones.
+    Which vendors a service has is not known before it is asked, so models of vendors are not among them."""
+    rows = {**_everywhere(), **_learned}.values()
     return [row for row in rows if capability in (None, row.capability)]
 
 
@@ -46,7 +60,7 @@ def facts_of(model: str | None, capability: str = "chat") -> ModelInfo:
     """
     if model is None or model in ALIASES:
         return _common_ground(known(capability), model or "auto", capability)
-    row = _learned.get(model) or _shipped().get(model)
+    row = _learned.get(model) or _everywhere().get(model) or _of_vendors(model)
     return row or ModelInfo(id=model, capability=capability)
 
 

@@ -56,7 +56,7 @@ def create_app(
 ) -> ASGIApp:
     """The runtime as an ASGI application.
 
-    ``vendors`` replaces the configured ones, ``catalogue`` the one that comes with the package, ``fetcher`` the guarded
+    ``vendors`` replaces the configured ones, ``catalogue`` the one of the home directory, ``fetcher`` the guarded
     one for URLs in requests. Stores open with the ASGI lifespan, or with the first request where a server runs none.
     """
     runtime = Runtime(settings, vendors, catalogue, fetcher)
@@ -250,16 +250,22 @@ async def _realtime_session(service: Service, request: Request, trace: Trace) ->
 async def _ai_models(service: Service, request: Request, trace: Trace) -> Response:
     query = request.query_params
     available_only = query.get("available_only", "false").lower() in ("1", "true")
-    found = discovery.models(service.catalogue, service.vendors, query.get("capability"), available_only)
+    found = discovery.models(
+        await service.catalogues.current(), service.vendors, query.get("capability"), available_only
+    )
     return _json(found, trace)
 
 
 async def _models(service: Service, request: Request, trace: Trace) -> Response:
-    return _json({"object": "list", "data": discovery.openai_models(service.catalogue, service.vendors)}, trace)
+    return _json(
+        {"object": "list", "data": discovery.openai_models(await service.catalogues.current(), service.vendors)}, trace
+    )
 
 
 async def _model(service: Service, request: Request, trace: Trace) -> Response:
-    return _json(discovery.openai_model(service.catalogue, service.vendors, request.path_params["id"]), trace)
+    return _json(
+        discovery.openai_model(await service.catalogues.current(), service.vendors, request.path_params["id"]), trace
+    )
 
 
 async def _discovery(service: Service, request: Request, trace: Trace) -> Response:

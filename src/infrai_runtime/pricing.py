@@ -7,7 +7,7 @@ Vendors report usage in the OpenAI meaning: cached tokens are part of ``prompt_t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -20,33 +20,65 @@ EXPECTED_OUTPUT_TOKENS = 512
 
 
 def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
-    """The cost of what was used; None when a used unit has no price, or when nothing is known."""
+    """The cost of what was used; None when a used unit has no price, or when nothing is known.
+
+    Vendors bill a call in tokens or by another unit (image, character, minute, search). Where a price is known for one
+    of the two, units of the other kind without any price are not billed: a model that is paid per image does not
+    charge for the words of the prompt.
+    """
     if prices.free:
         return 0
-    amounts = [_amount(*row) for row in _used(usage or {}, prices)]
+    used = usage or {}
+    then = prices.at(used.get("prompt_tokens") or 0) if prices.long else prices
+    tokens, units = list(_tokens(used, then)), list(_units(used, then))
+    billed = [row for rows in (tokens, units) if _has_price(rows) for row in rows]
+    amounts = [_amount(*row) for row in billed]
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None
 
 
-def _used(usage: Mapping[str, Any], prices: Prices) -> Iterator[tuple[float, int | None, int]]:
-    """(units, price of ``per`` units, per) of everything that was used."""
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    cached_price = prices.input_mtok if prices.cached_input_mtok is None else prices.cached_input_mtok
+_Used = tuple[float, int | None, int]
+"""(units, price of ``per`` units, per)"""
+
+
+def _tokens(usage: Mapping[str, Any], prices: Prices) -> Iterator[_Used]:
+    into, out = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    cached, written = into.get("cached_tokens") or 0, into.get("cache_write_tokens") or 0
+    heard = 0 if prices.audio_input_mtok is None else into.get("audio_tokens") or 0
+    spoken = 0 if prices.audio_output_mtok is None else out.get("audio_tokens") or 0
     rows = (
-        ((usage.get("prompt_tokens") or 0) - cached, prices.input_mtok, MILLION),
-        (cached, cached_price, MILLION),
-        (usage.get("completion_tokens") or 0, prices.output_mtok, MILLION),
+        ((usage.get("prompt_tokens") or 0) - cached - written - heard, prices.input_mtok),
+        (cached, _or(prices.cached_input_mtok, prices.input_mtok)),
+        (written, _or(prices.cache_write_mtok, prices.input_mtok)),
+        (heard, prices.audio_input_mtok),
+        ((usage.get("completion_tokens") or 0) - spoken, prices.output_mtok),
+        (spoken, prices.audio_output_mtok),
+    )
+    return ((amount, price, MILLION) for amount, price in rows if amount > 0)
+
+
+def _units(usage: Mapping[str, Any], prices: Prices) -> Iterator[_Used]:
+    rows = (
         (usage.get("images") or 0, prices.image, 1),
         (usage.get("characters") or 0, prices.mcharacter, MILLION),
         (usage.get("audio_seconds") or 0, prices.audio_minute, 60),
         (usage.get("search_units") or 0, prices.search_unit, 1),
     )
-    priced_by_token = prices.input_mtok is not None
-    return (row for row in rows if row[0] and not (row[1] is None and priced_by_token and row[2] != MILLION))
+    return (row for row in rows if row[0] and (row[1] is not None or not _has_price(rows)))
+
+
+def _has_price(rows: Iterable[_Used]) -> bool:
+    return any(price is not None for _, price, _ in rows)
+
+
+def _or(price: int | None, usual: int | None) -> int | None:
+    return usual if price is None else price
 
 
 def _amount(units: float, price: int | None, per: int) -> int | None:
-    return None if price is None else math.ceil(Decimal(str(units)) * price / per)
+    if price is None:
+        return None
+    return -(-units * price // per) if isinstance(units, int) else math.ceil(Decimal(str(units)) * price / per)
 
 
 def usd(nano: int | None) -> float | None:
@@ -102,12 +134,30 @@ def _tokens_in(prompt: int, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"prompt_tokens": prompt}
 
 
+CHARACTERS_PER_SECOND = 15
+"""Of speech: about 150 words a minute."""
+_IMAGE_TOKENS = 1056
+"""Of a square image of medium quality, where images are billed in tokens (OpenAI, "Image generation", costs)."""
+_MINUTE_OF_SPEECH = {"audio_seconds": 60, "prompt_tokens": 1000, "prompt_tokens_details": {"audio_tokens": 1000}}
+"""What a minute comes to where it is billed in tokens; the length of a sound is not known before it is read."""
+
 _EXPECTED: dict[str, Callable[[int, Mapping[str, Any]], dict[str, Any]]] = {
     "chat": _chat_usage,
     "vision": _chat_usage,
-    "image": lambda prompt, body: {"prompt_tokens": prompt, "images": body.get("n", 1)},
-    "tts": lambda prompt, body: {"characters": len(body["input"])},
-    "asr": lambda prompt, body: {"audio_seconds": 60},
+    "image": lambda prompt, body: {"prompt_tokens": prompt} | _images(body.get("n", 1)),
+    "tts": lambda prompt, body: {"prompt_tokens": prompt} | _speech(len(body["input"])),
+    "asr": lambda prompt, body: _MINUTE_OF_SPEECH | {"completion_tokens": 200},
     "rerank": lambda prompt, body: {"prompt_tokens": prompt, "search_units": 1},
-    "realtime": lambda prompt, body: {"audio_seconds": 60},
+    "realtime": lambda prompt, body: (
+        _MINUTE_OF_SPEECH | {"completion_tokens": 1000, "completion_tokens_details": {"audio_tokens": 1000}}
+    ),
 }
+
+
+def _images(n: int) -> dict[str, Any]:
+    return {"images": n, "completion_tokens": n * _IMAGE_TOKENS}
+
+
+def _speech(characters: int) -> dict[str, Any]:
+    seconds = characters / CHARACTERS_PER_SECOND
+    return {"characters": characters, "audio_seconds": seconds, "completion_tokens": math.ceil(seconds * 25)}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from infrai_core.fetch import Fetcher
 from infrai_runtime import sign
-from infrai_runtime.catalogue import Catalogue, builtin
+from infrai_runtime.catalogue import Catalogue
+from infrai_runtime.catalogue_file import CatalogueFiles, Catalogues, FixedCatalogue
 from infrai_runtime.service import Service
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.blob import Blobs
@@ -51,13 +52,18 @@ class Runtime:
         return Service(
             settings,
             configured(settings) if self._vendors is None else self._vendors,
-            self._catalogue or builtin(),
+            await self._catalogues(),
             await asyncio.to_thread(_durable, settings.database),
             MemoryEphemeral(),
             Blobs(settings, signer),
             signer,
             fetcher=self._fetcher,
         )
+
+    async def _catalogues(self) -> Catalogues:
+        if self._catalogue is not None:
+            return FixedCatalogue(self._catalogue)
+        return await asyncio.to_thread(CatalogueFiles, self._settings.home)
 
     async def close(self) -> None:
         """Ends what runs and closes the stores."""

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 from infrai_core.fetch import Fetcher
 from infrai_runtime import cache, identity, keys
 from infrai_runtime.assembly import Assembly
-from infrai_runtime.catalogue import Catalogue
+from infrai_runtime.catalogue_file import Catalogues
 from infrai_runtime.failover import as_vendors, broken, row_of, walk
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import unknown_field
@@ -96,7 +96,7 @@ class Service:
         self,
         settings: Settings,
         vendors: Sequence[Vendor],
-        catalogue: Catalogue,
+        catalogues: Catalogues,
         durable: Durable,
         ephemeral: Ephemeral,
         blobs: Blobs,
@@ -109,7 +109,7 @@ class Service:
     ) -> None:
         self.settings = settings
         self.vendors = {vendor.name: vendor for vendor in vendors}
-        self.catalogue = catalogue
+        self.catalogues = catalogues
         self.durable = durable
         self.ephemeral = ephemeral
         self.blobs = blobs
@@ -354,7 +354,7 @@ class Service:
         """Which models may answer. Raises what ``routing.plan`` raises."""
         ask, caller = trace.known()
         last = await self._last_of_session(caller, ask)
-        made = plan(ask, self.catalogue, self.vendors, last=last)
+        made = plan(ask, await self.catalogues.current(), self.vendors, last=last)
         trace.route = made.reason
         trace.warnings += ask.warnings
         idle = sorted(ask.vendor_options.keys() - self.vendors.keys())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from infrai_runtime.catalogue import Catalogue, Model, Prices, builtin
+from infrai_runtime.catalogue import Catalogue, Model, Prices, on_machine
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request, Vectors
 
 Play = Callable[[Request, Call], AsyncIterator[Event]]
@@ -93,5 +93,5 @@ def model(
 
 
 def catalogue(*models: Model) -> Catalogue:
-    """The package's rows and these."""
-    return builtin().with_models(models)
+    """The on-machine rows and these."""
+    return Catalogue((*on_machine(), *models))

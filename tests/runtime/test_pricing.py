@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infrai_runtime.catalogue import Prices, builtin, listed, model_of
+from infrai_runtime.catalogue import Prices, listed, model_of, on_machine
 from infrai_runtime.pricing import cost_nano, expected_usage, nano_of_usd, usd, usd_text
 
 PRICES = Prices.of_usd({"input_mtok": 3, "output_mtok": 15, "cached_input_mtok": "0.3"})
@@ -41,7 +41,7 @@ def test_other_units_have_their_own_prices() -> None:
 
 
 def test_an_on_machine_model_is_free_whatever_it_used() -> None:
-    assert all(cost_nano({"prompt_tokens": 9, "images": 1}, model.prices) == 0 for model in builtin().models)
+    assert all(cost_nano({"prompt_tokens": 9, "images": 1}, model.prices) == 0 for model in on_machine())
 
 
 def test_money_is_written_without_exponent_and_noise() -> None:
