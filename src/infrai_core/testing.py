@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ import httpx
 from infrai_core.errors import CODES, ConfigError
 
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+_numbers = itertools.count(1)  # agents tell messages apart by their ids
 METADATA = {"cost_usd": 0, "latency_ms": 1, "vendor": "script", "model": "scripted", "cache_hit": False}
 
 
@@ -150,7 +152,7 @@ def reply(
     made = list(parts) if parts is not None else _parts(content, tool_calls)
     called = any(part["type"] == "tool_call" for part in made)
     data = {
-        "id": "chat_1",
+        "id": f"chat_{next(_numbers)}",
         "model": "scripted",
         "parts": made,
         "finish_reason": finish_reason or ("tool_calls" if called else "stop"),

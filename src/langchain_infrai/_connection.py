@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
 from infrai_core.config import Dialect
+from langchain_infrai._listening import Gate, report
 from langchain_infrai.errors import ERROR_CLASSES
+
+_GATE = Gate()
 
 _SHARED = ("ledger", "http_client", "http_async_client", "client_options", "_clients")
 """What a deep copy has in common with its original: it belongs to the process, not to the settings."""
@@ -111,6 +114,8 @@ class Connection(BaseModel):
             "ledger": self.ledger,
             "error_classes": ERROR_CLASSES,
             **{name: value for name, value in given.items() if value is not None},
+            "hooks": (_GATE, *(given.get("hooks") or ())),
+            "observers": (report, *(given.get("observers") or ())),
         }
 
     def close(self) -> None:

@@ -11,6 +11,7 @@
     InfraiContextLengthExceeded  ContextLengthExceeded  ContextOverflowError, ModelInvalidRequestError
     InfraiContentFiltered        ContentFiltered        ModelInvalidRequestError
     InfraiConflict               Conflict               ModelError
+    InfraiBudgetSpent            BudgetSpent            ModelError
     InfraiRateLimited            RateLimited            ModelRateLimitError
     InfraiServerError            ServerError            ModelAPIError
     InfraiConnectionFailed       ConnectionFailed       ModelConnectionError
@@ -82,6 +83,10 @@ class InfraiConflict(core.Conflict, _Twin):
     """409: the same idempotency key is in use."""
 
 
+class InfraiBudgetSpent(core.BudgetSpent, _Twin):
+    """A budget of the program's own is used up: the call was not made."""
+
+
 class InfraiRateLimited(core.RateLimited, _Twin, lc.ModelRateLimitError):
     """429: too many requests; ``retry_after_s`` says how long to wait where the service told."""
 
@@ -116,6 +121,7 @@ ERROR_CLASSES: Mapping[type[core.InfraiError], type[core.InfraiError]] = {
     core.ContextLengthExceeded: InfraiContextLengthExceeded,
     core.ContentFiltered: InfraiContentFiltered,
     core.Conflict: InfraiConflict,
+    core.BudgetSpent: InfraiBudgetSpent,
     core.RateLimited: InfraiRateLimited,
     core.ServerError: InfraiServerError,
     core.ConnectionFailed: InfraiConnectionFailed,

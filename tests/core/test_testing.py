@@ -23,6 +23,11 @@ def test_one_script_answers_both_clients() -> None:
     assert "authorization" not in script.requests[0].headers
 
 
+def test_every_scripted_reply_has_an_id_of_its_own() -> None:
+    client = Infrai("k", transport=Script([reply("a"), reply("b")]))
+    assert client.chat("x").id != client.chat("x").id
+
+
 def test_scripted_failures_streams_and_cuts_behave_like_real_ones() -> None:
     script = Script(
         [failure("RATE_LIMITED", retry_after_s=0), reply("a"), streamed(["b"], cut=True), failure("RATE_LIMITED")]

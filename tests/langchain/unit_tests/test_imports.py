@@ -9,8 +9,9 @@ import langchain_infrai
 
 
 def test_the_public_names() -> None:
-    assert set(langchain_infrai.__all__) == {"ChatInfrai", "InfraiEmbeddings", "__version__"}
+    assert {"ChatInfrai", "InfraiEmbeddings", "InfraiToolkit", "get_infrai_callback"} <= set(langchain_infrai.__all__)
     assert all(hasattr(langchain_infrai, name) for name in langchain_infrai.__all__)
+    assert not hasattr(langchain_infrai, "InfraiNothing")
 
 
 def test_importing_it_loads_neither_the_runtime_nor_heavy_packages() -> None:
