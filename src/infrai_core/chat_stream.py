@@ -23,9 +23,9 @@ from infrai_core.envelope import header_metadata
 from infrai_core.errors import InfraiError, ProtocolError, StreamInterrupted, Timeout
 from infrai_core.models import ChatChunk, ChatReply, Metadata
 from infrai_core.operation import Operation
-from infrai_core.protocol import Response, canonical_json
+from infrai_core.protocol import Response
 from infrai_core.stream import ChunkReader
-from infrai_core.tokens import estimate
+from infrai_core.tokens import estimate, estimate_request
 from infrai_core.transport import apieces, pieces
 
 DRAIN_S = 0.25
@@ -107,7 +107,7 @@ class _BaseStream:
                 capability=self._op.capability,
                 vendor=served.vendor,
                 model=served.model or text.model,
-                prompt_tokens=estimate(canonical_json({"m": (self._op.body or {}).get("messages")}).decode()),
+                prompt_tokens=estimate_request({**(self._op.body or {}), "max_tokens": None}),
                 completion_tokens=estimate(text.content + (text.reasoning or "")),
                 cost_usd=None,
                 latency_ms=None,

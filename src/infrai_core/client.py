@@ -37,9 +37,10 @@ from infrai_core.params import (
     checked,
 )
 from infrai_core.protocol import (
+    Acquire,
     Flow,
-    Request,
     Response,
+    Step,
     Wait,
     book,
     call,
@@ -198,9 +199,12 @@ class Infrai(_Client):
                 raise
             raise twin from error.__cause__
 
-    def _perform(self, step: Request | Wait) -> Response | None:
+    def _perform(self, step: Step) -> Response | None:
         if isinstance(step, Wait):
             time.sleep(step.seconds)
+            return None
+        if isinstance(step, Acquire):
+            step.limiter.acquire(step.tokens)
             return None
         return send(self._http_client or self._transport or self._pool.get(), step)
 
@@ -376,9 +380,12 @@ class AsyncInfrai(_Client):
                 raise
             raise twin from error.__cause__
 
-    async def _perform(self, step: Request | Wait) -> Response | None:
+    async def _perform(self, step: Step) -> Response | None:
         if isinstance(step, Wait):
             await anyio.sleep(step.seconds)
+            return None
+        if isinstance(step, Acquire):
+            await step.limiter.async_acquire(step.tokens)
             return None
         return await asend(self._http_client or self._transport or await self._pool.get(), step)
 

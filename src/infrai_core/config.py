@@ -53,6 +53,16 @@ class Hook(Protocol):
         """After the answer's head came (``status``), or the attempt failed (``error``)."""
 
 
+class Limiter(Protocol):
+    """Asked before every HTTP attempt that uses a model; returns when it may be sent."""
+
+    def acquire(self, num_tokens: int = 0) -> None:
+        """From a thread. ``num_tokens`` is an estimate: the text of the request and, where given, ``max_tokens``."""
+
+    async def async_acquire(self, num_tokens: int = 0) -> None:
+        """From an event loop."""
+
+
 class ClientOptions(TypedDict, total=False):
     """Options of both clients, beside ``api_key`` and ``http_client``."""
 
@@ -80,6 +90,8 @@ class ClientOptions(TypedDict, total=False):
     """Called around every HTTP attempt."""
     observers: Sequence[Callable[[Entry], None]] | None
     """Called with every entry of the ledger, after it was booked, with the context variables that the call had."""
+    limiter: Limiter | None
+    """Asked before every HTTP attempt."""
     tags: Mapping[str, str] | None
     """Go into the ledger."""
     allow_plain_http: bool | None
@@ -102,6 +114,7 @@ class Config:
     error_classes: Mapping[type[InfraiError], type[InfraiError]] = field(default_factory=dict, repr=False)
     hooks: tuple[Hook, ...] = field(default=(), repr=False)
     observers: tuple[Callable[[Entry], None], ...] = field(default=(), repr=False)
+    limiter: Limiter | None = field(default=None, repr=False)
     tags: Mapping[str, str] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger, repr=False, compare=False)
     pickle_key: bool = field(default=False, repr=False)

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from infrai_core import usage
-from infrai_core.config import GRACE_S, AttemptInfo, Config
+from infrai_core.config import GRACE_S, AttemptInfo, Config, Limiter
 from infrai_core.envelope import error_from, missing_route, opened
 from infrai_core.errors import ConfigError, InfraiError, ProtocolError, StatusError, Timeout
 from infrai_core.models import BATCH_DONE, BatchRecord, ChatReply, Reply
 from infrai_core.operation import Operation
+from infrai_core.tokens import estimate_request
 
 T = TypeVar("T")
 
@@ -43,6 +44,14 @@ class Wait:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Nothing to send before ``limiter`` allows it."""
+
+    limiter: Limiter
+    tokens: int
+
+
 @dataclass(slots=True)
 class Response:
     """What came: ``content`` is None for a stream that is open; ``handle`` is then the shell's own object to read."""
@@ -53,7 +62,8 @@ class Response:
     handle: Any = field(default=None, repr=False)
 
 
-Flow = Generator[Request | Wait, Response | None, T]
+Step = Request | Wait | Acquire
+Flow = Generator[Step, Response | None, T]
 
 
 def call(op: Operation[T], config: Config) -> Flow[T]:
@@ -99,8 +109,11 @@ def wait_for_batch(
 def _answered(op: Operation[T], config: Config) -> Flow[Response]:
     """A successful response, after as many tries as the policy allows."""
     request = build(op, config)
+    acquire = _acquire(op, config)
     tried, waited = 0, 0.0
     while True:
+        if acquire is not None:
+            yield acquire
         attempt = AttemptInfo(op.capability, op.method, op.path, tried + 1, config.tags)
         try:
             response = yield from _attempt(request, attempt, config)
@@ -114,6 +127,13 @@ def _answered(op: Operation[T], config: Config) -> Flow[Response]:
             tried += not in_progress
         yield Wait(delay)
         waited += delay
+
+
+def _acquire(op: Operation[Any], config: Config) -> Acquire | None:
+    """What each attempt waits for; polling and listing use no model and are not limited."""
+    if config.limiter is None or op.method != "POST":
+        return None
+    return Acquire(config.limiter, estimate_request(op.body or {}))
 
 
 def _attempt(request: Request, attempt: AttemptInfo, config: Config) -> Flow[Response]:

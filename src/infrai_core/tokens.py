@@ -8,8 +8,9 @@ CJK near one token per character; digits, punctuation and other scripts are heav
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class _Weight(NamedTuple):
@@ -53,6 +54,33 @@ def estimate_upper(text: str) -> int:
     """
     in_bytes = len(text.encode("utf-8", "surrogatepass"))
     return max(_count(text, 0), min(in_bytes, _count(text, 1)))
+
+
+_MEDIA = frozenset({"base64", "url", "data", "b64_json", "file_data"})
+_SILENT = frozenset({"type", "role", "id", "tool_call_id", "mime", "format", "detail", "opaque", "model", "vendor"})
+_MEDIUM_TOKENS = 512
+"""What an image, sound or file is taken for; vendors count from some hundred to some thousand."""
+
+
+def estimate_request(body: Mapping[str, Any]) -> int:
+    """The likely number of tokens that a request uses: its texts and tools, each medium as a flat number, and
+    ``max_tokens`` where given."""
+    asked = ("messages", "tools", "input", "prompt", "images", "query", "candidates")
+    return sum(_tokens_in(body.get(name)) for name in asked) + int(body.get("max_tokens") or 0)
+
+
+def _tokens_in(value: Any) -> int:
+    if isinstance(value, str):
+        return estimate(value)
+    if isinstance(value, Mapping):
+        return sum(_field_tokens(name, inner) for name, inner in value.items())
+    return sum(map(_tokens_in, value)) if isinstance(value, list | tuple) else 0
+
+
+def _field_tokens(name: str, value: Any) -> int:
+    if name in _SILENT:
+        return 0
+    return _MEDIUM_TOKENS if name in _MEDIA and isinstance(value, str) else _tokens_in(value)
 
 
 def _count(text: str, column: int) -> int:

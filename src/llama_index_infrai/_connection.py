@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from infrai_core import AsyncInfrai, Infrai, Ledger, Retry
 from infrai_core.params import Prefer
+from llama_index_infrai._limit import Meter, Paced
 from llama_index_infrai.usage import publish
 
 _LIVE = ("ledger", "http_client", "async_http_client", "transport", "hooks")
@@ -77,7 +78,14 @@ class Connection(BaseComponent):
 
     def model_post_init(self, context: Any) -> None:
         super().model_post_init(context)
-        options = self._client_options()
+        self._connect()
+
+    def _connect(self) -> None:
+        limiter = getattr(self, "rate_limiter", None)
+        bare = limiter.limiter if isinstance(limiter, Paced) else limiter
+        if bare is not None:
+            self.__dict__["rate_limiter"] = Paced(bare)
+        options = {**self._client_options(), "limiter": None if bare is None else Meter(bare)}
         self._client = Infrai(self.api_key, http_client=self.http_client, **options)
         self._aclient = AsyncInfrai(self.api_key, http_client=self.async_http_client, **options)
 
@@ -97,6 +105,11 @@ class Connection(BaseComponent):
             "observers": (publish,),
             "allow_plain_http": self.allow_plain_http,
         }
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "rate_limiter":
+            self._connect()
 
     @property
     def client(self) -> Infrai:

@@ -119,13 +119,6 @@ class InfraiEmbedding(Routed, BaseEmbedding):
             reply = await self._aclient.embed(texts, **self._options())
         return self._accepted(reply, len(texts))
 
-    async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[list[float]]:
-        # The synchronous path acquires the rate limiter before it looks into the cache; LlamaIndex's asynchronous
-        # one never does.
-        if self.rate_limiter is not None:
-            await self.rate_limiter.async_acquire()
-        return await super()._aget_text_embeddings_cached(texts)
-
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]
 
