@@ -40,6 +40,7 @@ DIALECTS: dict[str, Dialect] = {
         "infrai_runtime.vendors.openai_like:make",
         frozenset({"api_version", "organization", "project", "deployments", "like"}),
     ),
+    "anthropic": Dialect("infrai_runtime.vendors.anthropic:make"),
 }
 
 KNOWN: dict[str, Known] = {
@@ -57,6 +58,7 @@ KNOWN: dict[str, Known] = {
         ("AZURE_OPENAI_ENDPOINT",),
         from_environment={"api_version": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION")},
     ),
+    "anthropic": Known("anthropic", "https://api.anthropic.com", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",)),
     "deepseek": Known("openai", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), ("DEEPSEEK_BASE_URL",)),
     "mistral": Known("openai", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), ("MISTRAL_BASE_URL",)),
     "groq": Known("openai", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), ("GROQ_BASE_URL",)),

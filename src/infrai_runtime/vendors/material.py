@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
 
 MAX_MEDIA_BYTES = 32 * 1024 * 1024
+MAX_REQUEST_MEDIA_BYTES = 64 * 1024 * 1024
 MAX_TEXT_CHARACTERS = 400_000
+MEDIA_TYPES = frozenset({"image", "audio", "video", "file"})
 
 _TEXT_MIMES = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml")
 _KIND_OF_MIME = {"image": "image", "audio": "audio", "video": "video"}
@@ -27,7 +29,7 @@ class Material:
     mime: str
 
 
-async def material(reference: Mapping[str, Any], call: Call, path: str) -> Material:
+async def material(reference: Mapping[str, Any], call: Call, path: str, max_bytes: int = MAX_MEDIA_BYTES) -> Material:
     """The bytes of ``{"url"}`` or ``{"base64", "mime"?}``. URLs go through the call's guarded fetcher only.
 
     Raises INVALID_REQUEST with ``path`` when they cannot be had.
@@ -37,12 +39,54 @@ async def material(reference: Mapping[str, Any], call: Call, path: str) -> Mater
         return Material(data, reference.get("mime") or mime_of(data))
     limit_s = max(0.001, call.deadline_s)
     try:
-        fetched = await call.fetcher.get(reference["url"], max_bytes=MAX_MEDIA_BYTES, timeout_s=limit_s)
+        fetched = await call.fetcher.get(reference["url"], max_bytes=max_bytes, timeout_s=limit_s)
     except (FetchRefused, FetchFailed) as error:
         raise Failure(
             "INVALID_REQUEST", f"{path}.url could not be fetched: {error.reason}", param=f"{path}.url"
         ) from error
     return Material(fetched.data, reference.get("mime") or fetched.mime)
+
+
+async def inlined(
+    messages: Sequence[Mapping[str, Any]], call: Call, vendor_fetches: Callable[[Mapping[str, Any]], bool]
+) -> Sequence[Mapping[str, Any]]:
+    """The messages with every medium in a form that a vendor takes: base64 with its type, or a URL that the vendor
+    fetches by itself.
+
+    What is fetched for a request is bounded together. Raises INVALID_REQUEST for what cannot be had.
+    """
+    if not any(part["type"] in MEDIA_TYPES or "parts" in part for message in messages for part in message["parts"]):
+        return messages
+    carried = _Carried(call, vendor_fetches)
+    return [
+        {**message, "parts": await carried.parts(message["parts"], f"messages.{index}.parts")}
+        for index, message in enumerate(messages)
+    ]
+
+
+class _Carried:
+    """Brings the media of one request, one after the other, within one bound."""
+
+    def __init__(self, call: Call, vendor_fetches: Callable[[Mapping[str, Any]], bool]) -> None:
+        self._call = call
+        self._vendor_fetches = vendor_fetches
+        self._left = MAX_REQUEST_MEDIA_BYTES
+
+    async def parts(self, parts: Sequence[Mapping[str, Any]], path: str) -> list[Mapping[str, Any]]:
+        return [await self._part(part, f"{path}.{index}") for index, part in enumerate(parts)]
+
+    async def _part(self, part: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        if "parts" in part:
+            return {**part, "parts": await self.parts(part["parts"], f"{path}.parts")}
+        if part["type"] not in MEDIA_TYPES or ("url" in part and self._vendor_fetches(part)):
+            return part
+        return part if "base64" in part and part.get("mime") else await self._inline(part, path)
+
+    async def _inline(self, part: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        found = await material(part, self._call, path, min(MAX_MEDIA_BYTES, self._left))
+        self._left -= len(found.data)
+        rest = {name: value for name, value in part.items() if name != "url"}
+        return {**rest, "base64": base64.b64encode(found.data).decode(), "mime": found.mime}
 
 
 def decoded(text: str, path: str) -> bytes:

@@ -1,0 +1,179 @@
+"""Claude through the Messages API (https://platform.claude.com/docs/en/api/messages): chat, vision, batches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+
+from infrai_core.sse import Event as SentEvent
+from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.anthropic.answer import Reader
+from infrai_runtime.vendors.anthropic.part import vendor_fetches
+from infrai_runtime.vendors.anthropic.request import ALLOWED_OPTIONS, Draft, drafted
+from infrai_runtime.vendors.base import Call, Event, Note, Request
+from infrai_runtime.vendors.configuration import Entry
+from infrai_runtime.vendors.documented import documented, read
+from infrai_runtime.vendors.http import Endpoint, Http, Pool
+from infrai_runtime.vendors.keyring import Keyring
+from infrai_runtime.vendors.material import inlined
+from infrai_runtime.vendors.vision import as_chat
+
+VERSION = "2023-06-01"
+MESSAGES = "/v1/messages"
+BATCHES = "/v1/messages/batches"
+
+
+def make(entry: Entry, pool: Pool) -> Anthropic:
+    """The vendor of a configured entry."""
+    headers = {"anthropic-version": VERSION, **entry.headers}
+    endpoint = Endpoint(entry.name, entry.base_url, ("x-api-key", ""), headers, proxy=entry.proxy)
+    return Anthropic(Http(endpoint, Keyring(entry.name, entry.keys), pool))
+
+
+class Anthropic:
+    """Chat, vision and batches of a service that speaks the Messages API."""
+
+    allowed_options = ALLOWED_OPTIONS
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+        self.name = http.endpoint.vendor
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.http.close()
+
+    async def chat(self, request: Request, call: Call) -> AsyncIterator[Event]:
+        """The answer, streamed when the caller reads along, else asked for in one piece."""
+        draft = await self._drafted(request, call)
+        for warning in draft.warnings:
+            yield Note(warning=warning)
+        answer = self._streamed(draft, call) if call.stream else self._whole(draft, call)
+        async with aclosing(answer) as events:  # type: ignore[type-var]
+            async for event in events:
+                yield event
+
+    async def see(self, request: Request, call: Call) -> AsyncIterator[Event]:
+        """A chat with the images in it."""
+        async with aclosing(self.chat(as_chat(request), call)) as events:  # type: ignore[type-var]
+            async for event in events:
+                yield event
+
+    async def _drafted(self, request: Request, call: Call) -> Draft:
+        messages = await inlined(request["messages"], call, vendor_fetches)
+        return drafted({**request, "messages": messages}, call.model, call.options, mark_cache=call.mark_cache)
+
+    async def _whole(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+        message = await self.http.post(MESSAGES, draft.body, call, headers=_betas(draft))
+        for event in read(self.http, self._reader(draft).whole(message)):
+            yield event
+
+    async def _streamed(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+        reader = self._reader(draft)
+        sent = self.http.stream(MESSAGES, draft.body | {"stream": True}, call, ends=_ends, headers=_betas(draft))
+        async with aclosing(sent) as lists:
+            async for events in lists:
+                for event in events:
+                    for made in read(self.http, self._events(reader, event)):
+                        yield made
+        for made in reader.end():
+            yield made
+
+    def _reader(self, draft: Draft) -> Reader:
+        return Reader(self.name, draft.answer.name if draft.answer else None)
+
+    def _events(self, reader: Reader, sent: SentEvent) -> Iterator[Event]:
+        event = orjson.loads(sent.data)
+        if event["type"] == "error":
+            raise self._failure(event)
+        return reader.feed(event)
+
+    def _failure(self, error: Mapping[str, Any]) -> Failure:
+        """The failure for an error that came with status 200."""
+        wrong = error["error"].get("type") == "invalid_request_error"
+        return self.http.failure(400 if wrong else 200, error)
+
+    # -- batches: https://platform.claude.com/docs/en/build-with-claude/batch-processing
+
+    async def submit(self, requests: Sequence[Request], call: Call) -> str:
+        """Hands in a batch of chats; the id that the service gave it."""
+        drafts = [await self._drafted(request, call) for request in requests]
+        rows = [{"custom_id": _row_id(place, draft), "params": draft.body} for place, draft in enumerate(drafts)]
+        batch = await self.http.post(BATCHES, {"requests": rows}, call)
+        with documented(self.http):
+            return str(batch["id"])
+
+    async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
+        """How far a batch is."""
+        batch = await self.http.get(_path(job), call)
+        with documented(self.http):
+            return _progress(batch)
+
+    async def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
+        """The rows of a batch that has ended, in the order of its requests; the service gives them in any order."""
+        reply = await self.http.get_bytes(f"{_path(job)}/results", call)
+        with documented(self.http):
+            rows = sorted(map(orjson.loads, reply.data.splitlines()), key=lambda row: _place(row["custom_id"]))
+            answers = [self._row(row) for row in rows]
+        for answer in answers:
+            yield answer
+
+    async def cancel(self, job: str, call: Call) -> None:
+        """Stops a batch; what is done by then can still be read."""
+        await self.http.post(f"{_path(job)}/cancel", {}, call)
+
+    def _row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        result, name = row["result"], _answer_name(row["custom_id"])
+        if result["type"] == "succeeded":
+            return {"events": list(Reader(self.name, name).whole(result["message"]))}
+        if result["type"] == "errored":
+            return {"failure": self._failure(result["error"])}
+        return {"failure": self.http.broken(f"the request was {result['type']} before its turn came")}
+
+
+def _ends(event: SentEvent) -> bool:
+    return event.event == "message_stop"
+
+
+def _betas(draft: Draft) -> dict[str, str]:
+    return {"anthropic-beta": ",".join(draft.betas)} if draft.betas else {}
+
+
+def _row_id(place: int, draft: Draft) -> str:
+    """The place of a request, and the name of its answer tool: what is needed to read its result."""
+    return f"{place}-{draft.answer.name}" if draft.answer else str(place)
+
+
+def _place(row_id: str) -> int:
+    return int(row_id.partition("-")[0])
+
+
+def _answer_name(row_id: str) -> str | None:
+    return row_id.partition("-")[2] or None
+
+
+def _path(job: str) -> str:
+    if not _JOB.fullmatch(job):
+        raise Failure("INVALID_REQUEST", f"batch_id: came {job[:80]!r}, allowed are letters, digits, _ and -")
+    return f"{BATCHES}/{job}"
+
+
+_JOB = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+def _progress(batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    counts = batch["request_counts"]
+    failed = counts["errored"] + counts["expired"] + counts["canceled"]
+    return {"state": _state(batch, counts), "completed_count": counts["succeeded"], "failed_count": failed}
+
+
+def _state(batch: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+    if batch["processing_status"] != "ended":
+        return "running"
+    if counts["canceled"]:
+        return "cancelled"
+    return "expired" if counts["expired"] and not counts["succeeded"] else "completed"

@@ -1,0 +1,248 @@
+"""Answers of the Messages API as our events, streamed or whole.
+
+Stream events: https://platform.claude.com/docs/en/build-with-claude/streaming#event-types. A whole message is read as
+the events that would have brought it, so there is one reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from infrai_runtime.vendors.base import Event, Finish, Fragment, Note
+
+Json = Mapping[str, Any]
+
+PAUSED = "the vendor paused a long turn; send the reply back as it is to let it go on"
+_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "pause_turn": "length",
+    "refusal": "content_filter",
+}
+"""https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons"""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A block whose end has not come: its place among our parts, its type there, and what only its end may tell."""
+
+    index: int
+    kind: str
+    grows: str
+    input: Any = None
+    grown: int = 0
+    citations: list[Json] = field(default_factory=list)
+
+
+class Reader:
+    """Takes a message's events in order and gives ours; ``end`` gives the last, when the end mark came.
+
+    ``answer_tool`` is the name of the tool whose arguments are the answer. Raises KeyError, TypeError and the like for
+    what is not in the API's shape.
+    """
+
+    def __init__(self, vendor: str, answer_tool: str | None = None) -> None:
+        self._vendor = vendor
+        self._answer_tool = answer_tool
+        self._open: dict[int, _Open] = {}
+        self._parts = 0
+        self._called = False
+        self._model: str | None = None
+        self._usage: dict[str, Any] = {}
+        self._reason = "end_turn"
+        self._explained: str | None = None
+
+    def feed(self, event: Json) -> Iterator[Event]:
+        """The events that this one brings. Those that the reader does not know are passed over, as the API asks."""
+        take = _TAKES.get(event["type"])
+        if take is not None:
+            yield from take(self, event)
+
+    def whole(self, message: Json) -> Iterator[Event]:
+        """The events of a message that came in one piece."""
+        yield from self._begin({"message": message})
+        for index, block in enumerate(message["content"]):
+            yield from self._start({"index": index, "content_block": block})
+            yield from self._stop({"index": index})
+        yield from self._message_delta({"delta": message})
+        yield from self.end()
+
+    # -- the message ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, event: Json) -> Iterator[Event]:
+        self._model = event["message"].get("model")
+        self._add_usage(event["message"].get("usage"))
+        yield from ()
+
+    def _message_delta(self, event: Json) -> Iterator[Event]:
+        self._add_usage(event.get("usage"))
+        self._reason = event["delta"].get("stop_reason") or self._reason
+        self._explained = (event["delta"].get("stop_details") or {}).get("explanation")
+        yield from ()
+
+    def _add_usage(self, usage: Json | None) -> None:
+        """The counts of later events are totals and replace earlier ones."""
+        self._usage.update({name: value for name, value in (usage or {}).items() if value is not None})
+
+    def end(self) -> Iterator[Event]:
+        """The events that close the answer."""
+        if self._reason == "refusal" and self._explained:
+            yield Fragment(self._parts, {"type": "refusal", "text": self._explained, "done": True})
+        if self._reason == "pause_turn":
+            yield Note(warning=PAUSED)
+        yield Finish(self._finish_reason(), usage_of(self._usage), self._model)
+
+    def _finish_reason(self) -> str:
+        reason = _REASONS.get(self._reason, "stop")
+        return "stop" if reason == "tool_calls" and not self._called else reason
+
+    # -- its blocks ----------------------------------------------------------------------------------------------------
+
+    def _start(self, event: Json) -> Iterator[Event]:
+        block = event["content_block"]
+        kind = "answer" if block.get("name") == self._answer_tool and self._answer_tool else block["type"]
+        begin = _BLOCKS.get(kind) or (_tool_result if kind.endswith("_tool_result") else None)
+        if begin is None:
+            yield Note(warning=f"the reply has a part of type {kind!r}, which this version does not know; left out")
+            return
+        part, grows = begin(block, self._vendor)
+        self._called = self._called or part["type"] == "tool_call"
+        opened = self._open[event["index"]] = _Open(self._parts, part["type"], grows, block.get("input"))
+        opened.citations += block.get("citations") or ()
+        self._parts += 1
+        opened.grown = len(part.get(grows, ""))
+        yield Fragment(opened.index, part)
+
+    def _delta(self, event: Json) -> Iterator[Event]:
+        opened, delta = self._open.get(event["index"]), event["delta"]
+        if opened is None:
+            return
+        if delta["type"] == "citations_delta":
+            opened.citations.append(delta["citation"])
+        elif delta["type"] == "signature_delta":
+            yield Fragment(opened.index, {"type": opened.kind, "opaque": delta["signature"]})
+        elif delta["type"] in _GROWS:
+            yield from self._grown(opened, delta[_GROWS[delta["type"]]])
+        else:
+            yield Note(warning=f"the reply has a {delta['type']!r}, which this version does not know; left out")
+
+    def _grown(self, opened: _Open, text: str) -> Iterator[Event]:
+        if text:
+            opened.grown += len(text)
+            yield Fragment(opened.index, {"type": opened.kind, opened.grows: text})
+
+    def _stop(self, event: Json) -> Iterator[Event]:
+        opened = self._open.pop(event["index"], None)
+        if opened is None:
+            return
+        if opened.input is not None and not opened.grown:  # no argument was streamed: there are none, or all came whole
+            yield from self._grown(opened, orjson.dumps(opened.input).decode())
+        notes = [annotation(citation, opened.grown) for citation in opened.citations]
+        yield Fragment(opened.index, {"type": opened.kind, **({"annotations": notes} if notes else {}), "done": True})
+
+
+_TAKES: dict[str, Callable[[Reader, Json], Iterator[Event]]] = {
+    "message_start": Reader._begin,
+    "content_block_start": Reader._start,
+    "content_block_delta": Reader._delta,
+    "content_block_stop": Reader._stop,
+    "message_delta": Reader._message_delta,
+}
+_GROWS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+"""Delta that makes a part grow -> where its text is."""
+
+
+# -- blocks: the part that begins, and the field of it that grows ------------------------------------------------------
+
+Begun = tuple[dict[str, Any], str]
+
+
+def _text(block: Json, vendor: str) -> Begun:
+    return {"type": "text", "text": block.get("text", "")}, "text"
+
+
+def _thinking(block: Json, vendor: str) -> Begun:
+    signature = {"opaque": block["signature"]} if block.get("signature") else {}
+    return {"type": "reasoning", "text": block.get("thinking", ""), **signature}, "text"
+
+
+def _redacted(block: Json, vendor: str) -> Begun:
+    return {"type": "reasoning", "text": "", "opaque": {"redacted_thinking": block["data"]}}, "text"
+
+
+def _tool_use(block: Json, vendor: str) -> Begun:
+    return {"type": "tool_call", "id": block["id"], "name": block["name"], "arguments": ""}, "arguments"
+
+
+def _server_tool_use(block: Json, vendor: str) -> Begun:
+    return _tool_use(block, vendor)[0] | {"type": "server_tool_call", "vendor": vendor}, "arguments"
+
+
+def _tool_result(block: Json, vendor: str) -> Begun:
+    name = block["type"].removesuffix("_tool_result")
+    ids = {"id": block["tool_use_id"], "name": name, "vendor": vendor}
+    return {"type": "server_tool_result", **ids, "native": dict(block)}, "text"
+
+
+def _answer(block: Json, vendor: str) -> Begun:
+    return {"type": "text", "text": ""}, "text"
+
+
+_BLOCKS: dict[str, Callable[[Json, str], Begun]] = {
+    "text": _text,
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "tool_use": _tool_use,
+    "server_tool_use": _server_tool_use,
+    "answer": _answer,
+}
+
+
+def annotation(citation: Json, length: int) -> dict[str, Any]:
+    """A citation as the wire has it: it stands for the whole text block, which is ``length`` characters long."""
+    known = {
+        "title": citation.get("document_title") or citation.get("title"),
+        "url": citation.get("url"),
+        "source": citation.get("source"),
+        "quote": citation.get("cited_text"),
+    }
+    set_ones = {name: value for name, value in known.items() if value}
+    return {"type": "citation", "start": 0, "end": length, **set_ones, "native": dict(citation)}
+
+
+def usage_of(usage: Json) -> dict[str, Any] | None:
+    """Usage in the OpenAI meaning. Here ``input_tokens`` are those that no cache had, and thinking is output already:
+    https://platform.claude.com/docs/en/build-with-claude/prompt-caching#tracking-cache-performance"""
+    if not usage:
+        return None
+    cached, written = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    prompt = usage.get("input_tokens", 0) + (cached or 0) + (written or 0)
+    completion = usage.get("output_tokens", 0)
+    inputs = {"cached_tokens": cached, "cache_write_tokens": written, "cache_write_1h_tokens": _long_written(usage)}
+    outputs = {"reasoning_tokens": (usage.get("output_tokens_details") or {}).get("thinking_tokens")}
+    searches = (usage.get("server_tool_use") or {}).get("web_search_requests")
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        **_details("prompt_tokens_details", inputs),
+        **_details("completion_tokens_details", outputs),
+        **({"search_units": searches} if searches else {}),
+    }
+
+
+def _long_written(usage: Json) -> int | None:
+    """Tokens written for an hour, which cost more than those written for five minutes."""
+    return (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or None
+
+
+def _details(name: str, counts: Json) -> dict[str, Any]:
+    known = {key: value for key, value in counts.items() if value is not None}
+    return {name: known} if known else {}

@@ -1,0 +1,29 @@
+"""What a vendor's interface promises, held against what came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from infrai_runtime.vendors.http import Http
+
+T = TypeVar("T")
+
+_NOT_THE_SHAPE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
+
+
+@contextmanager
+def documented(http: Http) -> Iterator[None]:
+    """Reads an answer by its documented shape: one of another shape is the vendor's failure, not the runtime's."""
+    try:
+        yield
+    except _NOT_THE_SHAPE as error:
+        raise http.broken(f"its answer has not the documented shape ({type(error).__name__}: {error})") from error
+
+
+def read(http: Http, events: Iterable[T]) -> list[T]:
+    """The events that a reader makes of an answer."""
+    with documented(http):
+        return list(events)
