@@ -68,23 +68,31 @@ def create_app(
             await runtime.service()
             yield
 
+    endpoints = {(method, path): _endpoint(runtime, answer) for method, path, answer in _TABLE}
+    routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in endpoints.items()]
     handlers = {HTTPException: partial(_no_such_route, runtime)}
-    app = Starlette(routes=_routes(runtime), lifespan=lifespan, exception_handlers=handlers)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect would lose the body's method and show in no contract
-    return WithoutPrefix(app)
+    return Paths(app, endpoints)
 
 
-class WithoutPrefix:
-    """Takes ``/v1`` off the path."""
+class Paths:
+    """Takes ``/v1`` off the path, and knows the paths without a parameter by heart: walking the table of routes costs
+    as much as reading the request. The others, and what is no route, are the application's."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, endpoints: Mapping[tuple[str, str], Endpoint]) -> None:
         self._app = app
+        self._known = {key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if path.startswith("/v1/"):
             scope = {**scope, "path": path[3:], _ASKED_PATH: path}
-        await self._app(scope, receive, send)
+        endpoint = self._known.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if endpoint is None:
+            return await self._app(scope, receive, send)
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 def surface_of(path: str) -> Surface:
@@ -100,7 +108,7 @@ def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         service = await runtime.service()
-        trace = service.begin(surface_of(request.url.path))
+        trace = service.begin(surface_of(request.scope["path"]))
         try:
             if service.settings.no_auth and not _embedded(request):
                 guard.check_site(request.headers, service.settings.allowed_hosts)
@@ -128,8 +136,8 @@ def refused(failure: Failure, trace: Trace) -> Response:
 async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     service = await runtime.service()
-    trace = service.begin(surface_of(request.url.path))
-    path = request.scope.get(_ASKED_PATH, request.url.path)
+    trace = service.begin(surface_of(request.scope["path"]))
+    path = request.scope.get(_ASKED_PATH, request.scope["path"])
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         failure = Failure("METHOD_NOT_ALLOWED", f"{path}: came {request.method}, allowed is {allowed}")
@@ -338,7 +346,3 @@ _TABLE: Sequence[tuple[str, str, Answer]] = (
     ("GET", "/media/{id}", _media),
     ("GET", "/healthz", _health),
 )
-
-
-def _routes(runtime: Runtime) -> list[Route]:
-    return [Route(path, _endpoint(runtime, answer), methods=[method]) for method, path, answer in _TABLE]
