@@ -16,7 +16,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -44,8 +44,8 @@ _OPENAI_PATHS = ("/chat/", "/embeddings", "/models", "/images/", "/audio/")
 _ASKED_PATH = "infrai.asked_path"
 _NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-Answer = Callable[[Service, Request, Trace], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[ASGIApp]]
+Answer = Callable[[Service, Request, Trace], Awaitable[ASGIApp]]
 
 
 def create_app(
@@ -70,7 +70,7 @@ def create_app(
 
     endpoints = {(method, path): _endpoint(runtime, answer) for method, path, answer in _TABLE}
     routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in endpoints.items()]
-    handlers = {HTTPException: partial(_no_such_route, runtime)}
+    handlers: dict[Any, Any] = {HTTPException: partial(_no_such_route, runtime)}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect would lose the body's method and show in no contract
     return Paths(app, endpoints)
@@ -106,7 +106,7 @@ def surface_of(path: str) -> Surface:
 def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
     """Wraps an answer so that every failure becomes a response of the path's surface."""
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(request: Request) -> ASGIApp:
         service = await runtime.service()
         trace = service.begin(surface_of(request.scope["path"]))
         try:
@@ -124,16 +124,16 @@ def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
     return endpoint
 
 
-def refused(failure: Failure, trace: Trace) -> Response:
-    """The response of a failure."""
-    headers = trace.headers()
+def refused(failure: Failure, trace: Trace, **more: str) -> ASGIApp:
+    """The response of a failure, with more headers."""
+    headers = trace.headers() | more
     if failure.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after_s)))
     body = trace.surface.failure(failure, trace.metadata())
-    return Response(body, status_of(failure), headers, "application/json")
+    return Whole(Head(status_of(failure), headers=headers), body)
 
 
-async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -> Response:
+async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -> ASGIApp:
     assert isinstance(error, HTTPException)
     service = await runtime.service()
     trace = service.begin(surface_of(request.scope["path"]))
@@ -141,9 +141,7 @@ async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         failure = Failure("METHOD_NOT_ALLOWED", f"{path}: came {request.method}, allowed is {allowed}")
-        response = refused(failure, trace)
-        response.headers["Allow"] = allowed
-        return response
+        return refused(failure, trace, Allow=allowed)
     return refused(
         Failure("NOT_FOUND", f"there is no route {request.method} {path}", hint="GET /v1/discovery lists them"), trace
     )
@@ -153,11 +151,11 @@ def _embedded(request: Request) -> bool:
     return bool(request.scope.get("infrai.embedded"))
 
 
-def _json(data: Any, trace: Trace) -> Response:
-    return Response(dumps(data), 200, trace.headers(), "application/json")
+def _json(data: Any, trace: Trace) -> ASGIApp:
+    return Whole(Head(headers=trace.headers()), dumps(data))
 
 
-def _enveloped(data: Any, trace: Trace) -> Response:
+def _enveloped(data: Any, trace: Trace) -> ASGIApp:
     return _json(envelope(data, trace.metadata()), trace)
 
 
@@ -168,7 +166,7 @@ def _capability(capability: str, surface: Surface, media_type: str = "applicatio
     """The answer of a capability's route."""
     read = partial(native_request.read, capability) if surface is NATIVE else openai_surface.ASKS[capability]
 
-    async def answer(service: Service, request: Request, trace: Trace) -> Response:
+    async def answer(service: Service, request: Request, trace: Trace) -> ASGIApp:
         guard.check_content_type(request.headers, media_type)
         incoming = Incoming(
             capability=capability,
@@ -197,55 +195,79 @@ async def _form_body(settings: Settings, request: Request) -> Mapping[str, Any]:
 _BODIES = {"application/json": _json_body, "multipart/form-data": _form_body}
 
 
-def _response(served: Served) -> Response:
+def _response(served: Served) -> ASGIApp:
     if served.frames is None:
-        return Response(served.body, served.head.status, served.head.headers, served.head.media_type)
+        return Whole(served.head, served.body)
     return Stream(served.head, served.frames, served.release)
 
 
-class Stream(Response):
+def _raw(head: Head, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    headers = {"content-type": head.media_type, **head.headers, **more}
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+class Whole:
+    """A response that is known as a whole."""
+
+    def __init__(self, head: Head, body: bytes) -> None:
+        self._head = head
+        self._body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _raw(self._head, {"content-length": str(len(self._body))})
+        await send({"type": "http.response.start", "status": self._head.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+class Stream:
     """Sends frames as they come; when the client goes away the frames are released at once."""
 
     def __init__(self, head: Head, frames: AsyncGenerator[bytes, None], release: Callable[[], None]) -> None:
-        super().__init__(None, head.status, {**head.headers, **_NO_STORE}, head.media_type)
-        del self.headers["content-length"]
+        self._head = head
         self._frames = frames
         self._release = release
+        self._gone = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.create_task(self._send(send))
-        gone = asyncio.create_task(_disconnected(receive))
+        sender = asyncio.current_task()
+        assert sender is not None
+        watch = asyncio.create_task(self._watch(receive, sender))
         try:
-            await asyncio.wait([sending, gone], return_when=asyncio.FIRST_COMPLETED)
+            await self._send(send)
+        except asyncio.CancelledError:
+            if not self._gone:
+                raise
+            sender.uncancel()
+        except OSError:
+            log.debug("a client went away inside its answer")
         finally:
+            watch.cancel()
             self._release()
-            for task in (sending, gone):
-                task.cancel()
-            await asyncio.wait([sending, gone])
-        if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, OSError):
-            raise error
 
     async def _send(self, send: Send) -> None:
         async with aclosing(self._frames) as frames:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            headers = _raw(self._head, _NO_STORE)
+            await send({"type": "http.response.start", "status": self._head.status, "headers": headers})
             async for frame in frames:
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    async def _watch(self, receive: Receive, sender: asyncio.Task[Any]) -> None:
+        """Ends the sending when the client is gone: a server says so only to who asks."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        sender.cancel()
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
-
-async def _batch(service: Service, request: Request, trace: Trace) -> Response:
+async def _batch(service: Service, request: Request, trace: Trace) -> ASGIApp:
     await service.caller(request.headers.get("authorization"), _embedded(request))
     raise Failure(
         "UNSUPPORTED_CAPABILITY", "this runtime does not run batch jobs yet", hint="send the requests one by one"
     )
 
 
-async def _realtime_session(service: Service, request: Request, trace: Trace) -> Response:
+async def _realtime_session(service: Service, request: Request, trace: Trace) -> ASGIApp:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Failure("UNAUTHORIZED", "send the realtime token as Authorization: Bearer <token>")
@@ -255,7 +277,7 @@ async def _realtime_session(service: Service, request: Request, trace: Trace) ->
 # -- catalogue, discovery, account, media --------------------------------------------------------------------------
 
 
-async def _ai_models(service: Service, request: Request, trace: Trace) -> Response:
+async def _ai_models(service: Service, request: Request, trace: Trace) -> ASGIApp:
     query = request.query_params
     available_only = query.get("available_only", "false").lower() in ("1", "true")
     found = discovery.models(
@@ -264,27 +286,27 @@ async def _ai_models(service: Service, request: Request, trace: Trace) -> Respon
     return _json(found, trace)
 
 
-async def _models(service: Service, request: Request, trace: Trace) -> Response:
+async def _models(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return _json(
         {"object": "list", "data": discovery.openai_models(await service.catalogues.current(), service.vendors)}, trace
     )
 
 
-async def _model(service: Service, request: Request, trace: Trace) -> Response:
+async def _model(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return _json(
         discovery.openai_model(await service.catalogues.current(), service.vendors, request.path_params["id"]), trace
     )
 
 
-async def _discovery(service: Service, request: Request, trace: Trace) -> Response:
+async def _discovery(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return _json(discovery.index(service.vendors), trace)
 
 
-async def _discovered(service: Service, request: Request, trace: Trace) -> Response:
+async def _discovered(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return _json(discovery.detail(request.path_params["id"], service.vendors), trace)
 
 
-async def _activate(service: Service, request: Request, trace: Trace) -> Response:
+async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp:
     guard.check_origin(request.headers)
     address = None if _embedded(request) else (request.client.host if request.client else "unknown")
     real = bool(service.vendors.keys() - {LOCAL})
@@ -292,17 +314,17 @@ async def _activate(service: Service, request: Request, trace: Trace) -> Respons
     return _enveloped(made, trace)
 
 
-async def _balance(service: Service, request: Request, trace: Trace) -> Response:
+async def _balance(service: Service, request: Request, trace: Trace) -> ASGIApp:
     caller = await service.caller(request.headers.get("authorization"), _embedded(request))
     return _enveloped(await account.balance(service.durable, caller), trace)
 
 
-async def _usage(service: Service, request: Request, trace: Trace) -> Response:
+async def _usage(service: Service, request: Request, trace: Trace) -> ASGIApp:
     caller = await service.caller(request.headers.get("authorization"), _embedded(request))
     return _enveloped(await account.usage(service.durable, caller, request.query_params), trace)
 
 
-async def _media(service: Service, request: Request, trace: Trace) -> Response:
+async def _media(service: Service, request: Request, trace: Trace) -> ASGIApp:
     query = request.query_params
     path, mime = await service.blobs.open(
         request.path_params["id"], query.get("expires", ""), query.get("signature", "")
@@ -311,7 +333,7 @@ async def _media(service: Service, request: Request, trace: Trace) -> Response:
     return FileResponse(path, headers=headers, media_type=mime)
 
 
-async def _health(service: Service, request: Request, trace: Trace) -> Response:
+async def _health(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return _json({"status": "ok", "vendors": sorted(service.vendors)}, trace)
 
 

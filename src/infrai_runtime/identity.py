@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from uuid import UUID
 
 _lock = threading.Lock()
 _last = 0
@@ -22,4 +21,5 @@ def request_id() -> str:
         value = _last
     high, low = value >> 62, value & ((1 << 62) - 1)
     stamped = (high >> 12 << 16 | 0x7000 | high & 0xFFF) << 64 | 0b10 << 62 | low
-    return str(UUID(int=stamped))
+    digits = f"{stamped:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

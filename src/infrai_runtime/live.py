@@ -37,9 +37,11 @@ class Live:
         self.head = Head()
         self._frames: list[bytes] = []
         self._done = False
+        self._sealed = False
         self._failure: Failure | None = None
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[asyncio.Future[bool]] = []
+        self._room: asyncio.Future[None] | None = None
         self._read_to = 0
         self._readers = 0
         self._abandoned = False
@@ -48,7 +50,7 @@ class Live:
 
     def start(self, producer: Coroutine[Any, Any, None], on_end: Callable[[], None]) -> None:
         """Runs the producer in a task of its own; ``on_end`` is called when it has ended."""
-        self._task = asyncio.create_task(producer)
+        self._task = self._loop.create_task(producer)
         self._task.add_done_callback(lambda task: self._ended(task, on_end))
 
     def _ended(self, task: asyncio.Task[None], on_end: Callable[[], None]) -> None:
@@ -67,8 +69,12 @@ class Live:
         self._frames.append(frame)
         self._wake()
         while len(self._frames) - self._read_to > FRAMES_AHEAD and not self._abandoned:
-            self._room.clear()
-            await self._room.wait()
+            self._room = self._loop.create_future()
+            await self._room
+
+    def seal(self) -> None:
+        """From here on the producer only books what it made, and is not cancelled."""
+        self._sealed = True
 
     def finish(self, failure: Failure | None = None) -> None:
         """The answer is whole, or with ``failure`` there will be nothing (more) of it."""
@@ -82,19 +88,33 @@ class Live:
         return b"".join(self._frames)
 
     def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        waiting, self._waiting = self._waiting, []
+        for reader in waiting:
+            _tell(reader, True)
+
+    def _make_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     # -- readers' side
 
+    async def _news(self, wait_s: float | None = None) -> bool:
+        """Waits for the next frame or the end; False when nothing came for ``wait_s``."""
+        reader: asyncio.Future[bool] = self._loop.create_future()
+        self._waiting.append(reader)
+        if wait_s is None:
+            return await reader
+        late = self._loop.call_later(wait_s, _tell, reader, False)
+        try:
+            return await reader
+        finally:
+            late.cancel()
+
     async def opened(self, wait_s: float) -> None:
         """Returns when there is a first frame or ``wait_s`` have passed. Raises the failure that came first."""
-        try:
-            async with asyncio.timeout(wait_s):
-                while not self._frames and not self._done:
-                    await self._changed.wait()
-        except TimeoutError:
-            return
+        until = self._loop.time() + wait_s
+        while not self._frames and not self._done and self._loop.time() < until:
+            await self._news(until - self._loop.time())
         if self._failure is not None and not self._frames:
             raise self._failure
 
@@ -102,8 +122,8 @@ class Live:
         """The whole body. Raises the failure that ended it."""
         while not self._done:
             self._read_to = len(self._frames)
-            self._room.set()
-            await self._changed.wait()
+            self._make_room()
+            await self._news()
         if self._failure is not None:
             raise self._failure
         return self.body
@@ -119,9 +139,9 @@ class Live:
         if self._readers or self._done:
             return
         self._abandoned = True
-        self._room.set()
+        self._make_room()
         if self._cancel_after_s is not None:
-            asyncio.get_running_loop().call_later(self._cancel_after_s, self._cancel_if_alone)
+            self._loop.call_later(self._cancel_after_s, self._cancel_if_alone)
 
     def _cancel_if_alone(self) -> None:
         if not self._readers:
@@ -129,7 +149,7 @@ class Live:
 
     def cancel(self) -> None:
         """Ends the producer."""
-        if self._task is not None and not self._task.done():
+        if self._task is not None and not self._sealed:
             self._task.cancel()
 
     async def ended(self) -> None:
@@ -141,28 +161,23 @@ class Live:
         """All frames from the first; comments while nothing comes for ``keep_alive_s``. Raises a failure last."""
         place = 0
         while True:
-            changed = self._changed
             if place < len(self._frames):
                 ready = self._frames[place:]
                 place += len(ready)
                 self._read_to = max(self._read_to, place)
-                self._room.set()
+                self._make_room()
                 yield ready[0] if len(ready) == 1 else b"".join(ready)
             elif self._done:
                 break
-            elif not await _within(changed, keep_alive_s):
+            elif not await self._news(keep_alive_s):
                 yield KEEP_ALIVE
         if self._failure is not None:
             raise self._failure
 
 
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
+def _tell(reader: asyncio.Future[bool], news: bool) -> None:
+    if not reader.done():
+        reader.set_result(news)
 
 
 def packed(head: Head, body: bytes) -> bytes:

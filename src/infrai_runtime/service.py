@@ -181,7 +181,8 @@ class Service:
         """Starts making the answer."""
         ask, caller = trace.known()
         live = Live(cancel_after_s=_grace_s(ask))
-        live.head = Head(200, "text/event-stream" if ask.stream else "application/json", trace.headers())
+        if ask.stream:
+            live.head = Head(200, "text/event-stream", trace.headers())
         self._lives.add(live)
         if slot.key is not None:
             self._running[caller.project_id, slot.key] = live
@@ -226,7 +227,8 @@ class Service:
             log.exception("request %s broke", trace.request_id)
             failure = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
         finally:
-            await asyncio.shield(self._settled(trace, live, slot, failure is None))
+            live.seal()
+            await self._settled(trace, live, slot, failure is None)
             live.finish(failure)
 
     async def _settled(self, trace: Trace, live: Live, slot: Slot, whole: bool) -> None:

@@ -6,13 +6,14 @@ SQLite takes one writer at a time; processes wait for each other at the file.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
+
+import orjson
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.store.durable import RUNNING_LEASE_S, Begun, KeyRow, LedgerRow, UsageRow
@@ -252,7 +253,7 @@ def _values(row: LedgerRow) -> tuple[Any, ...]:
         row.cost_nano,
         int(row.cache_hit),
         int(row.estimated),
-        json.dumps(dict(row.usage)),
+        orjson.dumps(dict(row.usage)).decode(),
     )
 
 
