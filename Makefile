@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: help install demo test test-unit lint format type bench serve notebooks clean
+.PHONY: help install demo test peers lint format type bench serve notebooks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ demo: $(STAMP) ## Index documents and answer questions with LlamaIndex and LangC
 
 test: $(STAMP) ## Run all tests
 	@"$(BIN)/python" -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+peers: ## Make the environment of other people's clients, which tests/peers runs against the runtime
+	@PYTHON="$(PYTHON)" bash scripts/peers clients
 
 lint: $(STAMP) ## Check style
 	@"$(BIN)/ruff" check .

@@ -34,7 +34,10 @@ def test_without_a_command_the_help_is_shown_and_the_use_is_wrong(run: Run) -> N
 def test_every_command_has_help_with_its_own_arguments(run: Run, command: str) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0
-    assert len([line for line in out.splitlines() if line.strip().startswith("-")]) >= 2 or command in ("local", "catalogue")
+    assert len([line for line in out.splitlines() if line.strip().startswith("-")]) >= 2 or command in (
+        "local",
+        "catalogue",
+    )
     assert COMMANDS[command].split()[0].lower() in out.lower() or command in out
 
 
