@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infrai_core.fetch import Fetcher
-from infrai_runtime import account, activation, discovery, guard, openai_surface
+from infrai_runtime import account, activation, discovery, explain, guard, openai_surface
 from infrai_runtime import request as native_request
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.failure import Failure
@@ -267,6 +267,12 @@ async def _batch(service: Service, request: Request, trace: Trace) -> ASGIApp:
     )
 
 
+async def _explain(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    ask = explain.read(await _json_body(service.settings, request))
+    return _enveloped(await service.explain(caller, ask), trace)
+
+
 async def _realtime_session(service: Service, request: Request, trace: Trace) -> ASGIApp:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -357,6 +363,7 @@ _TABLE: Sequence[tuple[str, str, Answer]] = (
     ("GET", "/ai/batch/status/{id}", _batch),
     ("GET", "/ai/batch/results/{id}", _batch),
     ("POST", "/ai/batch/cancel/{id}", _batch),
+    ("POST", "/ai/route/explain", _explain),
     ("GET", "/ai/models", _ai_models),
     ("GET", "/models", _models),
     ("GET", "/models/{id:path}", _model),

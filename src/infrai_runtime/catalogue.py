@@ -116,7 +116,7 @@ class Model:
         return low is not None and high is not None and low <= dimensions <= high
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """All rows, in the order of the data."""
 
@@ -138,6 +138,19 @@ class Catalogue:
             for name in {model.id, canonical(model.id)}:
                 found[name].append(model)
         return {name: tuple(models) for name, models in found.items()}
+
+    @cached_property
+    def _served(self) -> dict[tuple[str, frozenset[str]], tuple[tuple[Model, ...], tuple[str, ...]]]:
+        return {}
+
+    def served(self, capability: str, vendors: frozenset[str]) -> tuple[tuple[Model, ...], tuple[str, ...]]:
+        """The rows of a capability that these vendors serve, and the names of the others. Worked out once."""
+        found = self._served.get((capability, vendors))
+        if found is None:
+            rows = self.of(capability)
+            elsewhere = tuple(model.name for model in rows if model.vendor not in vendors)
+            found = self._served[capability, vendors] = tuple(m for m in rows if m.vendor in vendors), elsewhere
+        return found
 
     def of(self, capability: str) -> tuple[Model, ...]:
         """The rows of a capability. A vendor's chat model that sees also stands under ``vision``."""

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from infrai_runtime.eligible import EVERYTHING, Allowed
 from infrai_runtime.failure import Failure
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.durable import Durable
@@ -20,6 +21,8 @@ class Caller:
     project_id: str
     key_id: str | None = None
     trial: bool = False
+    allowed: Allowed = EVERYTHING
+    """Which models and vendors the key may use."""
 
 
 EMBEDDED = Caller("embedded")

@@ -7,12 +7,12 @@ Vendors report usage in the OpenAI meaning: cached tokens are part of ``prompt_t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from infrai_core.tokens import estimate_upper
-from infrai_runtime.catalogue import NANO, Prices
+from infrai_runtime.catalogue import NANO, Model, Prices
 
 MILLION = 1_000_000
 EXPECTED_OUTPUT_TOKENS = 512
@@ -124,6 +124,30 @@ def expected_usage(capability: str, body: Mapping[str, Any], *, upper: bool = Fa
     text = prompt_text(capability, body)
     prompt = estimate_upper(text) if upper else len(text.encode("utf-8", "surrogatepass")) // 4 + 1
     return _EXPECTED.get(capability, _tokens_in)(prompt, body)
+
+
+def expected_costs(capability: str, body: Mapping[str, Any], models: Sequence[Model]) -> list[int | None]:
+    """What each model is expected to cost for a request, to compare them."""
+    if all(model.prices.free for model in models):
+        return [0] * len(models)
+    usage = expected_usage(capability, body)
+    if usage.keys() == _WORDS_ONLY:
+        into, out = usage["prompt_tokens"], usage["completion_tokens"]
+        return [_cost_of_words(into, out, model.prices) for model in models]
+    return [cost_nano(usage, model.prices) for model in models]
+
+
+_WORDS_ONLY = {"prompt_tokens", "completion_tokens"}
+
+
+def _cost_of_words(into: int, out: int, usual: Prices) -> int | None:
+    """``cost_nano`` for the usage that almost every request is expected to have."""
+    if usual.free:
+        return 0
+    prices = usual.at(into) if usual.long else usual
+    if prices.input_mtok is None or prices.output_mtok is None:
+        return None
+    return -(-into * prices.input_mtok // MILLION) - (-out * prices.output_mtok // MILLION)
 
 
 def _chat_usage(prompt: int, body: Mapping[str, Any]) -> dict[str, Any]:

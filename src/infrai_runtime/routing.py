@@ -1,42 +1,42 @@
-"""Which models may answer, in which order, and why: a pure function of the request and what is known.
+"""Which model answers, which take over when it fails, and why: a pure function of the request and what is known.
 
 The rules are section 9 of docs/protocol.md: an on-machine model answers only when pinned or when no other vendor is
 there for the capability; an unpinned ``embed`` has one default model; a pinned vendor never fails over, a pinned
-model only to another vendor of the same model. What was dropped is kept with its reason.
+model only to another vendor of the same model. docs/routing.md has the whole of it in words.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from infrai_runtime.catalogue import Catalogue, Model
-from infrai_runtime.failure import Failure
-from infrai_runtime.pricing import cost_nano, expected_usage, prompt_text
+from infrai_runtime.eligible import EVERYTHING, Allowed, Dropped, check_pins, named_vendor, nothing_left, sifted
+from infrai_runtime.health import Health
+from infrai_runtime.pricing import expected_costs
 from infrai_runtime.request import Ask
-from infrai_runtime.vendors.base import CAPABILITIES, Vendor
+from infrai_runtime.vendors.base import Vendor
+
+__all__ = ["Candidate", "Dropped", "Plan", "plan", "surveyed", "worth"]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model that may answer, and what that is expected to cost (None: unknown)."""
+    """A model that may answer, and what that is expected to cost (None: unknown).
+
+    ``cooling_s`` is how long it still rests after failures. It keeps its place, so that what stands first, and with it
+    the limit on what a failover may cost, does not depend on who happens to be ill.
+    """
 
     model: Model
     expected_nano: int | None
+    cooling_s: float = 0.0
 
     @property
     def name(self) -> str:
         """``vendor/model``."""
-        return f"{self.model.vendor}/{self.model.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A model that may not answer, and why."""
-
-    name: str
-    reason: str
+        return self.model.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,208 +46,133 @@ class Plan:
     candidates: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...]
     reason: str
-
-
-Keep = Callable[[Model], str | None]
-"""Says why a model is dropped, or None to keep it."""
+    warnings: tuple[str, ...] = ()
 
 
 def plan(
     ask: Ask,
     catalogue: Catalogue,
     vendors: Mapping[str, Vendor],
+    health: Health = Health(),  # noqa: B008  # frozen, and shared on purpose
     *,
-    cooling: Collection[str] = (),
     last: str | None = None,
+    allowed: Allowed = EVERYTHING,
 ) -> Plan:
     """The plan for a request.
 
-    ``cooling`` names ``vendor/model`` pairs that failed lately: they are tried last. ``last`` is the pair that served
-    the session before: it goes first while it is not cooling. Raises MODEL_NOT_FOUND, VENDOR_NOT_FOUND,
-    UNSUPPORTED_CAPABILITY, CONTEXT_LENGTH_EXCEEDED or NO_VENDOR_AVAILABLE when nothing is left.
+    ``last`` is the ``vendor/model`` that served the session before; the one that signed parts of the history stands in
+    for it. It goes first while it is healthy. Raises MODEL_NOT_FOUND, VENDOR_NOT_FOUND, UNSUPPORTED_CAPABILITY,
+    CONTEXT_LENGTH_EXCEEDED, FORBIDDEN or NO_VENDOR_AVAILABLE when nothing is left.
     """
+    made = surveyed(ask, catalogue, vendors, health, last=last, allowed=allowed)
+    if not made.candidates:
+        raise nothing_left(ask, made.dropped)
+    return made
+
+
+def surveyed(
+    ask: Ask,
+    catalogue: Catalogue,
+    vendors: Mapping[str, Vendor],
+    health: Health,
+    *,
+    last: str | None = None,
+    allowed: Allowed = EVERYTHING,
+) -> Plan:
+    """As ``plan``, but also without a candidate. Raises MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
+    ask = pinned(ask, catalogue, vendors)
     check_pins(ask, catalogue, vendors)
-    kept, dropped = _sift(_rules(ask, catalogue, vendors), catalogue.of(ask.capability))
-    if not kept:
-        raise nothing_left(ask, dropped)
-    candidates = [Candidate(model, cost) for model, cost in zip(kept, _costs(ask, kept), strict=True)]
-    ordered = sorted(candidates, key=_order(ask, candidates))
-    ordered.sort(key=lambda candidate: (candidate.name in cooling, candidate.name != last))
-    tried = ordered[:1] if ask.vendor else ordered
-    return Plan(tuple(tried), tuple(dropped), _reason(ask, tried[0], dropped, last))
+    kept, dropped = sifted(ask, catalogue, vendors, allowed)
+    costs = expected_costs(ask.capability, ask.body, kept)
+    candidates = [Candidate(m, cost, health.cooling_s.get(m.name, 0.0)) for m, cost in zip(kept, costs, strict=True)]
+    candidates.sort(key=_order(ask, health))
+    stay = last or maker_of(ask)
+    candidates.sort(key=lambda candidate: candidate.name != stay or candidate.cooling_s > 0)
+    tried = tuple(candidates[:1] if ask.vendor else candidates)
+    return Plan(tried, tuple(dropped), _reason(ask, tried, dropped, stay), _warnings(tried))
 
 
-def _costs(ask: Ask, models: Sequence[Model]) -> list[int | None]:
-    if all(model.prices.free for model in models):
-        return [0] * len(models)
-    usage = expected_usage(ask.capability, ask.body)
-    return [cost_nano(usage, model.prices) for model in models]
+def pinned(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> Ask:
+    """The request with ``vendor/model`` in its model read as two pins."""
+    vendor, model = named_vendor(ask, catalogue, vendors)
+    return ask if vendor == ask.vendor else replace(ask, vendor=vendor, model=model)
 
 
-def check_pins(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> None:
-    """Refuses a vendor or model that nobody knows, by name."""
-    if ask.vendor is not None and ask.vendor not in vendors:
-        raise Failure(
-            "VENDOR_NOT_FOUND",
-            f"vendor: came {ask.vendor!r}, configured are {', '.join(sorted(vendors))}",
-            param="vendor",
-        )
-    if ask.model is not None and not catalogue.named(ask.model):
-        near = catalogue.nearest(ask.model)
-        hint = f"did you mean {near!r}?" if near else "GET /v1/ai/models lists the models"
-        raise Failure("MODEL_NOT_FOUND", f"model: there is no model {ask.model!r}", hint=hint, param="model")
+def maker_of(ask: Ask) -> str | None:
+    """The ``vendor/model`` that signed the latest signed part of the history: only it can read that part again."""
+    for message in reversed(ask.body.get("messages", ())):
+        for part in message["parts"] if message["role"] == "assistant" else ():
+            if part.get("vendor") and part.get("model"):
+                return f"{part['vendor']}/{part['model']}"
+    return None
 
 
-# -- filters, in order: the first that objects is the reason -----------------------------------------------------------
-
-
-def _rules(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> list[Keep]:
-    protocol = CAPABILITIES[ask.capability]
-    able = {name for name, vendor in vendors.items() if isinstance(vendor, protocol)}
-    real = any(model.vendor in able and not model.on_machine for model in catalogue.of(ask.capability))
-    pinned = ask.model is not None or ask.vendor is not None
-    return [
-        _unless("vendor not configured", lambda model: model.vendor in able),
-        _unless("another model is pinned", lambda model: ask.model in (None, model.id)),
-        _unless("another vendor is pinned", lambda model: ask.vendor in (None, model.vendor)),
-        _unless("only when pinned", lambda model: not model.pinned_only or ask.model is not None),
-        _unless(
-            "on-machine, and another vendor is configured", lambda model: pinned or not real or not model.on_machine
-        ),
-        *([_default_only(ask, catalogue, able, real)] if ask.capability == "embed" and ask.model is None else []),
-        lambda model: _lacking(ask, model),
-        _fits(ask),
-    ]
-
-
-def _unless(reason: str, keeps: Callable[[Model], bool]) -> Keep:
-    return lambda model: None if keeps(model) else reason
-
-
-def _default_only(ask: Ask, catalogue: Catalogue, able: Collection[str], real: bool) -> Keep:
-    """An unpinned embed: the first default model, whoever serves it."""
-    there = [
-        m for m in catalogue.of("embed") if m.vendor in able and ask.vendor in (None, m.vendor) and not m.pinned_only
-    ]
-    eligible = [m for m in there if ask.vendor or m.on_machine != real]
-    chosen = next((m.id for m in sorted(eligible, key=lambda m: not m.default)), None)
-    return _unless(f"an unpinned embed is served by {chosen}", lambda model: model.id == chosen)
-
-
-def _lacking(ask: Ask, model: Model) -> str | None:
-    dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
-    if dimensions is not None and not model.makes(dimensions):
-        return f"has no vectors of {dimensions} dimensions"
-    lacks = sorted(ask.needs - model.abilities)
-    return f"lacks {', '.join(lacks)}" if lacks else None
-
-
-def _fits(ask: Ask) -> Keep:
-    """Drops models whose context is too small. No text has more tokens than bytes, so short ones are not estimated."""
-    in_bytes = len(prompt_text(ask.capability, ask.body).encode("utf-8", "surrogatepass"))
-    wanted = ask.body.get("max_tokens", 1)
-    careful: list[int] = []
-
-    def why(model: Model) -> str | None:
-        answer = min(wanted, model.max_output_tokens or wanted)
-        if model.context_window is None or in_bytes + answer <= model.context_window:
-            return None
-        if not careful:
-            careful.append(expected_usage(ask.capability, ask.body, upper=True)["prompt_tokens"])
-        if careful[0] + answer <= model.context_window:
-            return None
-        return f"context of {model.context_window} tokens is too small for about {careful[0] + answer}"
-
-    return why
-
-
-def _sift(rules: Sequence[Keep], models: Sequence[Model]) -> tuple[list[Model], list[Dropped]]:
-    verdicts = [(model, next((why for rule in rules if (why := rule(model))), None)) for model in models]
-    kept = [model for model, why in verdicts if why is None]
-    return kept, [Dropped(f"{model.vendor}/{model.id}", why) for model, why in verdicts if why is not None]
-
-
-# -- order ----------------------------------------------------------------------------------------------------------
+# -- order ------------------------------------------------------------------------------------------------------------
 
 
 Key = Callable[[Candidate], tuple[float, ...]]
 
 
-def _order(ask: Ask, candidates: Sequence[Candidate]) -> Key:
-    return _ORDERS[ask.prefer](ask, candidates)
+def _order(ask: Ask, health: Health) -> Callable[[Candidate], tuple[tuple[float, ...], float, str]]:
+    """By preference; among equals the one that answered faster so far, then by name."""
+    first, seen = _ORDERS[ask.prefer](ask.task), health.latency_ms
+    return lambda candidate: (first(candidate), seen.get(candidate.name, math.inf), candidate.name)
 
 
 def _price(candidate: Candidate) -> float:
     return math.inf if candidate.expected_nano is None else candidate.expected_nano
 
 
-def _cheapest(ask: Ask, candidates: Sequence[Candidate]) -> Key:
-    return lambda c: (_price(c), c.model.effort, -c.model.quality(ask.task))
+def _cheapest(task: str) -> Key:
+    return lambda c: (_price(c), c.model.effort, -c.model.quality(task))
 
 
-def _smartest(ask: Ask, candidates: Sequence[Candidate]) -> Key:
-    return lambda c: (-c.model.quality(ask.task), _price(c), c.model.effort)
+def _smartest(task: str) -> Key:
+    return lambda c: (-c.model.quality(task), _price(c), c.model.effort)
 
 
-_FLOOR_NANO = 1000.0
-_QUALITY_OF_TEN_TIMES_THE_PRICE = 25.0
+FLOOR_NANO = 1000.0
+QUALITY_OF_TEN_TIMES_THE_PRICE = 25.0
 
 
-def _balanced(ask: Ask, candidates: Sequence[Candidate]) -> Key:
-    """A model that costs ten times as much must be 25 quality points better."""
+def worth(quality: float, expected_nano: float) -> float:
+    """Quality per cost: ``quality - 25 * log10(cost)``, cost in nano-USD and at least 1000 of them.
 
+    A model that costs ten times as much must be 25 points better, whatever the two cost.
+    """
+    return quality - QUALITY_OF_TEN_TIMES_THE_PRICE * math.log10(max(expected_nano, FLOOR_NANO))
+
+
+def _balanced(task: str) -> Key:
     def key(c: Candidate) -> tuple[float, ...]:
         if c.expected_nano is None:
-            return (1.0, -float(c.model.quality(ask.task)), 0.0)
-        worth = c.model.quality(ask.task) - _QUALITY_OF_TEN_TIMES_THE_PRICE * math.log10(max(_price(c), _FLOOR_NANO))
-        return (0.0, -worth, _price(c))
+            return (1.0, -float(c.model.quality(task)), 0.0)
+        return (0.0, -worth(c.model.quality(task), c.expected_nano), c.expected_nano)
 
     return key
 
 
-_ORDERS: dict[str, Callable[[Ask, Sequence[Candidate]], Key]] = {
-    "cheapest": _cheapest,
-    "smartest": _smartest,
-    "balanced": _balanced,
-}
+_ORDERS: dict[str, Callable[[str], Key]] = {"cheapest": _cheapest, "smartest": _smartest, "balanced": _balanced}
 
 
-# -- words ----------------------------------------------------------------------------------------------------------
+# -- words ------------------------------------------------------------------------------------------------------------
 
 
-def _reason(ask: Ask, first: Candidate, dropped: Sequence[Dropped], last: str | None) -> str:
+def _reason(ask: Ask, tried: Sequence[Candidate], dropped: Sequence[Dropped], stay: str | None) -> str:
+    if not tried:
+        return "no model can answer"
+    first = tried[0]
     if ask.model or ask.vendor:
         pins = [f"{name} {value}" for name, value in (("model", ask.model), ("vendor", ask.vendor)) if value]
         return f"{first.name}: pinned {' and '.join(pins)}"
-    if first.name == last:
+    if first.name == stay:
         return f"{first.name}: served this session before"
     why = next((row.reason for row in dropped if row.reason.startswith("an unpinned embed")), None)
     return f"{first.name}: {why or f'{ask.prefer} for {ask.task}'}"
 
 
-def nothing_left(ask: Ask, dropped: Sequence[Dropped]) -> Failure:
-    """The failure for a request that no model can answer, by the reason that dropped the last of them."""
-    small = [row for row in dropped if row.reason.startswith("context of")]
-    if small:
-        return Failure(
-            "CONTEXT_LENGTH_EXCEEDED", f"messages: too long: {small[-1].name}: {small[-1].reason}", param="messages"
-        )
-    lacking = [row for row in dropped if row.reason.startswith(("lacks", "has no vectors"))]
-    if lacking:
-        return _unsupported(ask, lacking)
-    pinned_rows = [row.reason for row in dropped if row.name.endswith(f"/{ask.model}")]
-    if ask.model is not None and pinned_rows != ["vendor not configured"] * max(1, len(pinned_rows)):
-        return Failure("UNSUPPORTED_CAPABILITY", f"model: {ask.model!r} cannot do {ask.capability}", param="model")
-    if ask.vendor is not None:
-        return Failure("UNSUPPORTED_CAPABILITY", f"vendor: {ask.vendor!r} cannot do {ask.capability}", param="vendor")
-    return Failure(
-        "NO_VENDOR_AVAILABLE",
-        f"no vendor is configured for {ask.capability}",
-        hint="configure a vendor's key, or install the on-machine models",
+def _warnings(tried: Sequence[Candidate]) -> tuple[str, ...]:
+    assumed = (c for c in tried if c.model.assumed)
+    return tuple(
+        f"model: {c.name} is not in the catalogue; its price is unknown and its abilities are assumed" for c in assumed
     )
-
-
-def _unsupported(ask: Ask, lacking: Sequence[Dropped]) -> Failure:
-    rows = "; ".join(f"{row.name} {row.reason}" for row in lacking)
-    param = "dimensions" if "vectors" in lacking[0].reason else None
-    return Failure("UNSUPPORTED_CAPABILITY", f"no model can serve this {ask.capability} request: {rows}", param=param)

@@ -22,9 +22,11 @@ from infrai_core.fetch import Fetcher
 from infrai_runtime import cache, identity, keys
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.catalogue_file import Catalogues
+from infrai_runtime.explain import explained
 from infrai_runtime.failover import as_vendors, broken, row_of, walk
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import unknown_field
+from infrai_runtime.health import Health, Latency
 from infrai_runtime.keys import Caller
 from infrai_runtime.ledger import rows_of
 from infrai_runtime.live import Head, Live, packed, unpacked
@@ -121,6 +123,7 @@ class Service:
         self._running: dict[tuple[str, str], Live] = {}
         self._lives: set[Live] = set()
         self._owner = identity.request_id()
+        self._latency = Latency()
 
     async def close(self) -> None:
         """Cancels what runs and waits until it has been settled, then frees the vendors."""
@@ -356,12 +359,23 @@ class Service:
         """Which models may answer. Raises what ``routing.plan`` raises."""
         ask, caller = trace.known()
         last = await self._last_of_session(caller, ask)
-        made = plan(ask, await self.catalogues.current(), self.vendors, last=last)
+        catalogue = await self.catalogues.current()
+        made = plan(ask, catalogue, self.vendors, await self.health(), last=last, allowed=caller.allowed)
         trace.route = made.reason
-        trace.warnings += ask.warnings
+        trace.warnings += [*ask.warnings, *made.warnings]
         idle = sorted(ask.vendor_options.keys() - self.vendors.keys())
         trace.warnings += [f"vendor_options.{name}: this vendor is not configured; not used" for name in idle]
         return made
+
+    async def explain(self, caller: Caller, ask: Ask) -> Json:
+        """The plan that a request of this caller would get, in words and numbers. Nothing is called."""
+        last = await self._last_of_session(caller, ask)
+        catalogue = await self.catalogues.current()
+        return explained(ask, catalogue, self.vendors, await self.health(), last=last, allowed=caller.allowed)
+
+    async def health(self) -> Health:
+        """How vendors' models do right now."""
+        return Health(latency_ms=self._latency.seen_ms)
 
     async def _last_of_session(self, caller: Caller, ask: Ask) -> str | None:
         if ask.session_id is None:

@@ -30,14 +30,16 @@ def test_without_a_command_the_help_is_shown_and_the_use_is_wrong(run: Run) -> N
     assert all(command in out for command in COMMANDS)
 
 
+WITH_ACTIONS = ("local", "catalogue")
+"""Commands whose options belong to their actions."""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_its_own_arguments(run: Run, command: str) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0
-    assert len([line for line in out.splitlines() if line.strip().startswith("-")]) >= 2 or command in (
-        "local",
-        "catalogue",
-    )
+    options = [line for line in out.splitlines() if line.strip().startswith("-")]
+    assert len(options) >= 2 or command in WITH_ACTIONS
     assert COMMANDS[command].split()[0].lower() in out.lower() or command in out
 
 

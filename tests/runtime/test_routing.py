@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from infrai_runtime.catalogue import Model, builtin
+from infrai_runtime.eligible import Allowed
 from infrai_runtime.failure import Failure
+from infrai_runtime.health import Health
 from infrai_runtime.request import read
 from infrai_runtime.routing import Plan, plan
 from infrai_runtime.vendors.base import Vendor
@@ -24,7 +26,7 @@ def planned(
     body: dict[str, Any], models: list[Model], there: dict[str, Vendor], capability: str = "chat", **more: Any
 ) -> Plan:
     given = {"messages": "hi"} | body if capability == "chat" else body
-    return plan(read(capability, given), catalogue(*models), there, **more)
+    return plan(read(capability, given), catalogue(*models), there, more.pop("health", Health()), **more)
 
 
 def order(made: Plan) -> list[str]:
@@ -35,6 +37,7 @@ CHEAP = model("a", "small", usd={"input_mtok": 0.1, "output_mtok": 0.2}, quality
 GOOD = model("b", "large", usd={"input_mtok": 10, "output_mtok": 20}, quality=90)
 FAIR = model("c", "medium", usd={"input_mtok": 0.5, "output_mtok": 1}, quality=75)
 UNPRICED = model("d", "new", usd={}, quality=80)
+TOOL = {"type": "function", "function": {"name": "f"}}
 ALL = [GOOD, UNPRICED, CHEAP, FAIR]
 
 
@@ -159,12 +162,12 @@ def test_an_ability_that_no_model_has_is_unsupported() -> None:
         ({"model": "smal"}, "MODEL_NOT_FOUND", "'smal'"),
         ({"model": "infrai-speech"}, "UNSUPPORTED_CAPABILITY", "cannot do chat"),
         ({"model": "infrai-offline"}, "NO_VENDOR_AVAILABLE", "no vendor is configured"),
-        ({"model": "large", "vendor": "a"}, "UNSUPPORTED_CAPABILITY", "cannot do chat"),
+        ({"model": "spoken", "vendor": "a"}, "UNSUPPORTED_CAPABILITY", "cannot do chat"),
     ],
 )
 def test_a_pin_that_leads_nowhere_says_why(body: dict[str, Any], code: str, says: str) -> None:
     with pytest.raises(Failure, match=says) as caught:
-        planned(body, [CHEAP, GOOD], vendors("a"))
+        planned(body, [CHEAP, GOOD, model("a", "spoken", capability="tts")], vendors("a"))
     assert caught.value.code == code
 
 
@@ -184,7 +187,75 @@ def test_a_session_stays_where_it_was_unless_that_is_cooling() -> None:
     there = vendors("a", "b", "c")
     body = {"prefer": "cheapest"}
     assert order(planned(body, ALL, there, last="b/large"))[0] == "b/large"
-    assert order(planned(body, ALL, there, last="b/large", cooling={"b/large"})) == ["a/small", "c/medium", "b/large"]
+    resting = Health(cooling_s={"b/large": 9.0})
+    assert order(planned(body, ALL, there, last="b/large", health=resting)) == ["a/small", "c/medium", "b/large"]
+
+
+def test_a_resting_model_keeps_its_place_so_that_the_cost_cap_does_not_move() -> None:
+    made = planned({"prefer": "cheapest"}, ALL, vendors("a", "b"), health=Health(cooling_s={"a/small": 9.0}))
+    assert [(c.name, c.cooling_s) for c in made.candidates] == [("a/small", 9.0), ("b/large", 0.0)]
+
+
+def test_among_equals_the_faster_goes_first_then_the_name() -> None:
+    rows = [model("b"), model("a"), model("c")]
+    there = vendors("a", "b", "c")
+    assert order(planned({}, rows, there)) == ["a/big", "b/big", "c/big"]
+    fast = Health(latency_ms={"c/big": 100.0, "b/big": 200.0})
+    assert order(planned({}, rows, there, health=fast)) == ["c/big", "b/big", "a/big"]
+
+
+def test_the_maker_of_a_signed_part_in_the_history_goes_first() -> None:
+    signed = {"type": "reasoning", "text": "So", "opaque": "sig", "vendor": "b", "model": "large"}
+    history = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "parts": [signed, {"type": "text", "text": "hello"}]},
+        {"role": "user", "content": "go on"},
+    ]
+    made = planned({"messages": history, "prefer": "cheapest"}, ALL, vendors("a", "b"))
+    assert order(made)[0] == "b/large"
+    assert order(planned({"messages": history, "vendor": "a"}, ALL, vendors("a", "b"))) == ["a/small"]
+
+
+def test_a_pinned_model_is_found_under_every_vendors_spelling() -> None:
+    rows = [model("a", "glm-5.3"), model("b", "zai-org/GLM-5.3"), model("c", "accounts/x/glm-5p3"), model("c", "glm-5")]
+    made = planned({"model": "glm-5.3"}, rows, vendors("a", "b", "c"))
+    assert order(made) == ["a/glm-5.3", "b/zai-org/GLM-5.3", "c/accounts/x/glm-5p3"]
+
+
+@pytest.mark.parametrize("body", [{"vendor": "a", "model": "unheard-of"}, {"model": "a/unheard-of"}])
+def test_a_model_that_the_catalogue_lacks_is_used_when_its_vendor_is_named(body: dict[str, Any]) -> None:
+    made = planned(body | {"tools": [TOOL]}, [CHEAP], vendors("a"))
+    (candidate,) = made.candidates
+    assert (candidate.name, candidate.expected_nano, candidate.model.assumed) == ("a/unheard-of", None, True)
+    assert "a/unheard-of is not in the catalogue; its price is unknown" in made.warnings[0]
+
+
+def test_an_unknown_model_of_the_on_machine_vendor_is_not_assumed(tmp_path: Any) -> None:
+    with pytest.raises(Failure) as caught:
+        planned({"vendor": "local", "model": "unheard-of"}, [], vendors(local=True, tmp=tmp_path))
+    assert caught.value.code == "MODEL_NOT_FOUND"
+
+
+def test_an_id_with_a_slash_that_a_vendor_has_is_a_model_and_no_vendor() -> None:
+    rows = [model("a", "b/thing"), model("b", "thing")]
+    assert order(planned({"model": "b/thing"}, rows, vendors("a", "b"))) == ["a/b/thing", "b/thing"]
+
+
+def test_a_key_reaches_only_what_it_may_use() -> None:
+    there = vendors("a", "b", "c")
+    some = planned({"prefer": "cheapest"}, ALL, there, allowed=Allowed(models=frozenset({"large", "c/medium"})))
+    assert order(some) == ["c/medium", "b/large"]
+    assert order(planned({}, ALL, there, allowed=Allowed(vendors=frozenset({"a"})))) == ["a/small"]
+    with pytest.raises(Failure, match="this key may not use model 'large'") as caught:
+        planned({"model": "large"}, ALL, there, allowed=Allowed(vendors=frozenset({"a"})))
+    assert (caught.value.code, caught.value.param) == ("FORBIDDEN", "model")
+
+
+def test_a_vendor_whose_adapter_lacks_the_capability_is_told_apart_from_one_that_is_not_there() -> None:
+    spoken = model("e", "voice", capability="chat")
+    made = planned({}, [CHEAP, spoken], vendors("a", embed=("e",)))
+    reasons = {row.name: row.reason for row in made.dropped}
+    assert reasons["e/voice"] == "the vendor's adapter cannot do chat"
 
 
 def test_the_builtin_rows_belong_to_known_capabilities() -> None:

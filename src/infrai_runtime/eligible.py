@@ -1,0 +1,232 @@
+"""Which models may answer a request at all: hard filters, each with the reason that it drops a model for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from infrai_runtime.catalogue import Catalogue, Model, canonical
+from infrai_runtime.failure import Failure
+from infrai_runtime.pricing import expected_usage, prompt_text
+from infrai_runtime.request import Ask
+from infrai_runtime.vendors.base import CAPABILITIES, Vendor
+from infrai_runtime.vendors.configuration import LOCAL
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A model that may not answer, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a key may use; None is everything. Models are named by id or as ``vendor/model``."""
+
+    models: frozenset[str] | None = None
+    vendors: frozenset[str] | None = None
+
+    def permits(self, model: Model) -> bool:
+        """Whether the key may use a model."""
+        by_vendor = self.vendors is None or model.vendor in self.vendors
+        return by_vendor and (self.models is None or not self.models.isdisjoint((model.id, model.name)))
+
+
+EVERYTHING = Allowed()
+
+Keep = Callable[[Model], str | None]
+"""Says why a model is dropped, or None to keep it."""
+
+
+def able(capability: str, vendors: Mapping[str, Vendor]) -> frozenset[str]:
+    """The vendors that have a capability."""
+    protocol = CAPABILITIES[capability]
+    return frozenset(name for name, vendor in vendors.items() if isinstance(vendor, protocol))
+
+
+def sifted(
+    ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], allowed: Allowed = EVERYTHING
+) -> tuple[list[Model], list[Dropped]]:
+    """The models that may answer, and the others with the first reason that speaks against them."""
+    serving = able(ask.capability, vendors)
+    there, elsewhere = catalogue.served(ask.capability, serving)
+    there = (*there, *_assumed(ask, catalogue, serving))
+    rules = _rules(ask, catalogue, there, allowed)
+    verdicts = [(model, next((why for rule in rules if (why := rule(model))), None)) for model in there]
+    dropped = [Dropped(model.name, why) for model, why in verdicts if why is not None]
+    dropped += _elsewhere(elsewhere, frozenset(vendors), ask.capability)
+    return [model for model, why in verdicts if why is None], dropped
+
+
+NOT_CONFIGURED = "vendor not configured"
+
+
+@lru_cache(maxsize=64)
+def _elsewhere(names: tuple[str, ...], configured: frozenset[str], capability: str) -> tuple[Dropped, ...]:
+    """The models that no vendor serves here; most of the catalogue, so the rows are made once."""
+    cannot = f"the vendor's adapter cannot do {capability}"
+    return tuple(Dropped(name, cannot if name.partition("/")[0] in configured else NOT_CONFIGURED) for name in names)
+
+
+def _assumed(ask: Ask, catalogue: Catalogue, serving: Collection[str]) -> list[Model]:
+    """The pinned model of a pinned vendor that the catalogue does not know there: it is taken at the caller's word."""
+    if ask.model is None or ask.vendor is None or ask.vendor not in serving or ask.vendor == LOCAL:
+        return []
+    if any(model.vendor == ask.vendor for model in catalogue.named(ask.model)):
+        return []
+    return [Model(ask.model, ask.vendor, ask.capability, assumed=True, reason="not in the catalogue")]
+
+
+def _rules(ask: Ask, catalogue: Catalogue, there: Sequence[Model], allowed: Allowed) -> list[Keep]:
+    real = any(not model.on_machine for model in there)
+    pinned = ask.model is not None or ask.vendor is not None
+    rules = [
+        _unless("not allowed for this key", allowed.permits) if allowed != EVERYTHING else None,
+        _another_model(ask.model) if ask.model else None,
+        _unless("another vendor is pinned", lambda model: model.vendor == ask.vendor) if ask.vendor else None,
+        _unless("only when pinned", lambda model: not model.pinned_only) if ask.model is None else None,
+        _unless(_ON_MACHINE, lambda model: not model.on_machine) if real and not pinned else None,
+        _default_only(ask, there, real) if ask.capability == "embed" and ask.model is None else None,
+        _lacking(ask),
+        _fits(ask),
+    ]
+    return [rule for rule in rules if rule is not None]
+
+
+_ON_MACHINE = "on-machine, and another vendor is configured"
+
+
+def _unless(reason: str, keeps: Callable[[Model], bool]) -> Keep:
+    return lambda model: None if keeps(model) else reason
+
+
+def _another_model(pinned: str) -> Keep:
+    name = canonical(pinned)
+    return _unless("another model is pinned", lambda model: model.id == pinned or canonical(model.id) == name)
+
+
+def _default_only(ask: Ask, there: Iterable[Model], real: bool) -> Keep:
+    """An unpinned embed: the first default model, whoever serves it."""
+    eligible = [m for m in there if ask.vendor in (None, m.vendor) and not m.pinned_only]
+    wanted = [m for m in eligible if ask.vendor or m.on_machine != real]
+    chosen = next((canonical(m.id) for m in sorted(wanted, key=lambda m: not m.default)), None)
+    return _unless(f"an unpinned embed is served by {chosen}", lambda model: canonical(model.id) == chosen)
+
+
+def _lacking(ask: Ask) -> Keep:
+    dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
+
+    def why(model: Model) -> str | None:
+        if model.assumed or (dimensions is None and ask.needs <= model.abilities):
+            return None
+        if dimensions is not None and not model.makes(dimensions):
+            return f"has no vectors of {dimensions} dimensions"
+        lacks = sorted(ask.needs - model.abilities)
+        return f"lacks {', '.join(lacks)}" if lacks else None
+
+    return why
+
+
+def _fits(ask: Ask) -> Keep:
+    """Drops models whose context is too small. No text has more tokens than bytes, so short ones are not estimated."""
+    in_bytes = len(prompt_text(ask.capability, ask.body).encode("utf-8", "surrogatepass"))
+    wanted = ask.body.get("max_tokens", 1)
+    careful: list[int] = []
+
+    def why(model: Model) -> str | None:
+        answer = min(wanted, model.max_output_tokens or wanted)
+        if model.context_window is None or in_bytes + answer <= model.context_window:
+            return None
+        if not careful:
+            careful.append(expected_usage(ask.capability, ask.body, upper=True)["prompt_tokens"])
+        if careful[0] + answer <= model.context_window:
+            return None
+        return f"context of {model.context_window} tokens is too small for about {careful[0] + answer}"
+
+    return why
+
+
+# -- pins -------------------------------------------------------------------------------------------------------------
+
+
+def named_vendor(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> tuple[str | None, str | None]:
+    """The pinned vendor and model; ``vendor/model`` in ``model`` names both, unless some model has that very id."""
+    vendor, slash, model = (ask.model or "").partition("/")
+    if ask.vendor is not None or not slash or vendor not in vendors or not model:
+        return ask.vendor, ask.model
+    exact = any(row.id == ask.model for row in catalogue.named(ask.model or ""))
+    return (None, ask.model) if exact else (vendor, model)
+
+
+def check_pins(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> None:
+    """Refuses a vendor or model that nobody knows, by name."""
+    if ask.vendor is not None and ask.vendor not in vendors:
+        raise Failure(
+            "VENDOR_NOT_FOUND",
+            f"vendor: came {ask.vendor!r}, configured are {', '.join(sorted(vendors))}",
+            param="vendor",
+        )
+    known = ask.model is None or catalogue.named(ask.model)
+    if not known and ask.vendor in (None, LOCAL):
+        near = catalogue.nearest(ask.model or "")
+        hint = f"did you mean {near!r}?" if near else _UNKNOWN_MODEL
+        raise Failure("MODEL_NOT_FOUND", f"model: there is no model {ask.model!r}", hint=hint, param="model")
+
+
+_UNKNOWN_MODEL = "GET /v1/ai/models lists the models; one that is not listed can be used together with its vendor"
+
+
+def nothing_left(ask: Ask, dropped: Sequence[Dropped]) -> Failure:
+    """The failure for a request that no model can answer, by the reason that dropped the last of them."""
+    reasons = {row.reason for row in dropped} - {NOT_CONFIGURED}
+    small = [row for row in dropped if row.reason.startswith("context of")]
+    if small:
+        return Failure(
+            "CONTEXT_LENGTH_EXCEEDED", f"messages: too long: {small[-1].name}: {small[-1].reason}", param="messages"
+        )
+    lacking = [row for row in dropped if row.reason.startswith(("lacks", "has no vectors"))]
+    if lacking:
+        return _unsupported(ask, lacking)
+    if "not allowed for this key" in reasons and reasons <= {"not allowed for this key", *_PINS}:
+        pin = "model" if ask.model else "vendor" if ask.vendor else None
+        return Failure("FORBIDDEN", f"this key may not use {_pinned(ask)}", param=pin)
+    return _cannot(ask, dropped)
+
+
+_PINS = ("another model is pinned", "another vendor is pinned")
+
+
+def _pinned(ask: Ask) -> str:
+    pins = [f"{name} {value!r}" for name, value in (("model", ask.model), ("vendor", ask.vendor)) if value]
+    return " of ".join(pins) or f"any model that can do {ask.capability}"
+
+
+def _cannot(ask: Ask, dropped: Sequence[Dropped]) -> Failure:
+    pinned_rows = [row.reason for row in dropped if ask.model and _is_named(row.name, ask.model)]
+    if ask.model is not None and pinned_rows != [NOT_CONFIGURED] * max(1, len(pinned_rows)):
+        return Failure("UNSUPPORTED_CAPABILITY", f"model: {ask.model!r} cannot do {ask.capability}", param="model")
+    if ask.vendor is not None:
+        return Failure("UNSUPPORTED_CAPABILITY", f"vendor: {ask.vendor!r} cannot do {ask.capability}", param="vendor")
+    return Failure(
+        "NO_VENDOR_AVAILABLE",
+        f"no vendor is configured for {ask.capability}",
+        hint="configure a vendor's key, or install the on-machine models",
+    )
+
+
+def _is_named(name: str, model_id: str) -> bool:
+    return canonical(name) == canonical(model_id)
+
+
+def _unsupported(ask: Ask, lacking: Sequence[Dropped]) -> Failure:
+    rows = "; ".join(f"{row.name} {row.reason}" for row in lacking[:_SHOWN])
+    more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+    param = "dimensions" if "vectors" in lacking[0].reason else None
+    message = f"no model can serve this {ask.capability} request: {rows}{more}"
+    return Failure("UNSUPPORTED_CAPABILITY", message, param=param)
+
+
+_SHOWN = 10

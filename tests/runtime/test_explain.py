@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .api import client
+from .fake import FakeChat, catalogue, model, says
+
+pytestmark = pytest.mark.anyio
+
+ROWS = catalogue(
+    model("a", "small", usd={"input_mtok": 1, "output_mtok": 1}, quality=40, reason="small"),
+    model("b", "large", usd={"input_mtok": 9, "output_mtok": 9}, quality=90),
+    model("c", "unpriced", usd={}, quality=60),
+    model("z", "elsewhere"),
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def explained(home: Path, body: dict[str, Any], **more: Any) -> Any:
+    there = [FakeChat(name, says("x")) for name in "abc"]
+    async with client(home, there, ROWS) as api:
+        answer = await api.post("/ai/route/explain", json=body)
+    assert not any(vendor.calls for vendor in there)
+    return answer.json()
+
+
+async def test_a_plan_is_told_with_places_costs_roles_and_reasons_and_nothing_is_called(tmp_path: Path) -> None:
+    told = (await explained(tmp_path, {"messages": "hi", "prefer": "cheapest", "max_tokens": 100}))["data"]
+    rows = [(row["rank"], row["name"], row["role"]) for row in told["candidates"]]
+    assert rows == [
+        (1, "a/small", "first"),
+        (2, "b/large", "skipped:cost_cap"),
+        (3, "c/unpriced", "skipped:cost_cap"),
+    ]
+    first = told["candidates"][0]
+    assert first["expected_cost_usd"] == pytest.approx(101e-6)
+    assert first["quality_reason"] == "small"
+    assert told["candidates"][1]["why"].endswith("dearer than the cap allows")
+    assert told["candidates"][2]["why"].endswith("its price is unknown")
+    assert {"name": "z/elsewhere", "reason": "vendor not configured"} in told["dropped"]
+    assert told["estimate"]["prompt_tokens_careful"] >= told["estimate"]["prompt_tokens"]
+    assert told["error"] is None
+
+
+async def test_a_request_that_nobody_can_answer_is_explained_too(tmp_path: Path) -> None:
+    told = (await explained(tmp_path, {"capability": "embed", "input": "x"}))["data"]
+    assert told["candidates"] == []
+    assert told["error"]["code"] == "NO_VENDOR_AVAILABLE"
+
+
+async def test_a_wrong_body_is_refused_as_on_its_own_route(tmp_path: Path) -> None:
+    for body, param in (({"capability": "smell"}, "capability"), ({"messages": "x", "colour": 1}, "colour")):
+        error = (await explained(tmp_path, body))["error"]
+        assert (error["code"], error["param"]) == ("INVALID_REQUEST", param)
