@@ -229,10 +229,9 @@ def listed(model: Model, available: bool) -> dict[str, Any]:
         "max_output_tokens": model.max_output_tokens,
         "price_input_per_mtok": _usd(model.prices, model.prices.input_mtok),
         "price_output_per_mtok": _usd(model.prices, model.prices.output_mtok),
-        "price_source": model.source or None,
-        "price_date": model.date or None,
     }
-    return row | ({"dimensions": model.dimensions} if model.dimensions else {})
+    more = {"dimensions": model.dimensions, "price_source": model.source, "price_date": model.date}
+    return row | {name: value for name, value in more.items() if value}
 
 
 def _usd(prices: Prices, nano: int | None) -> float | None:
