@@ -106,6 +106,11 @@ def test_a_form_is_filled_with_what_the_text_says(schema: dict[str, Any], text: 
     assert filled(schema, text) == value
 
 
+def test_what_is_called_something_in_quotes_has_that_name() -> None:
+    made = filled(obj(customer_name=S), "Add a customer named '东方贸易' (Eastern Trade), a shop.")
+    assert made == {"customer_name": "东方贸易"}
+
+
 def test_supported_values_are_not_called_invented() -> None:
     answer = ask(obj(name=S, age=I), "Nadia Petrov is 41 years old.")
     assert (answer.invented, answer.grounded) == ([], True)
@@ -146,6 +151,26 @@ def test_json_object_without_a_schema_gives_the_labelled_facts() -> None:
         response_format={"type": "json_object"},
     )
     assert json.loads(answer.parts[0]["text"]) == {"host": "db1", "port": "5432"}
+
+
+NAMED_KEYS: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("Answer in JSON with the keys name and age. Ada is 36 years old.", {"name": "Ada", "age": 36}, []),
+    ("Return JSON with 'title' and 'year' fields: Alien came out in 1979.", {"title": "Alien", "year": 1979}, []),
+    (
+        'Extract it as JSON {"city": "...", "population": 0}. Oslo has 709037 people.',
+        {"city": "Oslo", "population": 709037},
+        [],
+    ),
+    ('Give me a poem as JSON with a "verse" key.', {"verse": ""}, ["content.verse"]),
+]
+
+
+@pytest.mark.parametrize(("text", "value", "invented"), NAMED_KEYS)
+def test_free_json_has_the_keys_that_the_prompt_names(text: str, value: dict[str, Any], invented: list[str]) -> None:
+    message = {"role": "user", "parts": [{"type": "text", "text": text}]}
+    answer = reply([message], response_format={"type": "json_object"})
+    assert json.loads(answer.parts[0]["text"]) == value
+    assert answer.invented == invented
 
 
 def test_a_recursive_list_is_filled_without_end() -> None:

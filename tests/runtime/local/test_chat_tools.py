@@ -148,6 +148,11 @@ def test_a_list_of_places_gives_one_call_each() -> None:
     assert len({part["id"] for part in answer.parts}) == 2
 
 
+def test_a_place_and_its_region_are_one_place() -> None:
+    answer = reply([user("What's the weather in Portland, Oregon?")], tools=TOOLS)
+    assert calls(answer) == [("get_weather", {"city": "Portland, Oregon"})]
+
+
 def test_without_parallel_calls_one_call_is_made_at_a_time() -> None:
     question = user("What is the weather in Cairo and Athens?")
     first = reply([question], tools=TOOLS, parallel_tool_calls=False)
@@ -227,6 +232,13 @@ def test_a_forced_argument_without_support_is_named() -> None:
     answer = reply([user("Erik is a plumber")], tools=[PERSON], tool_choice="required")
     assert calls(answer) == [("Person", {"name": "Erik", "age": 0})]
     assert answer.invented == ["tool_calls.0.arguments.age"]
+
+
+def test_a_forced_text_that_nothing_gave_is_what_the_request_is_about_and_is_named() -> None:
+    poem = tool("verse_maker", "Make a verse in a given manner", manner=S)
+    answer = reply([user("Use the tool to make a Baroque verse.")], tools=[poem], tool_choice="required")
+    assert calls(answer) == [("verse_maker", {"manner": "Baroque"})]
+    assert answer.invented == ["tool_calls.0.arguments.manner"]
 
 
 def test_a_required_choice_goes_on_to_a_tool_that_was_not_called_yet() -> None:

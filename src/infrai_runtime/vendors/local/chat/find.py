@@ -276,6 +276,7 @@ def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
         yield from _shaped(slot, value, fit, start, end)
     for role, sure in slot.roles:
         yield from _by_role(slot, role, sure, scene, free_text)
+    yield from _called(slot, scene)
     yield from _named_by_cue(slot, scene, free_text)
     if slot.words & _SUMMARY:
         yield Candidate(summary.short(scene.text), 0.5, 0, 0)
@@ -535,6 +536,18 @@ def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candida
             yield from _shaped(slot, str(mention.text).strip("\"'"), 0.7 if own else 0.45, mention.start, mention.end)
         elif not own and following and following[0].low not in MARKERS:
             yield from _until_phrase_end(slot, scene, token.end, 0.4)
+
+
+def _called(slot: Slot, scene: Scene) -> Iterable[Candidate]:
+    """A name is what stands in quotes after 'named' and its kin; a gloss behind it in brackets is none."""
+    if _NAMES & set(name_words(slot.name)):
+        for mention in scene.mentions:
+            if mention.kind == "quoted" and scene.marker(mention.start) in _NAMING:
+                yield from _shaped(slot, str(mention.value), 0.97, mention.start, mention.end)
+
+
+_NAMES = frozenset(words("name title 名称 名字 标题"))
+_NAMING = frozenset(words("named called titled name title 叫 名为"))
 
 
 def _mention_at(scene: Scene, start: int) -> Mention | None:

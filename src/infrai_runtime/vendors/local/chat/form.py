@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from infrai_runtime.failure import Failure
 
+from . import keys
 from .answer import Draft, text_part
 from .conversation import Conversation
 from .fill import Filled, fill
@@ -31,8 +33,21 @@ def structured(conversation: Conversation, response_format: Mapping[str, Any] | 
     if kind == "text" or response_format is None:
         return None
     if kind == "json_object":
-        return _json(Filled(facts(source_text(conversation))))
+        return _json(_free(conversation))
     return _json(fill(_schema_of(response_format), source_text(conversation), param="response_format"))
+
+
+def _free(conversation: Conversation) -> Filled:
+    """An object with the keys that the prompt names; without such, the facts of the text."""
+    schema = keys.wanted(conversation.request) or keys.wanted(conversation.system)
+    if schema is None:
+        return Filled(facts(source_text(conversation)))
+    text = source_text(replace(conversation, request=keys.without_keys(conversation.request)))
+    filled = fill(schema, text, param="response_format")
+    # A key that was only named may be a text or a number; what no text fills is tried as a number.
+    numeric = {name: {"type": "number"} for name in filled.invented}
+    tried = fill({**schema, "properties": {**schema["properties"], **numeric}}, text, param="response_format")
+    return tried if len(tried.invented) < len(filled.invented) else filled
 
 
 def _schema_of(response_format: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from .clause import clauses
 from .conversation import Conversation, Result
 from .fill import fill
 from .form import source_text
-from .step import Call, Step, calls, complete_from_results, refers_back, takes_text
+from .step import Call, Step, calls, complete_from_results, guess_by_phrase, refers_back, takes_text
 from .verb import VERB_STEMS
 from .word import has_cjk, name_words, stem
 
@@ -173,4 +173,6 @@ def _anyhow(conversation: Conversation, tools: Sequence[Tool]) -> Call:
     order = sorted(range(len(tools)), key=lambda at: (tools[at].name in done, -found[at], at))[:8]
     order = [at for at in order if tools[at].name not in done] or order
     made = [(found[at], calls(Step(tools[at], text), conversation.request, (), command=False)[0]) for at in order]
-    return max(made, key=lambda pair: pair[0] + 0.5 * len(pair[1].arguments) - 1.5 * len(pair[1].invented))[1]
+    best = max(made, key=lambda pair: pair[0] + 0.5 * len(pair[1].arguments) - 1.5 * len(pair[1].invented))[1]
+    guess_by_phrase(best, conversation.request)
+    return best

@@ -14,12 +14,14 @@ from .choose import EXPRESSION, Tool
 from .concept import name_vocabulary
 from .conversation import Result
 from .fill import Filled, fill
+from .find import Candidate
 from .leftover import leftover
-from .mention import mentions
+from .mention import Mention, mentions
 from .number import numbers, plain
 from .outcome import facts, readable
 from .role import roles_of
 from .slot import kind_of
+from .valid import valid
 from .word import stem
 
 _IT = re.compile(
@@ -196,6 +198,22 @@ def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) ->
             call.invented.remove(path)
 
 
+def guess_by_phrase(call: Call, request: str) -> None:
+    """For a caller who wants a call in any case: the one text argument that nothing gave is what the request is about.
+    It stays among ``invented``, because no word says that it is meant."""
+    wanted = _required(call.tool)
+    if len(wanted) == 1 and call.invented == [wanted[0][0]] and kind_of(wanted[0][1]) == "string":
+        phrase = leftover(_WITH_TOOL.sub("", request), call.tool, (), name_vocabulary(wanted[0][0]))
+        if phrase and len(phrase.split()) <= 3 and valid(phrase, wanted[0][1]):
+            call.arguments[wanted[0][0]] = phrase
+
+
+_WITH_TOOL = re.compile(
+    r"^\W*(?:please\s+)?(?:us(?:e|ing)|with|call)\s[^,.;]{0,60}?\b(?:tool|function)\b\s*(?:,|to\b)", re.I
+)
+"""'Using the tool, …': says how, not what."""
+
+
 # -- several values for one argument
 
 _AND = re.compile(r"^\s*(?:,|and|or|&|, and|、|和|与|以及|跟|及)\s*(?:in|for|to|at|from|the)?\s*$", re.IGNORECASE)
@@ -211,13 +229,20 @@ def _siblings(call: Call, filled: Filled, clause: str) -> list[Call]:
     ]
     taken = [(c.start, c.end) for _, c in spread]
     for path, candidate in spread:
-        values = list(_further(clause, candidate.start, candidate.end, taken))
-        if values:
+        found = list(_further(clause, candidate.start, candidate.end, taken))
+        if len(found) == 1 and _is_apposition(clause, candidate, found[0]):
+            call.arguments[path[0]] = clause[candidate.start : found[0].end]
+        elif found:
             return [
-                Call(call.tool, {**call.arguments, path[0]: _like(value, candidate.value)}, list(call.invented))
-                for value in values
+                Call(call.tool, {**call.arguments, path[0]: _like(more.value, candidate.value)}, list(call.invented))
+                for more in found
             ]
     return []
+
+
+def _is_apposition(clause: str, first: Candidate, second: Mention) -> bool:
+    """Whether two names with a bare comma between are one: 'Portland, Oregon'. A list has an 'and', or more items."""
+    return second.kind == "name" and clause[first.end : second.start].strip() == ","
 
 
 def _like(value: Any, model: Any) -> Any:
@@ -226,7 +251,7 @@ def _like(value: Any, model: Any) -> Any:
     return value
 
 
-def _further(clause: str, start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[Any]:
+def _further(clause: str, start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[Mention]:
     here = next((m for m in mentions(clause) if m.start <= start < m.end), None)
     if here is None:
         return
@@ -236,4 +261,4 @@ def _further(clause: str, start: int, end: int, taken: list[tuple[int, int]]) ->
         if not _AND.match(clause[end : mention.start]) or any(a < mention.end and mention.start < b for a, b in taken):
             return
         end = mention.end
-        yield mention.value
+        yield mention
