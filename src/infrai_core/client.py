@@ -20,7 +20,7 @@ from infrai_core.chat_stream import AsyncChatStream, ChatStream
 from infrai_core.config import ClientOptions, Config
 from infrai_core.dialect import Surface, native
 from infrai_core.dialect import openai as openai_shaped
-from infrai_core.errors import ConfigError, InfraiError, ParseFailed
+from infrai_core.errors import ConfigError, InfraiError, ParseFailed, twin_of
 from infrai_core.operation import Operation
 from infrai_core.params import (
     BatchableChatParams,
@@ -97,12 +97,8 @@ class _Client:
         return type(self)(**given)
 
     def _twin(self, error: InfraiError) -> InfraiError:
-        """The error as the class that the caller asked for; the most derived entry wins."""
-        for kind in type(error).__mro__:
-            twin = self.config.error_classes.get(kind)
-            if twin is not None:
-                return _as_class(error, twin)
-        return error
+        """The error as the class that the caller asked for."""
+        return twin_of(error, self.config.error_classes)
 
     def _with_origin(self, reply: T) -> T:
         """Lets the files of a reply be read from the service's own host, which may be this machine."""
@@ -132,13 +128,6 @@ class _Client:
 
 def _rebuild(kind: type[_Client], options: dict[str, Any]) -> _Client:
     return kind(**options)
-
-
-def _as_class(error: InfraiError, twin: type[InfraiError]) -> InfraiError:
-    new = twin.__new__(twin)
-    new.args = error.args
-    new.__dict__.update(error.__dict__)
-    return new
 
 
 def _schema_format(parse: type[BaseModel]) -> dict[str, Any]:
@@ -171,7 +160,7 @@ class Infrai(_Client):
     ) -> None:
         super().__init__(api_key, http_client, options)
         self._pool = SyncPool(self.config.root)
-        weakref.finalize(self, self._pool.close)
+        weakref.finalize(self, self._pool.forget)
 
     __init__.__doc__ = _Client.__init__.__doc__
 

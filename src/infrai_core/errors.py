@@ -71,7 +71,12 @@ class ProtocolError(InfraiError):
 
 
 class StreamInterrupted(ProtocolError):
-    """A stream ended before its end mark. What was received so far is in ``partial`` (a ``ChatReply`` or None)."""
+    """A stream ended before its end mark. What was received so far is in ``partial`` (a ``ChatReply`` or None).
+
+    The client itself never sends it again; a caller who does makes a new, paid call.
+    """
+
+    retryable = True
 
     def __init__(self, message: str, partial: Any = None) -> None:
         super().__init__(message)
@@ -246,3 +251,15 @@ def _retryable(status: int, code: str | None, retry_after_s: float | None) -> bo
     if status == 409:
         return retry_after_s is not None
     return status in (408, 429) or status >= 500
+
+
+def twin_of(error: InfraiError, twins: Mapping[type[InfraiError], type[InfraiError]]) -> InfraiError:
+    """The error as the class that ``twins`` has for it, else the error itself; the most derived entry wins."""
+    kinds = (twins[kind] for kind in type(error).__mro__ if kind in twins)
+    twin = next(kinds, None)
+    if twin is None or isinstance(error, twin):
+        return error
+    new = twin.__new__(twin)
+    new.args = error.args
+    new.__dict__.update(error.__dict__)
+    return new

@@ -2,7 +2,8 @@
 
 ``httpx.Client`` costs about 0.1 ms CPU per call on top of its transport, so requests are handed to the transport
 itself. Synchronous pools are shared by threads; asynchronous ones belong to one event loop and are closed when that
-loop ends. A forked child never uses its parent's pools.
+loop ends. Closing the last client of a base URL closes its connections; a client that is merely dropped leaves them to
+the next one. A forked child never uses its parent's pools.
 """
 
 from __future__ import annotations
@@ -121,6 +122,13 @@ def _release(key: tuple[Any, ...]) -> _Pool | None:
         return _pools.pop(key) if pool.users <= 0 else None
 
 
+def _let_go(key: tuple[Any, ...]) -> None:
+    """One user less; the pool stays."""
+    with _lock:
+        if (pool := _pools.get(key)) is not None:
+            pool.users -= 1
+
+
 def _place(root: str) -> str:
     """What tells pools of one base URL apart: the embedded runtime's state lives in the home directory."""
     return str(home()) if root == EMBEDDED_ORIGIN else ""
@@ -149,6 +157,13 @@ class SyncPool:
         pool = _release(self._key)
         if pool is not None and hasattr(pool.transport, "close"):
             pool.transport.close()
+
+    def forget(self) -> None:
+        """Lets go without closing: the next client of the base URL goes on with the same connections, so that a client
+        per request costs no new connection."""
+        held, self._held = self._held, None
+        if held is not None and held[0] == os.getpid():
+            _let_go(self._key)
 
 
 class AsyncPool:
@@ -185,9 +200,7 @@ class AsyncPool:
         """Lets go of all loops' pools without closing: each loop closes its own when it ends."""
         for key in list(self._held):
             self._held.pop(key)
-            with _lock:
-                if (pool := _pools.get(key)) is not None:
-                    pool.users -= 1
+            _let_go(key)
 
 
 async def _keep(key: tuple[Any, ...], pool: _Pool) -> None:
