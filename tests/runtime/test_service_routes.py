@@ -19,6 +19,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.request import FIELDS
 from infrai_runtime.vendors.base import CAPABILITIES
 from infrai_runtime.vendors.local import Local
+from tests.media import pdf
 
 from .api import client, events
 from .fake import FakeChat, catalogue, fails, model, says
@@ -169,21 +170,40 @@ async def test_a_text_file_in_a_message_is_read(tmp_path: Path) -> None:
     assert "7421" in data["content"]
 
 
+async def test_a_pdf_in_a_message_is_read(tmp_path: Path) -> None:
+    document = base64.b64encode(pdf("The launch code is 7421.")).decode()
+    parts = [
+        {"type": "file", "base64": document, "mime": "application/pdf"},
+        {"type": "text", "text": "What is the launch code?"},
+    ]
+    async with client(tmp_path) as api:
+        data = await made(api, "/ai/chat", {"messages": [{"role": "user", "parts": parts}]})
+    assert "7421" in data["content"]
+
+
 async def test_a_file_that_nothing_can_read_is_left_out_with_a_warning(tmp_path: Path) -> None:
-    parts = [{"type": "file", "base64": base64.b64encode(b"%PDF-1.7 x").decode()}, {"type": "text", "text": "hi"}]
+    parts = [{"type": "file", "base64": base64.b64encode(b"\0\1\2\xff").decode()}, {"type": "text", "text": "hi"}]
     async with client(tmp_path) as api:
         body = (await api.post("/ai/chat", json={"messages": [{"role": "user", "parts": parts}]})).json()
     assert body["metadata"]["warnings"] == [
-        "messages.0.parts.0: the on-machine model cannot read a pdf; it was left out"
+        "messages.0.parts.0: the on-machine model cannot read a file; it was left out"
     ]
 
 
-async def test_a_pdf_that_says_so_is_refused(tmp_path: Path) -> None:
+async def test_a_broken_pdf_is_refused(tmp_path: Path) -> None:
     parts = [{"type": "file", "base64": "JVBERg==", "mime": "application/pdf"}]
     async with client(tmp_path) as api:
         response = await api.post("/ai/chat", json={"messages": [{"role": "user", "parts": parts}]})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+    assert "the PDF cannot be read" in response.json()["error"]["message"]
+
+
+async def test_a_kind_of_media_that_the_model_lacks_is_refused(tmp_path: Path) -> None:
+    parts = [{"type": "video", "base64": "AAAA", "mime": "video/mp4"}]
+    async with client(tmp_path) as api:
+        response = await api.post("/ai/chat", json={"messages": [{"role": "user", "parts": parts}]})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "UNSUPPORTED_CAPABILITY")
-    assert "lacks pdf" in response.json()["error"]["message"]
+    assert "lacks video" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,12 @@ class Local:
         self._limiter = anyio.CapacityLimiter(THREADS)
         self._minilm: Any = None
         self._meaning: Meaning | None = None
-        self._describers: dict[str, Callable[[Material], str]] = {"image": _seen, "audio": _heard, "text": as_text}
+        self._describers: dict[str, Callable[[Material], str]] = {
+            "image": _seen,
+            "audio": _heard,
+            "text": as_text,
+            "pdf": _read,
+        }
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -306,6 +311,12 @@ def _transcribed(data: bytes, language: str | None, fast: bool) -> Any:
 
 def _heard(found: Material) -> str:
     return str(_transcribed(found.data, None, False).text)
+
+
+def _read(found: Material) -> str:
+    from infrai_runtime.vendors.local.read_pdf import text_of
+
+    return text_of(found.data)
 
 
 def _drawn(request: Request, fast: bool) -> Any:
