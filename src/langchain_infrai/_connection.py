@@ -8,16 +8,16 @@ from typing import Any, Self
 
 import httpx
 from langchain_core.utils import secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
-from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
+from infrai_core import AsyncInfrai, Infrai, Ledger, Retry
 from infrai_core.config import Dialect
 from langchain_infrai._listening import Gate, report
-from langchain_infrai.errors import ERROR_CLASSES
+from langchain_infrai.errors import ERROR_CLASSES, InfraiConfigError, as_langchain
 
 _GATE = Gate()
 
-_SHARED = ("ledger", "http_client", "http_async_client", "client_options", "_clients")
+_SHARED = ("ledger", "http_client", "http_async_client", "client_options")
 """What a deep copy has in common with its original: it belongs to the process, not to the settings."""
 
 
@@ -59,18 +59,27 @@ class Connection(BaseModel):
         populate_by_name=True, extra="forbid", protected_namespaces=(), arbitrary_types_allowed=True
     )
 
-    api_key: SecretStr | None = Field(default_factory=secret_from_env("INFRAI_API_KEY", default=None))
+    api_key: SecretStr | None = Field(
+        default_factory=secret_from_env("INFRAI_API_KEY", default=None),
+        validation_alias=AliasChoices("api_key", "infrai_api_key"),
+    )
     """The key; else ``INFRAI_API_KEY``, else the credentials file. Never in ``repr``, traces or pickles."""
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, validation_alias=AliasChoices("base_url", "infrai_api_base"))
     """The service, or ``"embedded"`` for the runtime in this process; else ``INFRAI_BASE_URL``, else the hosted one."""
     profile_name: str = "default"
     """Profile of the credentials file."""
     dialect: Dialect = "native"
     """``native``, or ``openai`` for services with only the OpenAI surface."""
-    timeout: float | None = None
+    timeout: float | None = Field(default=None, gt=0, validation_alias=AliasChoices("timeout", "request_timeout"))
     """Total deadline of a call in seconds (60 when not set)."""
+    idle_timeout: float | None = Field(
+        default=None, gt=0, validation_alias=AliasChoices("idle_timeout", "stream_chunk_timeout")
+    )
+    """The longest silence inside a stream in seconds (60 when not set); keep-alives do not count as sound."""
     max_retries: int | None = Field(default=None, ge=0)
     """How often a failed call is tried again (2 when not set)."""
+    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    """More headers for every request."""
     ledger: Ledger = Field(default_factory=Ledger, exclude=True, repr=False)
     """What the calls used and cost. Give several models the same one to sum over them."""
     http_client: httpx.Client | None = Field(default=None, exclude=True, repr=False)
@@ -78,7 +87,7 @@ class Connection(BaseModel):
     http_async_client: httpx.AsyncClient | None = Field(default=None, exclude=True, repr=False)
     """Sends the asynchronous calls."""
     client_options: Mapping[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
-    """More options of ``infrai_core.Infrai``: ``headers``, ``idle_timeout_s``, ``hooks``, ``tags``, ``transport``…"""
+    """More options of ``infrai_core.Infrai``: ``hooks``, ``tags``, ``transport``, ``retry``…"""
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
 
@@ -90,18 +99,22 @@ class Connection(BaseModel):
     @property
     def client(self) -> Infrai:
         """The synchronous client. Raises ``ConfigError`` when there is neither key nor base URL."""
-        client: Infrai = self._clients.get(Infrai, self._options(self.http_client))
+        with as_langchain():
+            client: Infrai = self._clients.get(Infrai, self._options(self.http_client))
         return client
 
     @property
     def async_client(self) -> AsyncInfrai:
         """The asynchronous client. Raises ``ConfigError`` when there is neither key nor base URL."""
-        client: AsyncInfrai = self._clients.get(AsyncInfrai, self._options(self.http_async_client))
+        with as_langchain():
+            client: AsyncInfrai = self._clients.get(AsyncInfrai, self._options(self.http_async_client))
         return client
 
     def _options(self, http_client: Any) -> dict[str, Any]:
         given = {
             "timeout_s": self.timeout,
+            "idle_timeout_s": self.idle_timeout,
+            "headers": self.default_headers,
             "retry": None if self.max_retries is None else Retry(attempts=self.max_retries),
             "http_client": http_client,
             **self.client_options,
@@ -131,6 +144,11 @@ class Connection(BaseModel):
             await client.aclose()
         self.close()
 
+    def __copy__(self) -> Self:
+        twin = super().__copy__()
+        twin._clients = Clients()  # else two models with different settings would make a client in turn
+        return twin
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
         for name in _SHARED:
@@ -140,7 +158,7 @@ class Connection(BaseModel):
 
     def __getstate__(self) -> dict[Any, Any]:
         if self.http_client is not None or self.http_async_client is not None:
-            raise ConfigError("a model with an injected http client cannot be pickled; give base_url and options")
+            raise InfraiConfigError("a model with an injected http client cannot be pickled; give base_url and options")
         state = super().__getstate__()
         if not self.client_options.get("pickle_key"):
             # Like the client's own: a key does not travel; the other process reads it from its environment.

@@ -2,7 +2,7 @@
 
 One table per direction, from the type of a block to a small function. What comes in starts from
 ``message.content_blocks``, which LangChain has already brought into its standard form. A block of a type that no row
-knows raises ``UnsupportedContent`` with its name.
+knows raises ``InfraiUnsupportedContent`` with its name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from langchain_core.messages import (
 from langchain_core.messages import content as standard
 from langchain_core.messages.ai import UsageMetadata
 
-from infrai_core import ChatReply, UnsupportedContent, Usage
+from infrai_core import ChatReply, Usage
+from langchain_infrai.errors import InfraiUnsupportedContent
 
 PROVIDER = "infrai"
 """``response_metadata["model_provider"]`` and ``ls_provider``; LangChain trusts usage only where both are equal."""
@@ -34,25 +35,30 @@ Given = Mapping[str, Any]
 MEDIA = ("image", "audio", "video", "file")
 _PLAIN = frozenset({"text", "tool_call", "tool_call_chunk", "invalid_tool_call"})
 """Blocks that need no list: text is the content, tool calls have a field of their own."""
-_HAS_REFUSAL = "refusal" in standard.KNOWN_BLOCK_TYPES
+HAS_REFUSAL = "refusal" in standard.KNOWN_BLOCK_TYPES
+"""Whether LangChain has a block for refusals (from 1.7.5)."""
 
 
 # -- messages -> wire ----------------------------------------------------------------------------------------------
 
 
-def wire_messages(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
-    """The messages as ``{"role", "parts", "name"?}``.
+def wire_messages(messages: Sequence[BaseMessage], cached: Any = None) -> list[dict[str, Any]]:
+    """The messages as ``{"role", "parts", "name"?}``, with a cache point after them where ``cached`` is given
+    (``{"type": "ephemeral", "ttl"?}``, as ``cache_control`` of a block).
 
-    Raises ``UnsupportedContent`` that names the message's place and the type of message or block it cannot carry.
+    Raises ``InfraiUnsupportedContent`` that names the message's place and the type of message or block it cannot carry.
     """
-    return [_wire_message(message, place) for place, message in enumerate(messages)]
+    wire = [_wire_message(message, place) for place, message in enumerate(messages)]
+    if wire and cached:
+        wire[-1]["parts"].extend(_cache_point({"cache_control": cached}))
+    return wire
 
 
 def _wire_message(message: BaseMessage, place: int) -> dict[str, Any]:
     try:
         role, parts = _role(message), _message_parts(message)
-    except UnsupportedContent as error:
-        raise UnsupportedContent(f"messages.{place}: {error.message}") from None
+    except InfraiUnsupportedContent as error:
+        raise InfraiUnsupportedContent(f"messages.{place}: {error.message}") from None
     name = {"name": message.name} if message.name and role != "tool" else {}
     return {"role": role, **name, "parts": parts or [{"type": "text", "text": ""}]}
 
@@ -71,7 +77,9 @@ def _role(message: BaseMessage) -> str:
     for kind, role in _ROLES.items():
         if isinstance(message, kind):
             return role
-    raise UnsupportedContent(f"a message of type {message.type!r}; known are system, human, ai, tool and chat messages")
+    raise InfraiUnsupportedContent(
+        f"a message of type {message.type!r}; known are system, human, ai, tool and chat messages"
+    )
 
 
 def _message_parts(message: BaseMessage) -> list[Part]:
@@ -108,7 +116,7 @@ def _distinct_calls(parts: Iterable[Part]) -> Iterable[Part]:
 
 
 def wire_parts(blocks: Iterable[Given | str]) -> list[Part]:
-    """Standard content blocks as wire parts. Raises ``UnsupportedContent`` for a block that no row knows."""
+    """Standard content blocks as wire parts. Raises ``InfraiUnsupportedContent`` for a block that no row knows."""
     return [part for block in blocks for part in _block_parts(block)]
 
 
@@ -118,7 +126,7 @@ def _block_parts(block: Given | str) -> list[Part]:
     kind = str(block.get("type"))
     convert = _TO_WIRE.get(kind)
     if convert is None:
-        raise UnsupportedContent(f"content of type {kind!r}; known are {', '.join(sorted(_TO_WIRE))}")
+        raise InfraiUnsupportedContent(f"content of type {kind!r}; known are {', '.join(sorted(_TO_WIRE))}")
     return [*convert(block), *_cache_point(block)]
 
 
@@ -165,7 +173,7 @@ def _media_part(block: Given) -> list[Part]:
     where = _picked(block, ("url", "base64"))
     if len(where) != 1:
         named = " by file_id" if block.get("file_id") else ""
-        raise UnsupportedContent(f"content of type {kind!r}{named}: allowed is one of url and base64")
+        raise InfraiUnsupportedContent(f"content of type {kind!r}{named}: allowed is one of url and base64")
     more = _picked({**(block.get("extras") or {}), **block}, ("filename", "transcript", "detail"))
     mime = {"mime": block["mime_type"]} if block.get("mime_type") else {}
     return [{"type": kind, **where, **mime, **more}]
@@ -183,7 +191,7 @@ def _server_tool_part(block: Given) -> list[Part]:
     # Our own blocks keep the wire's fields in extras; another provider's cannot be replayed at this service's vendors.
     extras = block.get("extras") or {}
     if not extras.get("vendor"):
-        raise UnsupportedContent(f"content of type {block['type']!r} of another provider")
+        raise InfraiUnsupportedContent(f"content of type {block['type']!r} of another provider")
     return [{"type": block["type"], **extras}]
 
 
@@ -192,7 +200,7 @@ def _non_standard_part(block: Given) -> list[Part]:
     kind = str(value.get("type"))
     convert = _NON_STANDARD.get(kind)
     if convert is None:
-        raise UnsupportedContent(f"content of type {kind!r}; no row of the conversion knows it")
+        raise InfraiUnsupportedContent(f"content of type {kind!r}; no row of the conversion knows it")
     return [*convert(value), *_cache_point(value)]
 
 
@@ -307,15 +315,21 @@ def _reasoning_block(part: Given) -> Block:
 
 
 def _tool_call_block(part: Given) -> Block:
-    named = {"id": part.get("id"), "name": part.get("name") or ""}
-    text = part.get("arguments") or "{}"
+    block = called(part.get("id"), part.get("name"), part.get("arguments"))
+    return {**block, **_extras(part, ("id", "name", "arguments"))}
+
+
+def called(id_: str | None, name: str | None, arguments: str | None) -> Block:
+    """A tool call; an invalid one, with the text that the model wrote, where that is not a JSON object."""
+    named = {"id": id_, "name": name or ""}
+    text = arguments or "{}"
     try:
         args = json.loads(text)
     except ValueError as error:
         return {"type": "invalid_tool_call", **named, "args": text, "error": f"arguments are not JSON: {error}"}
     if not isinstance(args, dict):
         return {"type": "invalid_tool_call", **named, "args": text, "error": "arguments are not a JSON object"}
-    return {"type": "tool_call", **named, "args": args, **_extras(part, ("id", "name", "arguments"))}
+    return {"type": "tool_call", **named, "args": args}
 
 
 def _media_block(part: Given) -> Block:
@@ -331,7 +345,7 @@ def _media_block(part: Given) -> Block:
 def _refusal_block(part: Given) -> Block:
     block = {"type": "refusal", "refusal": part.get("text") or "", **_extras(part, ("text",))}
     # langchain-core before 1.7.5 has no refusal block.
-    return block if _HAS_REFUSAL else {"type": "non_standard", "value": block}
+    return block if HAS_REFUSAL else {"type": "non_standard", "value": block}
 
 
 def _server_call_block(part: Given) -> Block:
@@ -434,6 +448,19 @@ def metadata_of(reply: ChatReply) -> dict[str, Any]:
     own = {name: value for name, value in (rest | _picked(_dumped(reply.usage), _UNITS)).items() if value != []}
     found = {**flat, **_picked(_dumped(meta), _FLAT), "infrai": own or None}
     return {"model_provider": PROVIDER, **{name: value for name, value in found.items() if value is not None}}
+
+
+def traced(reply: ChatReply) -> dict[str, Any] | None:
+    """``generation_info`` that tells LangSmith's tracer which vendor and model served a routed call, so that the trace
+    shows them and prices them; it stays out of the message. None when the service did not say."""
+    meta = reply.metadata
+    served = {"provider": meta.vendor, "model": meta.model or reply.model, "request_id": meta.request_id}
+    known = {name: value for name, value in served.items() if value}
+    return {_SERVED: known} if known else None
+
+
+_SERVED = "lc_gateway_metadata"
+"""Where the tracer of langchain-core looks for what a gateway did (``langchain_core.utils._gateway``)."""
 
 
 def _dumped(value: Any) -> dict[str, Any]:

@@ -1,53 +1,53 @@
-"""Chunks of a streamed answer -> LangChain message chunks."""
+"""Chunks of a streamed answer -> content blocks, and those -> LangChain message chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
 from infrai_core import ChatChunk, ChatReply
-from langchain_infrai._convert import PROVIDER, Block, block_of, is_plain, metadata_of, shifted, usage_of
+from langchain_infrai._convert import (
+    HAS_REFUSAL,
+    PROVIDER,
+    Block,
+    block_of,
+    is_plain,
+    metadata_of,
+    shifted,
+    usage_of,
+)
 
-_GROWING = {"text": "text", "reasoning": "text", "refusal": "text", "tool_call": "arguments"}
+_GROWING = {"text": "text", "reasoning": "text", "tool_call": "arguments"} | (
+    {"refusal": "text"} if HAS_REFUSAL else {}
+)
 """Part type -> the field that arrives in pieces. All other fields of such a part go out once, when it is complete,
 because LangChain joins repeated text and fails on repeated numbers."""
 _AT_ONCE = frozenset({"index", "type", "done", "annotations"})
 _NO_CALL: dict[str, Any] = {"id": None, "name": None, "args": ""}
+_TEXTS = ("text", "reasoning", "refusal", "args")
 
 
-class StreamedMessage:
-    """Turns the chunks of one answer into message chunks that LangChain can add up.
+class BlockReader:
+    """Turns the chunks of one answer into pieces of content blocks; ``index`` says which block a piece belongs to.
 
-    Text is a plain string until a part comes that needs a block (reasoning, media, a refusal); from then on, and
-    always with ``as_blocks``, content is a list of blocks with the index of their part. ``last`` is the closing chunk:
-    it alone carries usage, cost and the other metadata.
+    Whatever the chunks were, a list has at most one piece of a block: LangChain joins the pieces of two lists, but not
+    two pieces of one.
     """
 
-    def __init__(self, as_blocks: bool = False) -> None:
-        self._as_blocks = as_blocks
+    def __init__(self) -> None:
         self._held: dict[int, dict[str, Any]] = {}
         self._named: set[int] = set()
-        self._lengths: dict[int, int] = {}
 
-    def read(self, chunk: ChatChunk) -> AIMessageChunk | None:
-        """What this chunk adds; None when it brings no content."""
-        blocks = [block for fragment in chunk.delta.parts or () for block in self._blocks(fragment)]
-        return self._message(blocks, id=chunk.id) if blocks else None
+    def read(self, chunk: ChatChunk) -> list[Block]:
+        """What this chunk adds."""
+        return _one_per_block(block for fragment in chunk.delta.parts or () for block in self._blocks(fragment))
 
-    def last(self, reply: ChatReply) -> AIMessageChunk:
-        """The closing chunk, from the whole reply."""
-        return self._message(
-            list(self._complete(None)),
-            id=reply.id,
-            response_metadata=metadata_of(reply),
-            usage_metadata=usage_of(reply.usage),
-            chunk_position="last",
-        )
-
-    # -- fragments -> blocks ---------------------------------------------------------------------------------------
+    def rest(self) -> list[Block]:
+        """What was held back until the end."""
+        return _one_per_block(self._complete(None))
 
     def _blocks(self, fragment: Mapping[str, Any]) -> Iterator[Block]:
         index, kind = fragment["index"], fragment["type"]
@@ -57,9 +57,9 @@ class StreamedMessage:
         if kind == "tool_call":
             yield self._call(fragment, rest)
         elif grows and (fragment.get(grows) or fragment.get("annotations")):
-            yield self._piece(fragment, grows)
+            yield _piece(fragment, grows)
         if rest:
-            self._held.setdefault(index, {"type": kind}).update(rest)
+            self._hold(index, kind, rest)
         if fragment.get("done"):
             yield from self._take(index)
 
@@ -73,11 +73,10 @@ class StreamedMessage:
         more = {**named, "args": fragment.get("arguments") or "", "index": index}
         return {"type": "tool_call_chunk", **_NO_CALL, **more}
 
-    def _piece(self, fragment: Mapping[str, Any], grows: str) -> Block:
-        shown = {"type": fragment["type"], grows: fragment.get(grows) or ""}
-        if fragment.get("annotations"):
-            shown["annotations"] = fragment["annotations"]
-        return {**block_of(shown), "index": fragment["index"]}
+    def _hold(self, index: int, kind: str, rest: Mapping[str, Any]) -> None:
+        held = self._held.setdefault(index, {"type": kind})
+        joined = {"text": held.get("text", "") + rest["text"]} if "text" in rest else {}
+        held.update({**rest, **joined})
 
     def _complete(self, before: int | None) -> Iterator[Block]:
         """What was held back of parts before this one; of all parts for None."""
@@ -94,7 +93,59 @@ class StreamedMessage:
         else:
             yield {**block_of(part), "index": index}
 
-    # -- blocks -> message -----------------------------------------------------------------------------------------
+
+def _piece(fragment: Mapping[str, Any], grows: str) -> Block:
+    shown = {"type": fragment["type"], grows: fragment.get(grows) or ""}
+    if fragment.get("annotations"):
+        shown["annotations"] = fragment["annotations"]
+    return {**block_of(shown), "index": fragment["index"]}
+
+
+def _one_per_block(pieces: Iterable[Block]) -> list[Block]:
+    found: dict[int, Block] = {}
+    for piece in pieces:
+        known = found.get(piece["index"])
+        found[piece["index"]] = piece if known is None else joined_block(known, piece)
+    return list(found.values())
+
+
+def joined_block(block: Block, more: Block) -> Block:
+    """Two pieces of one block as one piece: texts joined, everything else added."""
+    fresh = {name: value for name, value in more.items() if value is not None}
+    texts = {name: block[name] + fresh[name] for name in _TEXTS if name in block and name in fresh}
+    notes = [*block.get("annotations", ()), *fresh.get("annotations", ())]
+    extras = {**block.get("extras", {}), **fresh.get("extras", {})}
+    lists = {"annotations": notes} if notes else {}
+    return {**block, **fresh, **texts, **lists, **({"extras": extras} if extras else {})}
+
+
+class StreamedMessage:
+    """Turns the chunks of one answer into message chunks that LangChain can add up.
+
+    Text is a plain string until a part comes that needs a block (reasoning, media, a refusal); from then on, and
+    always with ``as_blocks``, content is a list of blocks with the index of their part. ``last`` is the closing chunk:
+    it alone carries usage, cost and the other metadata.
+    """
+
+    def __init__(self, as_blocks: bool = False) -> None:
+        self._as_blocks = as_blocks
+        self._reader = BlockReader()
+        self._lengths: dict[int, int] = {}
+
+    def read(self, chunk: ChatChunk) -> AIMessageChunk | None:
+        """What this chunk adds; None when it brings no content."""
+        blocks = self._reader.read(chunk)
+        return self._message(blocks, id=chunk.id) if blocks else None
+
+    def last(self, reply: ChatReply) -> AIMessageChunk:
+        """The closing chunk, from the whole reply."""
+        return self._message(
+            self._reader.rest(),
+            id=reply.id,
+            response_metadata=metadata_of(reply),
+            usage_metadata=usage_of(reply.usage),
+            chunk_position="last",
+        )
 
     def _message(self, blocks: list[Block], **fields: Any) -> AIMessageChunk:
         self._as_blocks = self._as_blocks or not is_plain(blocks)

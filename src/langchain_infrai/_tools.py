@@ -14,8 +14,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from infrai_core import ConfigError
-from langchain_infrai.errors import HAS_REFUSAL_ERROR, ModelRefusalError
+from langchain_infrai.errors import HAS_REFUSAL_ERROR, InfraiConfigError, ModelRefusalError
 
 Tool = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
 Schema = Mapping[str, Any] | type
@@ -32,7 +31,7 @@ def wire_tools(tools: Sequence[Tool], strict: bool | None) -> list[dict[str, Any
 def wire_tool_choice(choice: str | bool | Mapping[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> Any:
     """A tool choice as LangChain people write it, in the wire's form; None leaves it to the model.
 
-    Raises ``ConfigError`` for the name of a tool that is not among ``tools``.
+    Raises ``InfraiConfigError`` for the name of a tool that is not among ``tools``.
     """
     if isinstance(choice, Mapping):
         return dict(choice)
@@ -45,7 +44,7 @@ def wire_tool_choice(choice: str | bool | Mapping[str, Any] | None, tools: Seque
     names = [tool["function"]["name"] for tool in tools if "function" in tool]
     if choice not in names:
         allowed = ", ".join([*_CHOICES, *names])
-        raise ConfigError(f"tool_choice={choice!r}: allowed are {allowed}, True, False or a dictionary")
+        raise InfraiConfigError(f"tool_choice={choice!r}: allowed are {allowed}, True, False or a dictionary")
     return {"type": "function", "function": {"name": choice}}
 
 
@@ -58,12 +57,12 @@ class Structure(NamedTuple):
 
 
 def structure(method: str, schema: Schema | None, strict: bool | None) -> Structure:
-    """How to ask for this schema. Raises ``ConfigError`` for an unknown method or a missing schema."""
+    """How to ask for this schema. Raises ``InfraiConfigError`` for an unknown method or a missing schema."""
     make = _METHODS.get(method)
     if make is None:
-        raise ConfigError(f"method={method!r}: allowed are {', '.join(_METHODS)}")
+        raise InfraiConfigError(f"method={method!r}: allowed are {', '.join(_METHODS)}")
     if schema is None and method != "json_mode":
-        raise ConfigError(f"schema: method={method!r} needs one; only json_mode works without")
+        raise InfraiConfigError(f"schema: method={method!r} needs one; only json_mode works without")
     made = make(schema, strict)
     options = {"method": method} if strict is None else {"method": method, "strict": strict}
     traced = {"ls_structured_output_format": {"kwargs": options, "schema": schema}} if schema is not None else {}
@@ -88,7 +87,7 @@ def _json_schema(schema: Any, strict: bool | None) -> Structure:
 
 def _json_mode(schema: Any, strict: bool | None) -> Structure:
     if strict is not None:
-        raise ConfigError(f"strict={strict!r}: json_mode has no schema to be strict about; allowed is None")
+        raise InfraiConfigError(f"strict={strict!r}: json_mode has no schema to be strict about; allowed is None")
     return Structure([], {"response_format": {"type": "json_object"}}, _content_parser(schema))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -13,19 +13,24 @@ from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
-from infrai_core import ChatReply
+from infrai_core import AsyncChatStream, ChatReply, ChatStream
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Prefer, Task
 from infrai_core.tokens import estimate
 from langchain_infrai._blocks import register
 from langchain_infrai._connection import Connection
-from langchain_infrai._convert import PROVIDER, message_of, wire_messages
+from langchain_infrai._convert import PROVIDER, message_of, traced, wire_messages
+from langchain_infrai._events import StreamedEvents
 from langchain_infrai._profile import profile_of
 from langchain_infrai._stream import StreamedMessage
 from langchain_infrai._tools import Method, Schema, Tool, parsed, structure, wire_tool_choice, wire_tools
 from langchain_infrai._version import __version__
+from langchain_infrai.errors import as_langchain
+
+if TYPE_CHECKING:
+    from langchain_protocol.protocol import MessagesData
 
 register()
 
@@ -45,12 +50,20 @@ _SENT = (
     "stop",
     "seed",
     "reasoning_effort",
+    "user",
+    "extra_body",
 )
 """Fields that go with every call, under the same name."""
-_SPELLINGS = {"model_name": "model", "stop_sequences": "stop", "timeout": "timeout_seconds"}
+_SPELLINGS = {
+    "model_name": "model",
+    "stop_sequences": "stop",
+    "max_completion_tokens": "max_tokens",
+    "timeout": "timeout_seconds",
+    "request_timeout": "timeout_seconds",
+}
 """Other names under which a call may give an argument."""
-_NOT_SENT = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
-"""Arguments of a call that are LangChain's own."""
+_NOT_SENT = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "cache_control"})
+"""Arguments of a call that are LangChain's own, and the one that marks the messages."""
 _MESSAGE_TOKENS = 4
 """What the frame of a message costs about, in tokens."""
 _MEDIA_TOKENS = 800
@@ -63,15 +76,16 @@ class ChatInfrai(BaseChatModel, Connection):
     Without ``model`` the router decides (``task``, ``prefer``); the model that answered is in
     ``response_metadata["model_name"]``, its vendor in ``["vendor"]``, what it cost in ``["cost_usd"]``, and
     ``usage_metadata`` is on every answer and on the last chunk of every stream. ``ledger`` sums over all calls.
-    Arguments given to a call win over the fields of the model. Errors are LangChain's and ours at once, see
-    ``langchain_infrai.errors``.
+    Every field can also be given to a call, where it wins: ``invoke(…, prefer="cheapest")``. A call takes more:
+    ``idempotency_key``, ``extra_headers``, ``cache_control`` (a vendor may cache everything up to the last message).
+    Errors are LangChain's and ours at once, see ``langchain_infrai.errors``.
 
     >>> from langchain_infrai import ChatInfrai
     >>> model = ChatInfrai.embedded(temperature=0)
     >>> model.invoke("What is 6 times 7?").text  # doctest: +SKIP
     """
 
-    model: str | None = Field(default=None, alias="model_name")
+    model: str | None = Field(default=None, validation_alias=AliasChoices("model", "model_name"))
     """A model id, or ``auto``, ``cheapest``, ``balanced``, ``smartest``; None: the router decides."""
     vendor: str | None = None
     """A vendor to stay with; a pinned vendor never fails over."""
@@ -91,12 +105,25 @@ class ChatInfrai(BaseChatModel, Connection):
     """``{"anthropic": {…}}``: options for that vendor only."""
     temperature: float | None = None
     top_p: float | None = None
-    max_tokens: int | None = None
-    stop: list[str] | str | None = Field(default=None, alias="stop_sequences")
+    max_tokens: int | None = Field(default=None, validation_alias=AliasChoices("max_tokens", "max_completion_tokens"))
+    stop: list[str] | str | None = Field(default=None, validation_alias=AliasChoices("stop", "stop_sequences"))
     seed: int | None = None
     reasoning_effort: str | None = None
+    user: str | None = None
+    """Your name for the end user, for the vendor's abuse checks."""
+    extra_body: dict[str, Any] | None = None
+    """More body fields for every call; they win over the others."""
     streaming: bool = False
     """True: ``invoke`` streams too, for callbacks that want tokens."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self.__dict__.pop("_serialized", None)
+
+    def __copy__(self) -> Self:
+        twin = super().__copy__()
+        twin.__dict__.pop("_serialized", None)
+        return twin
 
     @model_validator(mode="after")
     def _set_infrai_version(self) -> Self:
@@ -146,8 +173,7 @@ class ChatInfrai(BaseChatModel, Connection):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        reply = self.client.chat(wire_messages(messages), **self._arguments(stop, kwargs))
-        return _result(reply)
+        return _result(self._reply(messages, stop, kwargs))
 
     async def _agenerate(
         self,
@@ -156,8 +182,7 @@ class ChatInfrai(BaseChatModel, Connection):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        reply = await self.async_client.chat(wire_messages(messages), **self._arguments(stop, kwargs))
-        return _result(reply)
+        return _result(await self._areply(messages, stop, kwargs))
 
     def _stream(
         self,
@@ -166,17 +191,16 @@ class ChatInfrai(BaseChatModel, Connection):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        arguments = self._arguments(stop, kwargs)
-        if arguments.pop("batch_mode", None):
-            yield _whole(self._generate(messages, batch_mode=True, **arguments))
+        if self._is_batched(kwargs):
+            yield _whole(_result(self._reply(messages, stop, kwargs)))
             return
         reader = StreamedMessage(as_blocks=self.output_version == "v1")
-        with self.client.stream_chat(wire_messages(messages), **arguments) as stream:
+        with self._opened(messages, stop, kwargs) as stream:
             for chunk in stream:
                 message = reader.read(chunk)
                 if message is not None:
                     yield ChatGenerationChunk(message=message)
-            yield ChatGenerationChunk(message=reader.last(stream.so_far))
+            yield _last(reader, stream.so_far)
 
     async def _astream(
         self,
@@ -185,17 +209,90 @@ class ChatInfrai(BaseChatModel, Connection):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        arguments = self._arguments(stop, kwargs)
-        if arguments.pop("batch_mode", None):
-            yield _whole(await self._agenerate(messages, batch_mode=True, **arguments))
+        if self._is_batched(kwargs):
+            yield _whole(_result(await self._areply(messages, stop, kwargs)))
             return
         reader = StreamedMessage(as_blocks=self.output_version == "v1")
-        async with self.async_client.stream_chat(wire_messages(messages), **arguments) as stream:
+        async with self._aopened(messages, stop, kwargs) as stream:
             async for chunk in stream:
                 message = reader.read(chunk)
                 if message is not None:
                     yield ChatGenerationChunk(message=message)
-            yield ChatGenerationChunk(message=reader.last(stream.so_far))
+            yield _last(reader, stream.so_far)
+
+    def _stream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[MessagesData]:
+        """What ``stream_events(version="v3")`` gives out, straight from the wire."""
+        events = StreamedEvents()
+        if self._is_batched(kwargs):
+            yield from events.whole(self._reply(messages, stop, kwargs))
+            return
+        with self._opened(messages, stop, kwargs) as stream:
+            for chunk in stream:
+                for event in events.read(chunk, stream.metadata.model):
+                    yield event
+            for event in events.end(stream.so_far):
+                yield event
+
+    async def _astream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[MessagesData]:
+        """The same from an event loop."""
+        events = StreamedEvents()
+        if self._is_batched(kwargs):
+            for event in events.whole(await self._areply(messages, stop, kwargs)):
+                yield event
+            return
+        async with self._aopened(messages, stop, kwargs) as stream:
+            async for chunk in stream:
+                for event in events.read(chunk, stream.metadata.model):
+                    yield event
+            for event in events.end(stream.so_far):
+                yield event
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def _reply(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatReply:
+        with as_langchain():
+            reply: ChatReply = self.client.chat(self._wire(messages, given), **self._arguments(stop, given))
+        return reply
+
+    async def _areply(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
+    ) -> ChatReply:
+        with as_langchain():
+            client = self.async_client
+            reply: ChatReply = await client.chat(self._wire(messages, given), **self._arguments(stop, given))
+        return reply
+
+    def _opened(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatStream:
+        with as_langchain():
+            return self.client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
+
+    def _aopened(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
+    ) -> AsyncChatStream:
+        with as_langchain():
+            return self.async_client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
+
+    def _wire(self, messages: Sequence[BaseMessage], given: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return wire_messages(messages, given.get("cache_control"))
+
+    def _is_batched(self, given: Mapping[str, Any]) -> bool:
+        """Whether the call runs as a batch job: such an answer comes whole, also where a stream was asked for."""
+        return bool(given.get("batch_mode", self.batch_mode))
+
+    def _streamed(self, stop: list[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in self._arguments(stop, given).items() if name != "batch_mode"}
 
     def _fields(self) -> dict[str, Any]:
         return {name: value for name in _SENT if (value := getattr(self, name)) not in (None, [])}
@@ -272,12 +369,17 @@ class ChatInfrai(BaseChatModel, Connection):
 
 
 def _result(reply: ChatReply) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=message_of(reply))])
+    return ChatResult(generations=[ChatGeneration(message=message_of(reply), generation_info=traced(reply))])
+
+
+def _last(reader: StreamedMessage, reply: ChatReply) -> ChatGenerationChunk:
+    return ChatGenerationChunk(message=reader.last(reply), generation_info=traced(reply))
 
 
 def _whole(result: ChatResult) -> ChatGenerationChunk:
     """A whole answer as the only chunk of a stream."""
-    message = result.generations[0].message
-    assert isinstance(message, AIMessage)
-    fields = {name: value for name, value in message if name != "type"}
-    return ChatGenerationChunk(message=AIMessageChunk(**fields, chunk_position="last"))
+    [generation] = result.generations
+    assert isinstance(generation.message, AIMessage)
+    fields = {name: value for name, value in generation.message if name != "type"}
+    message = AIMessageChunk(**fields, chunk_position="last")
+    return ChatGenerationChunk(message=message, generation_info=generation.generation_info)

@@ -2,6 +2,8 @@
 
 ::
 
+    InfraiConfigError            ConfigError            ModelInvalidRequestError
+    InfraiUnsupportedContent     UnsupportedContent     ModelInvalidRequestError
     InfraiStatusError            StatusError            ModelError
     InfraiAuthenticationError    AuthenticationError    ModelAuthenticationError
     InfraiPermissionDenied       PermissionDenied       ModelPermissionDeniedError
@@ -25,13 +27,15 @@ middleware reads it. ``ModelRefusalError`` is LangChain's where it has one (from
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from langchain_core import exceptions as lc
 from langchain_core.messages import BaseMessage
 
 import infrai_core as core
+from infrai_core.errors import twin_of
 
 
 class _Twin(lc.ModelError):
@@ -43,6 +47,14 @@ class _Twin(lc.ModelError):
         def is_retryable(self) -> bool:
             """Whether the same call may succeed when made again."""
             return self.retryable
+
+
+class InfraiConfigError(core.ConfigError, _Twin, lc.ModelInvalidRequestError):
+    """A setting or an argument is missing or wrong; raised before anything is sent."""
+
+
+class InfraiUnsupportedContent(core.UnsupportedContent, _Twin, lc.ModelInvalidRequestError):
+    """A message or content block that has no place on the wire; raised before anything is sent."""
 
 
 class InfraiStatusError(core.StatusError, _Twin):
@@ -108,10 +120,12 @@ class InfraiProtocolError(core.ProtocolError, _Twin, lc.ModelAPIError):
 
 
 class InfraiStreamInterrupted(core.StreamInterrupted, _Twin, lc.ModelConnectionError):
-    """A stream ended before its end mark; ``partial`` is what came."""
+    """A stream ended before its end mark; ``partial`` is what came. Retryable: a new call, paid anew."""
 
 
 ERROR_CLASSES: Mapping[type[core.InfraiError], type[core.InfraiError]] = {
+    core.ConfigError: InfraiConfigError,
+    core.UnsupportedContent: InfraiUnsupportedContent,
     core.StatusError: InfraiStatusError,
     core.AuthenticationError: InfraiAuthenticationError,
     core.PermissionDenied: InfraiPermissionDenied,
@@ -130,6 +144,18 @@ ERROR_CLASSES: Mapping[type[core.InfraiError], type[core.InfraiError]] = {
     core.StreamInterrupted: InfraiStreamInterrupted,
 }
 """Our class -> its twin, for the ``error_classes`` of a client."""
+
+
+@contextmanager
+def as_langchain() -> Iterator[None]:
+    """Raises errors that arise before a client is asked as their twins too."""
+    try:
+        yield
+    except core.InfraiError as error:
+        twin = twin_of(error, ERROR_CLASSES)
+        if twin is error:
+            raise
+        raise twin from error.__cause__
 
 
 class _RefusalStandIn(lc.ModelError):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import struct
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +15,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from langchain_infrai import ChatInfrai, InfraiEmbeddings
+from tests.media import png
 
 FACT = "The bridge was opened in 1932. It is 503 metres long."
 
@@ -26,18 +25,6 @@ def model() -> Iterator[ChatInfrai]:
     made = ChatInfrai.embedded(temperature=0)
     yield made
     made.close()
-
-
-def png(width: int = 8, height: int = 8) -> str:
-    """A red picture as base64."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = (b"\0" + b"\xff\0\0" * width) * height
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
-    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(parts)).decode()
 
 
 def test_an_answer_cites_its_source_and_says_who_served_it(model: ChatInfrai) -> None:
@@ -76,7 +63,7 @@ def test_a_conversation_with_an_answer_and_its_citations_goes_on(model: ChatInfr
 
 
 def test_a_picture_goes_in(model: ChatInfrai) -> None:
-    picture = {"type": "image", "base64": png(), "mime_type": "image/png"}
+    picture = {"type": "image", "base64": base64.b64encode(png()).decode(), "mime_type": "image/png"}
     message = model.invoke([HumanMessage([{"type": "text", "text": "What colour is this?"}, picture])])
     assert "red" in message.text.lower()
 

@@ -1,0 +1,116 @@
+"""Chunks of a streamed answer -> events of LangChain's content-block protocol (``stream_events(version="v3")``).
+
+The events come straight from the wire: no message chunk is made in between, each block has its own life, and a block
+that the service closes is finished at once instead of at the end of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from infrai_core import ChatChunk, ChatReply
+from infrai_core.models import Delta
+from langchain_infrai._convert import PROVIDER, Block, called, metadata_of, usage_of
+from langchain_infrai._stream import BlockReader, joined_block
+
+if TYPE_CHECKING:
+    from langchain_protocol.protocol import MessagesData
+
+_DELTAS = {
+    "text": ("text-delta", "text"),
+    "reasoning": ("reasoning-delta", "reasoning"),
+    "tool_call_chunk": ("tool-call-delta", "args"),
+}
+"""Block type -> type of its deltas, and the field that grows."""
+_LATE = frozenset({"annotations", "extras", "index", "base64", "args", "output", "value"})
+"""What a block has only when it is finished, because it is large or grows."""
+
+
+class StreamedEvents:
+    """Turns the chunks of one answer into protocol events. ``model`` is the served model, where it is known."""
+
+    def __init__(self) -> None:
+        self._reader = BlockReader()
+        self._started = False
+        self._places: dict[int, int] = {}
+        self._open: dict[int, Block] = {}
+
+    def read(self, chunk: ChatChunk, model: str | None) -> Iterator[MessagesData]:
+        """The events of this chunk."""
+        pieces = self._reader.read(chunk)
+        if pieces:
+            yield from self._start(chunk.id, model)
+        for piece in pieces:
+            yield from self._piece(piece)
+        for fragment in chunk.delta.parts or ():
+            if fragment.get("done") and fragment["index"] in self._open:
+                yield self._finished(fragment["index"])
+
+    def end(self, reply: ChatReply) -> Iterator[MessagesData]:
+        """The closing events, from the whole reply."""
+        yield from self._start(reply.id, reply.model)
+        for piece in self._reader.rest():
+            yield from self._piece(piece)
+        for index in list(self._open):
+            yield self._finished(index)
+        usage = usage_of(reply.usage)
+        counted = {"usage": usage} if usage else {}
+        yield _event("message-finish", **counted, metadata=metadata_of(reply))
+
+    def whole(self, reply: ChatReply) -> Iterator[MessagesData]:
+        """All events of an answer that came at once."""
+        parts = [{**part.model_dump(exclude_none=True), "index": at} for at, part in enumerate(reply.parts)]
+        yield from self.read(ChatChunk(id=reply.id, delta=Delta(parts=parts)), reply.model)
+        yield from self.end(reply)
+
+    def _start(self, id_: str | None, model: str | None) -> Iterator[MessagesData]:
+        if not self._started:
+            self._started = True
+            named = {"model": model} if model else {}
+            yield _event("message-start", role="ai", id=id_ or "", metadata={"provider": PROVIDER, **named})
+
+    def _piece(self, piece: Block) -> Iterator[MessagesData]:
+        index = piece["index"]
+        known = self._open.get(index)
+        if known is None:
+            self._places[index] = len(self._places)
+            yield _event("content-block-start", index=self._places[index], content=_skeleton(piece))
+        self._open[index] = piece if known is None else joined_block(known, piece)
+        delta = _delta(piece)
+        if delta is not None:
+            yield _event("content-block-delta", index=self._places[index], delta=delta)
+
+    def _finished(self, index: int) -> MessagesData:
+        block = self._open.pop(index)
+        return _event("content-block-finish", index=self._places[index], content=_final(block))
+
+
+def _event(name: str, **fields: Any) -> MessagesData:
+    return cast("MessagesData", {"event": name, **fields})
+
+
+def _skeleton(piece: Block) -> Block:
+    """A block before its content: what it is, and for a call which one."""
+    kept = {name: value for name, value in piece.items() if name not in _LATE}
+    grows = _DELTAS.get(piece["type"])
+    empty: Mapping[str, Any] = {grows[1]: ""} if grows else {}
+    return {**kept, **empty}
+
+
+def _delta(piece: Block) -> Block | None:
+    known = _DELTAS.get(piece["type"])
+    if known is None or not piece.get(known[1]):
+        return None
+    return {"type": known[0], known[1]: piece[known[1]]}
+
+
+def _final(block: Block) -> Block:
+    rest = {name: value for name, value in block.items() if name != "index"}
+    if block["type"] == "tool_call_chunk":
+        extras = {"extras": block["extras"]} if block.get("extras") else {}
+        return {**called(block["id"], block["name"], block["args"]), **extras}
+    if block["type"] == "refusal":
+        # LangChain's event stream has no place for a refusal block: it would be lost.
+        return {"type": "non_standard", "value": rest}
+    return rest
