@@ -71,12 +71,7 @@ class ProtocolError(InfraiError):
 
 
 class StreamInterrupted(ProtocolError):
-    """A stream ended before its end mark. What was received so far is in ``partial`` (a ``ChatReply`` or None).
-
-    The client itself never sends it again; a caller who does makes a new, paid call.
-    """
-
-    retryable = True
+    """A stream ended before its end mark. What was received so far is in ``partial`` (a ``ChatReply`` or None)."""
 
     def __init__(self, message: str, partial: Any = None) -> None:
         super().__init__(message)

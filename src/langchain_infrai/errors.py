@@ -120,7 +120,13 @@ class InfraiProtocolError(core.ProtocolError, _Twin, lc.ModelAPIError):
 
 
 class InfraiStreamInterrupted(core.StreamInterrupted, _Twin, lc.ModelConnectionError):
-    """A stream ended before its end mark; ``partial`` is what came. Retryable: a new call, paid anew."""
+    """A stream ended before its end mark; ``partial`` is what came.
+
+    The client does not send it again, but a caller may: that is a new, paid call, and so it is for LangChain.
+    """
+
+    if not TYPE_CHECKING:
+        is_retryable = True
 
 
 ERROR_CLASSES: Mapping[type[core.InfraiError], type[core.InfraiError]] = {
