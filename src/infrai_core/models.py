@@ -412,12 +412,16 @@ class TranscriptReply(Reply):
 
 
 class RealtimeToken(Reply):
-    """A short-lived token for one realtime session; ``expires_at`` is RFC 3339 in UTC."""
+    """A short-lived token for one realtime session; ``expires_at`` is RFC 3339 in UTC.
+
+    ``url`` is where to connect with it, where it is a vendor's own token.
+    """
 
     session_id: str
     token: str
     expires_at: str
     ice_servers: list[dict[str, Any]] = Field(default_factory=list)
+    url: str | None = None
 
 
 class Ranked(Value):

@@ -23,7 +23,12 @@ def rfc3339(seconds: float) -> str:
 
 
 def session_data(signer: Signer, ask: Ask, trace: Trace, opened: Mapping[str, Any], now: float) -> Json:
-    """Reply data of ``/realtime/token``: session, ICE servers, token, expiry."""
+    """Reply data of ``/realtime/token``: session, ICE servers, token, expiry.
+
+    A vendor's own token is handed on with the address that it is for; else the token is one of this runtime.
+    """
+    if "token" in opened:
+        return _vendors_session(opened)
     ttl_s = ask.body.get("ttl_seconds", DEFAULT_TTL_S)
     session = {
         "session_id": f"sess_{identity.request_id()}",
@@ -40,6 +45,17 @@ def session_data(signer: Signer, ask: Ask, trace: Trace, opened: Mapping[str, An
         "token": token,
         "expires_at": session["expires_at"],
         "model": trace.model,
+    }
+
+
+def _vendors_session(opened: Mapping[str, Any]) -> Json:
+    return {
+        "session_id": opened.get("session_id") or f"sess_{identity.request_id()}",
+        "ice_servers": opened["ice_servers"],
+        "token": opened["token"],
+        "expires_at": rfc3339(opened["expires_at"]),
+        "url": opened["url"],
+        "model": opened["model"],
     }
 
 

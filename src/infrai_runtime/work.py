@@ -148,7 +148,7 @@ async def _rerank(vendor: Any, ask: Ask, call: Call) -> Outcome:
 
 async def _realtime(vendor: Any, ask: Ask, call: Call) -> Outcome:
     opened = await vendor.open(ask.body, call)
-    return Outcome({"ice_servers": list(opened.get("ice_servers", ())), "model": call.model}, {})
+    return Outcome({"ice_servers": [], **opened, "model": call.model}, {})
 
 
 WORK: dict[str, Work] = {

@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ SECRET = "sk-very-secret-key"
 
 
 def call(**more: Any) -> Call:
-    return Call(**{"model": "m", "deadline_s": 10.0, "fetcher": Fetcher()} | more)
+    return replace(Call("m", 10.0, Fetcher()), **more)
 
 
 @asynccontextmanager

@@ -157,7 +157,7 @@ class Sees(Protocol):
 
 @runtime_checkable
 class Embeds(Protocol):
-    """Makes vectors: ``{"input": [str], "dimensions"?, "input_type"?: "query" | "document"}``."""
+    """Makes vectors: ``{"input": [str], "dimensions"?}``."""
 
     async def embed(self, request: Request, call: Call) -> Vectors:
         """One vector per input, in order."""
@@ -201,7 +201,8 @@ class Opens(Protocol):
     """Opens realtime voice sessions: ``{"voice"?, "ttl_seconds"?}``."""
 
     async def open(self, request: Request, call: Call) -> Mapping[str, Any]:
-        """What the session needs at the vendor (``ice_servers`` and the like)."""
+        """What the session needs at the vendor: ``ice_servers``; where the vendor has tokens of its own also ``token``,
+        ``expires_at`` (seconds since the epoch), ``url`` to connect to, and ``session_id``."""
 
 
 @runtime_checkable

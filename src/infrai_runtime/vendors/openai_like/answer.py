@@ -1,0 +1,360 @@
+"""Answers of ``/chat/completions`` as events, whole and streamed alike
+(https://platform.openai.com/docs/api-reference/chat-streaming).
+
+A whole message is read as one large delta, so both ways share one reader.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from infrai_runtime.vendors.base import Event, Finish, Fragment
+from infrai_runtime.vendors.openai_like.row import Row
+from infrai_runtime.vendors.openai_like.usage import cost_of, usage_of
+
+Json = Mapping[str, Any]
+
+REASONS = {
+    "stop": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "sensitive": "content_filter",
+}
+BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
+"""Finish reasons that say that the answer was not made: OpenRouter, Zhipu, DeepSeek, vLLM."""
+
+_REASONING = ("reasoning_content", "reasoning")
+_MARK = re.compile(r"\[(\d{1,3})\]")
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
+
+
+class Broken(Exception):
+    """The answer says of itself that it was not made."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call on its way. ``place`` is its part's index, None until its name is known."""
+
+    id: str | None = None
+    name: str | None = None
+    held: str = ""
+    place: int | None = None
+    whole: bool = True
+    """Nothing of its arguments came."""
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One of the answers: its parts so far."""
+
+    number: int
+    parts: int = 0
+    open: tuple[str, int] | None = None
+    """Kind and index of the text that is being written."""
+    calls: list[_Call] = field(default_factory=list)
+    current: dict[Any, _Call] = field(default_factory=dict)
+    """The call that the next piece with this index (or id) belongs to."""
+    last_call: Any = None
+    details: dict[tuple[Any, Any], dict[str, Any]] = field(default_factory=dict)
+    text: list[str] = field(default_factory=list)
+    reason: str | None = None
+    audio: int | None = None
+
+    def next(self) -> int:
+        self.parts += 1
+        return self.parts - 1
+
+    def made(self, index: int, **part: Any) -> Fragment:
+        return Fragment(index, part, self.number)
+
+
+class Reader:
+    """Reads one answer. ``feed`` takes a chunk, ``whole`` a completion; ``end`` gives the last events of a stream."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+        self._choices: dict[int, _Choice] = {}
+        self._usage: Any = None
+        self._model: str | None = None
+        self._sources: list[Json] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether no answer began."""
+        return not self._choices
+
+    @property
+    def finished(self) -> bool:
+        """Whether every answer that began has said why it ended."""
+        return bool(self._choices) and all(choice.reason for choice in self._choices.values())
+
+    def whole(self, completion: Json) -> list[Event]:
+        """The events of a whole completion. Raises ``Broken``."""
+        return [*self._feed(completion, "message"), *self.end()]
+
+    def feed(self, chunk: Json) -> list[Event]:
+        """The events of a chunk. Raises ``Broken``."""
+        return list(self._feed(chunk, "delta"))
+
+    def end(self) -> Iterator[Event]:
+        """What closes the answer."""
+        for choice in self._choices.values():
+            yield from self._close_all(choice)
+        first = self._choices.get(0)
+        reasons = {number: _reason(choice) for number, choice in self._choices.items()}
+        others = {number: reason for number, reason in reasons.items() if number != 0}
+        usage = usage_of(self._usage)
+        cost = cost_of(self._usage, self._row.cost)
+        yield Finish(_reason(first) if first else "stop", usage, self._model, cost, others)
+
+    def _feed(self, chunk: Json, name: str) -> Iterator[Event]:
+        self._usage = chunk.get("usage") or _groq_usage(chunk) or self._usage
+        self._model = self._model or chunk.get("model") or None
+        self._sources = _sources(chunk) or self._sources
+        for row in chunk.get("choices") or ():
+            number = row.get("index") or 0
+            choice = self._choices.get(number)
+            if choice is None:
+                choice = self._choices[number] = _Choice(number)
+            yield from self._delta(choice, row.get(name) or {}, row.get("logprobs"))
+            reason = row.get("finish_reason")
+            if reason in BROKEN:
+                raise Broken(f"it ended its answer with {reason!r}")
+            choice.reason = reason or choice.reason
+
+    def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> Iterator[Fragment]:
+        details = delta.get("reasoning_details")
+        thought = next((delta[name] for name in _REASONING if delta.get(name)), None)
+        if thought or details:
+            yield from self._reasoning(choice, thought, details)
+        content = delta.get("content")
+        if content:
+            tokens = logprobs.get("content") if logprobs else None
+            yield from self._content(choice, content, tokens)
+        if not content or len(delta) > 1:  # the usual delta is content alone
+            yield from self._rest(choice, delta)
+
+    def _rest(self, choice: _Choice, delta: Json) -> Iterator[Fragment]:
+        if delta.get("refusal"):
+            yield from self._say(choice, "refusal", delta["refusal"])
+        if delta.get("annotations"):
+            yield from self._cite(choice, [_citation(row) for row in delta["annotations"]])
+        for image in delta.get("images") or ():
+            yield from self._image(choice, image)
+        if delta.get("audio"):
+            yield from self._audio(choice, delta["audio"])
+        for position, call in enumerate(delta.get("tool_calls") or ()):
+            yield from self._tool_call(choice, call, position)
+
+    # -- texts, of which one is open at a time
+
+    def _say(self, choice: _Choice, kind: str, text: str, **more: Any) -> Iterator[Fragment]:
+        if choice.open is None or choice.open[0] != kind:
+            yield from self._close(choice)
+            choice.open = (kind, choice.next())
+        if kind == "text":
+            choice.text.append(text)
+        yield Fragment(choice.open[1], {"type": kind, "text": text, **more}, choice.number)
+
+    def _close(self, choice: _Choice, **more: Any) -> Iterator[Fragment]:
+        if choice.open is not None:
+            kind, index = choice.open
+            choice.open = None
+            signed = {"opaque": list(choice.details.values())} if kind == "reasoning" and choice.details else {}
+            if signed:
+                choice.details = {}
+            yield choice.made(index, type=kind, **signed, **more, done=True)
+
+    def _reasoning(self, choice: _Choice, thought: Any, details: Any) -> Iterator[Fragment]:
+        rows = [row for row in details or () if isinstance(row, dict)]
+        text = thought if isinstance(thought, str) else "".join(map(_detail_text, rows))
+        if text or choice.open is None or choice.open[0] != "reasoning":
+            yield from self._say(choice, "reasoning", text)
+        for row in rows:
+            _merge(choice.details, row)
+
+    def _content(self, choice: _Choice, content: Any, tokens: Any) -> Iterator[Fragment]:
+        if isinstance(content, str):
+            yield from self._say(choice, "text", content, **({"logprobs": tokens} if tokens else {}))
+            return
+        for chunk in content:  # Mistral: https://docs.mistral.ai/capabilities/reasoning, .../citations
+            kind = chunk.get("type")
+            if kind == "text" and chunk.get("text"):
+                yield from self._say(choice, "text", chunk["text"])
+            elif kind == "thinking":
+                yield from self._say(choice, "reasoning", "".join(map(_thought, chunk.get("thinking") or ())))
+            elif kind == "reference":
+                place = len("".join(choice.text))
+                row = {"type": "citation", "start": place, "end": place, "native": chunk}
+                yield from self._cite(choice, [row])
+
+    def _cite(self, choice: _Choice, rows: list[dict[str, Any]]) -> Iterator[Fragment]:
+        yield from self._say(choice, "text", "", annotations=rows)
+
+    # -- media
+
+    def _image(self, choice: _Choice, image: Json) -> Iterator[Fragment]:
+        """https://openrouter.ai/docs/features/multimodal/image-generation"""
+        url = (image.get("image_url") or {}).get("url") or ""
+        found = _DATA_URL.fullmatch(url)
+        data = {"base64": found[2], "mime": found[1]} if found else {"url": url}
+        yield from self._close(choice)
+        yield choice.made(choice.next(), type="image", **data, done=True)
+
+    def _audio(self, choice: _Choice, audio: Json) -> Iterator[Fragment]:
+        """https://platform.openai.com/docs/guides/audio"""
+        if choice.audio is None:
+            yield from self._close(choice)
+            choice.audio = choice.next()
+        data = {"base64": audio["data"]} if audio.get("data") else {}
+        said = {"transcript": audio["transcript"]} if audio.get("transcript") else {}
+        if data or said:
+            yield choice.made(choice.audio, type="audio", **data, **said)
+
+    # -- tool calls, which may be written in parallel
+
+    def _tool_call(self, choice: _Choice, given: Json, position: int) -> Iterator[Fragment]:
+        function = given.get("function") or {}
+        call = _call_of(choice, given, position)
+        call.id = call.id or given.get("id") or None
+        call.name = call.name or function.get("name") or None
+        pieces = call.held + _arguments(function.get("arguments"))
+        if call.name is None:
+            call.held = pieces
+            return
+        call.held = ""
+        call.whole = call.whole and not pieces
+        if call.place is None:
+            yield from self._close(choice)
+            call.place = choice.next()
+            call.id = call.id or f"call_{uuid.uuid4().hex[:24]}"  # Ollama and llama.cpp may leave it out
+            yield choice.made(call.place, type="tool_call", id=call.id, name=call.name, arguments=pieces)
+        elif pieces:
+            yield choice.made(call.place, type="tool_call", arguments=pieces)
+
+    def _close_all(self, choice: _Choice) -> Iterator[Fragment]:
+        if self._sources and choice.text:
+            yield from self._cite(choice, _marked_sources("".join(choice.text), self._sources))
+        yield from self._close(choice)
+        if choice.audio is not None:
+            yield choice.made(choice.audio, type="audio", done=True)
+        for call in choice.calls:
+            if call.place is not None:
+                rest = {"arguments": "{}"} if call.whole else {}
+                yield choice.made(call.place, type="tool_call", **rest, done=True)
+
+
+def _reason(choice: _Choice) -> str:
+    """Why an answer ended. Some servers say ``stop`` although they called tools."""
+    reason = REASONS.get(choice.reason or "stop", "stop")
+    return "tool_calls" if choice.calls and reason == "stop" else reason
+
+
+def _call_of(choice: _Choice, given: Json, position: int) -> _Call:
+    """The call that a delta belongs to: by its index, else by its id, else the last one.
+
+    Some servers number all calls 0 and tell them apart by id, some give neither and a name begins a call.
+    """
+    index, given_id = given.get("index"), given.get("id") or None
+    named = (given.get("function") or {}).get("name")
+    last = position if choice.last_call is None else choice.last_call
+    key = index if index is not None else given_id or last
+    call = choice.current.get(key)
+    if call is None or (named and _is_another(call, index, given_id)):
+        call = choice.current[key] = _Call()
+        choice.calls.append(call)
+    choice.last_call = key
+    return call
+
+
+def _is_another(call: _Call, index: Any, given_id: str | None) -> bool:
+    if given_id is None:
+        return index is None and call.name is not None
+    return call.id not in (None, given_id)
+
+
+def _arguments(given: Any) -> str:
+    """Arguments as JSON text; Ollama's native form is an object."""
+    if isinstance(given, str):
+        return given
+    return orjson.dumps(given).decode() if given is not None else ""
+
+
+# -- reasoning details: https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
+
+_GROWN = ("text", "summary", "data")
+
+
+def _detail_text(row: Json) -> str:
+    return str(row.get("text") or row.get("summary") or "")
+
+
+def _merge(details: dict[tuple[Any, Any], dict[str, Any]], row: Json) -> None:
+    """Pieces of a block are put together; what identifies or signs it is kept as it came last."""
+    key = (row.get("type"), row.get("index", len(details) if row.get("type") == "reasoning.encrypted" else None))
+    before = details.setdefault(key, {})
+    for name, value in row.items():
+        if name in _GROWN and isinstance(value, str):
+            before[name] = before.get(name, "") + value
+        elif value is not None or name not in before:
+            before[name] = value
+
+
+def _thought(row: Any) -> str:
+    return str(row.get("text") or "") if isinstance(row, Mapping) else str(row)
+
+
+# -- citations: {type, start, end, url?, title?, native}; places in characters of the text
+
+
+def _citation(row: Json) -> dict[str, Any]:
+    """OpenAI's and OpenRouter's ``url_citation``."""
+    inner = row.get("url_citation") or row
+    facts = {"start": inner.get("start_index"), "end": inner.get("end_index")}
+    about = {"url": inner.get("url"), "title": inner.get("title"), "quote": inner.get("content")}
+    said = {name: value for name, value in (facts | about).items() if value is not None}
+    return {"type": "citation", **said, "native": dict(row)}
+
+
+def _sources(chunk: Json) -> list[Json]:
+    """Perplexity's sources: ``search_results``, or the older list of URLs
+    (https://docs.perplexity.ai/api-reference/chat-completions-post)."""
+    results = chunk.get("search_results")
+    if isinstance(results, list) and results:
+        return [row for row in results if isinstance(row, dict)]
+    urls = chunk.get("citations")
+    return [{"url": url} for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
+
+
+def _marked_sources(text: str, sources: Sequence[Json]) -> list[dict[str, Any]]:
+    """A citation for every ``[n]`` in the text that has a source."""
+    marks = ((found, int(found[1])) for found in _MARK.finditer(text))
+    return [
+        _source(sources[number - 1]) | {"start": found.start(), "end": found.end()}
+        for found, number in marks
+        if 1 <= number <= len(sources)
+    ]
+
+
+def _source(row: Json) -> dict[str, Any]:
+    named = {name: row[name] for name in ("url", "title") if row.get(name)}
+    return {"type": "citation", **named, "native": dict(row)}
+
+
+def _groq_usage(chunk: Json) -> Any:
+    """Where Groq's streams had it before ``stream_options`` came (https://console.groq.com/docs/openai)."""
+    inner = chunk.get("x_groq")
+    return inner.get("usage") if isinstance(inner, Mapping) else None

@@ -1,0 +1,220 @@
+"""Embeddings, images, speech, transcription and ranking of this dialect."""
+
+from __future__ import annotations
+
+import base64
+import re
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infrai_core.fetch import FetchFailed, FetchRefused
+from infrai_runtime.vendors.base import Call, File, Files, Ranking, Request, Transcript, Vectors
+from infrai_runtime.vendors.documented import documented
+from infrai_runtime.vendors.form import Upload
+from infrai_runtime.vendors.material import MAX_MEDIA_BYTES, material
+from infrai_runtime.vendors.openai_like.chat import Base
+from infrai_runtime.vendors.openai_like.row import PROTECTED
+from infrai_runtime.vendors.openai_like.usage import usage_of
+
+Json = dict[str, Any]
+
+
+def _options(request: Request, call: Call) -> Json:
+    passed = {name: value for name, value in request.get("passthrough", {}).items() if name not in PROTECTED}
+    return passed | dict(call.options)
+
+
+# -- https://platform.openai.com/docs/api-reference/embeddings
+
+
+class Embeds(Base):
+    """Makes vectors."""
+
+    async def embed(self, request: Request, call: Call) -> Vectors:
+        """One vector per input, in input order."""
+        body = {"model": self.model(call), "input": request["input"], **_options(request, call)}
+        if "dimensions" in request:
+            body["dimensions"] = request["dimensions"]
+        if self.row.vector_base64:
+            body["encoding_format"] = "base64"
+        answer = await self.http.post(self.path(self.row.embed, call), body, call)
+        with documented(self.http):
+            rows = sorted(answer["data"], key=lambda row: row["index"])
+            vectors = [_vector(row["embedding"]) for row in rows]
+        if len(vectors) != len(request["input"]):
+            raise self.http.broken(f"{len(vectors)} vectors came for {len(request['input'])} inputs")
+        return Vectors(vectors, usage_of(answer.get("usage")) or {})
+
+
+def _vector(given: Any) -> Sequence[float]:
+    """A vector as numbers, also from base64 of little-endian float32."""
+    if not isinstance(given, str):
+        return [float(number) for number in given]
+    numbers = array("f")
+    numbers.frombytes(base64.b64decode(given, validate=True))
+    if array("H", b"\x01\x00")[0] != 1:
+        numbers.byteswap()
+    return numbers.tolist()
+
+
+# -- https://platform.openai.com/docs/api-reference/images/create
+
+
+class Draws(Base):
+    """Makes images."""
+
+    async def draw(self, request: Request, call: Call) -> Files:
+        """``n`` images; where the vendor gives links, they are fetched at once, because they do not live long."""
+        body: Json = {"model": self.model(call), "prompt": request["prompt"], "n": request.get("n", 1)}
+        warnings = [] if "size" not in request else _size(body, request["size"], self.row.image_size)
+        wanted = self.row.image_format or ("b64_json" if call.model.startswith("dall-e") else "")
+        if wanted:
+            body["response_format"] = wanted
+        answer = await self.http.post(self.path(self.row.draw, call), body | _options(request, call), call)
+        with documented(self.http):
+            rows = list(answer["data"])
+            files = [await self._image(row, call) for row in rows]
+        if not files:
+            raise self.http.broken("no image came")
+        return Files(files, _image_usage(answer.get("usage")) | {"images": len(files)}, warnings)
+
+    async def _image(self, row: Mapping[str, Any], call: Call) -> File:
+        prompt = {"revised_prompt": row["revised_prompt"]} if row.get("revised_prompt") else {}
+        if row.get("b64_json"):
+            data = base64.b64decode(row["b64_json"])
+            return File(data, _image_mime(data), prompt)
+        try:
+            fetched = await call.fetcher.get(row["url"], max_bytes=MAX_MEDIA_BYTES, timeout_s=call.deadline_s)
+        except (FetchRefused, FetchFailed) as error:
+            raise self.http.broken(f"the image that it made could not be fetched ({error.reason})") from None
+        return File(fetched.data, fetched.mime, prompt)
+
+
+def _size(body: Json, size: str, form: str) -> list[str]:
+    if form == "size":
+        body["size"] = size
+    elif form == "width_height":
+        body["width"], body["height"] = map(int, size.split("x"))
+    else:
+        return ["size: this vendor chooses the size by itself; it was not used"]
+    return []
+
+
+def _image_mime(data: bytes) -> str:
+    known = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"RIFF", "image/webp"), (b"GIF8", "image/gif"))
+    return next((mime for start, mime in known if data.startswith(start)), "application/octet-stream")
+
+
+def _image_usage(given: Any) -> Json:
+    """``input_tokens`` and ``output_tokens``, where images are priced by token."""
+    if not isinstance(given, Mapping) or not isinstance(given.get("input_tokens"), int):
+        return {}
+    return {"prompt_tokens": given["input_tokens"], "completion_tokens": given.get("output_tokens") or 0}
+
+
+# -- https://platform.openai.com/docs/api-reference/audio
+
+
+class Speaks(Base):
+    """Makes speech."""
+
+    async def speak(self, request: Request, call: Call) -> Files:
+        """One sound file; a format that the vendor lacks is replaced by one that it has, with a warning."""
+        wanted = request.get("format", "mp3")
+        form = _speech_format(wanted, self.row.speech_formats)
+        body: Json = {"model": self.model(call), "input": request["input"], "response_format": form}
+        body["voice"] = request.get("voice", self.row.voice)
+        if "speed" in request:
+            body["speed"] = request["speed"]
+        reply = await self.http.post_for_bytes(self.path(self.row.speak, call), body | _options(request, call), call)
+        if reply.mime == "application/json" or not reply.data:
+            raise self.http.broken("its answer is no sound")
+        warnings = [] if form == wanted else [f"format: this vendor has no {wanted}; the sound is {form}"]
+        about = {"format": form, "voice": body["voice"]}
+        return Files(
+            [File(reply.data, _SOUNDS.get(form, reply.mime), about)], {"characters": len(request["input"])}, warnings
+        )
+
+
+_SOUNDS = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "ogg": "audio/ogg",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+
+
+def _speech_format(wanted: str, have: Any) -> str:
+    same = {"ogg": "opus"}.get(wanted, wanted)  # opus in ogg is what they call opus
+    return same if same in have else ("mp3" if "mp3" in have else min(have))
+
+
+class Listens(Base):
+    """Transcribes."""
+
+    async def listen(self, request: Request, call: Call) -> Transcript:
+        """The transcript; segments and language where the model tells them."""
+        sound = await material(request["audio"], call, "audio")
+        verbose = re.search(self.row.verbose, call.model) is not None
+        fields = [("model", self.model(call)), ("response_format", "verbose_json" if verbose else "json")]
+        fields += [(name, str(request[name])) for name in ("language", "prompt", "temperature") if name in request]
+        if verbose:
+            kinds = request.get("timestamp_granularities", ("segment",))
+            fields += [("timestamp_granularities[]", kind) for kind in kinds]
+        fields += [(name, str(value)) for name, value in _options(request, call).items()]
+        upload = Upload("file", f"audio.{_extension(sound.mime)}", sound.data, sound.mime or "application/octet-stream")
+        answer = await self.http.post_form(self.path(self.row.listen, call), fields, [upload], call)
+        with documented(self.http):
+            return _transcript(answer, request.get("language"))
+
+
+def _transcript(answer: Mapping[str, Any], asked: str | None) -> Transcript:
+    segments = [{n: row[n] for n in ("start", "end", "text")} for row in answer.get("segments") or ()]
+    words = [{n: row[n] for n in ("start", "end", "word")} for row in answer.get("words") or ()]
+    return Transcript(str(answer["text"]), answer.get("language") or asked, segments, _sound_usage(answer), words=words)
+
+
+def _sound_usage(answer: Mapping[str, Any]) -> Json:
+    """Seconds (``duration``, or ``usage`` of type ``duration``), or tokens."""
+    given = answer.get("usage") if isinstance(answer.get("usage"), Mapping) else {}
+    assert isinstance(given, Mapping)
+    seconds = given.get("seconds", given.get("prompt_audio_seconds", answer.get("duration")))
+    usage: Json = {} if seconds is None else {"audio_seconds": float(seconds)}
+    if isinstance(given.get("input_tokens"), int):
+        usage |= {"prompt_tokens": given["input_tokens"], "completion_tokens": given.get("output_tokens") or 0}
+    return usage
+
+
+_EXTENSIONS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a", "x-m4a": "m4a"}
+
+
+def _extension(mime: str | None) -> str:
+    """The vendor tells the format by the file's name."""
+    kind = (mime or "audio/wav").partition("/")[2].partition(";")[0]
+    return _EXTENSIONS.get(kind, kind if kind.isalnum() else "wav")
+
+
+# -- https://docs.together.ai/reference/rerank-1 and others, after Cohere
+
+
+class Reranks(Base):
+    """Orders candidates."""
+
+    async def rerank(self, request: Request, call: Call) -> Ranking:
+        """Candidates by relevance, best first."""
+        body: Json = {"model": self.model(call), "query": request["query"], "documents": list(request["candidates"])}
+        if "top_k" in request:
+            body["top_n"] = request["top_k"]
+        answer = await self.http.post(self.path(self.row.rerank, call), body | _options(request, call), call)
+        with documented(self.http):
+            rows: Any = answer.get("results", answer.get("data"))
+            found = [(int(row["index"]), float(row["relevance_score"])) for row in rows]
+        if any(not 0 <= index < len(request["candidates"]) for index, _ in found):
+            raise self.http.broken("it ranked a candidate that was not given")
+        return Ranking(
+            sorted(found, key=lambda row: -row[1]), (usage_of(answer.get("usage")) or {}) | {"search_units": 1}
+        )

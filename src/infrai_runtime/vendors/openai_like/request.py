@@ -1,0 +1,123 @@
+"""Our chat request as the body of OpenAI's ``/chat/completions``, with the vendor's differences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infrai_runtime.vendors.base import Call, Request
+from infrai_runtime.vendors.openai_like import schema
+from infrai_runtime.vendors.openai_like.message import Writer
+from infrai_runtime.vendors.openai_like.row import PROTECTED, Row
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A body, and what the caller should know of it."""
+
+    body: Json
+    warnings: list[str]
+
+
+def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
+    """The body of a chat. ``request["messages"]`` has its media in a form that the vendor takes."""
+    writer = Writer(row, call.mark_cache)
+    body: Json = {"model": model, "messages": writer.messages(request["messages"])}
+    warnings = writer.warnings
+    for name, value in _fields(request):
+        if name in row.refuses or (name in _SAMPLING and _samples_fixed(row, model, request)):
+            warnings.append(f"{name}: this model of {call.model} has no such option; it was not used")
+        else:
+            _WRITE.get(name, _plain)(body, name, value, row, warnings)
+    body |= {name: value for name, value in request.get("passthrough", {}).items() if name not in PROTECTED}
+    body |= call.options
+    if call.stream:
+        body["stream"] = True
+        if row.stream_usage:
+            body["stream_options"] = {"include_usage": True}
+    return Draft(body, warnings)
+
+
+_SAMPLING = ("temperature", "top_p")
+_NOT_FIELDS = frozenset({"messages", "passthrough"})
+
+
+def _fields(request: Request) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in request.items() if name not in _NOT_FIELDS]
+
+
+def _samples_fixed(row: Row, model: str, request: Request) -> bool:
+    if not row.fixed_sampling or request.get("reasoning_effort") == "none":
+        return False
+    return re.match(row.fixed_sampling, model.rpartition("/")[2]) is not None
+
+
+# -- one field each ------------------------------------------------------------------------------------------------
+
+
+def _plain(body: Json, name: str, value: Any, row: Row, warnings: list[str]) -> None:
+    body[row.names.get(name, name)] = value
+
+
+def _tools(body: Json, name: str, value: Any, row: Row, warnings: list[str]) -> None:
+    written = list(schema.tools(value, row.strict_tools))
+    warnings += [warning for _, warning in written if warning]
+    if written:
+        body["tools"] = [tool for tool, _ in written]
+
+
+def _tool_choice(body: Json, name: str, value: Any, row: Row, warnings: list[str]) -> None:
+    body["tool_choice"] = row.required_tool if value == "required" else value
+
+
+def _response_format(body: Json, name: str, value: Mapping[str, Any], row: Row, warnings: list[str]) -> None:
+    if value["type"] == "json_schema" and row.structured == "schema":
+        body["response_format"], warning = schema.response_format(value)
+        warnings += [warning] if warning else []
+    elif value["type"] == "json_schema":
+        body["response_format"] = {"type": "json_object"}
+        body["messages"] = _instructed(body["messages"], schema.instructions(value))
+    elif value["type"] == "json_object":
+        body["response_format"] = {"type": "json_object"}
+        if row.structured == "object" and not _says_json(body["messages"]):  # their JSON mode demands the word
+            body["messages"] = _instructed(body["messages"], schema.instructions(value))
+
+
+def _says_json(messages: list[Json]) -> bool:
+    return any("json" in str(message.get("content", "")).lower() for message in messages)
+
+
+def _instructed(messages: list[Json], text: str) -> list[Json]:
+    """The messages with more instructions at the end of the first system message."""
+    first = messages[0] if messages else {}
+    if first.get("role") == "system" and isinstance(first["content"], str):
+        return [first | {"content": f"{first['content']}\n\n{text}"}, *messages[1:]]
+    return [{"role": "system", "content": text}, *messages]
+
+
+def _effort(body: Json, name: str, value: str, row: Row, warnings: list[str]) -> None:
+    off = value == "none"
+    if row.effort == "reasoning.effort":
+        body["reasoning"] = {"effort": value}
+    elif row.effort == "thinking" or (row.effort == "effort_or_off" and off):
+        body["thinking"] = {"type": "disabled" if off else "enabled"}
+    else:
+        body["reasoning_effort"] = value
+
+
+def _choices(body: Json, name: str, value: int, row: Row, warnings: list[str]) -> None:
+    body["n"] = value
+
+
+_Write = Callable[[Json, str, Any, Row, list[str]], None]
+_WRITE: dict[str, _Write] = {
+    "tools": _tools,
+    "tool_choice": _tool_choice,
+    "response_format": _response_format,
+    "reasoning_effort": _effort,
+    "choices": _choices,
+}

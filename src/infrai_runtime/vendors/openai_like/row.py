@@ -1,0 +1,100 @@
+"""What differs between the services that speak OpenAI's Chat Completions: one frozen row each, no code.
+
+The default is a plain server that follows https://platform.openai.com/docs/api-reference/chat. Where a vendor's page
+says otherwise, its row does, and names the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Structured = Literal["schema", "object"]
+Media = Literal["image", "audio", "file", "video"]
+
+OPTIONS = frozenset({"frequency_penalty", "presence_penalty", "logit_bias", "metadata", "service_tier"})
+"""Options of a call that nearly every vendor knows and that have no field of their own here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One vendor's differences.
+
+    Paths are relative to the base URL; an empty one means that the vendor does not have the capability.
+    """
+
+    page: str
+    """The vendor's page that this row follows."""
+
+    # -- paths
+    embed: str = ""
+    draw: str = ""
+    speak: str = ""
+    listen: str = ""
+    rerank: str = ""
+    realtime: str = ""
+    batches: str = ""
+
+    # -- the request
+    auth: tuple[str, str] = ("Authorization", "Bearer ")
+    headers: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Our name of a field -> the vendor's."""
+    refuses: Set[str] = frozenset()
+    """Fields that the vendor answers with an error, or that mean nothing there: left out, with a warning."""
+    fixed_sampling: str = ""
+    """A pattern of the models that take no ``temperature`` and ``top_p`` while they think."""
+    structured: Structured = "schema"
+    """How an answer by a schema is asked for: by the schema, or by JSON mode with the schema in the instructions."""
+    strict_tools: bool = False
+    """Tools may be ``strict``."""
+    required_tool: str = "required"
+    """The word for: some tool must be called."""
+    effort: Literal["reasoning_effort", "reasoning.effort", "effort_or_off", "thinking"] = "reasoning_effort"
+    """Where the reasoning effort goes. ``thinking`` only switches it on and off; with ``effort_or_off`` that switch is
+    for ``none`` and there are degrees beside it."""
+    stream_usage: bool = True
+    """Usage of a stream has to be asked for with ``stream_options``."""
+    reads: Set[Media] = frozenset({"image"})
+    """Media that messages may have."""
+    fetches: bool = True
+    """The vendor fetches URLs of images by itself. A server in the operator's network must not: what it is told to
+    fetch would be chosen by the caller."""
+    user_names: bool = True
+    """Messages may have a ``name``."""
+    short_call_ids: bool = False
+    """Ids of tool calls have exactly nine letters and digits."""
+    reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details", "content"] = ""
+    """Where earlier reasoning goes back; empty: the vendor does not want it."""
+    marks_cache: bool = False
+    """Texts may carry ``cache_control``."""
+    allowed_options: Set[str] = OPTIONS
+    """What ``vendor_options`` may set."""
+
+    # -- the answer
+    end_mark: bool = True
+    """Streams end with ``[DONE]``."""
+    cost: tuple[str, ...] = ()
+    """Where in ``usage`` the price in USD stands."""
+
+    # -- media
+    vector_base64: bool = False
+    image_format: Literal["", "b64_json", "base64"] = ""
+    """What ``response_format`` of an image has to be for bytes; empty: it is not sent."""
+    image_size: Literal["size", "width_height", ""] = "size"
+    voice: str = "alloy"
+    speech_formats: Set[str] = frozenset({"mp3", "opus", "aac", "flac", "wav", "pcm"})
+    verbose: str = "whisper"
+    """A pattern of the transcription models that can tell segments and language (``verbose_json``)."""
+
+    def __post_init__(self) -> None:
+        assert self.allowed_options.isdisjoint(PROTECTED)
+
+    def with_options(self, *names: str) -> Row:
+        """The row that lets callers set these options too."""
+        return replace(self, allowed_options=self.allowed_options | set(names))
+
+
+PROTECTED = frozenset({"model", "messages", "stream", "input", "file", "prompt", "base_url", "api_key", "headers"})
+"""What no option of a caller may set."""

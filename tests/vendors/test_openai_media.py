@@ -1,0 +1,408 @@
+"""Vectors, images, speech, transcripts, rankings, sessions, batches: our requests and the SDK's are the same, and so
+is what both make of the answers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+from collections.abc import Callable, Iterator
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Any
+
+import openai
+import pytest
+
+from infrai_core.fetch import stand_in
+from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.base import Call
+from infrai_runtime.vendors.openai_like import make
+from tests.vendors.fake import (
+    KEY,
+    Fake,
+    Said,
+    Seen,
+    assembled,
+    call_of,
+    entry,
+    finish_of,
+    says,
+    serving,
+    with_vendor,
+)
+from tests.vendors.openai_answers import OPENAI, USAGE, completion
+
+Sdk = Callable[[Fake], openai.OpenAI]
+PNG = b"\x89PNG\r\n\x1a\n0000"
+PNG_64 = base64.b64encode(PNG).decode()
+
+
+def fake(path: str, said: Said | list[Said]) -> Fake:
+    return Fake({f"/v1{path}": said})
+
+
+def ours(method: str, request: Any, model: str, service: Fake, vendor: str = "openai", **more: Any) -> Any:
+    async def body(made: Any) -> Any:
+        return await getattr(made, method)(request, call_of(model, **more))
+
+    return with_vendor(make, entry(vendor, f"{service.url}/v1"), body)
+
+
+@pytest.fixture(scope="module")
+def connections() -> Iterator[Any]:
+    """Making a client of its own for every call would take most of the time of these tests."""
+    with openai.DefaultHttpxClient() as client:
+        yield client
+
+
+@pytest.fixture
+def sdk(connections: Any) -> Sdk:
+    """The official SDK, pointed at a service."""
+    return lambda service: openai.OpenAI(
+        api_key=KEY, base_url=f"{service.url}/v1", max_retries=0, http_client=connections
+    )
+
+
+def fields(seen: Seen) -> dict[str, Any]:
+    """A multipart form: name -> text, or (filename, type, bytes)."""
+    head = f"Content-Type: {seen.headers['content-type']}\r\n\r\n".encode()
+    form: dict[str, Any] = {}
+    for part in BytesParser(policy=HTTP).parsebytes(head + seen.content).iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        data = part.get_payload(decode=True)
+        named = part.get_filename()
+        form[str(name)] = (named, part.get_content_type(), data) if named else data.decode()  # type: ignore[union-attr]
+    return form
+
+
+# -- https://platform.openai.com/docs/api-reference/embeddings/create
+
+
+def embedding(*vectors: list[float], text: bool = True) -> dict[str, Any]:
+    rows = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": base64.b64encode(struct.pack(f"<{len(v)}f", *v)).decode() if text else v,
+        }
+        for index, v in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": 8, "total_tokens": 8}
+    return {"object": "list", "data": rows[::-1], "model": "text-embedding-3-small", "usage": usage}
+
+
+def test_vectors_are_those_of_the_sdk_in_input_order(sdk: Sdk) -> None:
+    said = says(embedding([0.25, -1.5], [3.0, 0.1]))
+    with serving(fake("/embeddings", said)) as service:
+        asked: dict[str, Any] = {"input": ["a", "b"], "dimensions": 2}
+        made = ours("embed", asked, "text-embedding-3-small", service)
+        theirs = sdk(service).embeddings.create(model="text-embedding-3-small", **asked)
+        mine, sdks = (seen.body for seen in service.requests)
+    assert mine == sdks
+    by_index = {row.index: row.embedding for row in theirs.data}
+    assert made.vectors == [pytest.approx(by_index[0]), pytest.approx(by_index[1])]
+    assert made.vectors[0] == [0.25, -1.5]
+    assert made.usage == {"prompt_tokens": 8, "completion_tokens": 0, "total_tokens": 8}
+
+
+def test_vectors_of_numbers_are_read_too_and_a_missing_one_is_an_error() -> None:
+    said = [says(embedding([1, 2], text=False)), says(embedding([1, 2], text=False))]
+    with serving(fake("/embeddings", said)) as service:
+        assert ours("embed", {"input": ["a"]}, "m", service, "mistral").vectors == [[1.0, 2.0]]
+        assert "encoding_format" not in service.last.body
+        with pytest.raises(Failure, match="1 vectors came for 2 inputs"):
+            ours("embed", {"input": ["a", "b"]}, "m", service, "mistral")
+
+
+# -- https://platform.openai.com/docs/api-reference/images/create
+
+IMAGES = {
+    "created": 1713833628,
+    "data": [{"b64_json": PNG_64}],
+    "usage": {
+        "total_tokens": 100,
+        "input_tokens": 50,
+        "output_tokens": 50,
+        "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    },
+}
+
+
+def test_images_are_those_of_the_sdk(sdk: Sdk) -> None:
+    with serving(fake("/images/generations", says(IMAGES))) as service:
+        made = ours("draw", {"prompt": "a fox", "size": "1024x1024", "n": 1}, "gpt-image-1", service)
+        theirs = sdk(service).images.generate(model="gpt-image-1", prompt="a fox", size="1024x1024", n=1)
+        mine, sdks = (seen.body for seen in service.requests)
+    assert mine == sdks
+    assert theirs.data is not None
+    assert made.files[0].data == base64.b64decode(theirs.data[0].b64_json or "")
+    assert (made.files[0].mime, made.usage["images"], made.usage["prompt_tokens"]) == ("image/png", 1, 50)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "expected", "warned"),
+    [
+        ("openai", "dall-e-3", {"response_format": "b64_json", "size": "64x32"}, False),
+        ("together", "flux", {"response_format": "base64", "width": 64, "height": 32}, False),
+        ("xai", "grok-2-image", {"response_format": "b64_json"}, True),
+        ("zhipu", "cogview-4", {"size": "64x32"}, False),
+    ],
+)
+def test_a_vendor_is_asked_for_images_in_its_own_words(
+    vendor: str, model: str, expected: dict[str, Any], warned: bool
+) -> None:
+    with serving(fake("/images/generations", says(IMAGES))) as service:
+        made = ours("draw", {"prompt": "p", "size": "64x32"}, model, service, vendor)
+        assert service.last.body == {"model": model, "prompt": "p", "n": 1} | expected
+    assert bool(made.warnings) == warned
+
+
+def test_an_image_behind_a_link_is_fetched_at_once_by_the_guarded_fetcher() -> None:
+    picture = Said([PNG], "image/png")
+    with serving(Fake({"/i.png": picture}, auth=("host", "pictures.example"))) as pictures:
+        port = int(pictures.url.rpartition(":")[2])
+        said = says({"data": [{"url": "http://pictures.example/i.png", "revised_prompt": "a red fox"}]})
+        with serving(fake("/images/generations", said)) as service:
+
+            async def body(made: Any) -> Any:
+                call = Call("cogview-4", 10.0, stand_in({"pictures.example": ("127.0.0.1", port)}))
+                return await made.draw({"prompt": "p"}, call)
+
+            made = with_vendor(make, entry("zhipu", f"{service.url}/v1"), body)
+    assert (made.files[0].data, made.files[0].about) == (PNG, {"revised_prompt": "a red fox"})
+
+
+@pytest.mark.parametrize("body", [{"data": []}, {}, {"data": [{}]}, {"data": [{"b64_json": 3}]}])
+def test_an_image_answer_without_images_is_a_vendor_error(body: Any) -> None:
+    with serving(fake("/images/generations", says(body))) as service, pytest.raises(Failure) as caught:
+        ours("draw", {"prompt": "p"}, "gpt-image-1", service)
+    assert caught.value.code == "VENDOR_ERROR"
+
+
+# -- https://platform.openai.com/docs/api-reference/audio
+
+
+def test_speech_is_that_of_the_sdk(sdk: Sdk) -> None:
+    with serving(fake("/audio/speech", Said([b"ID3sound"], "audio/mpeg"))) as service:
+        asked: dict[str, Any] = {"input": "Hello", "voice": "nova", "speed": 1.5}
+        made = ours("speak", {**asked, "format": "mp3"}, "gpt-4o-mini-tts", service)
+        theirs = sdk(service).audio.speech.create(model="gpt-4o-mini-tts", response_format="mp3", **asked)
+        mine, sdks = (seen.body for seen in service.requests)
+    assert mine == sdks
+    assert made.files[0].data == theirs.content
+    assert (made.files[0].mime, made.usage) == ("audio/mpeg", {"characters": 5})
+    assert made.files[0].about == {"format": "mp3", "voice": "nova"}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "asked", "got", "warned"), [("groq", "mp3", "wav", True), ("openai", "ogg", "opus", True)]
+)
+def test_a_sound_format_that_a_vendor_lacks_is_replaced_and_told(
+    vendor: str, asked: str, got: str, warned: bool
+) -> None:
+    with serving(fake("/audio/speech", Said([b"x"], "audio/wav"))) as service:
+        made = ours("speak", {"input": "Hi", "format": asked}, "m", service, vendor)
+        assert service.last.body["response_format"] == got
+    assert bool(made.warnings) == warned
+
+
+TRANSCRIPT = {
+    "task": "transcribe",
+    "language": "english",
+    "duration": 8.47,
+    "text": "The beach was popular.",
+    "segments": [
+        {"id": 0, "seek": 0, "start": 0.0, "end": 3.3, "text": " The beach was", "tokens": [1], "temperature": 0.0,
+         "avg_logprob": -0.28, "compression_ratio": 1.2, "no_speech_prob": 0.009},
+        {"id": 1, "seek": 0, "start": 3.3, "end": 8.4, "text": " popular.", "tokens": [2], "temperature": 0.0,
+         "avg_logprob": -0.28, "compression_ratio": 1.2, "no_speech_prob": 0.009},
+    ],
+    "words": [{"word": "The", "start": 0.0, "end": 0.2}],
+    "usage": {"type": "duration", "seconds": 9},
+}  # fmt: skip
+SOUND = {"audio": {"base64": base64.b64encode(b"RIFF0000WAVEfmt ").decode(), "mime": "audio/wav"}}
+
+
+def test_a_transcript_is_that_of_the_sdk(sdk: Sdk) -> None:
+    with serving(fake("/audio/transcriptions", says(TRANSCRIPT))) as service:
+        granularities: Any = ["word", "segment"]
+        request = {**SOUND, "language": "en", "timestamp_granularities": granularities}
+        heard = ours("listen", request, "whisper-1", service)
+        theirs = sdk(service).audio.transcriptions.create(
+            model="whisper-1",
+            file=("audio.wav", io.BytesIO(b"RIFF0000WAVEfmt "), "audio/wav"),
+            language="en",
+            response_format="verbose_json",
+            timestamp_granularities=granularities,
+        )
+        mine, sdks = map(fields, service.requests)
+    assert mine == sdks
+    assert (heard.text, heard.language) == (theirs.text, theirs.language)
+    assert [(s["start"], s["end"], s["text"]) for s in heard.segments] == [
+        (s.start, s.end, s.text) for s in theirs.segments or ()
+    ]
+    assert [w["word"] for w in heard.words] == [w.word for w in theirs.words or ()]
+    assert heard.usage == {"audio_seconds": 9.0}
+
+
+def test_a_model_without_segments_is_asked_for_plain_json() -> None:
+    tokens = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
+    with serving(fake("/audio/transcriptions", says({"text": "Hi.", "usage": tokens}))) as service:
+        heard = ours("listen", {**SOUND, "language": "de"}, "gpt-4o-transcribe", service)
+        assert fields(service.last)["response_format"] == "json"
+    assert (heard.text, heard.language, heard.segments) == ("Hi.", "de", [])
+    assert heard.usage == {"prompt_tokens": 14, "completion_tokens": 45}
+
+
+# -- https://docs.together.ai/reference/rerank-1
+
+
+def test_candidates_are_ranked_best_first() -> None:
+    rows = [{"index": 1, "relevance_score": 0.2}, {"index": 0, "relevance_score": 0.9}]
+    with serving(fake("/rerank", says({"results": rows, "usage": {"prompt_tokens": 5, "total_tokens": 5}}))) as service:
+        made = ours("rerank", {"query": "q", "candidates": ["a", "b"], "top_k": 2}, "m", service, "together")
+        assert service.last.body == {"model": "m", "query": "q", "documents": ["a", "b"], "top_n": 2}
+    assert made.results == [(0, 0.9), (1, 0.2)]
+    assert made.usage["search_units"] == 1
+
+
+def test_a_ranking_of_something_else_is_a_vendor_error() -> None:
+    said = says({"results": [{"index": 7, "relevance_score": 1}]})
+    with serving(fake("/rerank", said)) as service, pytest.raises(Failure, match="not given"):
+        ours("rerank", {"query": "q", "candidates": ["a"]}, "m", service, "together")
+
+
+# -- https://platform.openai.com/docs/api-reference/realtime-sessions/create-realtime-client-secret
+
+SECRET = {
+    "value": "ek_68af296e8e408191a1120ab6383263c2",
+    "expires_at": 1756310470,
+    "session": {
+        "type": "realtime",
+        "object": "realtime.session",
+        "id": "sess_C9CiUVUzUzYIssh3ELY1d",
+        "model": "gpt-realtime",
+        "output_modalities": ["audio"],
+        "audio": {"output": {"voice": "marin"}},
+    },
+}
+
+
+def test_a_session_is_opened_as_by_the_sdk(sdk: Sdk) -> None:
+    with serving(fake("/realtime/client_secrets", says(SECRET))) as service:
+        opened = ours("open", {"voice": "marin", "ttl_seconds": 600}, "gpt-realtime", service)
+        theirs = sdk(service).realtime.client_secrets.create(
+            expires_after={"anchor": "created_at", "seconds": 600},
+            session={"type": "realtime", "model": "gpt-realtime", "audio": {"output": {"voice": "marin"}}},
+        )
+        mine, sdks = (seen.body for seen in service.requests)
+        assert opened["url"] == f"{service.url}/v1/realtime/calls"
+    assert mine == sdks
+    assert (opened["token"], opened["expires_at"]) == (theirs.value, theirs.expires_at)
+    assert (opened["session_id"], opened["ice_servers"]) == ("sess_C9CiUVUzUzYIssh3ELY1d", [])
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(1, 10), (99999, 7200)])
+def test_the_life_of_a_session_stays_within_what_the_vendor_allows(asked: int, sent: int) -> None:
+    with serving(fake("/realtime/client_secrets", says(SECRET))) as service:
+        ours("open", {"ttl_seconds": asked}, "gpt-realtime", service)
+        assert service.last.body["expires_after"]["seconds"] == sent
+
+
+# -- https://platform.openai.com/docs/guides/batch
+
+
+def batch(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "batch_abc123",
+        "object": "batch",
+        "endpoint": "/v1/chat/completions",
+        "errors": None,
+        "input_file_id": "file-abc123",
+        "completion_window": "24h",
+        "status": status,
+        "output_file_id": None,
+        "error_file_id": None,
+        "created_at": 1714508499,
+        "request_counts": {"total": 3, "completed": 2, "failed": 1},
+        **more,
+    }
+
+
+FILE = {
+    "id": "file-abc123",
+    "object": "file",
+    "bytes": 1,
+    "created_at": 1,
+    "filename": "batch.jsonl",
+    "purpose": "batch",
+    "status": "processed",
+}
+REQUESTS = [{"messages": [{"role": "user", "parts": [{"type": "text", "text": text}]}]} for text in ("a", "b", "c")]
+
+
+def test_a_batch_is_handed_in_as_by_the_sdk(sdk: Sdk) -> None:
+    answers: Any = {"/v1/files": says(FILE), "/v1/batches": says(batch("validating"))}
+    with serving(Fake(answers)) as service:
+        job = ours("submit", REQUESTS, "gpt-4.1", service)
+        upload, created = service.requests
+        client = sdk(service)
+        content = fields(upload)["file"][2]
+        stored = client.files.create(file=("batch.jsonl", content, "application/jsonl"), purpose="batch")
+        theirs = client.batches.create(
+            input_file_id=stored.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        assert fields(upload) == fields(service.requests[2])
+        assert created.body == service.requests[3].body
+    assert job == theirs.id
+    rows = [json.loads(line) for line in content.splitlines()]
+    assert [(row["custom_id"], row["method"], row["url"]) for row in rows] == [
+        (str(n), "POST", "/v1/chat/completions") for n in range(3)
+    ]
+    assert rows[1]["body"] == {"model": "gpt-4.1", "messages": [{"role": "user", "content": "b"}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("validating", "queued"), ("in_progress", "running"), ("completed", "completed"), ("expired", "expired"),
+     ("cancelled", "cancelled"), ("failed", "failed"), ("finalizing", "running"), ("something new", "running")],
+)  # fmt: skip
+def test_a_batch_tells_how_far_it_is(status: str, state: str) -> None:
+    with serving(fake("/batches/batch_abc123", says(batch(status)))) as service:
+        assert ours("poll", "batch_abc123", "m", service) == {
+            "state": state, "completed_count": 2, "failed_count": 1
+        }  # fmt: skip
+
+
+def test_results_come_in_order_each_an_answer_or_a_failure() -> None:
+    def row(place: int, status: int, body: Any) -> bytes:
+        response = {"status_code": status, "request_id": "r", "body": body}
+        return json.dumps({"id": "x", "custom_id": str(place), "response": response, "error": None}).encode()
+
+    good = row(1, 200, completion({"content": "B"})) + b"\n" + row(0, 200, OPENAI["text"].completion) + b"\n"
+    bad = row(2, 400, {"error": {"message": "too long", "code": "context_length_exceeded"}})
+    answers: Any = {
+        "/v1/batches/batch_abc123": says(batch("completed", output_file_id="file-o", error_file_id="file-e")),
+        "/v1/files/file-o/content": Said([good], "application/octet-stream"),
+        "/v1/files/file-e/content": Said([bad], "application/octet-stream"),
+    }
+
+    async def body(made: Any) -> list[Any]:
+        return [result async for result in made.results("batch_abc123", call_of("gpt-4.1"))]
+
+    with serving(Fake(answers)) as service:
+        first, second, third = with_vendor(make, entry("openai", f"{service.url}/v1"), body)
+    assert assembled(first["events"]).parts[0]["text"].startswith("Hello!")
+    assert (finish_of(second["events"]).usage or {})["prompt_tokens"] == USAGE["prompt_tokens"]
+    assert third["failure"].code == "CONTEXT_LENGTH_EXCEEDED"
+
+
+def test_a_request_that_an_expired_batch_did_not_reach_is_a_failure() -> None:
+    async def body(made: Any) -> list[Any]:
+        return [result async for result in made.results("batch_abc123", call_of("m"))]
+
+    with serving(fake("/batches/batch_abc123", says(batch("expired")))) as service:
+        rows = with_vendor(make, entry("openai", f"{service.url}/v1"), body)
+    assert [row["failure"].code for row in rows] == ["VENDOR_ERROR"] * 3
