@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: help install demo test peers lint format type bench serve notebooks clean
+.PHONY: help install demo test peers lint format type bench bench-langchain serve notebooks clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # The stamp is rebuilt when a file that says what to install has changed.
 $(STAMP): pyproject.toml infrai/pyproject.toml scripts/bootstrap
@@ -41,6 +41,9 @@ type: $(STAMP) ## Check types
 
 bench: $(STAMP) ## Measure overheads and score the offline chat model; writes benchmarks/results
 	@"$(BIN)/python" -m benchmarks
+
+bench-langchain: $(STAMP) ## Compare ChatInfrai with its peers, in an environment of their own; writes docs/benchmarks
+	@"$(BIN)/python" -m benchmarks.langchain
 
 serve: $(STAMP) ## Serve the runtime on http://127.0.0.1:8402
 	@"$(BIN)/infrai" serve

@@ -43,16 +43,19 @@ def cpu_costs(work: Mapping[str, Callable[[], object]], *, per_call: int, batche
     return {name: Cost(min(found), statistics.median(found)) for name, found in times.items()}
 
 
-def import_cost_ms(code: str, runs: int) -> float:
+def import_cost_ms(
+    code: str, runs: int, *, python: str = sys.executable, environment: Mapping[str, str] = os.environ
+) -> float:
     """CPU milliseconds that a fresh interpreter needs for ``code``, less a bare interpreter's; smallest of ``runs``."""
-    return min(_child_ms(code) for _ in range(runs)) - min(_child_ms("pass") for _ in range(runs))
+    whole, bare = (min(_child_ms(c, python, environment) for _ in range(runs)) for c in (code, "pass"))
+    return whole - bare
 
 
-def _child_ms(code: str) -> float:
+def _child_ms(code: str, python: str, given: Mapping[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     # Without compiled files the source would be compiled at every run, and that is not what a user pays.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+    environment = {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([python, "-c", code], check=True, capture_output=True, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 

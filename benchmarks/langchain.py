@@ -1,0 +1,375 @@
+"""What LangChain's chat models and embeddings cost, on one server of fixed answers: ours and its peers.
+
+``python -m benchmarks.langchain`` makes an environment of its own for the peers (once, with network), measures all in
+turns, prints tables and writes ``docs/benchmarks/langchain.md`` and its plot. ``--without-peers`` compares with the
+floor only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fixed_server import CHUNKS, PACED_CHUNKS, fixed_server
+from benchmarks.measure import import_cost_ms, table
+from benchmarks.peers import ROOT, Contender, Work, compare, contenders, environ, environment
+
+PEERS = ("langchain-openai", "langchain-openrouter", "langchain-litellm", "numpy")
+NAMES = {
+    "raw httpx": "plain httpx",
+    "infrai_core": "infrai_core",
+    "minimal": "minimal BaseChatModel",
+    "infrai": "ChatInfrai",
+    "openai": "ChatOpenAI",
+    "openrouter": "ChatOpenRouter",
+    "litellm": "ChatLiteLLM",
+}
+"""Contender -> what it is called in tables."""
+THEIRS = ("openai", "openrouter", "litellm")
+PROMPT = "What is the capital of France?"
+MESSAGES = [{"role": "user", "content": PROMPT}]
+TEXTS = [f"text number {i} of a corpus" for i in range(2048)]
+CALLS = 20
+OUT = ROOT / "docs" / "benchmarks"
+
+
+# -- the contenders ------------------------------------------------------------------------------------------------
+
+
+def work(name: str, url: str) -> Work:
+    """What a contender does for each task."""
+    return _CONTENDERS[name](url)
+
+
+_loop = asyncio.new_event_loop()
+
+
+def _chat_work(make: Callable[[str], Any]) -> dict[str, tuple[Callable[[], object], int]]:
+    """The tasks of a chat model; ``make(kind)`` gives one for an answer of the server."""
+    plain, paced = make("plain"), make("paced")
+    few, many = make("args-1000"), make("args-2000")
+    return {
+        "invoke": (lambda: plain.invoke(PROMPT), 1),
+        "ainvoke": (lambda: _loop.run_until_complete(_times(CALLS, lambda: plain.ainvoke(PROMPT))), CALLS),
+        "stream": (lambda: _drain(plain.stream(PROMPT)), CHUNKS),
+        "astream": (lambda: _loop.run_until_complete(_adrain(plain.astream(PROMPT))), CHUNKS),
+        "paced": (lambda: _drain(paced.stream(PROMPT)), PACED_CHUNKS),
+        "arguments 1000": (lambda: _drain(few.stream(PROMPT)), 1000),
+        "arguments 2000": (lambda: _drain(many.stream(PROMPT)), 2000),
+        "construct": (lambda: [make("plain") for _ in range(20)], 20),
+    }
+
+
+async def _times(count: int, call: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    for _ in range(count):
+        await call()
+
+
+def _drain(stream: Iterator[Any]) -> None:
+    for _ in stream:
+        pass
+
+
+async def _adrain(stream: AsyncIterator[Any]) -> None:
+    async for _ in stream:
+        pass
+
+
+def _infrai(url: str) -> Work:
+    from langchain_infrai import ChatInfrai, InfraiEmbeddings
+
+    embeddings = InfraiEmbeddings(base_url=f"{url}/plain/v1", api_key="k", model="m", batch_size=2048)
+    return {
+        **_chat_work(lambda kind: ChatInfrai(base_url=f"{url}/{kind}/v1", api_key="k", model="m")),
+        "embed": (lambda: embeddings.embed_documents(TEXTS), 1),
+    }
+
+
+def _openai(url: str) -> Work:
+    from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+
+    embeddings = OpenAIEmbeddings(
+        base_url=f"{url}/plain/v1",
+        api_key="k",
+        model="m",
+        chunk_size=2048,
+        check_embedding_ctx_length=False,
+    )
+    made = _chat_work(lambda kind: ChatOpenAI(base_url=f"{url}/{kind}/v1", api_key="k", model="m", stream_usage=True))
+    return {**made, "embed": (lambda: embeddings.embed_documents(TEXTS), 1)}
+
+
+def _openrouter(url: str) -> Work:
+    from langchain_openrouter import ChatOpenRouter
+
+    made = _chat_work(lambda kind: ChatOpenRouter(base_url=f"{url}/{kind}/v1", api_key="k", model="m"))
+    made["construct"] = (lambda: ChatOpenRouter(base_url=f"{url}/plain/v1", api_key="k", model="m"), 1)
+    return made
+
+
+def _litellm(url: str) -> Work:
+    from langchain_litellm import ChatLiteLLM, LiteLLMEmbeddings
+
+    embeddings = LiteLLMEmbeddings(model="openai/m", api_key="k", api_base=f"{url}/plain/v1")
+    made = _chat_work(lambda kind: ChatLiteLLM(model="openai/m", api_key="k", api_base=f"{url}/{kind}/v1"))
+    # It gives up when a hundred chunks in a row are the same, as those of the fixed stream are.
+    import litellm
+
+    litellm.REPEATED_STREAMING_CHUNK_LIMIT = 10**9
+    return {**made, "embed": (lambda: embeddings.embed_documents(TEXTS), 1)}
+
+
+def _minimal(url: str) -> Work:
+    from benchmarks.minimal_chat import MinimalChat
+
+    return _chat_work(lambda kind: MinimalChat(url=f"{url}/{kind}/v1/chat/completions"))
+
+
+def _raw(url: str) -> Work:
+    import httpx
+
+    client = httpx.Client()
+
+    def stream(kind: str) -> None:
+        target = f"{url}/{kind}/v1/chat/completions"
+        with client.stream("POST", target, json={"messages": MESSAGES, "stream": True}) as response:
+            for line in response.iter_lines():
+                if line and line != "data: [DONE]":
+                    json.loads(line[6:])
+
+    def embed() -> None:
+        _decoded(client.post(f"{url}/plain/v1/embeddings", json={"input": TEXTS, "encoding_format": "base64"}).content)
+
+    return {
+        "invoke": (lambda: client.post(f"{url}/plain/v1/chat/completions", json={"messages": MESSAGES}).json(), 1),
+        "stream": (lambda: stream("plain"), CHUNKS),
+        "paced": (lambda: stream("paced"), PACED_CHUNKS),
+        "embed": (embed, 1),
+    }
+
+
+def _decoded(content: bytes) -> list[list[float]]:
+    """The least that has to be done with an answer of packed vectors."""
+    import numpy
+
+    rows = json.loads(content)["data"]
+    return [numpy.frombuffer(base64.b64decode(row["embedding"]), "<f4").tolist() for row in rows]
+
+
+def _core(url: str) -> Work:
+    from benchmarks.fixed_server import embeddings
+    from infrai_core import Infrai
+
+    plain, paced = (Infrai("k", base_url=f"{url}/{kind}/v1") for kind in ("plain", "paced"))
+    packed = embeddings(len(TEXTS), True, False)
+    return {
+        "invoke": (lambda: plain.chat(PROMPT), 1),
+        "stream": (lambda: _drain(iter(plain.stream_chat(PROMPT))), CHUNKS),
+        "paced": (lambda: _drain(iter(paced.stream_chat(PROMPT))), PACED_CHUNKS),
+        "decode": (lambda: _decoded(packed), 1),
+    }
+
+
+_CONTENDERS: dict[str, Callable[[str], Work]] = {
+    "raw httpx": _raw,
+    "infrai_core": _core,
+    "minimal": _minimal,
+    "infrai": _infrai,
+    "openai": _openai,
+    "openrouter": _openrouter,
+    "litellm": _litellm,
+}
+
+IMPORTS = {
+    "infrai": "import langchain_infrai",
+    "openai": "import langchain_openai",
+    "openrouter": "import langchain_openrouter",
+    "litellm": "import langchain_litellm",
+}
+FLOOR_IMPORT = "import httpx, langchain_core.language_models.chat_models"
+
+
+# -- the comparison ------------------------------------------------------------------------------------------------
+
+TASKS: dict[str, tuple[str, int, dict[str, int]]] = {
+    "invoke": ("invoke, µs per call", 12, {"": 40, "openrouter": 3, "litellm": 10}),
+    "ainvoke": ("ainvoke, µs per call", 8, {"": 2, "openrouter": 1, "litellm": 1}),
+    "stream": ("stream, µs per coalesced chunk", 7, {"": 1}),
+    "astream": ("astream, µs per coalesced chunk", 7, {"": 1}),
+    "paced": ("stream, µs per chunk a millisecond apart", 5, {"": 1}),
+    "arguments 1000": ("tool call, µs per argument fragment of 1,000", 5, {"": 1}),
+    "arguments 2000": ("tool call, µs per argument fragment of 2,000", 5, {"": 1}),
+    "embed": ("2,048 embeddings of 1,536 dimensions, µs", 5, {"": 1}),
+    "decode": ("decoding 2,048 embeddings alone, µs", 5, {"": 1}),
+    "construct": ("a new instance, µs", 8, {"": 2}),
+}
+"""Task -> title, batches, runs per batch."""
+
+Found = dict[str, dict[str, float]]
+
+
+def measured(running: list[Contender], quick: bool) -> Found:
+    """CPU microseconds by task and contender: the smallest batch."""
+    found: Found = {}
+    for task, (title, batches, runs) in TASKS.items():
+        print(f"  {title} …", flush=True)
+        costs = compare(running, task, batches=2 if quick else batches, runs=1 if quick else runs)
+        found[task] = {name: cost.min_us for name, cost in costs.items()}
+    return found
+
+
+def imports(python: str, names: list[str], runs: int) -> dict[str, float]:
+    """CPU milliseconds of each import beyond langchain-core and httpx."""
+    floor = import_cost_ms(FLOOR_IMPORT, runs, python=python, environment=environ())
+    return {n: import_cost_ms(IMPORTS[n], runs, python=python, environment=environ()) - floor for n in names}
+
+
+Target = tuple[str, float, float]
+"""What is compared, what came, and how much it may be."""
+
+
+def targets(found: Found, import_ms: Mapping[str, float]) -> list[Target]:
+    """The budgets of the adapter, as far as their measures are there."""
+    rows: list[Target] = []
+    for task in ("invoke", "ainvoke"):
+        ours = found[task]["infrai"]
+        rows.append((f"{task}, times the minimal model", ours / found[task]["minimal"], 1.2))
+        rows += _beside_peers(task, found, 0.5)
+    for task in ("stream", "astream"):
+        rows.append((f"{task}, µs per coalesced chunk", found[task]["infrai"], 40))
+        rows += _beside_peers(task, found, 0.4)
+    rows.append(("paced stream, µs per chunk over infrai_core", _over(found["paced"], "infrai_core"), 25))
+    rows.append(("embeddings, times decoding alone", found["embed"]["infrai"] / found["decode"]["infrai_core"], 1.15))
+    rows.append(("embeddings, times plain httpx", found["embed"]["infrai"] / found["embed"]["raw httpx"], 1.15))
+    rows.append(("a new instance, ms", found["construct"]["infrai"] / 1000, 0.3))
+    growth = 2 * found["arguments 2000"]["infrai"] / found["arguments 1000"]["infrai"]
+    rows.append(("tool arguments, cost of 2,000 fragments to 1,000", growth, 2.1))
+    return [*rows, ("import beyond langchain-core and httpx, ms", import_ms["infrai"], 60)]
+
+
+def _beside_peers(task: str, found: Found, most: float) -> list[Target]:
+    best = min((found[task][name] for name in THEIRS if name in found[task]), default=None)
+    return [] if best is None else [(f"{task}, times the best peer", found[task]["infrai"] / best, most)]
+
+
+def _over(costs: Mapping[str, float], floor: str) -> float:
+    return costs["infrai"] - costs[floor]
+
+
+def main(quick: bool = False, peers: bool = True) -> dict[str, Any]:
+    """Measures, prints tables, and returns the numbers."""
+    python = str(environment("langchain-peers", PEERS)) if peers else sys.executable
+    names = [name for name in NAMES if peers or name not in THEIRS]
+    with fixed_server() as url, contenders(python, "benchmarks.langchain", names, url) as running:
+        found = measured(running, quick)
+    import_ms = imports(python, [name for name in IMPORTS if name in names], 1 if quick else 5)
+    goals = targets(found, import_ms)
+    print("\n" + _costs_table(found, import_ms))
+    print("\n" + table(("", "is", "may be"), [(what, f"{is_:.2f}", f"{most:g}") for what, is_, most in goals]))
+    return {"cpu_us": found, "import_ms": import_ms, "targets": goals, "versions": _versions(python)}
+
+
+def _costs_table(found: Found, import_ms: Mapping[str, float]) -> str:
+    names = [name for name in NAMES if any(name in costs for costs in found.values())]
+    rows: list[tuple[object, ...]] = [
+        (TASKS[task][0], *(f"{costs[name]:,.1f}" if name in costs else "" for name in names))
+        for task, costs in found.items()
+    ]
+    last = ("import beyond core and httpx, ms", *(f"{import_ms[n]:,.0f}" if n in import_ms else "" for n in names))
+    return table(("CPU", *(NAMES[name] for name in names)), [*rows, last])
+
+
+_PACKAGES = ("langchain-core", "langchain-openai", "langchain-openrouter", "langchain-litellm", "openai", "litellm")
+
+
+def _versions(python: str) -> dict[str, str]:
+    code = (
+        "import importlib.metadata as m, json, sys\n"
+        "print(json.dumps({d.name: d.version for d in m.distributions() if d.name in sys.argv[1:]}))"
+    )
+    done = subprocess.run([python, "-c", code, *_PACKAGES], capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return dict(sorted(found.items()))
+
+
+# -- the page and the plot -----------------------------------------------------------------------------------------
+
+
+def write(result: Mapping[str, Any], directory: Path) -> None:
+    """Writes the page ``langchain.md`` and its plot ``langchain.png``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    plot(result, directory / "langchain.png")
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    goals = [
+        f"| {what} | {is_:.2f} | {most:g} | {'yes' if is_ <= most else 'no'} |" for what, is_, most in result["targets"]
+    ]
+    lines = [
+        "# LangChain, measured",
+        "",
+        "Made by `python -m benchmarks.langchain`; method: [benchmarks/README.md](../../benchmarks/README.md).",
+        "CPU time of the client's process, all in one run against one server of fixed answers; compare ratios, not the",
+        "microseconds of two machines.",
+        "",
+        f"Python {sys.version.split()[0]}; {versions}.",
+        "",
+        "![CPU per call and per chunk](langchain.png)",
+        "",
+        "```",
+        _costs_table(result["cpu_us"], result["import_ms"]),
+        "```",
+        "",
+        "| target | is | may be | reached |",
+        "|---|---|---|---|",
+        *goals,
+        "",
+    ]
+    (directory / "langchain.md").write_text("\n".join(lines), "utf-8")
+
+
+_PLOTTED = {"invoke": "invoke", "ainvoke": "ainvoke", "stream": "streamed chunk", "embed": "2,048 embeddings"}
+
+
+def plot(result: Mapping[str, Any], path: Path) -> None:
+    """Draws what people compare, on logarithmic scales, ours in colour."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(_PLOTTED), figsize=(4.6 * len(_PLOTTED), 3.6))
+    for axis, (task, title) in zip(axes, _PLOTTED.items(), strict=True):
+        costs = {NAMES[name]: cost for name, cost in result["cpu_us"][task].items() if name != "infrai_core"}
+        colors = ["tab:green" if name == NAMES["infrai"] else "tab:gray" for name in costs]
+        bars = axis.barh(list(costs), list(costs.values()), color=colors)
+        axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}", padding=3)
+        axis.set(xscale="log", title=title, xlabel="CPU µs (log)")
+        axis.margins(x=0.4)
+        axis.invert_yaxis()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def command(argv: list[str] | None = None) -> int:
+    """``python -m benchmarks.langchain``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.langchain", description=__doc__)
+    parser.add_argument("--without-peers", action="store_true", help="no environment of their own, no network")
+    parser.add_argument("--quick", action="store_true", help="a few iterations only: does it run?")
+    parser.add_argument("--out", type=Path, default=OUT, help="directory for the page and the plot")
+    args = parser.parse_args(argv)
+    write(main(args.quick, not args.without_peers), args.out)
+    print(f"\nlangchain.md and langchain.png are in {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("MPLCONFIGDIR", "/tmp")
+    raise SystemExit(command())
