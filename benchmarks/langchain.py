@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.fixed_server import CHUNKS, PACED_CHUNKS, fixed_server
 from benchmarks.measure import import_cost_ms, table
-from benchmarks.peers import ROOT, Contender, Work, compare, contenders, environ, environment
+from benchmarks.contender import ROOT, Contender, Work, compare, contenders, environ, environment
 
 PEERS = ("langchain-openai", "langchain-openrouter", "langchain-litellm", "numpy")
 NAMES = {

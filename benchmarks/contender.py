@@ -81,7 +81,7 @@ def contenders(python: Path | str, module: str, names: Sequence[str], url: str) 
     with ExitStack() as stack:
         processes = []
         for name in names:
-            command = [str(python), "-m", "benchmarks.peers", module, name, url]
+            command = [str(python), "-m", "benchmarks.contender", module, name, url]
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
