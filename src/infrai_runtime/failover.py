@@ -1,16 +1,23 @@
 """Walks a plan: tries one candidate after the other until one answers, within the cost cap and the deadline.
 
-A failure that another vendor would repeat (the request itself is wrong) ends the walk. What was tried, and what was
-passed over and why, is kept in rows that the reply shows as ``metadata.attempts``.
+The only retry loop of the runtime. First every candidate is tried once, in order; those that rest or are dearer
+than the cap are passed over. When all have failed, those whose failure may have been a moment's are tried again after a
+pause. A failure that another vendor would repeat (the request itself is wrong) ends the walk. What was tried,
+and what was passed over and why, is kept in rows that the reply shows as ``metadata.attempts``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
+from infrai_core.errors import ConnectionFailed
+from infrai_core.retry import Retry
+from infrai_runtime.breaker import Breaker
 from infrai_runtime.failure import Failure
 from infrai_runtime.pricing import cost_nano, usd
 from infrai_runtime.routing import Candidate, Plan
@@ -27,58 +34,173 @@ REQUEST_IS_WRONG = frozenset({"INVALID_REQUEST", "CONTENT_FILTERED", "PAYLOAD_TO
 _NOT_THE_CALLERS_FAULT = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INSUFFICIENT_CREDIT", "NOT_FOUND"})
 """Codes that are about the operator's account at a vendor when a vendor raises them."""
 
+MOST_CANDIDATES = 6
+"""How many are tried before the walk gives up on the rest."""
+SHARE_OF_TIME = 2 / 3
+"""Of the time left, for an attempt that others could follow."""
 
-async def walk(
-    plan: Plan,
-    run: Callable[[Candidate, float], Awaitable[T]],
-    rows: list[Row],
-    *,
-    cap: float,
-    deadline: float,
-    clock: Clock,
-) -> tuple[Candidate, T]:
-    """The first candidate that answers, and its answer. ``run(candidate, seconds_left)`` makes an attempt.
 
-    ``cap`` is how many times dearer than the first candidate a failover may be; ``deadline`` is on ``clock``. Every
-    attempt adds a row to ``rows``. Raises the failure that they share, else VENDOR_ERROR; COST_CAP_REACHED when only
-    candidates above the cap were left; VENDOR_TIMEOUT when time ran out.
-    """
-    failures: list[Failure] = []
-    for candidate in plan.candidates:
-        if clock() >= deadline:
-            failures.append(Failure("VENDOR_TIMEOUT", "the time limit of the request was reached"))
-            break
-        if failures and not within_cap(candidate, plan.candidates[0], cap):
-            rows.append(skipped(candidate, "cost_cap"))
-            continue
-        started = clock()
+NO_RETRY = Retry(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a walk keeps to. ``cap`` is how many times dearer than the first candidate a failover may be; ``deadline``
+    is on the walk's clock. ``patience_s`` limits an attempt that others could follow; None is a share of the time
+    left. ``retry`` is for candidates that have failed for a moment."""
+
+    cap: float
+    deadline: float
+    patience_s: Callable[[Candidate], float | None] = lambda candidate: None
+    retry: Retry = NO_RETRY
+    pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+    chance: Callable[[], float] = field(default=random.random)
+
+
+class Walk(Generic[T]):
+    """One walk over a plan. ``run(candidate, seconds_left)`` makes an attempt; every attempt adds a row."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: Callable[[Candidate, float], Awaitable[T]],
+        rows: list[Row],
+        terms: Terms,
+        breaker: Breaker,
+        clock: Clock,
+    ) -> None:
+        self._plan = plan
+        self._run = run
+        self._rows = rows
+        self._terms = terms
+        self._breaker = breaker
+        self._clock = clock
+        self._failures: list[Failure] = []
+        self._again: list[Candidate] = []
+        self._over = False
+
+    async def answer(self) -> tuple[Candidate, T]:
+        """The first candidate that answers, and its answer.
+
+        Raises the failure that all share, else VENDOR_ERROR; COST_CAP_REACHED when only candidates above the cap were
+        left; VENDOR_TIMEOUT when time ran out.
+        """
+        found = await self._first_round() or await self._last_resort() or await self._further_rounds()
+        if found is None:
+            raise summed_up(self._failures, self._rows)
+        return found
+
+    async def _first_round(self) -> tuple[Candidate, T] | None:
+        queue = list(self._plan.candidates)
+        while queue and len(self._failures) < MOST_CANDIDATES and not self._ended():
+            candidate = queue.pop(0)
+            reason = await self._obstacle(candidate)
+            if reason is not None:
+                self._rows.append(skipped(candidate, reason))
+            elif found := await self._try(candidate, queue):
+                return found
+            else:  # what ails one model of a vendor may ail all of them: other vendors first
+                queue.sort(key=lambda other: other.model.vendor == candidate.model.vendor)
+        return None
+
+    async def _obstacle(self, candidate: Candidate) -> str | None:
+        """Why a candidate is passed over. The cap is that of the plan's first candidate, also while that one rests."""
+        if not self._affordable(candidate):
+            return "cost_cap"
+        return None if await self._breaker.admits(candidate.name) else "cooling"
+
+    def _affordable(self, candidate: Candidate) -> bool:
+        first = self._plan.candidates[0]
+        return candidate is first or within_cap(candidate, first, self._terms.cap)
+
+    async def _last_resort(self) -> tuple[Candidate, T] | None:
+        """When nobody was asked because all rest: better a vendor that was ill a moment ago than no answer."""
+        if self._failures:
+            return None
+        self._terms = Terms(self._terms.cap, self._terms.deadline)
+        resting = [candidate for candidate in self._plan.candidates if self._affordable(candidate)]
+        self._rows[:] = [row for row in self._rows if row["outcome"] != "skipped:cooling"]
+        return await self._try_in_turn(resting)
+
+    async def _further_rounds(self) -> tuple[Candidate, T] | None:
+        for tried in range(self._terms.retry.attempts):
+            delay = self._terms.retry.delay(tried, ConnectionFailed(""), self._terms.chance)
+            if self._ended() or not self._again or delay is None or self._clock() + delay >= self._terms.deadline:
+                break
+            await self._terms.pause(delay)
+            again, self._again = self._again, []
+            if found := await self._try_in_turn(again):
+                return found
+        return None
+
+    async def _try_in_turn(self, candidates: Sequence[Candidate]) -> tuple[Candidate, T] | None:
+        for place, candidate in enumerate(candidates):
+            if self._ended():
+                break
+            if found := await self._try(candidate, candidates[place + 1 :]):
+                return found
+        return None
+
+    def _ended(self) -> bool:
+        if not self._over and self._clock() >= self._terms.deadline:
+            self._failures.append(Failure("VENDOR_TIMEOUT", "the time limit of the request was reached"))
+            self._over = True
+        return self._over
+
+    async def _try(self, candidate: Candidate, followers: Sequence[Candidate]) -> tuple[Candidate, T] | None:
+        """An attempt and its row; None when it failed."""
+        started = self._clock()
+        left_s = self._terms.deadline - started
+        limit_s = self._limit_s(candidate, left_s, followers)
         try:
-            answer = await _bounded(run, candidate, deadline - started)
+            return candidate, await _bounded(self._run, candidate, limit_s, left_s)
         except asyncio.CancelledError:
-            rows.append(row_of(candidate, "cancelled", clock() - started, free_or_unknown(candidate)))
+            self._note(candidate, "cancelled", started)
             raise
         except Failure as failure:
-            rows.append(row_of(candidate, failure.code, clock() - started, free_or_unknown(candidate)))
-            failures.append(failure)
-            if failure.code in REQUEST_IS_WRONG:
-                break
-        else:
-            return candidate, answer
-    raise summed_up(failures, rows)
+            self._note(candidate, as_vendors(failure, candidate).code, started)
+            await self._learn(candidate, failure)
+        except Exception as error:
+            self._note(candidate, "VENDOR_ERROR", started)
+            await self._learn(candidate, broken(candidate, error))
+        return None
+
+    def _limit_s(self, candidate: Candidate, left_s: float, followers: Sequence[Candidate]) -> float:
+        """How long an attempt may take: all the time there is when nobody could follow."""
+        if not any(self._affordable(other) and not other.cooling_s for other in followers):
+            return left_s
+        patience_s = self._terms.patience_s(candidate)
+        return left_s * SHARE_OF_TIME if patience_s is None else min(patience_s, left_s * SHARE_OF_TIME)
+
+    async def _learn(self, candidate: Candidate, failure: Failure) -> None:
+        """What a failure means for the rest of the walk, and for the breaker: a model that the caller's own deadline
+        cut short is not ill."""
+        if not isinstance(failure, _CutShort):
+            await self._breaker.failed(candidate.name, failure)
+        self._failures.append(as_vendors(failure, candidate))
+        self._over = failure.code in REQUEST_IS_WRONG
+        if failure.code == "VENDOR_ERROR" and failure.transient:
+            self._again.append(candidate)
+
+    def _note(self, candidate: Candidate, outcome: str, started: float) -> None:
+        self._rows.append(row_of(candidate, outcome, self._clock() - started, free_or_unknown(candidate)))
 
 
-async def _bounded(run: Callable[[Candidate, float], Awaitable[T]], candidate: Candidate, left_s: float) -> T:
+async def _bounded(
+    run: Callable[[Candidate, float], Awaitable[T]], candidate: Candidate, limit_s: float, left_s: float
+) -> T:
     try:
-        async with asyncio.timeout(left_s) as limit:
+        async with asyncio.timeout(limit_s) as limit:
             return await run(candidate, left_s)
-    except TimeoutError as error:
+    except TimeoutError:
         if limit.expired():
-            raise Failure("VENDOR_TIMEOUT", f"{candidate.name} gave no answer in time") from error
-        raise broken(candidate, error) from error
-    except Failure as failure:
-        raise as_vendors(failure, candidate) from failure
-    except Exception as error:
-        raise broken(candidate, error) from error
+            kind = _CutShort if limit_s >= left_s else Failure
+            raise kind("VENDOR_TIMEOUT", f"{candidate.name} gave no answer in time") from None
+        raise
+
+
+class _CutShort(Failure):
+    """The caller's own deadline ended an attempt."""
 
 
 def as_vendors(failure: Failure, candidate: Candidate) -> Failure:
@@ -93,7 +215,7 @@ def as_vendors(failure: Failure, candidate: Candidate) -> Failure:
 def broken(candidate: Candidate, error: Exception) -> Failure:
     """The failure for an exception that a vendor should not raise; its text stays in the log."""
     log.error("%s broke", candidate.name, exc_info=error)
-    return Failure("VENDOR_ERROR", f"{candidate.name} failed ({type(error).__name__})")
+    return Failure("VENDOR_ERROR", f"{candidate.name} failed ({type(error).__name__})", transient=False)
 
 
 def within_cap(candidate: Candidate, first: Candidate, cap: float) -> bool:
@@ -133,7 +255,7 @@ def summed_up(failures: list[Failure], rows: list[Row]) -> Failure:
     if last.code not in REQUEST_IS_WRONG and any(row["outcome"] == "skipped:cost_cap" for row in rows):
         return Failure(
             "COST_CAP_REACHED",
-            "only vendors above max_cost_multiplier are left",
+            f"only vendors above max_cost_multiplier are left; before them: {last.message}",
             attempts=rows,
             hint="raise max_cost_multiplier to use them",
         )

@@ -11,7 +11,8 @@ class Failure(Exception):
 
     ``code`` is one of the wire's error codes (docs/protocol.md, section 8); it decides the HTTP status and
     whether a client may retry. ``param`` names the request field at fault. ``attempts`` are the rows of
-    vendors that were tried. The message never holds a key or a vendor's raw body.
+    vendors that were tried. ``transient``: of a VENDOR_ERROR, whether the same vendor may answer a moment later.
+    The message never holds a key or a vendor's raw body.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class Failure(Exception):
         param: str | None = None,
         retry_after_s: float | None = None,
         attempts: Sequence[Mapping[str, Any]] = (),
+        transient: bool = True,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -31,6 +33,7 @@ class Failure(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.attempts = tuple(attempts)
+        self.transient = transient
 
 
 def missing_extra(extra: str, package: str, what: str) -> Failure:

@@ -19,11 +19,13 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from infrai_core.fetch import Fetcher
+from infrai_core.retry import Retry
 from infrai_runtime import cache, identity, keys
 from infrai_runtime.assembly import Assembly
+from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue_file import Catalogues
 from infrai_runtime.explain import explained
-from infrai_runtime.failover import as_vendors, broken, row_of, walk
+from infrai_runtime.failover import Terms, Walk, as_vendors, broken, row_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import unknown_field
 from infrai_runtime.health import Health, Latency
@@ -43,7 +45,7 @@ from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Call, Fragment, Vendor
 from infrai_runtime.wire import Frames, Json, Surface
-from infrai_runtime.work import WORK, Opened, Outcome, chat_outcome, open_stream
+from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, open_stream
 
 T = TypeVar("T")
 Run: TypeAlias = Callable[[Trace, Candidate, float], Awaitable[T]]
@@ -256,6 +258,7 @@ class Service:
     async def _whole(self, trace: Trace, live: Live, plan: Plan) -> None:
         candidate, outcome = await self.walk(trace, plan, self._attempt)
         self.price(trace, candidate, outcome, "ok")
+        await trace.known_breaker().worked(candidate.name)
         data = await self._dressed(trace, outcome)
         await self.remember(trace, data)
         await self._send(trace, live, data)
@@ -269,9 +272,10 @@ class Service:
         try:
             await self._pump(trace, live, candidate, opened, writer, assembly)
             word = "ok"
+            await trace.known_breaker().worked(candidate.name)
         except Failure as failure:
             word = failure.code
-            raise Failure(failure.code, failure.message, hint=failure.hint, attempts=trace.rows) from failure
+            raise await self._ended_early(trace, candidate, failure) from failure
         finally:
             outcome = chat_outcome(assembly, ask, candidate.model.id)
             self.price(trace, candidate, outcome, word)
@@ -283,20 +287,28 @@ class Service:
         self, trace: Trace, live: Live, candidate: Candidate, opened: Opened, writer: Frames, assembly: Assembly
     ) -> None:
         """Moves events from the vendor into frames until the vendor is done or time is up."""
-        ask, _ = trace.known()
-        left_s = ask.timeout_s - (self._clock() - trace.started)
         try:
-            async with asyncio.timeout(left_s), aclosing(opened.events()) as events:
+            async with asyncio.timeout(None) as limit, aclosing(opened.events()) as events:
+                silence = Silence(limit, trace.left_s(), self.settings.idle_timeout_s)
                 async for event in events:
+                    silence.broken()
                     assembly.add(event)
                     if isinstance(event, Fragment):
                         await live.put(writer.fragment(event))
-        except TimeoutError as error:
-            raise Failure("VENDOR_TIMEOUT", f"{candidate.name} was not done in {ask.timeout_s:g} s") from error
-        except Failure as failure:
-            raise as_vendors(failure, candidate) from failure
+        except Failure:
+            raise
         except Exception as error:
+            if limit.expired():
+                raise Failure("VENDOR_TIMEOUT", f"{candidate.name} {silence.why()}") from error
             raise broken(candidate, error) from error
+
+    async def _ended_early(self, trace: Trace, candidate: Candidate, failure: Failure) -> Failure:
+        """A failure after the first content: nobody can take over. It counts for the vendor's health, unless it was the
+        caller's deadline."""
+        if trace.left_s() > 0:
+            await trace.known_breaker().failed(candidate.name, failure)
+        told = as_vendors(failure, candidate)
+        return Failure(told.code, told.message, hint=told.hint, attempts=trace.rows)
 
     async def _dressed(self, trace: Trace, outcome: Outcome) -> Json:
         """The reply's data with what only the runtime can add: the id, links to files, a session token."""
@@ -360,7 +372,9 @@ class Service:
         ask, caller = trace.known()
         last = await self._last_of_session(caller, ask)
         catalogue = await self.catalogues.current()
-        made = plan(ask, catalogue, self.vendors, await self.health(), last=last, allowed=caller.allowed)
+        trace.breaker = await Breaker.read(self.ephemeral)
+        health = self.health(trace.breaker)
+        made = plan(ask, catalogue, self.vendors, health, last=last, allowed=caller.allowed)
         trace.route = made.reason
         trace.warnings += [*ask.warnings, *made.warnings]
         idle = sorted(ask.vendor_options.keys() - self.vendors.keys())
@@ -370,12 +384,13 @@ class Service:
     async def explain(self, caller: Caller, ask: Ask) -> Json:
         """The plan that a request of this caller would get, in words and numbers. Nothing is called."""
         last = await self._last_of_session(caller, ask)
+        health = self.health(await Breaker.read(self.ephemeral))
         catalogue = await self.catalogues.current()
-        return explained(ask, catalogue, self.vendors, await self.health(), last=last, allowed=caller.allowed)
+        return explained(ask, catalogue, self.vendors, health, last=last, allowed=caller.allowed)
 
-    async def health(self) -> Health:
+    def health(self, breaker: Breaker) -> Health:
         """How vendors' models do right now."""
-        return Health(latency_ms=self._latency.seen_ms)
+        return Health(breaker.cooling_s(), self._latency.seen_ms)
 
     async def _last_of_session(self, caller: Caller, ask: Ask) -> str | None:
         if ask.session_id is None:
@@ -400,17 +415,24 @@ class Service:
     async def walk(self, trace: Trace, plan: Plan, run: Run[T]) -> tuple[Candidate, T]:
         """The first candidate that answers, and its answer. The session stays with it."""
         ask, caller = trace.known()
-        candidate, answer = await walk(
-            plan,
-            partial(run, trace),
-            trace.rows,
+        terms = Terms(
             cap=ask.max_cost_multiplier,
             deadline=trace.started + ask.timeout_s,
-            clock=self._clock,
+            patience_s=partial(self._patience_s, ask),
+            retry=Retry(self.settings.retries, self.settings.retry_pause_s),
         )
+        walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.known_breaker(), self._clock)
+        candidate, answer = await walk.answer()
+        self._latency.note(candidate.name, (self._clock() - trace.attempt_started) * 1000)
         if ask.session_id is not None:
             await self.ephemeral.put(_session_key(caller, ask), candidate.name.encode(), SESSION_TTL_S)
         return candidate, answer
+
+    def _patience_s(self, ask: Ask, candidate: Candidate) -> float | None:
+        """How long a stream may take to its first content while others could follow. A model that reasons is silent
+        for long, and a whole answer takes its time: both have their share of the time left."""
+        thinks = "reasoning" in candidate.model.abilities
+        return self.settings.first_token_timeout_s if ask.stream and not thinks else None
 
     def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
         ask, _ = trace.known()
@@ -427,6 +449,8 @@ class Service:
                 options=options,
                 stream=ask.stream,
                 mark_cache=ask.cache_strategy == "vendor",
+                connect_s=self.settings.connect_timeout_s,
+                idle_s=self.settings.idle_timeout_s if ask.stream else None,
             ),
         )
 

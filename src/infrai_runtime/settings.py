@@ -13,6 +13,11 @@ from infrai_core.config import home as default_home
 from infrai_core.config import is_loopback
 from infrai_core.errors import ConfigError
 
+_ABOVE_ZERO = (
+    *("max_body_bytes", "media_ttl_s", "first_delta_wait_s", "keep_alive_s"),
+    *("first_token_timeout_s", "idle_timeout_s", "connect_timeout_s"),
+)
+
 
 def _home() -> Path:
     return default_home()
@@ -42,6 +47,16 @@ class Settings:
     media_ttl_s: float = 3600.0
     public_url: str | None = None
     first_delta_wait_s: float = 10.0
+    """How long a stream waits for its first content before it commits to an answer and sends comments."""
+    first_token_timeout_s: float = 30.0
+    """How long a vendor may take to the first content of a stream before the next one is asked."""
+    idle_timeout_s: float = 60.0
+    """The longest silence of a vendor inside a stream."""
+    connect_timeout_s: float = 10.0
+    retries: int = 2
+    """How often a vendor that failed for a moment is asked again, after all others were asked."""
+    retry_pause_s: float = 0.5
+    """Before the first of these; every further one doubles it."""
     keep_alive_s: float = 15.0
     allowed_hosts: tuple[str, ...] = ()
     embedded: bool = False
@@ -57,9 +72,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.no_auth and not is_loopback(self.host):
             raise ConfigError(f"no_auth with host={self.host!r}: keys may be left out only on this machine (127.0.0.1)")
-        for name in ("max_body_bytes", "media_ttl_s", "first_delta_wait_s", "keep_alive_s"):
+        for name in _ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}={getattr(self, name)!r}: allowed is a number above 0")
+        if self.retries < 0 or self.retry_pause_s < 0:
+            raise ConfigError(f"retries={self.retries!r}, retry_pause_s={self.retry_pause_s!r}: allowed is at least 0")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port={self.port!r}: allowed is a number from 0 to 65535")
 

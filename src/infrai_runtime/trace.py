@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from infrai_runtime.breaker import Breaker
 from infrai_runtime.keys import Caller
 from infrai_runtime.pricing import usd, usd_text
 from infrai_runtime.request import Ask
@@ -23,6 +24,7 @@ class Trace:
     caller: Caller | None = None
     ask: Ask | None = None
     attempt_started: float = 0.0
+    breaker: Breaker | None = field(default=None, repr=False)
     route: str | None = None
     rows: list[Json] = field(default_factory=list)
     warnings: list[Any] = field(default_factory=list)
@@ -39,6 +41,16 @@ class Trace:
         assert self.ask is not None
         assert self.caller is not None
         return self.ask, self.caller
+
+    def known_breaker(self) -> Breaker:
+        """The breakers as this call's plan saw them."""
+        assert self.breaker is not None
+        return self.breaker
+
+    def left_s(self) -> float:
+        """Seconds to the caller's deadline."""
+        ask, _ = self.known()
+        return ask.timeout_s - (self.clock() - self.started)
 
     def writer(self) -> Frames:
         """A writer of frames for this call."""

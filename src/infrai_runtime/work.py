@@ -6,6 +6,7 @@ vendor can take over.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 from infrai_core.tokens import estimate
 from infrai_runtime.assembly import Assembly, estimated_usage
+from infrai_runtime.failure import Failure
 from infrai_runtime.opaque import marked, without_foreign
 from infrai_runtime.pricing import nano_of_usd, prompt_text
 from infrai_runtime.request import Ask
@@ -51,15 +53,47 @@ class Opened:
                 yield event
 
 
+class Silence:
+    """Moves a timeout along while events come: it ends a silence of ``idle_s``, and everything after ``left_s``.
+
+    It is moved at most ten times in that long, not for every event, so a silence may last a tenth longer.
+    """
+
+    def __init__(self, limit: asyncio.Timeout, left_s: float, idle_s: float) -> None:
+        self._limit = limit
+        self._now = asyncio.get_running_loop().time
+        self._end = self._now() + left_s
+        self._idle_s = idle_s
+        self._moved = 0.0
+        self.broken()
+
+    def broken(self) -> None:
+        """Something came."""
+        now = self._now()
+        if now - self._moved >= self._idle_s / 10:
+            self._moved = now
+            self._limit.reschedule(min(self._end, now + 1.1 * self._idle_s))
+
+    def why(self) -> str:
+        """What the timeout ended, in words."""
+        if self._now() >= self._end:
+            return "was not done when the time limit of the request was reached"
+        return f"was silent for {self._idle_s:g} s"
+
+
 Work = Callable[[Any, Ask, Call], Awaitable[Outcome]]
 
 
 async def events_of(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
-    """The events of a chat or vision call; what is signed names its maker."""
+    """The events of a chat or vision call; what is signed names its maker. Raises where the end mark is missing."""
     method = getattr(vendor, {"chat": "chat", "vision": "see"}[ask.capability])
+    whole = False
     async with aclosing(cast("AsyncGenerator[Event, None]", method(body, call))) as events:
         async for event in events:
+            whole = whole or isinstance(event, Finish)
             yield marked(event, vendor.name, call.model)
+    if not whole:  # a cut answer must never look complete, whatever an adapter made of it
+        raise Failure("VENDOR_ERROR", f"{vendor.name}: its answer ended before its end mark")
 
 
 def _own_signatures_only(vendor: Vendor, ask: Ask, call: Call) -> tuple[Json, list[Note]]:

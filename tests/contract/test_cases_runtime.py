@@ -57,7 +57,11 @@ def settings(case: Case, host: str, home: Path) -> Settings:
         given["trial_credit_usd"] = Decimal(str(given["trial_credit_usd"]))
     shared = home / "shared.db" if case.setup.get("elsewhere") else None
     return Settings(
-        **({"home": home, "database": shared, "no_auth": host == "served", "embedded": host == "embedded"} | given)
+        **(
+            {"home": home, "database": shared, "no_auth": host == "served", "embedded": host == "embedded"}
+            | {"retries": 0}
+            | given
+        )
     )
 
 

@@ -447,7 +447,7 @@ def gated(world: World, tmp_path: Path) -> Iterator[Gated]:
     vendor = scripted("acme", {"chat": SCRIPT}, go)
     models = models_of({"vendors": {"acme": {"chat": SCRIPT}}})
     in_process = world.host == "embedded"
-    app = create_app(Settings(home=tmp_path, no_auth=not in_process, embedded=in_process), [vendor], models)
+    app = create_app(Settings(home=tmp_path, no_auth=not in_process, embedded=in_process, retries=0), [vendor], models)
     with _reached(world, app) as reached:
         yield Gated(reached, vendor, go)
         go.set()

@@ -23,7 +23,7 @@ from infrai_runtime.vendors.base import Vendor
 
 def settings(home: Path, **more: Any) -> Settings:
     """Settings of a runtime with state in memory and without keys."""
-    return Settings(**({"home": home, "database": None, "no_auth": True} | more))
+    return Settings(**({"home": home, "database": None, "no_auth": True, "retries": 0} | more))
 
 
 @asynccontextmanager

@@ -289,9 +289,26 @@ def test_failures_count_until_a_success() -> None:
     async def body() -> None:
         store = MemoryEphemeral()
         await store.record("v", False)
-        await store.record("v", False)
-        assert await store.failures("v") == 2
+        await store.record("v", False, 7.0)
+        failing = (await store.failing())["v"]
+        assert (failing.count, failing.asked_s) == (2, 7.0)
         await store.record("v", True)
-        assert await store.failures("v") == 0
+        assert await store.failing() == {}
+
+    asyncio.run(body())
+
+
+def test_a_failure_has_an_age_and_a_lease_has_one_owner_until_it_ends() -> None:
+    async def body() -> None:
+        clock = Clock()
+        store = MemoryEphemeral(clock=clock)
+        await store.record("v", False)
+        clock.now = 3
+        assert (await store.failing())["v"].age_s == 3
+        assert [await store.lease("probe:v", 10) for _ in range(2)] == [True, False]
+        clock.now = 13
+        assert await store.lease("probe:v", 10)
+        await store.record("v", False)  # the probe has reported
+        assert await store.lease("probe:v", 10)
 
     asyncio.run(body())

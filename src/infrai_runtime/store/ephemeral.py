@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Failures in a row of one thing."""
+
+    count: int
+    age_s: float
+    """Seconds since the latest of them."""
+    asked_s: float = 0.0
+    """The rest that the latest asked for, in seconds from then on."""
 
 
 class Ephemeral(Protocol):
@@ -17,11 +30,15 @@ class Ephemeral(Protocol):
     async def take(self, bucket: str, amount: float, per_minute: float) -> float | None:
         """Takes from a bucket that refills ``per_minute``; None when granted, else the seconds until it would be."""
 
-    async def failures(self, name: str) -> int:
-        """How often in a row something failed (the breaker's count)."""
+    async def failing(self) -> Mapping[str, Failing]:
+        """Everything whose latest attempt failed, by name."""
 
-    async def record(self, name: str, ok: bool) -> None:
-        """Notes a success (the count goes to 0) or a failure."""
+    async def record(self, name: str, ok: bool, asked_s: float = 0.0) -> None:
+        """Notes a success, which forgets the failures, or one more failure in a row. ``asked_s`` is the rest that this
+        failure asks for."""
+
+    async def lease(self, name: str, ttl_s: float) -> bool:
+        """Takes a name for ``ttl_s`` seconds; False while somebody else has it."""
 
     async def close(self) -> None:
         """Frees the store."""

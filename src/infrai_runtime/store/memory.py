@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from infrai_runtime.store.durable import RUNNING_LEASE_S, Begun, KeyRow, LedgerRow, UsageRow
+from infrai_runtime.store.ephemeral import Failing
 
 SWEEP_EVERY_S = 10.0
+MAX_FAILING = 10_000
 
 
 @dataclass(slots=True)
@@ -146,7 +148,8 @@ class MemoryEphemeral:
         self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         self._held = 0
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._failures: dict[str, int] = {}
+        self._failures: OrderedDict[str, tuple[int, float, float]] = OrderedDict()
+        self._leases: dict[str, float] = {}
 
     async def get(self, key: str) -> bytes | None:
         found = self._values.get(key)
@@ -181,14 +184,26 @@ class MemoryEphemeral:
             self._buckets = {name: held for name, held in self._buckets.items() if held[0] < per_minute}
         return None if granted else (amount - level) / rate
 
-    async def failures(self, name: str) -> int:
-        return self._failures.get(name, 0)
+    async def failing(self) -> Mapping[str, Failing]:
+        if not self._failures:
+            return {}
+        now = self._clock()
+        return {name: Failing(count, now - at_s, asked) for name, (count, at_s, asked) in self._failures.items()}
 
-    async def record(self, name: str, ok: bool) -> None:
-        if ok:
-            self._failures.pop(name, None)
-        else:
-            self._failures[name] = self._failures.get(name, 0) + 1
+    async def record(self, name: str, ok: bool, asked_s: float = 0.0) -> None:
+        count, _, _ = self._failures.pop(name, (0, 0.0, 0.0))
+        self._leases.pop(f"probe:{name}", None)
+        if not ok:
+            self._failures[name] = (count + 1, self._clock(), asked_s)
+            if len(self._failures) > MAX_FAILING:
+                self._failures.popitem(last=False)
+
+    async def lease(self, name: str, ttl_s: float) -> bool:
+        now = self._clock()
+        if self._leases.get(name, now) > now:
+            return False
+        self._leases = {held: until for held, until in self._leases.items() if until > now} | {name: now + ttl_s}
+        return True
 
     async def close(self) -> None:
         self._values.clear()

@@ -118,6 +118,7 @@ def failure_of(
         code_of(status, found),
         f"{vendor}: {short or 'no reason given'} ({', '.join(facts)})",
         retry_after_s=found.retry_after_s if wait_s is None else wait_s,
+        transient=status >= 500 or status in (408, 409, 425),
     )
 
 
