@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "say what is installed, configured and reachable, and what helps where something is not",
     "chat": "answer one prompt",
     "models": "list the models of the service",
+    "vendors": "list the vendors that are configured, their keys, and what each can do",
     "route": "say which model would answer a request, which would take over, what it costs, and why",
     "catalogue": "the models a runtime may route to, their prices and sources: list, show, validate, refresh",
     "serve": "serve the runtime over HTTP",

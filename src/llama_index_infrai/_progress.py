@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from bisect import insort
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -36,7 +36,6 @@ _logger = logging.getLogger(__name__)
 class _Growing(Protocol):
     def add(self, fragment: Mapping[str, Any]) -> None: ...
     def blocks(self, done: bool) -> list[Any]: ...
-    def extra(self) -> tuple[str, Any] | None: ...
 
 
 @dataclass
@@ -53,9 +52,6 @@ class _Text:
     def blocks(self, done: bool) -> list[Any]:
         return [TextBlock(text=self.text), *citation_blocks(self.annotations, self.text)]
 
-    def extra(self) -> None:
-        return None
-
 
 @dataclass
 class _Reasoning:
@@ -68,9 +64,6 @@ class _Reasoning:
 
     def blocks(self, done: bool) -> list[Any]:
         return [thinking_block(self.part)]
-
-    def extra(self) -> None:
-        return None
 
 
 @dataclass
@@ -99,8 +92,8 @@ class _Call:
             given = self.arguments if read is None else read
         return [ToolCallBlock(tool_call_id=self.id, tool_name=self.name, tool_kwargs=given)]
 
-    def extra(self) -> tuple[str, Any]:
-        return "tool_calls", legacy_call(self.id, self.name, self.arguments)
+    def legacy(self) -> dict[str, Any]:
+        return legacy_call(self.id, self.name, self.arguments)
 
 
 @dataclass
@@ -116,8 +109,8 @@ class _Whole:
     def blocks(self, done: bool) -> list[Any]:
         return media_blocks(self.part) or []
 
-    def extra(self) -> tuple[str, Any] | None:
-        return (OTHER_PARTS, dict(self.part)) if media_blocks(self.part) is None else None
+    def other(self) -> dict[str, Any] | None:
+        return dict(self.part) if media_blocks(self.part) is None else None
 
 
 _GROWING: dict[str, Callable[[], _Growing]] = {
@@ -126,10 +119,6 @@ _GROWING: dict[str, Callable[[], _Growing]] = {
     "reasoning": _Reasoning,
     "tool_call": _Call,
 }
-
-
-_DELTAS = {"text": "delta", "refusal": "delta", "reasoning": "thinking_delta"}
-"""Part type -> where its new text is told."""
 
 
 # -- the whole -----------------------------------------------------------------------------------------------------
@@ -144,29 +133,23 @@ class Progress:
         self._places: list[int] = []
         self._parts: dict[int, _Growing] = {}
         self._blocks: dict[int, list[Any]] = {}
-        self._extra: dict[int, tuple[str, Any]] = {}  # place -> what a part adds to a list of additional_kwargs
         self._refusal = ""
         self._facts: dict[str, Any] = {}
 
     def add(self, chunk: ChatChunk) -> ChatResponse:
         """The response after this chunk; ``delta`` is the text that it brought."""
+        fragments = chunk.delta.parts or []
         self.done = chunk.finish_reason is not None or chunk.usage is not None or chunk.metadata is not None
-        texts: dict[str, str] = {}
-        for fragment in chunk.delta.parts or ():
-            self._add(fragment)
-            name, text = _DELTAS.get(fragment["type"]), fragment.get("text")
-            if name and text:
-                texts[name] = texts.get(name, "") + text
-        if self.done:
-            for place in self._places:
-                self._show(place)
-        if self.done or chunk.id is not None or chunk.model is not None:
-            self._facts |= _facts(chunk)
-        delta = texts.pop("delta", "")
-        extra = {**_counts(chunk.usage), **texts} if texts or chunk.usage is not None else {}
-        return ChatResponse(message=self._message(), delta=delta, raw=self._facts.copy(), additional_kwargs=extra)
+        touched = {self._add(fragment) for fragment in fragments}
+        for place in self._places if self.done else touched:
+            self._blocks[place] = self._parts[place].blocks(self.done)
+        self._facts |= _facts(chunk)
+        thinking = _joined(fragments, "reasoning")
+        extra = {**_counts(chunk.usage), **({"thinking_delta": thinking} if thinking else {})}
+        delta = _joined(fragments, "text", "refusal")
+        return ChatResponse(message=self._message(), delta=delta, raw=dict(self._facts), additional_kwargs=extra)
 
-    def _add(self, fragment: Mapping[str, Any]) -> None:
+    def _add(self, fragment: Mapping[str, Any]) -> int:
         index, kind = fragment["index"], fragment["type"]
         if kind == "refusal":
             self._refusal += fragment.get("text") or ""
@@ -174,7 +157,7 @@ class Progress:
             self._begin(index, kind)
         place = self._homes[index]
         self._parts[place].add(fragment)
-        self._show(place)
+        return place
 
     def _begin(self, index: int, kind: str) -> None:
         before = self._homes.get(index - 1)
@@ -185,21 +168,14 @@ class Progress:
         self._parts[index] = _GROWING.get(kind, _Whole)()
         insort(self._places, index)
 
-    def _show(self, place: int) -> None:
-        part = self._parts[place]
-        self._blocks[place] = part.blocks(self.done)
-        added = part.extra()
-        if added is not None:
-            self._extra[place] = added
-
     def _message(self) -> ChatMessage:
-        blocks = [block for place in self._places for block in self._blocks[place]]
-        extra: dict[str, Any] = {"refusal": self._refusal} if self._refusal else {}
-        for place in self._places if self._extra else ():
-            if place in self._extra:
-                name, value = self._extra[place]
-                extra.setdefault(name, []).append(value)
-        return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra)
+        blocks = [block for place in self._places for block in self._blocks.get(place, ())]
+        parts = [self._parts[place] for place in self._places]
+        calls = [part.legacy() for part in parts if isinstance(part, _Call)]
+        others = [other for part in parts if isinstance(part, _Whole) and (other := part.other())]
+        extra = {"tool_calls": calls, OTHER_PARTS: others, "refusal": self._refusal}
+        set_ones = {name: value for name, value in extra.items() if value}
+        return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=set_ones)
 
 
 _END = ChatChunk(finish_reason="stop")
@@ -267,6 +243,10 @@ async def acompletions(stream: AsyncGenerator[ChatResponse, None]) -> AsyncGener
     async with aclosing(stream):
         async for response in stream:
             yield completion_of(response)
+
+
+def _joined(fragments: Sequence[Mapping[str, Any]], *kinds: str) -> str:
+    return "".join(f.get("text") or "" for f in fragments if f["type"] in kinds)
 
 
 def _facts(chunk: ChatChunk) -> dict[str, Any]:

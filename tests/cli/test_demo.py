@@ -33,7 +33,7 @@ _CALLS = {
 
 
 def test_the_demo_answers_with_sources_calls_tools_and_accounts_for_every_call(tmp_path: Path) -> None:
-    done = infrai(tmp_path / "home", "demo", "--quick")
+    done = infrai(tmp_path / "home", "demo", "--quick", OPENAI_API_KEY="sk-a-key-that-the-demo-must-not-use")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     rows = [match for match in map(_ROW.fullmatch, done.stdout.splitlines()) if match]

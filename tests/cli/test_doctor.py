@@ -166,3 +166,14 @@ def test_versions_are_held_to_their_bounds(version: str, bounds: str, fits: bool
 def test_extras_are_read_from_the_package_itself() -> None:
     assert [need.name for need in needs("langchain")] == ["langchain-core"]
     assert {"httpx", "pydantic", "anyio"} == {need.name for need in needs()}
+
+
+def test_the_vendors_with_keys_are_named_and_a_wrong_file_is_a_problem(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", KEY)
+    assert checked(run, "--offline")[1]["vendors"]["detail"].startswith("groq (")
+    home.mkdir(exist_ok=True)
+    (home / "vendors.toml").write_text("[groq]\nkeys = 3\n")
+    code, checks = checked(run, "--offline")
+    assert (code, checks["vendors"]["state"]) == (1, "problem")

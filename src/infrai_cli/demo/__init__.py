@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import Any
 
 from infrai_cli.demo import document, fetch, question
 from infrai_cli.demo.stage import Stage
 from infrai_core.config import EMBEDDED
+from infrai_runtime.vendors.configuration import LOCAL
 
 DEFAULT_EMBEDDING = "infrai-keyword-1024"
 """The documents are English and Chinese: the keyword index finds both, MiniLM knows only English."""
@@ -50,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: Any) -> int:
     """Shows everything; raises where a step did not do what it says."""
     begun = time.perf_counter()
+    if args.base_url == EMBEDDED:
+        os.environ["INFRAI_VENDORS"] = LOCAL  # it promises to be offline, whatever keys this machine has
     fetching = fetch.begin() if args.minilm else None
     texts = document.texts(document.folder())
     stage = Stage(document.passages(texts), args.base_url, args.embedding, args.model)

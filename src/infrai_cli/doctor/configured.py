@@ -16,8 +16,9 @@ _OWN_MODE = 0o600
 
 
 def checks(profile: str) -> list[Check]:
-    """The home directory, the profile, the base URL and the key; never the key itself."""
-    return [_home(), _profile(profile), _guarded("base URL", _base_url, profile), _guarded("API key", _key, profile)]
+    """The home directory, the profile, the base URL, the key and the vendors' keys; never a key itself."""
+    sources = [_guarded("base URL", _base_url, profile), _guarded("API key", _key, profile)]
+    return [_home(), _profile(profile), *sources, _vendors()]
 
 
 def _guarded(what: str, check: Callable[[str], Check], profile: str) -> Check:
@@ -82,3 +83,17 @@ def _key(profile: str) -> Check:
         detail = f"the key of profile {profile!r} belongs to {stored.get('base_url') or HOSTED}, not to {url}"
         return Check("API key", "missing", detail, f"{_ACTIVATE} --base-url {url}")
     return Check("API key", "missing", "none; the embedded runtime needs none", _ACTIVATE)
+
+
+def _vendors() -> Check:
+    """The vendors that a runtime on this machine uses."""
+    from infrai_runtime.settings import Settings
+    from infrai_runtime.vendors import configured_entries
+
+    try:
+        found = configured_entries(Settings.from_environment())
+    except ConfigError as error:
+        return Check("vendors", "problem", error.message, "infrai vendors")
+    if not found:
+        return Check("vendors", "missing", "no vendor has a key; on-machine models answer", "infrai vendors --known")
+    return Check("vendors", "ok", f"{', '.join(entry.name for entry in found)} (infrai vendors --check asks them)")

@@ -115,6 +115,12 @@ class Keyring:
             rests = [self._rest(key, model, now) for key in self._keys]
         return max(0.0, min(0.0 if rest is None else rest.until - now for rest in rests))
 
+    def waits_s(self) -> dict[str, float]:
+        """Model -> seconds until a key may be used for it, for the models that keys rest for now; ``*`` is all."""
+        with self._lock:
+            models = {model for _, model in self._rests}
+        return {model: wait_s for model in models if (wait_s := self.wait_s(model)) > 0}
+
     def refused(self, key: Key, model: str, failure: Failure) -> bool:
         """Notes a failure. Whether it is about the key, so that another key may do."""
         if failure.code not in KEY_FAILURES:
