@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, SkipValidation, Tag
 
 T = TypeVar("T")
 
@@ -308,7 +308,8 @@ class ChatChunk(Value):
 class EmbedReply(Reply):
     """One vector per input, in input order; ``model`` is the model that made them."""
 
-    embeddings: list[list[float]]
+    # Checked where they are decoded: pydantic would look at every number once more.
+    embeddings: Annotated[list[list[float]], SkipValidation]
     model: str | None = None
     usage: Usage | None = None
 

@@ -2,8 +2,8 @@
 
 ``httpx.Client`` costs about 0.1 ms CPU per call on top of its transport, so requests are handed to the transport
 itself. Synchronous pools are shared by threads; asynchronous ones belong to one event loop and are closed when that
-loop ends. Closing the last client of a base URL closes its connections; a client that is merely dropped leaves them to
-the next one. A forked child never uses its parent's pools.
+loop ends. Closing the last client of a base URL closes its connections; a client that is merely dropped leaves them for
+a while to the next one. A forked child never uses its parent's pools.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import importlib
 import os
 import ssl
 import threading
+import time
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, Proto
 from infrai_core.protocol import Request, Response
 
 CONNECT_TIMEOUT_S = 10.0
+LINGER_S = 60.0
+"""How long the connections of dropped clients wait for another client of the same base URL."""
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
 
 
@@ -48,6 +51,7 @@ class _Pool:
     def __init__(self, transport: Any) -> None:
         self.transport = transport
         self.users = 0
+        self.left_s = 0.0
         self.keeper: AsyncGenerator[None, None] | None = None
 
 
@@ -109,7 +113,19 @@ def _acquire(key: tuple[Any, ...]) -> _Pool:
         if pool is None:
             pool = _pools[key] = _Pool(_make(key[0], key[1]))
         pool.users += 1
-        return pool
+        left = [_pools.pop(other) for other in stale(_pools, time.monotonic())]
+    for unused in left:
+        unused.transport.close()
+    return pool
+
+
+def stale(pools: Mapping[tuple[Any, ...], _Pool], now_s: float) -> list[tuple[Any, ...]]:
+    """The synchronous pools that have had no user for ``LINGER_S``; a loop closes its own when it ends."""
+    return [
+        key
+        for key, pool in pools.items()
+        if key[0] == "sync" and pool.users <= 0 and now_s - pool.left_s > LINGER_S and hasattr(pool.transport, "close")
+    ]
 
 
 def _release(key: tuple[Any, ...]) -> _Pool | None:
@@ -127,6 +143,7 @@ def _let_go(key: tuple[Any, ...]) -> None:
     with _lock:
         if (pool := _pools.get(key)) is not None:
             pool.users -= 1
+            pool.left_s = time.monotonic()
 
 
 def _place(root: str) -> str:

@@ -12,8 +12,10 @@ from langchain_infrai.embeddings import InfraiEmbeddings
 
 if TYPE_CHECKING:
     from langchain_infrai.audio_parser import InfraiAudioParser
+    from langchain_infrai.configurable import init_chat_model
     from langchain_infrai.rerank import InfraiRerank
     from langchain_infrai.tools import InfraiASRTool, InfraiImageTool, InfraiToolkit, InfraiTTSTool, InfraiVisionTool
+    from langchain_infrai.tracing import InfraiTracer
     from langchain_infrai.usage import InfraiUsageCallbackHandler, get_infrai_callback
 
 __all__ = [
@@ -25,10 +27,12 @@ __all__ = [
     "InfraiRerank",
     "InfraiTTSTool",
     "InfraiToolkit",
+    "InfraiTracer",
     "InfraiUsageCallbackHandler",
     "InfraiVisionTool",
     "__version__",
     "get_infrai_callback",
+    "init_chat_model",
 ]
 
 _LAZY = {
@@ -39,8 +43,10 @@ _LAZY = {
     "InfraiTTSTool": "tools",
     "InfraiToolkit": "tools",
     "InfraiVisionTool": "tools",
+    "InfraiTracer": "tracing",
     "InfraiUsageCallbackHandler": "usage",
     "get_infrai_callback": "usage",
+    "init_chat_model": "configurable",
 }
 """Name -> module that is imported when the name is first used."""
 

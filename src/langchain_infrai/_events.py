@@ -1,12 +1,12 @@
 """Chunks of a streamed answer -> events of LangChain's content-block protocol (``stream_events(version="v3")``).
 
 The events come straight from the wire: no message chunk is made in between, each block has its own life, and a block
-that the service closes is finished at once instead of at the end of the answer.
+that the service closes is finished then, not at the end of the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from infrai_core import ChatChunk, ChatReply
@@ -28,32 +28,31 @@ _LATE = frozenset({"annotations", "extras", "index", "base64", "args", "output",
 
 
 class StreamedEvents:
-    """Turns the chunks of one answer into protocol events. ``model`` is the served model, where it is known."""
+    """Turns the chunks of one answer into protocol events."""
 
     def __init__(self) -> None:
         self._reader = BlockReader()
         self._started = False
         self._places: dict[int, int] = {}
         self._open: dict[int, Block] = {}
+        self._done: set[int] = set()
 
     def read(self, chunk: ChatChunk, model: str | None) -> Iterator[MessagesData]:
-        """The events of this chunk."""
+        """The events of this chunk; ``model`` is the one that serves the call, where it is known by now."""
         pieces = self._reader.read(chunk)
         if pieces:
             yield from self._start(chunk.id, model)
         for piece in pieces:
             yield from self._piece(piece)
-        for fragment in chunk.delta.parts or ():
-            if fragment.get("done") and fragment["index"] in self._open:
-                yield self._finished(fragment["index"])
+        self._done.update(fragment["index"] for fragment in chunk.delta.parts or () if fragment.get("done"))
+        yield from self._finish(self._done)
 
     def end(self, reply: ChatReply) -> Iterator[MessagesData]:
         """The closing events, from the whole reply."""
         yield from self._start(reply.id, reply.model)
         for piece in self._reader.rest():
             yield from self._piece(piece)
-        for index in list(self._open):
-            yield self._finished(index)
+        yield from self._finish(self._open.keys())
         usage = usage_of(reply.usage)
         counted = {"usage": usage} if usage else {}
         yield _event("message-finish", **counted, metadata=metadata_of(reply))
@@ -81,9 +80,13 @@ class StreamedEvents:
         if delta is not None:
             yield _event("content-block-delta", index=self._places[index], delta=delta)
 
-    def _finished(self, index: int) -> MessagesData:
-        block = self._open.pop(index)
-        return _event("content-block-finish", index=self._places[index], content=_final(block))
+    def _finish(self, done: Container[int]) -> Iterator[MessagesData]:
+        """Ends the blocks that are done, in their order: LangChain lists tool calls in the order in which they end."""
+        for index in list(self._open):
+            if index not in done:
+                return
+            block = self._open.pop(index)
+            yield _event("content-block-finish", index=self._places[index], content=_final(block))
 
 
 def _event(name: str, **fields: Any) -> MessagesData:

@@ -106,6 +106,22 @@ _METHODS: dict[str, Callable[[Any, bool | None], Structure]] = {
 }
 
 
+def structured(
+    model: Any,
+    schema: Schema | None,
+    *,
+    method: Method = "function_calling",
+    include_raw: bool = False,
+    strict: bool | None = None,
+    **arguments: Any,
+) -> Runnable[Any, Any]:
+    """The model, asked for this schema, and its answers read."""
+    made = structure(method, schema, strict)
+    arguments = {**made.arguments, **arguments}
+    asked = model.bind_tools(made.tools, **arguments) if made.tools else model.bind(**arguments)
+    return parsed(asked, made.parser, include_raw)
+
+
 def parsed(model: Runnable[Any, AIMessage], parser: Runnable[Any, Any], include_raw: bool) -> Runnable[Any, Any]:
     """The model followed by the parser; with ``include_raw`` ``{"raw", "parsed", "parsing_error"}``."""
     reader = parser if HAS_REFUSAL_ERROR else RunnableGenerator(_refused, _arefused) | parser

@@ -25,7 +25,7 @@ from langchain_infrai._convert import PROVIDER, message_of, traced, wire_message
 from langchain_infrai._events import StreamedEvents
 from langchain_infrai._profile import profile_of
 from langchain_infrai._stream import StreamedMessage
-from langchain_infrai._tools import Method, Schema, Tool, parsed, structure, wire_tool_choice, wire_tools
+from langchain_infrai._tools import Method, Schema, Tool, structured, wire_tool_choice, wire_tools
 from langchain_infrai._version import __version__
 from langchain_infrai.errors import as_langchain
 
@@ -54,6 +54,8 @@ _SENT = (
     "extra_body",
 )
 """Fields that go with every call, under the same name."""
+CONFIGURABLE = (*(name for name in _SENT if name != "extra_body"), "timeout", "max_retries")
+"""Fields that a configuration may set at each call."""
 _SPELLINGS = {
     "model_name": "model",
     "stop_sequences": "stop",
@@ -343,10 +345,7 @@ class ChatInfrai(BaseChatModel, Connection):
         prompt must then describe the form). A refusal raises ``ModelRefusalError``. Raises ``ConfigError`` for an
         unknown method.
         """
-        made = structure(method, schema, strict)
-        arguments = {**made.arguments, **kwargs}
-        model = self.bind_tools(made.tools, **arguments) if made.tools else self.bind(**arguments)
-        return parsed(model, made.parser, include_raw)
+        return structured(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 

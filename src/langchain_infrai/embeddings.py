@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from langchain_core.embeddings import Embeddings
-from pydantic import Field, PrivateAttr
+from pydantic import AliasChoices, Field, PrivateAttr
 
 from infrai_core import EmbedReply
 from infrai_core.params import Prefer
 from infrai_core.tokens import estimate
 from langchain_infrai._connection import Connection
-from langchain_infrai.errors import InfraiProtocolError
+from langchain_infrai.errors import InfraiConfigError, InfraiProtocolError, as_langchain
 
 Vectors = list[list[float]]
+
+_SENT = (
+    "vendor",
+    "prefer",
+    "max_cost_multiplier",
+    "session_id",
+    "vendor_options",
+    "dimensions",
+    "encoding_format",
+)
+"""Fields that go with every call, under the same name."""
 
 
 class Pin:
@@ -60,7 +72,7 @@ class InfraiEmbeddings(Connection, Embeddings):
     >>> InfraiEmbeddings.embedded().embed_query("red apple")  # doctest: +SKIP
     """
 
-    model: str | None = Field(default=None, alias="model_name")
+    model: str | None = Field(default=None, validation_alias=AliasChoices("model", "model_name"))
     """A model id; None: the service's default, pinned at first use."""
     vendor: str | None = None
     """A vendor to stay with."""
@@ -70,38 +82,55 @@ class InfraiEmbeddings(Connection, Embeddings):
     vendor_options: dict[str, dict[str, Any]] | None = None
     dimensions: int | None = Field(default=None, ge=1)
     """Length of the vectors, for models that can shorten them."""
-    batch_size: int = Field(default=128, ge=1)
+    encoding_format: Literal["base64", "float"] = "base64"
+    """How vectors travel: base64 is a third of the bytes and a tenth of the work; both are read."""
+    batch_size: int = Field(default=128, ge=1, validation_alias=AliasChoices("batch_size", "chunk_size"))
     """Most texts of one request."""
     batch_tokens: int = Field(default=100_000, ge=1)
     """Most tokens of one request, as estimated; a longer text goes alone."""
     max_concurrency: int = Field(default=4, ge=1)
     """Most requests at the same time, of one asynchronous call."""
+    show_progress_bar: bool = False
+    """A bar over the texts of ``embed_documents`` (needs tqdm)."""
 
     _pin: Pin = PrivateAttr(default_factory=Pin)
 
+    @property
+    def pinned_model(self) -> str | None:
+        """The id of the model that the vectors so far came from; None before the first call. Store it with an index
+        and give it as ``model`` when you open that index again."""
+        return self._pin.model
+
     def embed_documents(self, texts: list[str]) -> Vectors:
-        """One vector per text, in order."""
-        return [vector for batch in self._batches(texts) for vector in self._embed(batch)]
+        """One vector per text, in order. Raises rather than give back fewer."""
+        found: Vectors = []
+        with self._progress(len(texts)) as done:
+            for batch in self._batches(texts):
+                found += self._embed(batch)
+                done(len(batch))
+        return found
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of one text."""
         return self._embed([text])[0]
 
     async def aembed_documents(self, texts: list[str]) -> Vectors:
-        """One vector per text, in order; up to ``max_concurrency`` requests at a time."""
+        """The same, up to ``max_concurrency`` requests at a time; the first error ends the others."""
         batches = list(self._batches(texts))
         found: list[Vectors] = [[] for _ in batches]
         gate = anyio.CapacityLimiter(self.max_concurrency)
+        with self._progress(len(texts)) as done:
 
-        async def fill(place: int) -> None:
-            async with gate:
-                found[place] = await self._aembed(batches[place])
+            async def fill(place: int) -> None:
+                async with gate:
+                    found[place] = await self._aembed(batches[place])
+                    done(len(batches[place]))
 
-        first = 0
-        if batches and self._pin.dimensions is None:
-            await fill(0)  # alone: it decides the model that the others ask for
-            first = 1
-        await _together(partial(fill, place) for place in range(first, len(batches)))
+            first = 0
+            if batches and self._pin.dimensions is None:
+                await fill(0)  # alone: it decides the model that the others ask for
+                first = 1
+            await _together(partial(fill, place) for place in range(first, len(batches)))
         return list(chain.from_iterable(found))
 
     async def aembed_query(self, text: str) -> list[float]:
@@ -111,10 +140,12 @@ class InfraiEmbeddings(Connection, Embeddings):
     # -- requests --------------------------------------------------------------------------------------------------
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
-        return self._checked(self.client.embed(texts, **self._arguments()), texts)
+        with as_langchain():
+            return self._checked(self.client.embed(texts, **self._arguments()), texts)
 
     async def _aembed(self, texts: Sequence[str]) -> Vectors:
-        return self._checked(await self.async_client.embed(texts, **self._arguments()), texts)
+        with as_langchain():
+            return self._checked(await self.async_client.embed(texts, **self._arguments()), texts)
 
     def _checked(self, reply: EmbedReply, texts: Sequence[str]) -> Vectors:
         if len(reply.embeddings) != len(texts):
@@ -123,9 +154,21 @@ class InfraiEmbeddings(Connection, Embeddings):
         return reply.embeddings
 
     def _arguments(self) -> dict[str, Any]:
-        names = ("vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "dimensions")
         model = self.model or self._pin.model
-        return {"model": model, **{name: getattr(self, name) for name in names}}
+        return {"model": model, **{name: getattr(self, name) for name in _SENT}}
+
+    @contextmanager
+    def _progress(self, total: int) -> Iterator[Callable[[int], Any]]:
+        """What to call with every number of texts that is done."""
+        if not self.show_progress_bar:
+            yield lambda count: None
+            return
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            raise InfraiConfigError("show_progress_bar=True needs tqdm: pip install tqdm") from None
+        with tqdm(total=total, unit="text", desc="embedding") as bar:
+            yield bar.update
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
         batch: list[str] = []

@@ -34,6 +34,7 @@ from infrai_core import (
     ServerError,
     StreamInterrupted,
     Timeout,
+    transport,
 )
 
 from .wall import DONE, LAST, STREAM_HEAD, Kit, Play, Wall, answer, fail, frame, http, ok, text_frame
@@ -634,8 +635,21 @@ def test_the_asynchronous_client_closes_its_connections_when_its_loop_ends(wall:
     assert served.client_closed.wait(5)
 
 
-def test_a_dropped_client_lets_go_of_its_pool(wall: MakeWall) -> None:
+def test_the_next_client_goes_on_with_the_connection_of_a_dropped_one(wall: MakeWall) -> None:
+    served = wall(*(answer({"content": "x"}) for _ in range(3)))
+    for _ in range(3):
+        Infrai("k", base_url=served.url).chat("hi")
+        gc.collect()
+    assert served.connections == 1
+
+
+def test_connections_that_no_client_came_back_for_are_closed_after_a_while(wall: MakeWall) -> None:
     served = wall(Play([http(b'{"content":"x"}')], hang=True))
     Infrai("k", base_url=served.url).chat("hi")
     gc.collect()
+    [(key, pool)] = [(key, pool) for key, pool in transport._pools.items() if key[1].startswith(served.url)]
+    assert transport.stale({key: pool}, pool.left_s + transport.LINGER_S) == []
+    assert transport.stale({key: pool}, pool.left_s + transport.LINGER_S + 1) == [key]
+    pool.left_s -= transport.LINGER_S + 1
+    Infrai("k", base_url=wall(answer({"content": "x"})).url).chat("hi")  # whoever makes the next pool tidies up
     assert served.client_closed.wait(5)

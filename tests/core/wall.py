@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -92,8 +93,8 @@ class Wall:
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError), connection.makefile("rb") as reader:
             while not self._stop.is_set():
-                connection.settimeout(0.2)
-                seen = self._read(reader)
+                connection.settimeout(10)
+                seen = self._read(reader) if self._asks(connection) else None
                 if seen is None:
                     return
                 with self._lock:
@@ -103,16 +104,17 @@ class Wall:
                 if not play.keep:
                     return
 
+    def _asks(self, connection: socket.socket) -> bool:
+        """Waits for the next request, or for the end; a file over a socket cannot be read again after a timeout."""
+        while not self._stop.is_set():
+            if select.select([connection], [], [], 0.2)[0]:
+                return True
+        return False
+
     def _read(self, reader: Any) -> Seen | None:
-        line = b""
-        while not line:
-            try:
-                line = reader.readline()
-                if not line:
-                    return None
-            except TimeoutError:
-                if self._stop.is_set():
-                    return None
+        line = reader.readline()
+        if not line:
+            return None
         method, path, _ = line.decode().split(" ", 2)
         headers = {}
         while (line := reader.readline()) not in (b"\r\n", b""):

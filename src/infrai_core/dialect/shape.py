@@ -76,13 +76,19 @@ def decoded_vectors(data: Mapping[str, Any]) -> list[list[float]]:
 
 
 def _vector(row: Any) -> list[float]:
-    if not isinstance(row, str):
-        return list(row)
-    numbers = array("f")
     try:
-        numbers.frombytes(base64.b64decode(row, validate=True))
-    except ValueError as error:
-        raise ProtocolError(f"an embedding is not base64 of float32 numbers: {error}") from None
+        return _from_base64(row) if isinstance(row, str) else list(map(float, row))
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"an embedding is neither numbers nor base64 of float32 numbers: {error}") from None
+
+
+def _from_base64(text: str) -> list[float]:
+    data = base64.b64decode(text, validate=True)
+    numpy = sys.modules.get("numpy")  # a little faster; not worth its import where nobody else needs it
+    if numpy is not None:
+        vector: list[float] = numpy.frombuffer(data, "<f4").tolist()
+        return vector
+    numbers = array("f", data)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tolist()
