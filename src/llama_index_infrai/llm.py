@@ -31,7 +31,6 @@ from pydantic import BaseModel, Field
 from infrai_core import ConfigError, ModelInfo
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Task
-from llama_index_infrai._closing import areported, reported
 from llama_index_infrai._connection import Routed, options_of
 from llama_index_infrai._convert import messages_of
 from llama_index_infrai._progress import (
@@ -43,6 +42,7 @@ from llama_index_infrai._progress import (
     response_of,
     responses,
 )
+from llama_index_infrai._report import areported, areported_stream, reported, reported_stream
 from llama_index_infrai._structured import Ask, aobjects, by_schema, by_tool, objects
 
 M = TypeVar("M", bound=BaseModel)
@@ -164,50 +164,52 @@ class Infrai(Routed, FunctionCallingLLM):
         return [ChatMessage(role=MessageRole.USER, content=text)]
 
     # -- the eight endpoints ---------------------------------------------------------------------------------------
+    # Not decorated by LlamaIndex's callbacks but handed to them: see ``_report``.
 
-    @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """A whole answer to messages."""
-        return self._chat(messages, kwargs)
+        return reported(llm_chat_callback, self, messages, kwargs, lambda: self._chat(messages, kwargs))
 
-    @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """A whole answer to messages."""
-        return await self._achat(messages, kwargs)
+        return await areported(llm_chat_callback, self, messages, kwargs, lambda: self._achat(messages, kwargs))
 
-    @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """A whole answer to a prompt, sent as one user message."""
-        return completion_of(self._chat(self._prompted(prompt, formatted), kwargs))
+        messages = self._prompted(prompt, formatted)
+        return reported(
+            llm_completion_callback, self, prompt, kwargs, lambda: completion_of(self._chat(messages, kwargs))
+        )
 
-    @llm_completion_callback()
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """A whole answer to a prompt, sent as one user message."""
-        return completion_of(await self._achat(self._prompted(prompt, formatted), kwargs))
 
-    # The streams are not decorated: the callbacks' wrapper would not close the HTTP response (see ``_closing``).
+        async def answer() -> CompletionResponse:
+            return completion_of(await self._achat(self._prompted(prompt, formatted), kwargs))
+
+        return await areported(llm_completion_callback, self, prompt, kwargs, answer)
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatResponse, None, None]:
         """The answer as it grows; each response holds all of it so far, ``delta`` what is new."""
-        return reported(llm_chat_callback, self, messages, kwargs, self._stream(messages, kwargs))
+        return reported_stream(llm_chat_callback, self, messages, kwargs, self._stream(messages, kwargs))
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
         """The answer as it grows; each response holds all of it so far, ``delta`` what is new."""
-        return await areported(llm_chat_callback, self, messages, kwargs, self._astream(messages, kwargs))
+        return await areported_stream(llm_chat_callback, self, messages, kwargs, self._astream(messages, kwargs))
 
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> Generator[CompletionResponse, None, None]:
         """The answer to a prompt as it grows."""
         stream = completions(self._stream(self._prompted(prompt, formatted), kwargs))
-        return reported(llm_completion_callback, self, prompt, kwargs, stream)
+        return reported_stream(llm_completion_callback, self, prompt, kwargs, stream)
 
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> AsyncGenerator[CompletionResponse, None]:
         """The answer to a prompt as it grows."""
         stream = acompletions(self._astream(self._prompted(prompt, formatted), kwargs))
-        return await areported(llm_completion_callback, self, prompt, kwargs, stream)
+        return await areported_stream(llm_completion_callback, self, prompt, kwargs, stream)
 
     # -- tools -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from llama_index.core.base.llms.types import (
     CachePoint,
     CitableBlock,
     CitationBlock,
+    DocumentBlock,
     ImageBlock,
     ThinkingBlock,
 )
@@ -46,7 +47,7 @@ class TestEmbedded(LLMTests):
 
     @property
     def supported_blocks(self) -> set[type[BaseContentBlock]]:
-        return {ImageBlock, AudioBlock, CachePoint, CitableBlock, CitationBlock, ThinkingBlock}
+        return {ImageBlock, AudioBlock, DocumentBlock, CachePoint, CitableBlock, CitationBlock, ThinkingBlock}
 
 
 class TestOpenAIDialect(OpenAIWireTests):

@@ -193,6 +193,21 @@ def test_no_event_shows_a_secret(scripted: Scripted, endpoint: Any, events: Even
         assert secret not in shown
 
 
+@every_endpoint
+def test_what_is_secret_or_personal_in_a_call_is_sent_and_not_shown(
+    scripted: Scripted, endpoint: Any, events: Events
+) -> None:
+    callbacks = Callbacks()
+    llm, script = scripted(answer(endpoint), callback_manager=CallbackManager([callbacks]))
+    hidden = {"extra_headers": {"x-token": "hidden-token"}, "user": "user-7", "session_id": "session-8"}
+    endpoint(llm, temperature=0.5, **hidden)
+    (request,) = script.requests
+    assert (request.headers["x-token"], request.body["user"]) == ("hidden-token", "user-7")
+    shown = repr(events.seen) + repr(callbacks.starts)
+    assert "'temperature': 0.5" in shown
+    assert not [text for text in ("hidden-token", "user-7", "session-8") if text in shown]
+
+
 # -- options -------------------------------------------------------------------------------------------------------
 
 

@@ -277,7 +277,7 @@ class OpenAIWireTests(LLMSuite):
             for response in endpoint.ask(llm, "hi")
         ]
         assert [one.tool_kwargs for one in found[-1]] == [{"city": "Paris", "days": [1, 2]}]
-        shown = [one.tool_kwargs.get("city", "") for selections in found for one in selections]
+        shown = [one.tool_kwargs.get("city") or "" for selections in found for one in selections]
         assert all("Paris".startswith(city) for city in shown)
 
     @chat_streams
