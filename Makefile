@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: help install demo test peers lint format type bench bench-langchain serve notebooks clean
+.PHONY: help install demo test peers conformance packages lint format type bench bench-langchain serve notebooks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -27,6 +27,12 @@ test: $(STAMP) ## Run all tests
 
 peers: ## Make the environment of other people's clients, which tests/peers runs against the runtime
 	@PYTHON="$(PYTHON)" bash scripts/peers clients
+
+conformance: ## Run the LlamaIndex conformance suites over a peer, in an environment of its own
+	@PYTHON="$(PYTHON)" bash scripts/conformance
+
+packages: ## Show that the wheel lives beside LlamaIndex's own packages, in environments of its own
+	@PYTHON="$(PYTHON)" bash scripts/packages
 
 lint: $(STAMP) ## Check style
 	@"$(BIN)/ruff" check .

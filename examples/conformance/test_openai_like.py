@@ -1,0 +1,34 @@
+# ruff: noqa: RUF012  # properties may be given as plain class attributes
+"""The conformance suites over somebody else's classes: llama-index-llms-openai-like and -embeddings-openai-like.
+
+``scripts/conformance`` makes an environment for it and runs it. What fails is what those packages do not do; nothing is
+marked as expected here, so that the list stays true when they change.
+"""
+
+from typing import Any
+
+from llama_index.core.base.llms.types import AudioBlock, DocumentBlock, ImageBlock
+from llama_index.embeddings.openai_like import OpenAILikeEmbedding
+from llama_index.llms.openai_like import OpenAILike
+
+from llama_index_infrai.testing import OpenAIEmbeddingWireTests, OpenAIWireTests
+
+
+class TestOpenAILike(OpenAIWireTests):
+    llm_class = OpenAILike
+    llm_params = {
+        "model": "scripted",
+        "is_chat_model": True,
+        "is_function_calling_model": True,
+        "context_window": 32_000,
+        "max_tokens": None,
+        "timeout": 10.0,
+    }
+    supported_blocks = {ImageBlock, AudioBlock, DocumentBlock}
+    patience_s = 2.0
+
+
+class TestOpenAILikeEmbedding(OpenAIEmbeddingWireTests):
+    embedding_class = OpenAILikeEmbedding
+    embedding_params: dict[str, Any] = {"model_name": "scripted", "timeout": 10.0}
+    patience_s = 2.0
