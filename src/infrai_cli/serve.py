@@ -16,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: Any) -> int:
     """Serves until it is told to stop."""
-    serve.serve(serve.settings_from(args))
+    serve.run(args)
     return 0

@@ -21,12 +21,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infrai_core.fetch import Fetcher
-from infrai_runtime import account, activation, discovery, explain, guard, openai_surface
+from infrai_runtime import account, activation, discovery, explain, guard, metrics, openai_surface, readiness
 from infrai_runtime import request as native_request
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.failure import Failure
 from infrai_runtime.form import form_fields
 from infrai_runtime.live import Head
+from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
 from infrai_runtime.runtime import Runtime
 from infrai_runtime.service import Incoming, Served, Service
@@ -53,13 +54,15 @@ def create_app(
     vendors: Sequence[Vendor] | None = None,
     catalogue: Catalogue | None = None,
     fetcher: Fetcher | None = None,
+    observers: Sequence[Observer] = (),
 ) -> ASGIApp:
     """The runtime as an ASGI application.
 
     ``vendors`` replaces the configured ones, ``catalogue`` the one of the home directory, ``fetcher`` the guarded
-    one for URLs in requests. Stores open with the ASGI lifespan, or with the first request where a server runs none.
+    one for URLs in requests; ``observers`` are told of ended calls, beside the log, metrics and telemetry. Stores open
+    with the ASGI lifespan, or with the first request where a server runs none.
     """
-    runtime = Runtime(settings, vendors, catalogue, fetcher)
+    runtime = Runtime(settings, vendors, catalogue, fetcher, observers)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -114,12 +117,12 @@ def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
                 guard.check_site(request.headers, service.settings.allowed_hosts)
             return await answer(service, request, trace)
         except Failure as failure:
-            return refused(failure, trace)
+            refusal = failure
         except Exception as error:
             log.exception("request %s broke", trace.request_id)
-            return refused(
-                Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log"), trace
-            )
+            refusal = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
+        service.tell(trace, refusal)
+        return refused(refusal, trace)
 
     return endpoint
 
@@ -175,6 +178,7 @@ def _capability(capability: str, surface: Surface, media_type: str = "applicatio
             body=partial(_BODIES[media_type], service.settings, request),
             authorization=request.headers.get("authorization"),
             idempotency_key=request.headers.get("idempotency-key"),
+            traceparent=request.headers.get("traceparent"),
             embedded=_embedded(request),
         )
         return _response(await service.serve(incoming, trace))
@@ -339,8 +343,22 @@ async def _media(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return FileResponse(path, headers=headers, media_type=mime)
 
 
+# -- how it is: open to all, and nothing of a project in it --------------------------------------------------------
+
+
 async def _health(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return _json({"status": "ok", "vendors": sorted(service.vendors)}, trace)
+
+
+async def _ready(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    checks = await readiness.checks(service.durable, service.ephemeral, service.vendors)
+    ready = all(check["ok"] for check in checks.values())
+    body = dumps({"status": "ok" if ready else "unavailable", "checks": checks})
+    return Whole(Head(200 if ready else 503, headers=trace.headers()), body)
+
+
+async def _metrics(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    return Whole(Head(200, metrics.CONTENT_TYPE), service.metrics.text().encode())
 
 
 _TABLE: Sequence[tuple[str, str, Answer]] = (
@@ -374,4 +392,6 @@ _TABLE: Sequence[tuple[str, str, Answer]] = (
     ("GET", "/account/usage", _usage),
     ("GET", "/media/{id}", _media),
     ("GET", "/healthz", _health),
+    ("GET", "/readyz", _ready),
+    ("GET", "/metrics", _metrics),
 )

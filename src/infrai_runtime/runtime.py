@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from infrai_core.errors import ConfigError
 from infrai_core.fetch import Fetcher
 from infrai_runtime import sign
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.catalogue_file import CatalogueFiles, Catalogues, FixedCatalogue
+from infrai_runtime.observe import CallLog, Observer
 from infrai_runtime.service import Service
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.blob import Blobs
@@ -30,11 +32,13 @@ class Runtime:
         vendors: Sequence[Vendor] | None,
         catalogue: Catalogue | None,
         fetcher: Fetcher | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._settings = _with_public_url(settings)
         self._vendors = vendors
         self._catalogue = catalogue
         self._fetcher = fetcher
+        self._observers = observers
         self._service: Service | None = None
         self._lock = asyncio.Lock()
 
@@ -58,6 +62,7 @@ class Runtime:
             Blobs(settings, signer),
             signer,
             fetcher=self._fetcher,
+            observers=[*_observers(settings), *self._observers],
         )
 
     async def _catalogues(self) -> Catalogues:
@@ -72,6 +77,22 @@ class Runtime:
             await service.close()
             await service.durable.close()
             await service.ephemeral.close()
+
+
+def _observers(settings: Settings) -> list[Observer]:
+    """In one's own process the caller hears of failures, and needs no log of them."""
+    log: list[Observer] = [] if settings.embedded else [CallLog()]
+    return log + ([_telemetry(settings)] if settings.telemetry else [])
+
+
+def _telemetry(settings: Settings) -> Observer:
+    try:
+        from infrai_runtime.telemetry import Telemetry
+    except ImportError as error:
+        raise ConfigError(
+            f'telemetry needs the package {error.name}: pip install "infrai-integrations[otel]"'
+        ) from error
+    return Telemetry(settings.telemetry_content)
 
 
 def _durable(database: Path | None) -> Durable:

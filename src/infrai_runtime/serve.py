@@ -14,6 +14,7 @@ from typing import Any
 
 from infrai_core.config import is_loopback
 from infrai_core.errors import ConfigError
+from infrai_runtime import logs
 from infrai_runtime.lifespan import App, Message, Receive, Send
 from infrai_runtime.settings import Settings
 
@@ -28,6 +29,8 @@ def serve(settings: Settings) -> None:
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
     uvicorn, create_app = _packages()
+    if settings.telemetry:
+        _export_telemetry()
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
         watched = _Watched(create_app(settings), lambda: print(_line(settings), flush=True))
@@ -35,7 +38,7 @@ def serve(settings: Settings) -> None:
             uvicorn.Config(
                 watched,
                 lifespan="on",
-                log_level="warning",
+                log_config=None,
                 access_log=False,
                 server_header=False,
                 ws="none",
@@ -59,6 +62,16 @@ def _packages() -> tuple[Any, Callable[[Settings], App]]:
             f'serving needs the package {error.name}: pip install "infrai-integrations[runtime]"'
         ) from error
     return uvicorn, create_app
+
+
+def _export_telemetry() -> None:
+    try:
+        from infrai_runtime import telemetry
+    except ImportError as error:
+        raise ConfigError(
+            f'telemetry needs the package {error.name}: pip install "infrai-integrations[otel]"'
+        ) from error
+    telemetry.export_by_environment()
 
 
 def _listener(settings: Settings) -> socket.socket:
@@ -138,6 +151,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database", help='SQLite file of keys, credit and usage, or "memory" (INFRAI_DATABASE or <home>/runtime.db)'
     )
+    parser.add_argument("--log-level", choices=logs.LEVELS, default="warning", help="least level of the log (warning)")
+    parser.add_argument(
+        "--log-format", choices=logs.FORMATS, default="json", help="a JSON object per line (json), or text"
+    )
+    parser.add_argument(
+        "--telemetry",
+        choices=("off", "on", "content"),
+        help="OpenTelemetry spans and metrics; content: also what was asked and answered (INFRAI_TELEMETRY or off)",
+    )
     parser.add_argument("--public-url", help="base of media links, where clients see another address than this one")
     parser.add_argument("--no-auth", action="store_true", default=None, help="no keys; only on 127.0.0.1")
     parser.add_argument(
@@ -152,8 +174,15 @@ def settings_from(options: argparse.Namespace) -> Settings:
     names = ("host", "port", "home", "public_url", "no_auth", "allow_activation")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     # As the variable says it, so that both read the same.
-    environ = {**os.environ, "INFRAI_DATABASE": options.database} if options.database else None
+    named = {"INFRAI_DATABASE": options.database, "INFRAI_TELEMETRY": options.telemetry}
+    environ = {**os.environ, **{name: value for name, value in named.items() if value}}
     return Settings.from_environment(environ, **given)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serves as the options say, with a log. Raises ``ConfigError``."""
+    logs.configure(options.log_level, options.log_format)
+    serve(settings_from(options))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -161,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infrai_runtime.serve", description="Serve the infrai runtime.")
     add_options(parser)
     try:
-        serve(settings_from(parser.parse_args(arguments)))
+        run(parser.parse_args(arguments))
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -33,6 +33,8 @@ from infrai_runtime.keys import Caller
 from infrai_runtime.ledger import rows_of
 from infrai_runtime.live import Head, Live, packed, unpacked
 from infrai_runtime.media import keep
+from infrai_runtime.metrics import Metrics
+from infrai_runtime.observe import Observer
 from infrai_runtime.pricing import cost_nano, expected_usage, usd
 from infrai_runtime.realtime import session_data
 from infrai_runtime.request import Ask
@@ -69,6 +71,7 @@ class Incoming:
     body: Callable[[], Awaitable[Mapping[str, Any]]]
     authorization: str | None = None
     idempotency_key: str | None = None
+    traceparent: str | None = None
     embedded: bool = False
 
 
@@ -107,6 +110,7 @@ class Service:
         signer: Signer,
         *,
         fetcher: Fetcher | None = None,
+        observers: Sequence[Observer] = (),
         requests_per_minute: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -118,6 +122,8 @@ class Service:
         self.ephemeral = ephemeral
         self.blobs = blobs
         self.signer = signer
+        self.metrics = Metrics(lambda: len(self._lives))
+        self.observers = tuple(observers) if settings.embedded else (*observers, self.metrics)
         self._fetcher = fetcher or Fetcher()
         self._requests_per_minute = requests_per_minute
         self._clock = clock
@@ -140,10 +146,13 @@ class Service:
 
     async def serve(self, incoming: Incoming, trace: Trace) -> Served:
         """Answers a request. Raises ``Failure`` before the first byte; later failures are frames of the stream."""
+        trace.capability, trace.parent = incoming.capability, incoming.traceparent
         trace.caller = await self.authenticate(incoming)
         trace.ask = await self.validate(incoming)
         slot = await self.claim(trace.caller, trace.ask)
         if slot.stored is not None:
+            trace.route = "replay"
+            self.tell(trace, None)
             return _replayed(slot.stored)
         live = slot.running or self.start(trace, slot)
         return await self.deliver(live, trace)
@@ -234,7 +243,19 @@ class Service:
         finally:
             live.seal()
             await self._settled(trace, live, slot, failure is None)
+            self.tell(trace, failure)
             live.finish(failure)
+
+    def tell(self, trace: Trace, failure: Failure | None) -> None:
+        """Tells the observers, once, that a call has ended."""
+        if trace.told:
+            return
+        trace.told = True
+        for observer in self.observers:
+            try:
+                observer.ended(trace, failure)
+            except Exception:
+                log.exception("%s broke", type(observer).__name__)
 
     async def _settled(self, trace: Trace, live: Live, slot: Slot, whole: bool) -> None:
         """``settle``, where a store that fails does not take the answer away from the caller."""
@@ -266,6 +287,7 @@ class Service:
     async def _stream(self, trace: Trace, live: Live, plan: Plan) -> None:
         ask, _ = trace.known()
         candidate, opened = await self.walk(trace, plan, self._open)
+        trace.first_s = self._clock() - trace.started
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
         live.head.headers.update(trace.headers())
         writer, assembly, word = trace.writer(), Assembly(), "cancelled"
@@ -437,6 +459,7 @@ class Service:
     def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
         ask, _ = trace.known()
         trace.attempt_started = self._clock()
+        trace.starts.append(trace.attempt_started - trace.started)
         vendor = self.vendors[candidate.model.vendor]
         options = ask.vendor_options.get(vendor.name, {})
         return (
@@ -469,6 +492,7 @@ class Service:
         trace.rows.append(row_of(candidate, word, seconds, cost))
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
         trace.usage, trace.cost_nano = outcome.usage, cost
+        trace.finish_reason, trace.parts = outcome.data.get("finish_reason"), outcome.data.get("parts", ())
         trace.warnings += outcome.warnings
         trace.invented += outcome.invented
 

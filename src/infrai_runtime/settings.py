@@ -60,6 +60,10 @@ class Settings:
     keep_alive_s: float = 15.0
     allowed_hosts: tuple[str, ...] = ()
     embedded: bool = False
+    telemetry: bool = False
+    """Spans and metrics for OpenTelemetry (extra ``otel``)."""
+    telemetry_content: bool = False
+    """Whether spans hold what was asked and answered."""
     vendors: tuple[str, ...] | None = None
     vendors_file: Path | None = None
     vendor_environ: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -83,7 +87,8 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, or ``memory``), ``INFRAI_PUBLIC_URL``,
-        ``INFRAI_VENDORS`` (names with commas between), ``INFRAI_VENDORS_FILE`` and the vendors' own variables;
+        ``INFRAI_VENDORS`` (names with commas between), ``INFRAI_VENDORS_FILE``, ``INFRAI_TELEMETRY`` (off, on, or
+        content: spans also hold what was asked and answered) and the vendors' own variables;
         ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
         env = os.environ if environ is None else environ
         home = Path(overrides.pop("home", None) or default_home(env))
@@ -94,11 +99,19 @@ class Settings:
             values["vendors"] = tuple(filter(None, (name.strip() for name in env["INFRAI_VENDORS"].split(","))))
         if env.get("INFRAI_VENDORS_FILE"):
             values["vendors_file"] = Path(env["INFRAI_VENDORS_FILE"])
+        if env.get("INFRAI_TELEMETRY"):
+            values |= _telemetry(env["INFRAI_TELEMETRY"])
         values["vendor_environ"] = tuple(sorted(env.items()))
         unknown = overrides.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ConfigError(f"unknown setting {sorted(unknown)[0]!r}")
         return cls(**{**values, **overrides})
+
+
+def _telemetry(word: str) -> dict[str, bool]:
+    if word not in ("off", "on", "content"):
+        raise ConfigError(f"INFRAI_TELEMETRY={word!r}: allowed are off, on, content")
+    return {"telemetry": word != "off", "telemetry_content": word == "content"}
 
 
 def _database(named: str | None, home: Path) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ class Trace:
     surface: Surface
     clock: Callable[[], float] = field(repr=False)
     started: float
+    capability: str = ""
     caller: Caller | None = None
     ask: Ask | None = None
     attempt_started: float = 0.0
@@ -35,6 +36,17 @@ class Trace:
     reserved_nano: int = 0
     vendor: str | None = None
     model: str | None = None
+    parent: str | None = None
+    """The caller's ``traceparent``."""
+    starts: list[float] = field(default_factory=list)
+    """When each attempt began, in seconds after the call did."""
+    first_s: float | None = None
+    """When a stream's first content came, likewise."""
+    finish_reason: str | None = None
+    parts: Sequence[Json] = ()
+    """The answer of a chat."""
+    told: bool = False
+    """Whether the observers know that it has ended."""
 
     def known(self) -> tuple[Ask, Caller]:
         """The request and its caller; there once the first steps are done."""
@@ -60,6 +72,10 @@ class Trace:
     def latency_ms(self) -> float:
         """Milliseconds since the call came in."""
         return round((self.clock() - self.started) * 1000, 3)
+
+    def first_chunk_ms(self) -> float | None:
+        """Milliseconds to a stream's first content; None for an answer that came whole."""
+        return None if self.first_s is None else round(self.first_s * 1000, 3)
 
     def metadata(self) -> Json:
         """The ``metadata`` block (docs/protocol.md, section 2)."""

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from infrai_runtime.app import create_app
 from infrai_runtime.catalogue import Catalogue
+from infrai_runtime.observe import Observer
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors.base import Vendor
 
@@ -28,10 +29,15 @@ def settings(home: Path, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def client(
-    home: Path, vendors: Sequence[Vendor] | None = None, catalogue: Catalogue | None = None, **more: Any
+    home: Path,
+    vendors: Sequence[Vendor] | None = None,
+    catalogue: Catalogue | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    **more: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application whose lifespan runs in a task of its own, as a server runs it."""
-    app = create_app(settings(home, **more), vendors=vendors, catalogue=catalogue)
+    app = create_app(settings(home, **more), vendors=vendors, catalogue=catalogue, observers=observers)
     begun, over = asyncio.Event(), asyncio.Event()
     messages = iter(({"type": "lifespan.startup"},))
 

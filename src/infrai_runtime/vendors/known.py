@@ -43,6 +43,8 @@ DIALECTS: dict[str, Dialect] = {
         frozenset({"api_version", "organization", "project", "deployments", "like"}),
     ),
     "anthropic": Dialect("infrai_runtime.vendors.anthropic:make", models="/v1/models"),
+    "gemini": Dialect("infrai_runtime.vendors.gemini:make", models="/v1beta/models"),
+    "cohere": Dialect("infrai_runtime.vendors.cohere:make", frozenset({"shape"}), models="/v1/models"),
 }
 
 KNOWN: dict[str, Known] = {
@@ -61,6 +63,17 @@ KNOWN: dict[str, Known] = {
         from_environment={"api_version": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION")},
     ),
     "anthropic": Known("anthropic", "https://api.anthropic.com", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",)),
+    "gemini": Known(
+        "gemini",
+        "https://generativelanguage.googleapis.com",
+        ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
+    ),
+    "cohere": Known(
+        "cohere", "https://api.cohere.com", ("COHERE_API_KEY", "CO_API_KEY"), ("COHERE_BASE_URL", "CO_API_URL")
+    ),
+    "jina": Known("cohere", "https://api.jina.ai", ("JINA_API_KEY",), ("JINA_BASE_URL",)),
+    "voyage": Known("cohere", "https://api.voyageai.com", ("VOYAGE_API_KEY",), ("VOYAGE_BASE_URL",)),
     "deepseek": Known("openai", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), ("DEEPSEEK_BASE_URL",)),
     "mistral": Known("openai", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), ("MISTRAL_BASE_URL",)),
     "groq": Known("openai", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), ("GROQ_BASE_URL",)),

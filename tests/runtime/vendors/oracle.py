@@ -26,7 +26,7 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-
 
 def whole(value: Any, status: int = 200, **headers: str) -> Play:
     """An answer in one piece."""
-    return Play([http(json.dumps(value).encode(), status, **headers)])
+    return Play([http(json.dumps(value).encode(), status, connection="close", **headers)])
 
 
 def in_one_segment(data: bytes) -> Play:

@@ -1,0 +1,40 @@
+"""Whether a runtime can answer: what it stands on, one by one, with the time each took."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Collection
+from typing import Any
+
+from infrai_runtime.store.durable import Durable
+from infrai_runtime.store.ephemeral import Ephemeral
+
+LIMIT_S = 2.0
+"""A store that takes longer is as good as down."""
+
+log = logging.getLogger("infrai_runtime")
+
+Check = dict[str, Any]
+
+
+async def checks(durable: Durable, ephemeral: Ephemeral, vendors: Collection[str]) -> dict[str, Check]:
+    """``{"ok", "latency_ms"}`` per dependency, with ``error`` where it is down."""
+    stores = await asyncio.gather(_asked("store", durable.find_key("")), _asked("cache", ephemeral.get("")))
+    return {"store": stores[0], "cache": stores[1], "vendors": _configured(vendors)}
+
+
+async def _asked(name: str, question: Awaitable[Any]) -> Check:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            await question
+    except Exception as error:
+        log.warning("%s is not ready", name, exc_info=error)
+        return {"ok": False, "error": type(error).__name__}
+    return {"ok": True, "latency_ms": round((time.perf_counter() - began) * 1000, 3)}
+
+
+def _configured(vendors: Collection[str]) -> Check:
+    return {"ok": True} if vendors else {"ok": False, "error": "no vendor is configured"}

@@ -1,0 +1,197 @@
+"""Gemini through ``generateContent`` (https://ai.google.dev/api): chat, vision, embeddings, images, speech,
+transcription, batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from infrai_core.sse import Event as SentEvent
+from infrai_runtime.assembly import Assembly
+from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.base import Call, Event, Files, Note, Request, Transcript, Vectors
+from infrai_runtime.vendors.configuration import Entry
+from infrai_runtime.vendors.documented import documented, read
+from infrai_runtime.vendors.gemini import batch, media
+from infrai_runtime.vendors.gemini.answer import Reader
+from infrai_runtime.vendors.gemini.embed import bodies, vectors_of
+from infrai_runtime.vendors.gemini.part import vendor_fetches
+from infrai_runtime.vendors.gemini.request import ALLOWED_OPTIONS, Draft, drafted
+from infrai_runtime.vendors.http import Endpoint, Http, Pool
+from infrai_runtime.vendors.keyring import Keyring
+from infrai_runtime.vendors.material import inlined, material
+from infrai_runtime.vendors.vision import as_chat
+
+Json = dict[str, Any]
+
+
+def make(entry: Entry, pool: Pool) -> Gemini:
+    """The vendor of a configured entry. The key is a header: the API also takes it in the URL, where it leaks."""
+    endpoint = Endpoint(entry.name, entry.base_url, ("x-goog-api-key", ""), entry.headers, proxy=entry.proxy)
+    return Gemini(Http(endpoint, Keyring(entry.name, entry.keys), pool))
+
+
+class Gemini:
+    """Everything that a service does which speaks the Gemini API."""
+
+    allowed_options = ALLOWED_OPTIONS
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+        self.name = http.endpoint.vendor
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.http.close()
+
+    # -- chat and vision
+
+    async def chat(self, request: Request, call: Call) -> AsyncIterator[Event]:
+        """The answer, streamed when the caller reads along, else asked for in one piece."""
+        draft = await self._drafted(request, call)
+        for warning in draft.warnings:
+            yield Note(warning=warning)
+        answer = self._streamed(draft, call) if call.stream else self._whole(draft, call)
+        async with aclosing(answer) as events:  # type: ignore[type-var]
+            async for event in events:
+                yield event
+
+    async def see(self, request: Request, call: Call) -> AsyncIterator[Event]:
+        """A chat with the images in it."""
+        async with aclosing(self.chat(as_chat(request), call)) as events:  # type: ignore[type-var]
+            async for event in events:
+                yield event
+
+    async def _drafted(self, request: Request, call: Call) -> Draft:
+        messages = await inlined(request["messages"], call, vendor_fetches)
+        return drafted({**request, "messages": messages}, call.model, call.options)
+
+    async def _whole(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+        response = await self.http.post(_path(call.model, "generateContent"), draft.body, call)
+        for event in self._complete(self._reader(draft), response):
+            yield event
+
+    def _complete(self, reader: Reader, response: Json) -> list[Event]:
+        events = read(self.http, reader.whole(response))
+        if not reader.finished:
+            raise self.http.broken("its answer has no candidate, or one that does not say why it ended")
+        return events
+
+    async def _streamed(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+        reader = self._reader(draft)
+        path = f"{_path(call.model, 'streamGenerateContent')}?alt=sse"
+        async with aclosing(self.http.stream(path, draft.body, call, ends=None)) as lists:
+            async for events in lists:
+                for event in events:
+                    for made in read(self.http, self._events(reader, event)):
+                        yield made
+        if not reader.finished:
+            raise self.http.cut()
+        for made in read(self.http, reader.end()):
+            yield made
+
+    def _reader(self, draft: Draft) -> Reader:
+        return Reader(self.name, draft.answer.name if draft.answer else None)
+
+    def _events(self, reader: Reader, sent: SentEvent) -> Iterator[Event]:
+        response = orjson.loads(sent.data)
+        if "error" in response:
+            raise self.http.failure(200, response)
+        return reader.feed(response)
+
+    # -- embeddings
+
+    async def embed(self, request: Request, call: Call) -> Vectors:
+        """Vectors by ``batchEmbedContents``, as many calls as the API's limit of texts needs."""
+        path = _path(call.model, "batchEmbedContents")
+        asked = bodies(request["input"], call.model, request.get("dimensions"))
+        replies = [await self.http.post(path, body, call) for body in asked]
+        with documented(self.http):
+            return vectors_of(replies, request, call.model)
+
+    # -- media
+
+    async def draw(self, request: Request, call: Call) -> Files:
+        """Images, one call each: the API makes one at a time."""
+        body, warnings = media.image_body(request, call.options)
+        calls = (self._made(body, call) for _ in range(request.get("n", 1)))
+        answers = await asyncio.gather(*calls)
+        files = [file for answer in answers for file in media.files_of(answer.parts, "image")]
+        if not files:
+            raise self._nothing(answers[0], "an image")
+        return Files(files, media.summed(answers) | {"images": len(files)}, warnings)
+
+    async def speak(self, request: Request, call: Call) -> Files:
+        """Speech; the API gives raw samples, which are put into the format that was asked for."""
+        body, warnings = media.speech_body(request, call.options)
+        answer = await self._made(body, call)
+        found = media.files_of(answer.parts, "audio")
+        if not found:
+            raise self._nothing(answer, "sound")
+        sound = await asyncio.to_thread(media.formatted, found[0], request.get("format", "mp3"))
+        return Files([sound], media.summed([answer]), warnings)
+
+    async def listen(self, request: Request, call: Call) -> Transcript:
+        """A transcript, with times where the model gives them."""
+        heard = await material(request["audio"], call, "audio")
+        response = await self.http.post(
+            _path(call.model, "generateContent"), media.listen_body(heard, request, call.options), call
+        )
+        with documented(self.http):
+            return media.transcript_of(response)
+
+    async def _made(self, body: Json, call: Call) -> Assembly:
+        response = await self.http.post(_path(call.model, "generateContent"), body, call)
+        assembly = Assembly()
+        for event in self._complete(Reader(self.name), response):
+            assembly.add(event)
+        return assembly
+
+    def _nothing(self, answer: Assembly, wanted: str) -> Failure:
+        if answer.finish_reason == "content_filter":
+            return Failure("CONTENT_FILTERED", f"{self.name}: {wanted} for this prompt was blocked")
+        return self.http.broken(f"{wanted} was asked for and none came")
+
+    # -- batches: https://ai.google.dev/gemini-api/docs/batch-api
+
+    async def submit(self, requests: Sequence[Request], call: Call) -> str:
+        """Hands in a batch of chats; the name that the service gave it."""
+        drafts = [await self._drafted(request, call) for request in requests]
+        job = await self.http.post(_path(call.model, "batchGenerateContent"), batch.body_of(drafts), call)
+        with documented(self.http):
+            return str(job["name"])
+
+    async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
+        """How far a batch is."""
+        found = await self.http.get(batch.path_of(job), call)
+        with documented(self.http):
+            return batch.progress(found)
+
+    async def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
+        """The rows of a batch that has ended, in the order of its requests."""
+        found = await self.http.get(batch.path_of(job), call)
+        with documented(self.http):
+            answers = [self._row(row) for row in batch.rows(found)]
+        for answer in answers:
+            yield answer
+
+    async def cancel(self, job: str, call: Call) -> None:
+        """Stops a batch; what is done by then can still be read."""
+        await self.http.post(f"{batch.path_of(job)}:cancel", {}, call)
+
+    def _row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "error" in row:
+            return {"failure": self.http.failure(200, row)}
+        try:
+            return {"events": self._complete(Reader(self.name, batch.answer_tool(row)), row["response"])}
+        except Failure as failure:
+            return {"failure": failure}
+
+
+def _path(model: str, method: str) -> str:
+    return f"/v1beta/models/{quote(model.removeprefix('models/'), safe='')}:{method}"

@@ -1,0 +1,255 @@
+"""What an operator sees of a runtime: log, metrics, traces, readiness; and what nobody may see in them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infrai_runtime import logs, readiness
+from infrai_runtime.failure import Failure
+from infrai_runtime.store.memory import MemoryDurable, MemoryEphemeral
+from tests.serving import served_process
+
+from .api import client
+from .fake import FakeChat, catalogue, fails, model, says
+
+pytestmark = pytest.mark.anyio
+
+ASKED = {"messages": "What do you know of Mrs Dalloway?"}
+ROWS = catalogue(model("a", quality=90), model("b", quality=10))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def failing_over() -> list[FakeChat]:
+    return [FakeChat("a", fails(Failure("RATE_LIMITED", "slower"))), FakeChat("b", says("Hel", "lo"))]
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    names = ("infrai_runtime", "infrai_core", "uvicorn", "aiohttp", "asyncio")
+    before = [(logging.getLogger(n), logging.getLogger(n).handlers, logging.getLogger(n).level) for n in names]
+    held = io.StringIO()
+    logs.configure("info", "json", held)
+    yield held
+    for logger, handlers, level in before:
+        logger.handlers, logger.propagate = handlers, True
+        logger.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("key sk-proj-abcdef123456", "key ***"),
+        ("Authorization: Bearer ifr_pk_proj_abc123456", "Authorization: ***"),
+        ("GET https://x.example/a/b.png?X-Signature=abc&e=1 failed", "GET https://x.example/a/b.png?*** failed"),
+        ("https://user:secret@x.example/a", "https://***@x.example/a"),
+        ("data:image/png;base64," + "A" * 200 + "==", "data:image/png;base64,<202 characters>"),
+        ("an ordinary line of 3 words", "an ordinary line of 3 words"),
+    ],
+)
+def test_a_log_line_has_no_secret(log: io.StringIO, text: str, shown: str) -> None:
+    logging.getLogger("infrai_runtime").warning("%s", text, extra={"facts": {"url": [text]}})
+    line = json.loads(log.getvalue())
+    assert (line["event"], line["url"], line["level"]) == (shown, [shown], "warning")
+
+
+def test_a_traceback_has_no_secret(log: io.StringIO) -> None:
+    try:
+        raise ValueError("sk-proj-abcdef123456")
+    except ValueError:
+        logging.getLogger("infrai_runtime").exception("broke")
+    line = json.loads(log.getvalue())
+    assert "ValueError: ***" in line["error"]
+    assert "sk-proj" not in log.getvalue()
+
+
+async def test_a_call_is_one_line_with_its_facts_and_without_its_words(log: io.StringIO, tmp_path: Path) -> None:
+    async with client(tmp_path, failing_over(), ROWS) as api:
+        await api.post("/ai/chat", json=ASKED)
+    [line] = map(json.loads, log.getvalue().splitlines())
+    assert (line["logger"], line["outcome"], line["vendor"], line["model"]) == ("infrai_runtime.call", "ok", "b", "big")
+    assert line["attempts"] == ["a/big: RATE_LIMITED", "b/big: ok"]
+    assert (line["prompt_tokens"], line["completion_tokens"], line["capability"]) == (10, 5, "chat")
+    assert "Dalloway" not in log.getvalue()
+    assert "Hello" not in log.getvalue()
+
+
+async def test_a_refused_call_is_a_line_too(log: io.StringIO, tmp_path: Path) -> None:
+    async with client(tmp_path, failing_over(), ROWS, no_auth=False) as api:
+        await api.post("/ai/chat", json=ASKED, headers={"Authorization": "Bearer ifr_pk_proj_made_up"})
+    [line] = map(json.loads, log.getvalue().splitlines())
+    assert (line["outcome"], line["capability"]) == ("UNAUTHORIZED", "chat")
+    assert "made_up" not in log.getvalue()
+
+
+def test_a_served_runtime_logs_json_lines(tmp_path: Path) -> None:
+    with served_process(
+        tmp_path / "home", "--no-auth", "--log-level", "info", environ={"INFRAI_VENDORS": "local"}
+    ) as at:
+        httpx.post(f"{at.base_url}/ai/chat", json={"messages": "hi"}, trust_env=False)
+        at.stop()
+    lines = [json.loads(line) for line in (tmp_path / "home.server.log").read_text().splitlines()]
+    assert [line["outcome"] for line in lines if line["logger"] == "infrai_runtime.call"] == ["ok"]
+
+
+# -- metrics -----------------------------------------------------------------------------------------------------------
+
+
+async def test_prometheus_reads_the_metrics(tmp_path: Path) -> None:
+    parser: Any = pytest.importorskip("prometheus_client.parser", reason="the library is a development tool")
+    async with client(tmp_path, failing_over(), ROWS) as api:
+        await api.post("/ai/chat", json=ASKED)
+        await api.post("/ai/chat", json=ASKED | {"stream": True})
+        await api.post("/chat/completions", json={"messages": 5})
+        await asyncio.sleep(0)  # in one process nothing else lets the ended answers' tasks be forgotten
+        answer = await api.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in parser.text_string_to_metric_families(answer.text)}
+    found = {
+        (sample.name, *(v for k, v in sample.labels.items() if k != "le")): sample.value
+        for family in families.values()
+        for sample in family.samples
+        if sample.labels.get("le", "+Inf") == "+Inf"
+    }
+    assert found["infrai_requests_total", "chat", "native", "b", "big", "ok"] == 2
+    assert found["infrai_requests_total", "chat", "openai", "", "", "INVALID_REQUEST"] == 1
+    assert found["infrai_attempts_total", "a", "big", "RATE_LIMITED"] == 2
+    assert found["infrai_tokens_total", "b", "big", "input"] == 20
+    assert found["infrai_cost_usd_total", "b", "big"] == pytest.approx(0.00004)
+    assert found["infrai_request_seconds_count", "chat"] == found["infrai_request_seconds_bucket", "chat"] == 3
+    assert found["infrai_first_chunk_seconds_count", "chat"] == 1
+    assert found["infrai_running",] == 0
+    assert families["infrai_request_seconds"].type == "histogram"
+
+
+async def test_a_buckets_count_holds_all_that_was_quicker(tmp_path: Path) -> None:
+    from infrai_runtime.metrics import Histogram
+
+    histogram = Histogram("seconds", "about", "kind")
+    for seconds in (0.001, 0.005, 0.3, 500):
+        histogram.add(seconds, 'a "b"\\\n')
+    lines = list(histogram.lines())
+    assert lines[0] == 'seconds_bucket{kind="a \\"b\\"\\\\\\n",le="0.005"} 2'
+    assert [line.rpartition(" ")[2] for line in lines[-4:]] == ["3", "4", "500.306", "4"]
+
+
+# -- traces ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched() -> Any:
+    """``watched(content) -> (observer, spans, points)`` on providers of its own."""
+    pytest.importorskip("opentelemetry.sdk", reason="telemetry is an optional extra")
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from infrai_runtime.telemetry import Telemetry
+
+    def make(content: bool = False) -> Any:
+        exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+        tracers = TracerProvider()
+        tracers.add_span_processor(SimpleSpanProcessor(exporter))
+        observer = Telemetry(content, tracers, MeterProvider(metric_readers=[reader]))
+
+        def points() -> dict[str, list[Any]]:
+            data: Any = reader.get_metrics_data()
+            found = data.resource_metrics[0].scope_metrics[0].metrics
+            return {metric.name: list(metric.data.data_points) for metric in found}
+
+        return observer, exporter.get_finished_spans, points
+
+    return make
+
+
+async def test_a_call_is_a_span_with_a_span_for_each_attempt(tmp_path: Path, watched: Any) -> None:
+    observer, spans, points = watched()
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with client(tmp_path, failing_over(), ROWS, observers=[observer]) as api:
+        await api.post("/ai/chat", json=ASKED | {"max_tokens": 9}, headers={"traceparent": parent})
+    call, first, second = spans()
+    assert (call.name, call.kind.name) == ("infrai chat", "SERVER")
+    assert f"{call.context.trace_id:032x}" == parent.split("-")[1]
+    assert call.attributes["gen_ai.operation.name"] == "chat"
+    assert call.attributes["gen_ai.provider.name"] == "b"
+    assert call.attributes["gen_ai.request.max_tokens"] == 9
+    assert call.attributes["gen_ai.usage.input_tokens"] == 10
+    assert call.attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert [(s.name, s.kind.name, s.attributes.get("error.type")) for s in (first, second)] == [
+        ("chat big", "CLIENT", "RATE_LIMITED"),
+        ("chat big", "CLIENT", None),
+    ]
+    assert all(span.parent.span_id == call.context.span_id for span in (first, second))
+    assert call.start_time <= first.start_time <= first.end_time <= second.start_time <= second.end_time
+    found = points()
+    assert {p.attributes["gen_ai.token.type"]: p.sum for p in found["gen_ai.client.token.usage"]} == {
+        "input": 10,
+        "output": 5,
+    }
+    assert sum(p.count for p in found["gen_ai.client.operation.duration"]) == 2
+
+
+@pytest.mark.parametrize("content", [False, True])
+async def test_words_are_in_spans_only_where_the_operator_wants_them(
+    tmp_path: Path, watched: Any, content: bool
+) -> None:
+    observer, spans, _ = watched(content)
+    async with client(tmp_path, failing_over(), ROWS, observers=[observer]) as api:
+        await api.post("/ai/chat", json=ASKED)
+    words = json.dumps([dict(span.attributes) for span in spans()])
+    assert ("Dalloway" in words) is content
+    assert ("Hello" in words) is content
+
+
+async def test_an_observer_that_breaks_does_not_break_the_call(tmp_path: Path, log: io.StringIO) -> None:
+    class Broken:
+        def ended(self, trace: Any, failure: Any) -> None:
+            raise RuntimeError("no")
+
+    async with client(tmp_path, failing_over(), ROWS, observers=[Broken()]) as api:
+        assert (await api.post("/ai/chat", json=ASKED)).status_code == 200
+    assert "Broken broke" in log.getvalue()
+
+
+# -- readiness ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_runtime_that_can_answer_is_ready(tmp_path: Path) -> None:
+    async with client(tmp_path, failing_over(), ROWS, no_auth=False) as api:
+        answer = await api.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    assert all(check["ok"] for check in answer.json()["checks"].values())
+
+
+async def test_a_runtime_without_vendors_is_not_ready_and_says_so(tmp_path: Path) -> None:
+    async with client(tmp_path, [], ROWS) as api:
+        answer = await api.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert answer.json()["checks"]["vendors"] == {"ok": False, "error": "no vendor is configured"}
+
+
+async def test_a_store_that_fails_is_named_without_its_words() -> None:
+    class Down(MemoryDurable):
+        async def find_key(self, key_hash: str) -> None:
+            raise OSError("postgres://user:secret@db")
+
+    found = await readiness.checks(Down(), MemoryEphemeral(), ["a"])
+    assert found["store"] == {"ok": False, "error": "OSError"}
+    assert found["cache"]["ok"]

@@ -1,0 +1,290 @@
+"""Gemini's embeddings, images, speech, transcripts and batches: the official SDK reads the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import wave
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from google import genai
+from google.genai import types
+
+from infrai_runtime.vendors.base import CAPABILITIES
+from infrai_runtime.vendors.gemini import Gemini, make
+from tests.core.wall import Play, Wall
+from tests.runtime.vendors.gemini_answers import PNG, call, response
+from tests.runtime.vendors.oracle import KEY, call_of, failure_of, parts_of, run, user, vendor, whole
+
+Json = dict[str, Any]
+
+
+def with_vendor(plays: list[Play], ask: Any) -> tuple[Any, Wall]:
+    with Wall(plays) as wall:
+
+        async def body() -> Any:
+            async with vendor(make, "gemini", wall) as made:
+                return await ask(made)
+
+        return run(body), wall
+
+
+def sdk(wall: Wall) -> genai.Client:
+    return genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=wall.url))
+
+
+def test_what_gemini_can_do_shows_in_its_methods() -> None:
+    made, _ = with_vendor([], _itself)
+    able = {name for name, protocol in CAPABILITIES.items() if isinstance(made, protocol)}
+    assert able == {"chat", "vision", "embed", "image", "tts", "asr", "batch"}
+
+
+async def _itself(made: Gemini) -> Gemini:
+    return made
+
+
+# -- embeddings --------------------------------------------------------------------------------------------------------
+
+
+def embedded(model: str, texts: list[str], plays: list[Play], **more: Any) -> tuple[Any, Wall]:
+    return with_vendor(plays, lambda made: made.embed({"input": texts, **more}, call_of(model)))
+
+
+# https://ai.google.dev/api/embeddings#method:-models.batchembedcontents
+VECTORS = {"embeddings": [{"values": [3.0, 4.0]}, {"values": [0.0, 2.0]}]}
+
+
+def test_vectors_are_those_that_the_sdk_reads() -> None:
+    made, wall = embedded("gemini-embedding-2", ["a", "b"], [whole(VECTORS)], dimensions=2)
+    assert wall.requests[0].path == "/v1beta/models/gemini-embedding-2:batchEmbedContents"
+    assert wall.requests[0].body["requests"][1] == {
+        "model": "models/gemini-embedding-2",
+        "content": {"parts": [{"text": "b"}]},
+        "outputDimensionality": 2,
+    }
+    with Wall([whole(VECTORS)]) as other, sdk(other) as client:
+        read = client.models.embed_content(model="gemini-embedding-001", contents=list[Any](["a", "b"]))
+    assert made.vectors == [row.values for row in read.embeddings or ()]
+    assert made.usage["estimated"] is True
+
+
+def test_what_the_service_counted_is_the_usage() -> None:
+    counted = VECTORS | {"usageMetadata": {"promptTokenCount": 7}}
+    made, _ = embedded("gemini-embedding-2", ["a", "b"], [whole(counted)])
+    assert made.usage == {"prompt_tokens": 7, "total_tokens": 7}
+
+
+def test_more_texts_than_a_call_takes_are_several_calls_and_stay_in_order() -> None:
+    places = (range(100), range(100, 130))
+    replies = [{"embeddings": [{"values": [float(n)]} for n in part]} for part in places]
+    made, wall = embedded("gemini-embedding-2", ["x"] * 130, [whole(reply) for reply in replies])
+    assert [len(seen.body["requests"]) for seen in wall.requests] == [100, 30]
+    assert [vector[0] for vector in made.vectors] == list(range(130))
+
+
+def test_shortened_vectors_of_the_first_model_have_length_one() -> None:
+    made, _ = embedded("gemini-embedding-001", ["a", "b"], [whole(VECTORS)], dimensions=2)
+    assert [round(math.hypot(*vector), 9) for vector in made.vectors] == [1, 1]
+
+
+def test_a_missing_vector_is_the_vendors_failure() -> None:
+    failure = failure_of(lambda: embedded("gemini-embedding-2", ["a"], [whole(VECTORS)]))
+    assert (failure.code, "2 vectors for 1 texts" in failure.message) == ("VENDOR_ERROR", True)
+
+
+# -- images ------------------------------------------------------------------------------------------------------------
+
+# https://ai.google.dev/gemini-api/docs/image-generation (response); #UsageMetadata
+IMAGE_USAGE = {"promptTokenCount": 9, "candidatesTokenCount": 1290, "totalTokenCount": 1299} | {
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}]
+}
+IMAGE = response({"inlineData": {"mimeType": "image/png", "data": PNG}}, finish="STOP", usage=IMAGE_USAGE)
+
+
+def drawn(plays: list[Play], **request: Any) -> tuple[Any, Wall]:
+    return with_vendor(plays, lambda made: made.draw({"prompt": "a fox", **request}, call_of("gemini-3.1-flash-image")))
+
+
+def test_images_are_made_one_by_one_and_counted_together() -> None:
+    made, wall = drawn([whole(IMAGE), whole(IMAGE)], n=2, size="1024x1024")
+    assert [(file.data, file.mime) for file in made.files] == [(base64.b64decode(PNG), "image/png")] * 2
+    assert made.usage == {"prompt_tokens": 18, "completion_tokens": 2580, "total_tokens": 2598, "images": 2}
+    config = wall.requests[0].body["generationConfig"]
+    types.GenerateContentConfig.model_validate(config)
+    assert config == {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "1:1"}}
+    assert made.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "told"),
+    [
+        ("2048x2048", {"aspectRatio": "1:1", "imageSize": "2K"}, False),
+        ("1792x1024", {"aspectRatio": "16:9", "imageSize": "2K"}, True),
+        ("1024x1536", {"aspectRatio": "2:3"}, True),
+        ("4096x2304", {"aspectRatio": "16:9", "imageSize": "4K"}, False),
+    ],
+)
+def test_a_size_is_the_nearest_shape_and_is_told_when_it_is_not_the_same(size: str, shape: Json, told: bool) -> None:
+    made, wall = drawn([whole(IMAGE)], size=size)
+    assert wall.requests[0].body["generationConfig"]["imageConfig"] == shape
+    assert bool(made.warnings) == told
+
+
+def test_a_blocked_image_is_the_callers_matter_and_a_missing_one_the_vendors() -> None:
+    blocked = response(finish="IMAGE_SAFETY", finishMessage="Unable to show the generated image.")
+    assert failure_of(lambda: drawn([whole(blocked)])).code == "CONTENT_FILTERED"
+    assert failure_of(lambda: drawn([whole(response({"text": "no"}, finish="STOP"))])).code == "VENDOR_ERROR"
+    assert failure_of(lambda: drawn([whole(response(finish="NO_IMAGE"))])).code == "VENDOR_ERROR"
+
+
+# -- speech and transcripts --------------------------------------------------------------------------------------------
+
+SAMPLES = b"\x01\x00\xff\x7f" * 1200
+# https://ai.google.dev/gemini-api/docs/speech-generation: 24 kHz, 16 bit, one channel
+SPEECH = response(
+    {"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(SAMPLES).decode()}},
+    finish="STOP",
+)
+
+
+def spoken(plays: list[Play], **request: Any) -> tuple[Any, Wall]:
+    return with_vendor(plays, lambda made: made.speak({"input": "Hello", **request}, call_of("gemini-3.8-flash-tts")))
+
+
+@pytest.mark.parametrize("format", ["wav", "pcm", "mp3", "flac"])
+def test_speech_comes_in_the_format_that_was_asked_for(format: str) -> None:
+    made, wall = spoken([whole(SPEECH)], format=format, voice="Puck", speed=1.5)
+    (file,) = made.files
+    assert file.about == {"format": format, "seconds": 0.1}
+    starts = {"wav": b"RIFF", "pcm": SAMPLES[:8], "mp3": b"\xff", "flac": b"fLaC"}
+    assert file.data.startswith(starts[format])
+    config = wall.requests[0].body["generationConfig"]
+    types.GenerateContentConfig.model_validate(config)
+    assert config["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]["voiceName"] == "Puck"
+    assert [warning.partition(":")[0] for warning in made.warnings] == ["speed"]
+
+
+def test_the_samples_are_those_that_the_sdk_reads() -> None:
+    made, _ = spoken([whole(SPEECH)], format="wav")
+    with Wall([whole(SPEECH)]) as wall, sdk(wall) as client:
+        read = client.models.generate_content(model="gemini-3.8-flash-tts", contents="Hello")
+    assert read.parts is not None
+    assert read.parts[0].inline_data is not None
+    with wave.open(io.BytesIO(made.files[0].data)) as sound:
+        assert (sound.getframerate(), sound.getsampwidth(), sound.getnchannels()) == (24_000, 2, 1)
+        assert sound.readframes(sound.getnframes()) == read.parts[0].inline_data.data
+
+
+def test_a_transcript_has_times_language_and_speakers_where_the_model_gives_them() -> None:
+    # google.genai.types.Transcription
+    said = [
+        {"audioTranscription": {"text": "Hello", "languageCode": "en-US", "startOffset": "0s", "endOffset": "1.5s"}},
+        {"audioTranscription": {"text": "there.", "startOffset": "1.5s", "endOffset": "2s", "speakerLabel": "spk_1"}},
+    ]
+    answer = response(*said, finish="STOP")
+    types.GenerateContentResponse.model_validate(answer)
+    request = {"audio": {"base64": base64.b64encode(b"RIFF....WAVE").decode()}, "language": "en"}
+    heard, wall = with_vendor([whole(answer)], lambda made: made.listen(request, call_of("gemini-3.5-transcribe")))
+    assert (heard.text, heard.language) == ("Hello there.", "en-US")
+    assert heard.segments == [
+        {"start": 0, "end": 1.5, "text": "Hello"},
+        {"start": 1.5, "end": 2, "text": "there.", "speaker": "spk_1"},
+    ]
+    body = wall.requests[0].body
+    types.GenerateContentConfig.model_validate(body["generationConfig"])
+    assert body["contents"][0]["parts"][0]["inlineData"]["mimeType"] == "audio/wav"
+
+
+def test_a_chat_models_transcript_is_its_text() -> None:
+    answer = response({"text": "hm", "thought": True}, {"text": "Hello there."}, finish="STOP")
+    request = {"audio": {"base64": "AAAA", "mime": "audio/mp3"}}
+    heard, _ = with_vendor([whole(answer)], lambda made: made.listen(request, call_of("gemini-3.5-flash")))
+    assert (heard.text, heard.language, heard.segments) == ("Hello there.", None, [])
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+FORM = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+def job(state: str, **more: Any) -> Json:
+    # https://ai.google.dev/api/batch-api (GenerateContentBatch, in an operation)
+    about = {"@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch", "state": state}
+    return {"name": "batches/123abc", "metadata": about | {"model": "models/gemini-2.5-flash"} | more}
+
+
+ROWS = [
+    {"metadata": {"key": "2"}, "error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}},
+    {"metadata": {"key": "0"}, "response": response({"text": "hi"}, finish="STOP")},
+    {
+        "metadata": {"key": "1", "answer": "give_answer"},
+        "response": response(call("give_answer", {"n": 7}), finish="STOP"),
+    },
+    {"metadata": {"key": "3"}, "response": {"promptFeedback": {"blockReason": "SAFETY"}}},
+]
+DONE = job(
+    "BATCH_STATE_SUCCEEDED",
+    batchStats={"requestCount": "4", "successfulRequestCount": "2", "failedRequestCount": "2"},
+    output={"inlinedResponses": {"inlinedResponses": ROWS}},
+)
+
+
+def test_a_batch_is_handed_in_with_its_requests_inside() -> None:
+    requests: list[Mapping[str, Any]] = [
+        {"messages": [user("a")]},
+        {"messages": [user("b")], "response_format": FORM, "tools": [TOOL]},
+    ]
+    name, wall = with_vendor(
+        [whole(job("BATCH_STATE_PENDING"))], lambda made: made.submit(requests, call_of("gemini-2.5-flash"))
+    )
+    assert (name, wall.requests[0].path) == ("batches/123abc", "/v1beta/models/gemini-2.5-flash:batchGenerateContent")
+    rows = wall.requests[0].body["batch"]["inputConfig"]["requests"]["requests"]
+    assert [row["metadata"] for row in rows] == [{"key": "0"}, {"key": "1", "answer": "give_answer"}]
+    assert rows[0]["request"] == {"contents": [{"role": "user", "parts": [{"text": "a"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("state", "ours", "ended"),
+    [
+        ("BATCH_STATE_PENDING", "queued", False),
+        ("BATCH_STATE_RUNNING", "running", False),
+        ("JOB_STATE_SUCCEEDED", "completed", True),
+        ("BATCH_STATE_FAILED", "failed", True),
+        ("BATCH_STATE_CANCELLED", "cancelled", True),
+        ("BATCH_STATE_EXPIRED", "expired", True),
+    ],
+)
+def test_a_batch_tells_how_far_it_is_and_the_sdk_says_the_same(state: str, ours: str, ended: bool) -> None:
+    progress, wall = with_vendor([whole(job(state))], lambda made: made.poll("batches/123abc", call_of("m")))
+    assert progress == {"state": ours, "completed_count": 0, "failed_count": 0}
+    assert wall.requests[0].path == "/v1beta/batches/123abc"
+    with Wall([whole(job(state))]) as other, sdk(other) as client:
+        assert client.batches.get(name="batches/123abc").done is ended
+
+
+def test_results_come_in_the_order_of_the_requests() -> None:
+    async def ask(made: Gemini) -> Any:
+        return [row async for row in made.results("batches/123abc", call_of("m"))]
+
+    rows, _ = with_vendor([whole(DONE)], ask)
+    assert [parts_of(row["events"])[0]["text"] for row in rows[:2]] == ["hi", '{"n":7}']
+    assert [row["failure"].code for row in rows[2:]] == ["INVALID_REQUEST", "CONTENT_FILTERED"]
+    with Wall([whole(DONE)]) as wall, sdk(wall) as client:
+        read = client.batches.get(name="batches/123abc")
+    assert read.dest is not None
+    answers = read.dest.inlined_responses or []
+    assert [answer.response.text if answer.response else None for answer in answers][1] == "hi"
+    progress, _ = with_vendor([whole(DONE)], lambda made: made.poll("batches/123abc", call_of("m")))
+    assert progress == {"state": "completed", "completed_count": 2, "failed_count": 2}
+
+
+def test_a_batch_is_cancelled_by_its_name_and_no_name_leads_elsewhere() -> None:
+    _, wall = with_vendor([whole({})], lambda made: made.cancel("batches/123abc", call_of("m")))
+    assert wall.requests[0].path == "/v1beta/batches/123abc:cancel"
+    for name in ("files/x", "batches/../files", "batches/a?key=1"):
+        failure = failure_of(lambda name=name: with_vendor([], lambda made: made.poll(name, call_of("m"))))  # type: ignore[misc]
+        assert failure.code == "INVALID_REQUEST"
