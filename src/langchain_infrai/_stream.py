@@ -26,6 +26,7 @@ _GROWING = {"text": "text", "reasoning": "text", "tool_call": "arguments"} | (
 """Part type -> the field that arrives in pieces. All other fields of such a part go out once, when it is complete,
 because LangChain joins repeated text and fails on repeated numbers."""
 _AT_ONCE = frozenset({"index", "type", "done", "annotations"})
+_TEXT_ALONE = frozenset({"index", "type", "text"})
 _NO_CALL: dict[str, Any] = {"id": None, "name": None, "args": ""}
 _TEXTS = ("text", "reasoning", "refusal", "args")
 
@@ -44,6 +45,14 @@ class BlockReader:
     def read(self, chunk: ChatChunk) -> list[Block]:
         """What this chunk adds."""
         return _one_per_block(block for fragment in chunk.delta.parts or () for block in self._blocks(fragment))
+
+    def text(self, chunk: ChatChunk) -> tuple[int, str] | None:
+        """Index and text of a chunk that is nothing but a piece of text, as nearly all are; else None."""
+        parts = chunk.delta.parts
+        if self._held or not parts or len(parts) > 1 or not parts[0].keys() <= _TEXT_ALONE:
+            return None
+        (part,) = parts
+        return (part["index"], part["text"]) if part["type"] == "text" and part.get("text") else None
 
     def rest(self) -> list[Block]:
         """What was held back until the end."""
@@ -134,6 +143,10 @@ class StreamedMessage:
 
     def read(self, chunk: ChatChunk) -> AIMessageChunk | None:
         """What this chunk adds; None when it brings no content."""
+        alone = None if self._as_blocks else self._reader.text(chunk)
+        if alone is not None:
+            self._lengths[alone[0]] = self._lengths.get(alone[0], 0) + len(alone[1])
+            return AIMessageChunk(content=alone[1], id=chunk.id, response_metadata={"model_provider": PROVIDER})
         blocks = self._reader.read(chunk)
         return self._message(blocks, id=chunk.id) if blocks else None
 
