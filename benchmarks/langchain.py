@@ -18,9 +18,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contender import ROOT, Contender, Work, compare, contenders, environ, environment
 from benchmarks.fixed_server import CHUNKS, PACED_CHUNKS, fixed_server
 from benchmarks.measure import import_cost_ms, table
-from benchmarks.contender import ROOT, Contender, Work, compare, contenders, environ, environment
 
 PEERS = ("langchain-openai", "langchain-openrouter", "langchain-litellm", "numpy")
 NAMES = {

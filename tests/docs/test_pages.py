@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 PRINTS = {
     "langchain.md": [
+        r"42",
         r"It is 36 metres high\.",
         r"local infrai-offline 0",
         r"Liis Tamm",
