@@ -17,6 +17,7 @@ from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
+from infrai_runtime.vendors.remote import Remote
 
 Json = dict[str, Any]
 
@@ -61,18 +62,13 @@ def make(entry: Entry, pool: Pool) -> Reranker:
     return Cohere(http, shape, shape.embed) if shape.embed else Reranker(http, shape)
 
 
-class Reranker:
+class Reranker(Remote):
     """Orders candidates by relevance."""
 
     def __init__(self, http: Http, shape: Shape) -> None:
-        self.http = http
-        self.name = http.endpoint.vendor
+        super().__init__(http)
         self.shape = shape
         self.allowed_options = shape.options
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self.http.close()
 
     async def rerank(self, request: Request, call: Call) -> Ranking:
         """Candidates by relevance, best first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -14,13 +14,13 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.anthropic.answer import Reader
 from infrai_runtime.vendors.anthropic.part import vendor_fetches
 from infrai_runtime.vendors.anthropic.request import ALLOWED_OPTIONS, Draft, drafted
-from infrai_runtime.vendors.base import Call, Event, Note, Request
+from infrai_runtime.vendors.base import Call, Event, Request
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.material import inlined
-from infrai_runtime.vendors.vision import as_chat
+from infrai_runtime.vendors.remote import RemoteChat
 
 VERSION = "2023-06-01"
 MESSAGES = "/v1/messages"
@@ -34,45 +34,23 @@ def make(entry: Entry, pool: Pool) -> Anthropic:
     return Anthropic(Http(endpoint, Keyring(entry.name, entry.keys), pool))
 
 
-class Anthropic:
+class Anthropic(RemoteChat[Draft]):
     """Chat, vision and batches of a service that speaks the Messages API."""
 
     allowed_options = ALLOWED_OPTIONS
 
-    def __init__(self, http: Http) -> None:
-        self.http = http
-        self.name = http.endpoint.vendor
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self.http.close()
-
-    async def chat(self, request: Request, call: Call) -> AsyncIterator[Event]:
-        """The answer, streamed when the caller reads along, else asked for in one piece."""
-        draft = await self._drafted(request, call)
-        for warning in draft.warnings:
-            yield Note(warning=warning)
-        answer = self._streamed(draft, call) if call.stream else self._whole(draft, call)
-        async with aclosing(answer) as events:  # type: ignore[type-var]
-            async for event in events:
-                yield event
-
-    async def see(self, request: Request, call: Call) -> AsyncIterator[Event]:
-        """A chat with the images in it."""
-        async with aclosing(self.chat(as_chat(request), call)) as events:  # type: ignore[type-var]
-            async for event in events:
-                yield event
-
-    async def _drafted(self, request: Request, call: Call) -> Draft:
+    async def drafted(self, request: Request, call: Call) -> Draft:
+        """The body of ``POST /v1/messages``."""
         messages = await inlined(request["messages"], call, vendor_fetches)
         return drafted({**request, "messages": messages}, call.model, call.options, mark_cache=call.mark_cache)
 
-    async def _whole(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+    async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
+        """The events of a message."""
         message = await self.http.post(MESSAGES, draft.body, call, headers=_betas(draft))
-        for event in read(self.http, self._reader(draft).whole(message)):
-            yield event
+        return read(self.http, self._reader(draft).whole(message))
 
-    async def _streamed(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+        """The events of a message as they come."""
         reader = self._reader(draft)
         sent = self.http.stream(MESSAGES, draft.body | {"stream": True}, call, ends=_ends, headers=_betas(draft))
         async with aclosing(sent) as lists:
@@ -101,7 +79,7 @@ class Anthropic:
 
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the id that the service gave it."""
-        drafts = [await self._drafted(request, call) for request in requests]
+        drafts = [await self.drafted(request, call) for request in requests]
         rows = [{"custom_id": _row_id(place, draft), "params": draft.body} for place, draft in enumerate(drafts)]
         batch = await self.http.post(BATCHES, {"requests": rows}, call)
         with documented(self.http):

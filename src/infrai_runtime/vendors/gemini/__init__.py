@@ -4,7 +4,7 @@ transcription, batches."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ import orjson
 from infrai_core.sse import Event as SentEvent
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.failure import Failure
-from infrai_runtime.vendors.base import Call, Event, Files, Note, Request, Transcript, Vectors
+from infrai_runtime.vendors.base import Call, Event, Files, Request, Transcript, Vectors
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.gemini import batch, media
@@ -25,7 +25,7 @@ from infrai_runtime.vendors.gemini.request import ALLOWED_OPTIONS, Draft, drafte
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.material import inlined, material
-from infrai_runtime.vendors.vision import as_chat
+from infrai_runtime.vendors.remote import RemoteChat
 
 Json = dict[str, Any]
 
@@ -36,45 +36,22 @@ def make(entry: Entry, pool: Pool) -> Gemini:
     return Gemini(Http(endpoint, Keyring(entry.name, entry.keys), pool))
 
 
-class Gemini:
+class Gemini(RemoteChat[Draft]):
     """Everything that a service does which speaks the Gemini API."""
 
     allowed_options = ALLOWED_OPTIONS
 
-    def __init__(self, http: Http) -> None:
-        self.http = http
-        self.name = http.endpoint.vendor
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self.http.close()
-
     # -- chat and vision
 
-    async def chat(self, request: Request, call: Call) -> AsyncIterator[Event]:
-        """The answer, streamed when the caller reads along, else asked for in one piece."""
-        draft = await self._drafted(request, call)
-        for warning in draft.warnings:
-            yield Note(warning=warning)
-        answer = self._streamed(draft, call) if call.stream else self._whole(draft, call)
-        async with aclosing(answer) as events:  # type: ignore[type-var]
-            async for event in events:
-                yield event
-
-    async def see(self, request: Request, call: Call) -> AsyncIterator[Event]:
-        """A chat with the images in it."""
-        async with aclosing(self.chat(as_chat(request), call)) as events:  # type: ignore[type-var]
-            async for event in events:
-                yield event
-
-    async def _drafted(self, request: Request, call: Call) -> Draft:
+    async def drafted(self, request: Request, call: Call) -> Draft:
+        """The body of ``generateContent``."""
         messages = await inlined(request["messages"], call, vendor_fetches)
         return drafted({**request, "messages": messages}, call.model, call.options)
 
-    async def _whole(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+    async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
+        """The events of a response object."""
         response = await self.http.post(_path(call.model, "generateContent"), draft.body, call)
-        for event in self._complete(self._reader(draft), response):
-            yield event
+        return self._complete(self._reader(draft), response)
 
     def _complete(self, reader: Reader, response: Json) -> list[Event]:
         events = read(self.http, reader.whole(response))
@@ -82,7 +59,8 @@ class Gemini:
             raise self.http.broken("its answer has no candidate, or one that does not say why it ended")
         return events
 
-    async def _streamed(self, draft: Draft, call: Call) -> AsyncIterator[Event]:
+    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+        """The events of response objects as they come."""
         reader = self._reader(draft)
         path = f"{_path(call.model, 'streamGenerateContent')}?alt=sse"
         async with aclosing(self.http.stream(path, draft.body, call, ends=None)) as lists:
@@ -161,7 +139,7 @@ class Gemini:
 
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the name that the service gave it."""
-        drafts = [await self._drafted(request, call) for request in requests]
+        drafts = [await self.drafted(request, call) for request in requests]
         job = await self.http.post(_path(call.model, "batchGenerateContent"), batch.body_of(drafts), call)
         with documented(self.http):
             return str(job["name"])
