@@ -138,7 +138,7 @@ def test_routing_fields_are_sent_and_unset_ones_are_not(scripted_embedding: Make
     embed(model, "a")
     body = script.requests[0].body
     assert (body["vendor"], body["prefer"]) == ("v", "cheapest")
-    assert set(body) <= {"input", "vendor", "prefer", "idempotency_key", "timeout_seconds"}
+    assert set(body) == {"input", "vendor", "prefer", "encoding_format", "timeout_seconds"}
 
 
 def test_an_unknown_argument_is_refused_by_name() -> None:
