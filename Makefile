@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: help install demo test peers conformance packages lint format type bench bench-langchain serve notebooks clean
+.PHONY: help install demo test test-latest test-oldest peers conformance packages lint format type bench bench-langchain serve \
+  notebooks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -24,6 +25,12 @@ demo: $(STAMP) ## Index documents and answer questions with LlamaIndex and LangC
 
 test: $(STAMP) ## Run all tests
 	@"$(BIN)/python" -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+test-latest: $(STAMP) ## Run LangChain's tests on langchain-core 1.8.2
+	@VENV="$(VENV)" PYTEST_WORKERS="$(PYTEST_WORKERS)" bash scripts/langchain_core 1.8.2
+
+test-oldest: $(STAMP) ## Run LangChain's tests on the oldest langchain-core that is allowed
+	@VENV="$(VENV)" PYTEST_WORKERS="$(PYTEST_WORKERS)" bash scripts/langchain_core 1.7.2 1.4.7
 
 peers: ## Make the environment of other people's clients, which tests/peers runs against the runtime
 	@PYTHON="$(PYTHON)" bash scripts/peers clients

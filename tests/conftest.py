@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from typing import Any
 
 from infrai_runtime.vendors.known import variables
 
 for name in (*variables(), "INFRAI_VENDORS", "INFRAI_VENDORS_FILE"):
     os.environ.pop(name, None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Counts, at the end, the tests that other projects wrote for packages like ours (property ``suite``)."""
+    counts: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            suite = dict(getattr(report, "user_properties", ())).get("suite")
+            if suite is not None:
+                counts.setdefault(suite, Counter())[outcome] += 1
+    for suite, found in sorted(counts.items()):
+        told = ", ".join(f"{count} {outcome}" for outcome, count in found.items())
+        terminalreporter.write_line(f"{suite}: {told} of {found.total()} tests")

@@ -4,10 +4,12 @@ pytest-socket, pytest-benchmark, syrupy), so this directory needs nothing from t
 from __future__ import annotations
 
 import inspect
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_tests.base import BaseStandardTests
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -16,6 +18,15 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: Any) 
     function = getattr(obj, "__func__", obj)
     if name.startswith("test_") and inspect.iscoroutinefunction(function):
         pytest.mark.asyncio(function)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Says which tests are LangChain's own, for the count at the end."""
+    if issubclass(getattr(item, "cls", None) or object, BaseStandardTests):
+        item.user_properties.append(("suite", SUITE))
+
+
+SUITE = f"langchain-tests {version('langchain-tests')} on langchain-core {version('langchain-core')}"
 
 
 @pytest.fixture(autouse=True)
