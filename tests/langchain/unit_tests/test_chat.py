@@ -11,10 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.exceptions import ModelInvalidRequestError
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages.ai import add_usage
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import ValidationError
 
 from infrai_core import ConfigError, Ledger
@@ -373,3 +377,108 @@ def test_one_model_serves_threads_and_event_loops() -> None:
 def test_embedded_is_a_base_url() -> None:
     model = ChatInfrai.embedded(temperature=0)
     assert (model.base_url, model.client.config.embedded) == ("embedded", True)
+
+
+# -- names, marks and keys -----------------------------------------------------------------------------------------
+
+
+def test_the_names_that_langchain_people_know_work() -> None:
+    given: dict[str, Any] = {
+        "model_name": "m",
+        "max_completion_tokens": 9,
+        "stop_sequences": ["x"],
+        "request_timeout": 3,
+        "stream_chunk_timeout": 4,
+        "infrai_api_key": "k",
+        "infrai_api_base": "https://a.example/v1",
+    }
+    model = ChatInfrai(**given)
+    assert (model.model, model.max_tokens, model.stop) == ("m", 9, ["x"])
+    config = model.client.config
+    assert (config.timeout_s, config.idle_timeout_s, config.base_url) == (3, 4, "https://a.example/v1")
+
+
+def test_other_names_work_in_a_call_too() -> None:
+    model, script = model_on(reply("hi"))
+    model.invoke("x", max_completion_tokens=9, request_timeout=3, idempotency_key="mine")
+    body = script.requests[0].body
+    assert (body["max_tokens"], body["timeout_seconds"], body["idempotency_key"]) == (9, 3, "mine")
+
+
+def test_an_idempotency_key_is_no_field_of_a_model() -> None:
+    with pytest.raises(ValidationError, match="idempotency_key"):
+        ChatInfrai(idempotency_key="mine")
+
+
+def test_headers_and_more_body_fields_go_with_every_call() -> None:
+    model, script = model_on(reply("hi"), default_headers={"x-team": "a"}, extra_body={"fresh": 1}, user="u")
+    model.invoke("x", extra_headers={"x-call": "b"})
+    [sent] = script.requests
+    assert (sent.headers["x-team"], sent.headers["x-call"]) == ("a", "b")
+    assert (sent.body["fresh"], sent.body["user"]) == (1, "u")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_can_mark_all_its_messages_as_cacheable(stream: bool) -> None:
+    model, script = model_on(streamed(["hi"]) if stream else reply("hi"))
+    model.invoke("x", cache_control={"type": "ephemeral", "ttl": "1h"}, stream=stream)
+    [message] = script.requests[0].body["messages"]
+    assert message["parts"][-1] == {"type": "cache_point", "ttl": "1h"}
+    assert "cache_control" not in script.requests[0].body
+
+
+def test_a_changed_model_does_not_answer_from_its_old_cache_key() -> None:
+    model, _ = model_on(reply("one"), reply("two"), reply("three"), cache=InMemoryCache(), temperature=0)
+    assert [model.invoke("x").content, model.invoke("x").content] == ["one", "one"]
+    assert model.model_copy(update={"temperature": 0.5}).invoke("x").content == "two"
+    model.temperature = 1
+    assert model.invoke("x").content == "three"
+
+
+def test_a_hit_of_langchains_cache_is_marked_and_not_called() -> None:
+    model, script = model_on(reply("hi", usage=USAGE, cost_usd=0.5), cache=InMemoryCache())
+    model.invoke("x")
+    hit: Any = model.invoke("x").usage_metadata
+    assert (len(script.requests), hit["total_cost"]) == (1, 0)
+
+
+def test_a_rate_limiter_is_asked() -> None:
+    class Count(BaseRateLimiter):
+        asked = 0
+
+        def acquire(self, *, blocking: bool = True) -> bool:
+            self.asked += 1
+            return True
+
+        async def aacquire(self, *, blocking: bool = True) -> bool:
+            self.asked += 1
+            return True
+
+    limiter = Count()
+    model, _ = model_on(reply("hi"), streamed(["hi"]), rate_limiter=limiter)
+    model.invoke("x")
+    list(model.stream("x"))
+    assert limiter.asked == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_messages_and_chunks_of_answers_can_be_added_up(stream: bool) -> None:
+    model, _ = model_on(
+        *(
+            streamed(["a", "b"], usage=USAGE, cost_usd=c) if stream else reply("ab", usage=USAGE, cost_usd=c)
+            for c in (0.1, 0.2)
+        )
+    )
+    one, other = (model.invoke("x", stream=stream).usage_metadata for _ in range(2))
+    assert add_usage(one, other) == {"input_tokens": 10, "output_tokens": 4, "total_tokens": 14}
+
+
+def test_errors_before_anything_is_sent_are_langchains_too() -> None:
+    model, script = model_on(reply("hi"))
+    with pytest.raises(ModelInvalidRequestError, match="temprature"):
+        model.invoke("x", temprature=1)
+    with pytest.raises(ModelInvalidRequestError, match=r"messages\.0: content of type 'hologram'"):
+        model.invoke([HumanMessage([{"type": "hologram"}])])
+    with pytest.raises(ModelInvalidRequestError, match="no API key"):
+        list(ChatInfrai().stream("x"))
+    assert script.requests == []

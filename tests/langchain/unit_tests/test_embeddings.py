@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import pickle
+import struct
+import sys
 import threading
 from typing import Any
 
@@ -156,3 +159,62 @@ def test_threads_share_one_pin() -> None:
         thread.join()
     made.embed_query("a")
     assert script.requests[-1].body["model"] == "served"
+
+
+def packed(sent: Sent) -> Scripted:
+    """The same vectors as base64 of float32."""
+    rows = [base64.b64encode(struct.pack("<2f", len(text), 0.5)).decode() for text in sent.body["input"]]
+    return envelope({"embeddings": rows, "model": "served"}, model="served")
+
+
+@pytest.mark.parametrize("with_numpy", [True, False])
+def test_vectors_travel_as_base64_and_are_lists_of_floats(with_numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if with_numpy:
+        import numpy as np
+
+        assert np.__name__ in sys.modules
+    else:
+        monkeypatch.delitem(sys.modules, "numpy", raising=False)
+    made, script = embeddings_on(packed, batch_size=2)
+    assert made.embed_documents(["a", "bb", "ccc"]) == [[1.0, 0.5], [2.0, 0.5], [3.0, 0.5]]
+    assert [request.body["encoding_format"] for request in script.requests] == ["base64", "base64"]
+
+
+def test_whole_numbers_of_a_service_are_floats_too() -> None:
+    made, _ = embeddings_on(lambda sent: envelope({"embeddings": [[1, 0]], "model": "served"}))
+    assert [type(number) for number in made.embed_query("a")] == [float, float]
+
+
+@pytest.mark.parametrize("row", ["no base64!", ["x"], None])
+def test_an_unreadable_vector_raises(row: Any) -> None:
+    made, _ = embeddings_on(lambda sent: envelope({"embeddings": [row], "model": "served"}))
+    with pytest.raises(InfraiProtocolError, match="neither numbers nor base64"):
+        made.embed_query("a")
+
+
+def test_a_failure_in_the_middle_raises_and_the_texts_can_be_embedded_again() -> None:
+    made, script = embeddings_on(vectors, failure("RATE_LIMITED"), vectors, batch_size=2)
+    with pytest.raises(InfraiRateLimited):
+        made.embed_documents(TEXTS)
+    assert [vector[0] for vector in made.embed_documents(TEXTS)] == [1, 2, 3, 4, 5]
+    assert sizes(script) == [2, 2, 2, 2, 1]
+
+
+def test_the_bar_counts_texts(capfd: pytest.CaptureFixture[str]) -> None:
+    made, _ = embeddings_on(batch_size=2, show_progress_bar=True)
+    made.embed_documents(TEXTS)
+    assert "5/5" in capfd.readouterr().err
+    asyncio.run(made.aembed_documents(TEXTS))
+    assert "5/5" in capfd.readouterr().err
+
+
+def test_the_pinned_model_can_be_read_and_given_back() -> None:
+    made, _ = embeddings_on()
+    assert made.pinned_model is None
+    made.embed_query("a")
+    assert made.pinned_model == "served"
+
+
+def test_the_names_that_langchain_people_know_work() -> None:
+    made = InfraiEmbeddings(model_name="m", chunk_size=7, infrai_api_key="k", request_timeout=3)
+    assert (made.model, made.batch_size, made.timeout) == ("m", 7, 3)
