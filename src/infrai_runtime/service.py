@@ -291,16 +291,18 @@ class Service:
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
         live.head.headers.update(trace.headers())
         writer, assembly, word = trace.writer(), Assembly(), "cancelled"
+        early: Failure | None = None
         try:
             await self._pump(trace, live, candidate, opened, writer, assembly)
             word = "ok"
             await trace.known_breaker().worked(candidate.name)
         except Failure as failure:
-            word = failure.code
-            raise await self._ended_early(trace, candidate, failure) from failure
+            word, early = as_vendors(failure, candidate).code, failure
         finally:
             outcome = chat_outcome(assembly, ask, candidate.model.id)
             self.price(trace, candidate, outcome, word)
+        if early is not None:
+            raise await self._ended_early(trace, candidate, early) from early
         data = outcome.data | {"id": trace.request_id}
         await self.remember(trace, data)
         await live.put(writer.end(data, trace.metadata()))
