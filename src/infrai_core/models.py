@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, SkipValidation, Tag
+from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, SkipValidation, Tag
 
 T = TypeVar("T")
 
@@ -194,7 +194,8 @@ class Usage(Value):
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
     images: int | None = None
-    audio_seconds: float | None = None
+    audio_seconds: Annotated[float | None, Field(validation_alias=AliasChoices("audio_seconds", "seconds"))] = None
+    """Also read from ``seconds``, as an OpenAI transcript's usage of type ``duration`` has it."""
     characters: int | None = None
     search_units: int | None = None
     estimated: bool | None = None

@@ -11,7 +11,7 @@ from infrai_core.config import is_loopback
 from infrai_runtime import keys
 from infrai_runtime.failure import Failure
 from infrai_runtime.settings import Settings
-from infrai_runtime.store.durable import Durable
+from infrai_runtime.store.durable import Durable, KeyRow
 from infrai_runtime.store.ephemeral import Ephemeral
 
 NANO = 10**9
@@ -27,13 +27,13 @@ async def activate(
     ``activations_per_minute``.
     """
     _check(settings, address, has_vendor_keys)
-    wait_s = await ephemeral.take("activate", 1, settings.activations_per_minute)
-    if wait_s is not None:
-        raise Failure("RATE_LIMITED", "too many activations", retry_after_s=wait_s)
+    taken = await ephemeral.take("activate", 1, settings.activations_per_minute)
+    if taken.wait_s is not None:
+        raise Failure("RATE_LIMITED", "too many activations", retry_after_s=taken.wait_s)
     account, project, key_id = (f"{kind}_{secrets.token_hex(8)}" for kind in ("acct", "proj", "key"))
     key, now = keys.mint_key(), time.time()
     await durable.add_project(project, account, int(settings.trial_credit_usd * NANO), now)
-    await durable.add_key(keys.hash_key(key), key_id, project, trial=True, now=now)
+    await durable.add_key(keys.hash_key(key), KeyRow(key_id, project, "activation", True, now))
     return {
         "account_id": account,
         "project_id": project,

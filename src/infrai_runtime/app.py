@@ -352,9 +352,9 @@ async def _health(service: Service, request: Request, trace: Trace) -> ASGIApp:
 
 async def _ready(service: Service, request: Request, trace: Trace) -> ASGIApp:
     checks = await readiness.checks(service.durable, service.ephemeral, service.vendors)
-    ready = all(check["ok"] for check in checks.values())
-    body = dumps({"status": "ok" if ready else "unavailable", "checks": checks})
-    return Whole(Head(200 if ready else 503, headers=trace.headers()), body)
+    word = readiness.word_of(checks)
+    body = dumps({"status": word, "checks": checks})
+    return Whole(Head(503 if word == "unavailable" else 200, headers=trace.headers()), body)
 
 
 async def _metrics(service: Service, request: Request, trace: Trace) -> ASGIApp:

@@ -31,8 +31,12 @@ class Allowed:
 
     def permits(self, model: Model) -> bool:
         """Whether the key may use a model."""
-        by_vendor = self.vendors is None or model.vendor in self.vendors
-        return by_vendor and (self.models is None or not self.models.isdisjoint((model.id, model.name)))
+        return self.has(model.vendor, model.id)
+
+    def has(self, vendor: str, model_id: str) -> bool:
+        """Whether the key may use a vendor's model of that id."""
+        by_vendor = self.vendors is None or vendor in self.vendors
+        return by_vendor and (self.models is None or not self.models.isdisjoint((model_id, f"{vendor}/{model_id}")))
 
 
 EVERYTHING = Allowed()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from dataclasses import dataclass
 
 from infrai_runtime.eligible import EVERYTHING, Allowed
 from infrai_runtime.failure import Failure
 from infrai_runtime.settings import Settings
-from infrai_runtime.store.durable import Durable
+from infrai_runtime.store.durable import ANYTHING, Durable, Policy
 
 PREFIX = "ifr_pk_proj_"
 
@@ -21,8 +22,15 @@ class Caller:
     project_id: str
     key_id: str | None = None
     trial: bool = False
-    allowed: Allowed = EVERYTHING
-    """Which models and vendors the key may use."""
+    policy: Policy = ANYTHING
+
+    @property
+    def allowed(self) -> Allowed:
+        """Which models and vendors the key may use."""
+        models, vendors = self.policy.models, self.policy.vendors
+        if not models and not vendors:
+            return EVERYTHING
+        return Allowed(frozenset(models) or None, frozenset(vendors) or None)
 
 
 EMBEDDED = Caller("embedded")
@@ -42,7 +50,7 @@ def hash_key(key: str) -> str:
 async def authenticate(
     durable: Durable, authorization: str | None, settings: Settings, *, embedded: bool = False
 ) -> Caller:
-    """Who calls. Raises UNAUTHORIZED for a missing, unknown or revoked key.
+    """Who calls. Raises UNAUTHORIZED for a missing, unknown, expired or revoked key.
 
     The lookup is by hash, so its time tells nothing about the key.
     """
@@ -55,6 +63,6 @@ async def authenticate(
         message = "no API key: send the header Authorization: Bearer <key>"
         raise Failure("UNAUTHORIZED", message, hint="`infrai activate` makes one")
     row = await durable.find_key(hash_key(key.strip()))
-    if row is None or row.revoked:
-        raise Failure("UNAUTHORIZED", "the API key is unknown or revoked")
-    return Caller(row.project_id, row.key_id, row.trial)
+    if row is None or row.ended(time.time()):
+        raise Failure("UNAUTHORIZED", "the API key is unknown, expired or revoked")
+    return Caller(row.project_id, row.key_id, row.trial, row.policy)

@@ -30,6 +30,8 @@ def _attempt(trace: Trace, row: dict[str, Any], now: float) -> LedgerRow:
         outcome=row["outcome"],
         latency_ms=row["latency_ms"],
         cost_nano=None if cost is None else nano_of_usd(cost),
+        idempotency_key=ask.idempotency_key,
+        tags=ask.tags,
     )
 
 
@@ -52,4 +54,6 @@ def _answer(trace: Trace, now: float) -> LedgerRow:
         cache_hit=trace.cache_hit,
         estimated=bool(trace.usage.get("estimated")),
         usage=trace.usage,
+        idempotency_key=ask.idempotency_key,
+        tags=ask.tags,
     )

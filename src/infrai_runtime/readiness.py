@@ -14,6 +14,9 @@ from infrai_runtime.store.ephemeral import Ephemeral
 LIMIT_S = 2.0
 """A store that takes longer is as good as down."""
 
+SPARED = frozenset({"cache"})
+"""Without its shared cache and limits a runtime goes on by itself."""
+
 log = logging.getLogger("infrai_runtime")
 
 Check = dict[str, Any]
@@ -21,8 +24,14 @@ Check = dict[str, Any]
 
 async def checks(durable: Durable, ephemeral: Ephemeral, vendors: Collection[str]) -> dict[str, Check]:
     """``{"ok", "latency_ms"}`` per dependency, with ``error`` where it is down."""
-    stores = await asyncio.gather(_asked("store", durable.find_key("")), _asked("cache", ephemeral.get("")))
+    stores = await asyncio.gather(_asked("store", durable.ping()), _asked("cache", ephemeral.ping()))
     return {"store": stores[0], "cache": stores[1], "vendors": _configured(vendors)}
+
+
+def word_of(found: dict[str, Check]) -> str:
+    """``ok``; ``degraded`` where only what the runtime can do without is down; else ``unavailable``."""
+    down = {name for name, check in found.items() if not check["ok"]}
+    return "ok" if not down else "degraded" if down <= SPARED else "unavailable"
 
 
 async def _asked(name: str, question: Awaitable[Any]) -> Check:

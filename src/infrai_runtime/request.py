@@ -51,7 +51,7 @@ DEFAULT_COST_MULTIPLIER = 1.5
 _CONTROLS = frozenset(
     {
         *("model", "vendor", "task", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "cache_strategy"),
-        *("timeout_seconds", "idempotency_key", "stream", "batch_mode", "inline", "encoding_format"),
+        *("timeout_seconds", "idempotency_key", "stream", "batch_mode", "inline", "encoding_format", "tags"),
     }
 )
 """Fields that tell the runtime what to do; a vendor does not see them."""
@@ -86,6 +86,8 @@ class Ask:
     needs: frozenset[str] = frozenset()
     """Abilities that a model must have for this request."""
     warnings: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """The caller's words for what the call belongs to: budgets and reports go by them."""
 
 
 # -- kinds that belong to one field -----------------------------------------------------------------------------------
@@ -215,7 +217,19 @@ def _vendor_options(value: Any, path: str) -> Body:
 
 # -- fields of every capability -----------------------------------------------------------------------------------
 
+MAX_TAGS = 16
+
+
+def _tags(value: Any, path: str) -> Body:
+    checked: Body = anything().check(value, path)
+    if len(checked) > MAX_TAGS:
+        raise refuse(path, value, f"at most {MAX_TAGS} tags")
+    word = text(empty=False, max_length=64)
+    return {word.check(name, path): word.check(tag, f"{path}.{name}") for name, tag in checked.items()}
+
+
 _CALL: Table = {
+    "tags": Field(Kind(_tags, {"type": "object"}), 'names for budgets and reports: {"team": "search"}'),
     "timeout_seconds": Field(known_number("timeout_seconds"), "total deadline in seconds, default 60"),
     "idempotency_key": Field(text(empty=False, max_length=256), "same key, same body: the same answer"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from infrai_runtime.observe import CallLog, Observer
 from infrai_runtime.service import Service
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.blob import Blobs
-from infrai_runtime.store.durable import Durable
-from infrai_runtime.store.memory import MemoryDurable, MemoryEphemeral
+from infrai_runtime.store.durable import TEND_EVERY_S, Durable
+from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors import configured
 from infrai_runtime.vendors.base import Vendor
+
+log = logging.getLogger("infrai_runtime")
 
 
 class Runtime:
@@ -40,6 +43,7 @@ class Runtime:
         self._fetcher = fetcher
         self._observers = observers
         self._service: Service | None = None
+        self._tending: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
     async def service(self) -> Service:
@@ -48,6 +52,7 @@ class Runtime:
             async with self._lock:
                 if self._service is None:
                     self._service = await self._open()
+                    self._tending = asyncio.create_task(_tend(self._service))
         return self._service
 
     async def _open(self) -> Service:
@@ -57,7 +62,7 @@ class Runtime:
             settings,
             configured(settings) if self._vendors is None else self._vendors,
             await self._catalogues(),
-            await asyncio.to_thread(_durable, settings.database),
+            await _durable(settings.database),
             MemoryEphemeral(),
             Blobs(settings, signer),
             signer,
@@ -74,6 +79,8 @@ class Runtime:
         """Ends what runs and closes the stores."""
         service, self._service = self._service, None
         if service is not None:
+            if self._tending is not None:
+                self._tending.cancel()
             await service.close()
             await service.durable.close()
             await service.ephemeral.close()
@@ -95,8 +102,22 @@ def _telemetry(settings: Settings) -> Observer:
     return Telemetry(settings.telemetry_content)
 
 
-def _durable(database: Path | None) -> Durable:
-    return MemoryDurable() if database is None else SqliteDurable(database)
+async def _tend(service: Service) -> None:
+    """Lets the service look after its state for as long as it is open."""
+    while True:
+        await asyncio.sleep(TEND_EVERY_S)
+        try:
+            await service.tend()
+        except Exception:
+            log.exception("the state could not be looked after; it is tried again")
+
+
+async def _durable(database: Path | str | None) -> Durable:
+    if isinstance(database, str):
+        from infrai_runtime.store.postgres import PostgresDurable
+
+        return await PostgresDurable.connect(database)
+    return await asyncio.to_thread(SqliteDurable, database)
 
 
 def _with_public_url(settings: Settings) -> Settings:

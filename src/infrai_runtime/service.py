@@ -1,10 +1,10 @@
 """The service: one pipeline for every capability and both surfaces.
 
-authenticate → validate → idempotency → limits → cache → plan → reserve → walk → price → settle
+authenticate → validate → cache → plan → admit (idempotency and budgets) → limits → walk → price → settle
 
-Each step is a method of ``Service``. Up to idempotency they run in the caller's task; the rest makes the answer in a
+Each step is a method of ``Service``. Up to ``admit`` they run in the caller's task; the rest makes the answer in a
 task of its own (``Live``), because a second caller with the same key may join it and because a stream must notice
-that its reader is gone.
+that its reader is gone. Cache and plan cost no request to the durable store, so the whole admission is one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from infrai_core.fetch import Fetcher
 from infrai_core.retry import Retry
-from infrai_runtime import cache, identity, keys
+from infrai_runtime import cache, identity, keys, limits
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue_file import Catalogues
@@ -42,7 +43,15 @@ from infrai_runtime.routing import Candidate, Plan, plan
 from infrai_runtime.settings import Settings
 from infrai_runtime.sign import Signer
 from infrai_runtime.store.blob import Blobs
-from infrai_runtime.store.durable import Durable
+from infrai_runtime.store.durable import (
+    Admission,
+    Admitted,
+    Booking,
+    Durable,
+    key_scope,
+    project_scope,
+    tag_scope,
+)
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Call, Fragment, Vendor
@@ -87,11 +96,19 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """What idempotency says about a call: a stored answer, a running one to join, or the right to make it."""
+class Ready:
+    """How a call would be answered: from the cache, by a plan, or not at all."""
 
-    key: str | None = None
-    fence: Any = None
+    cached: Json | None = None
+    plan: Plan | None = None
+    problem: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What the store says about a call: a stored answer, a running one to join, or the right to make it."""
+
+    admission: Admission
     stored: bytes | None = None
     running: Live | None = None
 
@@ -129,8 +146,10 @@ class Service:
         self._clock = clock
         self._now = now
         self._running: dict[tuple[str, str], Live] = {}
+        self._filling: dict[str, Live] = {}
         self._lives: set[Live] = set()
-        self._owner = identity.request_id()
+        self._unbooked: deque[Booking] = deque()
+        self.owner = identity.request_id()
         self._latency = Latency()
 
     async def close(self) -> None:
@@ -149,15 +168,16 @@ class Service:
         trace.capability, trace.parent = incoming.capability, incoming.traceparent
         trace.caller = await self.authenticate(incoming)
         trace.ask = await self.validate(incoming)
-        slot = await self.claim(trace.caller, trace.ask)
+        ready = await self.prepare(trace)
+        slot = await self.admit(trace, ready)
         if slot.stored is not None:
             trace.route = "replay"
             self.tell(trace, None)
-            return _replayed(slot.stored)
-        live = slot.running or self.start(trace, slot)
+            return _replayed(slot.stored, trace.caller)
+        live = slot.running or self.start(trace, slot.admission, ready)
         return await self.deliver(live, trace)
 
-    # -- authenticate, validate, idempotency -----------------------------------------------------------------------
+    # -- authenticate, validate, admit -----------------------------------------------------------------------------
 
     async def authenticate(self, incoming: Incoming) -> Caller:
         """Who calls. Raises UNAUTHORIZED."""
@@ -173,40 +193,75 @@ class Service:
         check_options(self.vendors, ask.vendor_options)
         return ask
 
-    async def claim(self, caller: Caller, ask: Ask) -> Slot:
-        """What the idempotency key leads to. Raises IDEMPOTENCY_CONFLICT, IDEMPOTENCY_IN_PROGRESS."""
-        key = ask.idempotency_key
-        if key is None:
-            return Slot()
-        ttl_s = GIVEN_KEY_TTL_S if ask.key_is_given else MADE_KEY_TTL_S
-        begun = await self.durable.begin(caller.project_id, key, ask.fingerprint, self._owner, ttl_s, self._now())
-        if begun.state == "new":
-            return Slot(key, begun.fence)
-        if begun.state == "done":
-            return Slot(key, stored=begun.answer)
-        running = self._running.get((caller.project_id, key))
-        if begun.state == "running" and running is not None:
-            return Slot(key, running=running)
-        raise _CLAIM_FAILURES[begun.state]()
+    async def prepare(self, trace: Trace) -> Ready:
+        """cache → plan. A request that cannot be planned may still be a repetition of one that could."""
+        try:
+            stored = await self.cached(trace)
+            return Ready(stored) if stored is not None else Ready(plan=await self.plan(trace))
+        except Failure as failure:
+            return Ready(problem=failure)
+
+    async def admit(self, trace: Trace, ready: Ready) -> Slot:
+        """Claims the idempotency key and sets aside what the call may cost. Raises IDEMPOTENCY_CONFLICT,
+        IDEMPOTENCY_IN_PROGRESS, INSUFFICIENT_CREDIT, BUDGET_EXCEEDED, and what made a plan impossible."""
+        ask, caller = trace.known()
+        admission = self._admission(trace, ready)
+        if ask.idempotency_key is None and ready.problem is not None:
+            raise ready.problem
+        if ask.idempotency_key is None and admission.reserve_nano is None:
+            return Slot(admission)
+        admitted = await self.durable.admit(admission)
+        if admitted.state == "done":
+            return Slot(admission, stored=admitted.answer)
+        if admitted.state == "running" and (running := self._running.get((caller.project_id, admission.key))):
+            return Slot(admission, running=running)
+        if admitted.state == "refused" and ready.plan is not None:
+            self._note_plan(trace, ready.plan)
+        if admitted.state != "new":
+            raise _not_admitted(admitted, admission)
+        if ready.problem is not None:
+            await self.durable.release(admission)
+            raise ready.problem
+        return Slot(admission)
+
+    def _admission(self, trace: Trace, ready: Ready) -> Admission:
+        ask, caller = trace.known()
+        return Admission(
+            project_id=caller.project_id,
+            key=ask.idempotency_key or trace.request_id,
+            fingerprint=ask.fingerprint,
+            request_id=trace.request_id,
+            owner=self.owner,
+            now=self._now(),
+            ttl_s=_kept_s(ask),
+            reserve_nano=None if ready.plan is None else may_cost_nano(ask, ready.plan),
+            scopes=scopes_of(caller, ask),
+            key_id=caller.key_id,
+            capability=ask.capability,
+        )
 
     # -- the answer in the making ----------------------------------------------------------------------------------
 
-    def start(self, trace: Trace, slot: Slot) -> Live:
+    def start(self, trace: Trace, admission: Admission, ready: Ready) -> Live:
         """Starts making the answer."""
         ask, caller = trace.known()
         live = Live(cancel_after_s=_grace_s(ask))
         if ask.stream:
             live.head = Head(200, "text/event-stream", trace.headers())
         self._lives.add(live)
-        if slot.key is not None:
-            self._running[caller.project_id, slot.key] = live
-        live.start(self._make(trace, live, slot), partial(self._forget, live, caller.project_id, slot.key))
+        place = (caller.project_id, admission.key)
+        self._running[place] = live
+        wanted = cache.key_of(caller.project_id, ask) if cache.wanted(ask) and ready.cached is None else None
+        if wanted is not None:
+            self._filling.setdefault(wanted, live)
+        live.start(self._make(trace, live, admission, ready), partial(self._forget, live, place, wanted))
         return live
 
-    def _forget(self, live: Live, project: str, key: str | None) -> None:
+    def _forget(self, live: Live, place: tuple[str, str], wanted: str | None) -> None:
         self._lives.discard(live)
-        if key is not None:
-            self._running.pop((project, key), None)
+        self._running.pop(place, None)
+        if wanted is not None and self._filling.get(wanted) is live:
+            del self._filling[wanted]
 
     async def deliver(self, live: Live, trace: Trace) -> Served:
         """The answer as the caller wants it: whole, or as frames once there is something to send."""
@@ -229,11 +284,11 @@ class Service:
         except Failure as failure:
             yield trace.writer().error(failure, trace.metadata())
 
-    async def _make(self, trace: Trace, live: Live, slot: Slot) -> None:
+    async def _make(self, trace: Trace, live: Live, admission: Admission, ready: Ready) -> None:
         """Makes the answer and settles it, whatever happens; only then the readers hear that it has ended."""
         failure: Failure | None = Failure("SHUTTING_DOWN", "the answer was cancelled")
         try:
-            await self._answer(trace, live)
+            await self._answer(trace, live, ready)
             failure = None
         except Failure as raised:
             failure = raised
@@ -242,7 +297,7 @@ class Service:
             failure = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
         finally:
             live.seal()
-            await self._settled(trace, live, slot, failure is None)
+            await self.settle(trace, live, admission, failure is None)
             self.tell(trace, failure)
             live.finish(failure)
 
@@ -257,24 +312,16 @@ class Service:
             except Exception:
                 log.exception("%s broke", type(observer).__name__)
 
-    async def _settled(self, trace: Trace, live: Live, slot: Slot, whole: bool) -> None:
-        """``settle``, where a store that fails does not take the answer away from the caller."""
-        try:
-            await self.settle(trace, live, slot, whole)
-        except Exception:
-            log.exception("request %s could not be booked", trace.request_id)
-
-    async def _answer(self, trace: Trace, live: Live) -> None:
-        """limits → cache → plan → reserve → walk → price"""
+    async def _answer(self, trace: Trace, live: Live, ready: Ready) -> None:
+        """limits → walk → price"""
         ask, _ = trace.known()
         await self.limit(trace)
-        stored = await self.cached(trace)
-        if stored is not None:
-            await self._send_stored(trace, live, stored)
+        if ready.cached is not None:
+            await self._send_stored(trace, live, ready.cached)
             return
-        made = await self.plan(trace)
-        await self.reserve(trace, made)
-        await (self._stream if ask.stream else self._whole)(trace, live, made)
+        assert ready.plan is not None
+        self._note_plan(trace, ready.plan)
+        await (self._stream if ask.stream else self._whole)(trace, live, ready.plan)
 
     async def _whole(self, trace: Trace, live: Live, plan: Plan) -> None:
         candidate, outcome = await self.walk(trace, plan, self._attempt)
@@ -352,20 +399,23 @@ class Service:
     # -- limits, cache ---------------------------------------------------------------------------------------------
 
     async def limit(self, trace: Trace) -> None:
-        """Takes the call from the project's requests per minute. Raises RATE_LIMITED with the time to wait."""
-        _, caller = trace.known()
-        if self._requests_per_minute is None:
-            return
-        wait_s = await self.ephemeral.take(f"requests:{caller.project_id}", 1, self._requests_per_minute)
-        if wait_s is not None:
-            raise Failure(
-                "RATE_LIMITED", f"more than {self._requests_per_minute} requests per minute", retry_after_s=wait_s
-            )
+        """Takes the call from the limits of its key. Raises RATE_LIMITED with the time to wait."""
+        ask, caller = trace.known()
+        trace.held = await limits.take(
+            self.ephemeral, caller, ask, trace.request_id, self._requests_per_minute, trace.limits
+        )
 
     async def cached(self, trace: Trace) -> Json | None:
-        """The stored answer to the same request of the same project, where the caller wants that."""
+        """The stored answer to the same request of the same project, where the caller wants that. One that is being
+        made is waited for, so that the same question at the same time is paid once."""
         ask, caller = trace.known()
-        return await cache.find(self.ephemeral, caller.project_id, ask)
+        if not cache.wanted(ask):
+            return None
+        filling = self._filling.get(cache.key_of(caller.project_id, ask))
+        if filling is not None:
+            await filling.ended()
+        stored = await cache.find(self.ephemeral, caller.project_id, ask)
+        return stored if stored and caller.allowed.has(stored["vendor"], stored["model"]) else None
 
     async def remember(self, trace: Trace, data: Json) -> None:
         """Stores an answer for ``cached``."""
@@ -389,7 +439,7 @@ class Service:
                 await live.put(writer.fragment(Fragment(index, part | {"done": True}, choice)))
         await live.put(writer.end(data, trace.metadata()))
 
-    # -- plan, reserve, walk, price, settle ------------------------------------------------------------------------
+    # -- plan, walk, price, settle --------- ------------------------------------------------------------------------
 
     async def plan(self, trace: Trace) -> Plan:
         """Which models may answer. Raises what ``routing.plan`` raises."""
@@ -397,13 +447,14 @@ class Service:
         last = await self._last_of_session(caller, ask)
         catalogue = await self.catalogues.current()
         trace.breaker = await Breaker.read(self.ephemeral)
-        health = self.health(trace.breaker)
-        made = plan(ask, catalogue, self.vendors, health, last=last, allowed=caller.allowed)
-        trace.route = made.reason
-        trace.warnings += [*ask.warnings, *made.warnings]
+        return plan(ask, catalogue, self.vendors, self.health(trace.breaker), last=last, allowed=caller.allowed)
+
+    def _note_plan(self, trace: Trace, plan: Plan) -> None:
+        ask, _ = trace.known()
+        trace.route = plan.reason
+        trace.warnings += [*ask.warnings, *plan.warnings]
         idle = sorted(ask.vendor_options.keys() - self.vendors.keys())
         trace.warnings += [f"vendor_options.{name}: this vendor is not configured; not used" for name in idle]
-        return made
 
     async def explain(self, caller: Caller, ask: Ask) -> Json:
         """The plan that a request of this caller would get, in words and numbers. Nothing is called."""
@@ -421,20 +472,6 @@ class Service:
             return None
         stored = await self.ephemeral.get(_session_key(caller, ask))
         return stored.decode() if stored else None
-
-    async def reserve(self, trace: Trace, plan: Plan) -> None:
-        """Sets aside what the call may cost: the first candidate's careful estimate, times the cap where a dearer one
-        may take over. Raises INSUFFICIENT_CREDIT."""
-        ask, caller = trace.known()
-        prices = plan.candidates[0].model.prices
-        if prices.free or not metered(caller):
-            return
-        first = cost_nano(expected_usage(ask.capability, ask.body, upper=True), prices)
-        wanted = int((first or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
-        if not await self.durable.reserve(caller.project_id, wanted):
-            message = f"the credit does not cover the {usd(wanted)} USD that this call may cost"
-            raise Failure("INSUFFICIENT_CREDIT", message)
-        trace.reserved_nano = wanted
 
     async def walk(self, trace: Trace, plan: Plan, run: Run[T]) -> tuple[Candidate, T]:
         """The first candidate that answers, and its answer. The session stays with it."""
@@ -498,20 +535,28 @@ class Service:
         trace.warnings += outcome.warnings
         trace.invented += outcome.invented
 
-    async def settle(self, trace: Trace, live: Live, slot: Slot, whole: bool) -> None:
-        """Books the call: credit, ledger, and the answer for its idempotency key (only a whole one is kept)."""
-        _, caller = trace.known()
-        paid = (trace.reserved_nano, trace.cost_nano or 0) if metered(caller) else (0, 0)
-        await self.durable.book(caller.project_id, rows_of(trace, self._now()), *paid)
-        await self._end_claim(caller, live, slot, whole)
+    async def settle(self, trace: Trace, live: Live, admission: Admission, whole: bool) -> None:
+        """Books the call: money, ledger, and the answer for its idempotency key (only a whole one is kept).
 
-    async def _end_claim(self, caller: Caller, live: Live, slot: Slot, whole: bool) -> None:
-        if slot.key is None:
-            return
-        if whole:
-            await self.durable.finish(caller.project_id, slot.key, slot.fence, packed(live.head, live.body))
-        else:
-            await self.durable.abandon(caller.project_id, slot.key, slot.fence)
+        A store that fails does not take the answer away from the caller: it is asked again until it works.
+        """
+        now = self._now()
+        answer = packed(live.head, live.body) if whole and admission.ttl_s else None
+        booking = Booking(admission, now, trace.cost_nano or 0, rows_of(trace, now), answer)
+        try:
+            await self.durable.book(booking)
+        except Exception:
+            log.exception("request %s could not be booked; it is tried again", trace.request_id)
+            self._unbooked.append(booking)
+        if trace.held is not None:
+            await limits.give_back(self.ephemeral, trace.held, trace.request_id, _tokens(trace.usage))
+
+    async def tend(self) -> None:
+        """What the runtime does now and then: books what could not be booked, and lets the store look after itself."""
+        while self._unbooked:
+            await self.durable.book(self._unbooked[0])
+            self._unbooked.popleft()
+        await self.durable.tend(self.owner, self._now())
 
 
 def check_options(vendors: Mapping[str, Vendor], options: Mapping[str, Mapping[str, Any]]) -> None:
@@ -523,9 +568,21 @@ def check_options(vendors: Mapping[str, Vendor], options: Mapping[str, Mapping[s
             raise unknown_field(f"vendor_options.{name}.{unknown}", unknown, allowed)
 
 
-def metered(caller: Caller) -> bool:
-    """Whether calls are paid from a project's credit: not in one's own process and not without keys."""
-    return caller.key_id is not None
+def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
+    """What is set aside for a call: the first candidate's careful estimate, times the cap where a dearer one may take
+    over. None for a free model, 0 where the price is not known."""
+    prices = plan.candidates[0].model.prices
+    if prices.free:
+        return None
+    first = cost_nano(expected_usage(ask.capability, ask.body, upper=True), prices)
+    return int((first or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
+
+
+def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:
+    """Whose budgets pay for a call: the project's, its key's, those of its tags."""
+    key = (key_scope(caller.key_id),) if caller.key_id else ()
+    tags = (tag_scope(caller.project_id, name, value) for name, value in sorted(ask.tags.items()))
+    return (project_scope(caller.project_id), *key, *tags)
 
 
 def _session_key(caller: Caller, ask: Ask) -> str:
@@ -541,10 +598,43 @@ def _grace_s(ask: Ask) -> float | None:
     return REJOIN_GRACE_S if ask.key_is_given else 0.0
 
 
-def _replayed(stored: bytes) -> Served:
+def _tokens(usage: Json) -> int | None:
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _kept_s(ask: Ask) -> float:
+    """How long the answer is kept for a repetition."""
+    if ask.idempotency_key is None:
+        return 0.0
+    return GIVEN_KEY_TTL_S if ask.key_is_given else MADE_KEY_TTL_S
+
+
+def _replayed(stored: bytes, caller: Caller) -> Served:
+    """A stored answer, for a caller that may still use the model that gave it."""
     head, body = unpacked(stored)
+    vendor, model = (head.headers.get(f"X-Infrai-{name}", "") for name in ("Vendor", "Model"))
+    if not caller.allowed.has(vendor, model):
+        raise Failure("FORBIDDEN", f"this key may not use {vendor}/{model}, which gave the answer")
+    head.headers = {name: value for name, value in head.headers.items() if not name.startswith("X-RateLimit")}
     head.headers["Idempotent-Replay"] = "true"
     return Served(head, body)
+
+
+def _not_admitted(admitted: Admitted, admission: Admission) -> Failure:
+    if admitted.state == "refused":
+        return _too_dear(admitted.short or "", admission.reserve_nano or 0)
+    return _CLAIM_FAILURES[admitted.state]()
+
+
+def _too_dear(short: str, nano: int) -> Failure:
+    wanted = f"the {usd(nano)} USD that this call may cost" if nano else "another call"
+    if short.startswith("project:"):
+        return Failure("INSUFFICIENT_CREDIT", f"the credit does not cover {wanted}")
+    kind, _, name = short.partition(":")
+    shown = name.partition(":")[2] if kind == "tag" else name
+    return Failure("BUDGET_EXCEEDED", f"the budget of {kind} {shown} does not cover {wanted}")
 
 
 _CLAIM_FAILURES: dict[str, Callable[[], Failure]] = {

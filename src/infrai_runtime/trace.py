@@ -8,6 +8,7 @@ from typing import Any
 
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.keys import Caller
+from infrai_runtime.limits import Held
 from infrai_runtime.pricing import usd, usd_text
 from infrai_runtime.request import Ask
 from infrai_runtime.wire import Frames, Json, Surface
@@ -33,7 +34,9 @@ class Trace:
     usage: Json = field(default_factory=dict)
     cost_nano: int | None = None
     cache_hit: bool = False
-    reserved_nano: int = 0
+    held: Held | None = None
+    limits: dict[str, str] = field(default_factory=dict)
+    """Headers that say what is left of the key's limits."""
     vendor: str | None = None
     model: str | None = None
     parent: str | None = None
@@ -101,4 +104,4 @@ class Trace:
             "X-Infrai-Cost-Usd": None if self.cost_nano is None else usd_text(self.cost_nano),
             "X-Infrai-Latency-Ms": str(self.latency_ms()),
         }
-        return {name: value for name, value in known.items() if value is not None}
+        return {name: value for name, value in known.items() if value is not None} | self.limits

@@ -16,7 +16,10 @@ SOURCE = re.compile(r"(protocol §\d|seed)")
 KNOWN_SETUP = {"vendors", "models", "settings", "hosts", "before", "activate", "elsewhere", "seen", "exact"}
 
 # Asked with what an earlier answer gave, so they are in test_client_against_runtime, or shown whole in tests/runtime.
-ELSEWHERE = {("GET", "/discovery"), ("POST", "/ai/realtime/session")}
+ELSEWHERE = {("GET", "/discovery"), ("POST", "/ai/realtime/session"), ("POST", "/ai/route/explain")}
+
+# They are read by the operator's machines and are no part of the protocol.
+FOR_OPERATORS = {"/healthz", "/readyz", "/metrics"}
 
 # No request makes the runtime say these: nothing limits a project's requests, and it stops only with its process.
 CLIENT_ONLY = {"SHUTTING_DOWN"}
@@ -36,7 +39,7 @@ def test_every_route_of_the_runtime_has_a_case(route: tuple[str, str]) -> None:
     method, path = route
     pattern = re.compile("/v1" + re.sub(r"\{[^}]*\}", "[^/?]+", path) + r"(\?.*)?")
     asked = {(c.request["method"], bool(pattern.fullmatch(c.request["path"]))) for c in cases() if c.runtime}
-    assert route in ELSEWHERE or (method, True) in asked or path == "/healthz"
+    assert route in ELSEWHERE or (method, True) in asked or path in FOR_OPERATORS
 
 
 @pytest.mark.parametrize("code", CODES)

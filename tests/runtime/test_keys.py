@@ -16,7 +16,8 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.identity import request_id
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.blob import Blobs
-from infrai_runtime.store.memory import MemoryDurable, MemoryEphemeral
+from infrai_runtime.store.memory import MemoryEphemeral
+from infrai_runtime.store.sqlite import SqliteDurable
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_request_ids_are_uuids_of_version_7_and_rise() -> None:
 
 def test_an_activated_key_opens_its_project_and_only_its_hash_is_stored(settings: Settings) -> None:
     async def body() -> None:
-        durable = MemoryDurable()
+        durable = SqliteDurable(None)
         made = await activation.activate(durable, MemoryEphemeral(), settings, "127.0.0.1", False)
         key = made["primary_api_key"]
         assert key.startswith("ifr_pk_proj_")
@@ -47,15 +48,15 @@ def test_an_activated_key_opens_its_project_and_only_its_hash_is_stored(settings
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", "Bearer wrong"])
 def test_a_missing_or_unknown_key_is_unauthorized(settings: Settings, header: str | None) -> None:
     with pytest.raises(Failure) as caught:
-        asyncio.run(keys.authenticate(MemoryDurable(), header, settings))
+        asyncio.run(keys.authenticate(SqliteDurable(None), header, settings))
     assert caught.value.code == "UNAUTHORIZED"
     assert "wrong" not in caught.value.message
 
 
 def test_the_embedded_runtime_and_no_auth_need_no_key(settings: Settings) -> None:
     open_settings = replace(settings, no_auth=True)
-    assert asyncio.run(keys.authenticate(MemoryDurable(), None, open_settings)) == keys.LOCAL
-    assert asyncio.run(keys.authenticate(MemoryDurable(), None, settings, embedded=True)) == keys.EMBEDDED
+    assert asyncio.run(keys.authenticate(SqliteDurable(None), None, open_settings)) == keys.LOCAL
+    assert asyncio.run(keys.authenticate(SqliteDurable(None), None, settings, embedded=True)) == keys.EMBEDDED
 
 
 def test_no_auth_is_refused_off_this_machine(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_activation_is_for_this_machine_unless_the_operator_says_more(
     settings: Settings, allow: bool | None, address: str | None, real: bool, code: str | None
 ) -> None:
     made = activation.activate(
-        MemoryDurable(), MemoryEphemeral(), replace(settings, allow_activation=allow), address, real
+        SqliteDurable(None), MemoryEphemeral(), replace(settings, allow_activation=allow), address, real
     )
     if code is None:
         assert asyncio.run(made)["trial_credit_usd"] == 5
@@ -90,7 +91,7 @@ def test_activation_is_for_this_machine_unless_the_operator_says_more(
 
 def test_activation_is_rate_limited(settings: Settings) -> None:
     async def body() -> None:
-        durable, ephemeral = MemoryDurable(), MemoryEphemeral()
+        durable, ephemeral = SqliteDurable(None), MemoryEphemeral()
         for _ in range(settings.activations_per_minute):
             await activation.activate(durable, ephemeral, settings, None, False)
         with pytest.raises(Failure) as caught:

@@ -15,7 +15,8 @@ import pytest
 
 from infrai_runtime import logs, readiness
 from infrai_runtime.failure import Failure
-from infrai_runtime.store.memory import MemoryDurable, MemoryEphemeral
+from infrai_runtime.store.memory import MemoryEphemeral
+from infrai_runtime.store.sqlite import SqliteDurable
 from tests.serving import served_process
 
 from .api import client
@@ -246,10 +247,18 @@ async def test_a_runtime_without_vendors_is_not_ready_and_says_so(tmp_path: Path
 
 
 async def test_a_store_that_fails_is_named_without_its_words() -> None:
-    class Down(MemoryDurable):
-        async def find_key(self, key_hash: str) -> None:
+    class Down(SqliteDurable):
+        async def ping(self) -> None:
             raise OSError("postgres://user:secret@db")
 
-    found = await readiness.checks(Down(), MemoryEphemeral(), ["a"])
+    store = Down(None)
+    found = await readiness.checks(store, MemoryEphemeral(), ["a"])
+    await store.close()
     assert found["store"] == {"ok": False, "error": "OSError"}
     assert found["cache"]["ok"]
+    assert readiness.word_of(found) == "unavailable"
+
+
+def test_a_runtime_whose_cache_is_down_still_takes_requests() -> None:
+    assert readiness.word_of({"store": {"ok": True}, "cache": {"ok": False}}) == "degraded"
+    assert readiness.word_of({"store": {"ok": True}, "cache": {"ok": True}}) == "ok"

@@ -7,26 +7,65 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infrai_core import ConfigError
-from infrai_runtime.store.durable import RUNNING_LEASE_S, Durable, LedgerRow
-from infrai_runtime.store.memory import SWEEP_EVERY_S, MemoryDurable, MemoryEphemeral
+from infrai_runtime.store.durable import (
+    LEASE_S,
+    UNKNOWN,
+    Admission,
+    Booking,
+    Budget,
+    Durable,
+    KeyRow,
+    LedgerRow,
+    Policy,
+    key_scope,
+    project_scope,
+    tag_scope,
+)
+from infrai_runtime.store.postgres import PostgresDurable
 from infrai_runtime.store.sqlite import SqliteDurable
+from tests.servers import Postgres
 
 Body = Callable[[Durable], Awaitable[None]]
+Run = Callable[[Body], None]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Body], None]:
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    with server.up():
+        yield server
+    server.close()
+
+
+async def emptied(url: str) -> PostgresDurable:
+    """A store whose tables are empty."""
+    store = await PostgresDurable.connect(url)
+    await store._write(*((f"DELETE FROM {table}", ()) for table in ("ledger", "call", "key", "budget", "project")))
+    return store
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs a body on a fresh store."""
+    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+
+    async def opened() -> Durable:
+        if server is not None:
+            return await emptied(server.url())
+        return SqliteDurable(None if request.param == "memory" else tmp_path / "state" / "x.db")
 
     async def on_store(body: Body) -> None:
-        store: Durable = MemoryDurable() if request.param == "memory" else SqliteDurable(tmp_path / "state" / "x.db")
+        store = await opened()
         try:
             await body(store)
         finally:
@@ -48,110 +87,336 @@ def row(**more: object) -> LedgerRow:
     return LedgerRow(**(facts | more))  # type: ignore[arg-type]  # a test's table of fields
 
 
-def test_a_key_is_found_by_its_hash_until_it_is_revoked(run: Callable[[Body], None]) -> None:
+def call(key: str = "k", **more: Any) -> Admission:
+    facts: dict[str, Any] = {"fingerprint": "f", "request_id": uuid.uuid4().hex, "owner": "me", "now": 0.0}
+    return Admission("p", key, **(facts | {"ttl_s": 100.0} | more))
+
+
+def paid(nano: int | None, *scopes: str, **more: Any) -> Admission:
+    request_id = uuid.uuid4().hex
+    return call(
+        request_id, request_id=request_id, ttl_s=0.0, reserve_nano=nano, scopes=(project_scope("p"), *scopes), **more
+    )
+
+
+def end(
+    admission: Admission, cost_nano: int = 0, *rows: LedgerRow, answer: bytes | None = None, now: float = 0
+) -> Booking:
+    return Booking(admission, now, cost_nano, rows, answer)
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_found_by_its_hash_with_its_policy_until_it_is_revoked(run: Run) -> None:
     async def body(store: Durable) -> None:
         await store.add_project("p", "a", 5, 0)
-        await store.add_key("hash", "k1", "p", True, 0)
+        made = KeyRow("k1", "p", "ci", True, 7.0, policy=Policy(models=("m",), requests_per_minute=3))
+        await store.add_key("hash", made)
         assert await store.find_key("other") is None
-        found = await store.find_key("hash")
-        assert found is not None
-        assert (found.key_id, found.project_id, found.trial, found.revoked) == ("k1", "p", True, False)
-        assert await store.revoke_key("k1")
-        assert not await store.revoke_key("nobody")
+        assert await store.find_key("hash") == made
+        assert await store.end_key("k1")
+        assert not await store.end_key("nobody")
         found = await store.find_key("hash")
         assert found is not None
         assert found.revoked
+        assert found.ended(0)
 
     run(body)
 
 
-def test_concurrent_reservations_never_overspend(run: Callable[[Body], None]) -> None:
+def test_a_key_may_end_at_a_time(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 5, 0)
+        await store.add_key("hash", KeyRow("k1", "p"))
+        assert await store.end_key("k1", 50.0)
+        found = await store.find_key("hash")
+        assert found is not None
+        assert (found.ended(49), found.ended(50)) == (False, True)
+
+    run(body)
+
+
+def test_keys_are_listed_by_project_oldest_first(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        for project in ("p", "q"):
+            await store.add_project(project, "a", 5, 0)
+        await store.add_key("h2", KeyRow("new", "p", created_s=2))
+        await store.add_key("h1", KeyRow("old", "p", created_s=1))
+        await store.add_key("h3", KeyRow("other", "q", created_s=0))
+        assert [key.key_id for key in await store.keys("p")] == ["old", "new"]
+        assert [key.key_id for key in await store.keys()] == ["other", "old", "new"]
+
+    run(body)
+
+
+# -- money -------------------------------------------------------------------------------------------------------------
+
+
+def test_concurrent_calls_never_overspend(run: Run) -> None:
     async def body(store: Durable) -> None:
         await store.add_project("p", "a", 100, 0)
-        granted = await asyncio.gather(*(store.reserve("p", 30) for _ in range(10)))
-        assert sum(granted) == 3
+        calls = [paid(30) for _ in range(10)]
+        states = [(await done).state for done in asyncio.as_completed([store.admit(a) for a in calls])]
+        assert sorted(states) == ["new"] * 3 + ["refused"] * 7
         assert await store.balance_nano("p") == 10
-        await store.book("p", [], 30, 12)
-        assert await store.balance_nano("p") == 28
-        await store.book("p", [], 30, 0)
-        assert await store.balance_nano("p") == 58
-        assert await store.reserve("nobody", 1) is False
         assert await store.balance_nano("nobody") is None
 
     run(body)
 
 
-def test_a_claim_goes_from_new_to_running_to_done(run: Callable[[Body], None]) -> None:
+def test_what_was_set_aside_is_settled_with_what_it_cost(run: Run) -> None:
     async def body(store: Durable) -> None:
-        first = await store.begin("p", "k", "f", "me", 100, 0)
-        assert (first.state, first.fence) == ("new", 1)
-        assert (await store.begin("p", "k", "f", "you", 100, 1)).state == "running"
-        assert (await store.begin("p", "k", "other body", "you", 100, 1)).state == "conflict"
-        assert (await store.begin("another project", "k", "x", "you", 100, 1)).state == "new"
-        await store.finish("p", "k", first.fence, b"answer")
-        again = await store.begin("p", "k", "f", "you", 100, 2)
+        await store.add_project("p", "a", 100, 0)
+        first, second, third = (paid(30) for _ in range(3))
+        for admission in (first, second, third):
+            await store.admit(admission)
+        await store.book(end(first, 12))
+        assert await store.balance_nano("p") == 28
+        await store.book(end(second, 40))  # dearer than expected: it was spent all the same
+        assert await store.balance_nano("p") == 18
+        await store.release(third)
+        assert await store.balance_nano("p") == 48
+        await store.release(third)  # once is enough
+        assert await store.balance_nano("p") == 48
+
+    run(body)
+
+
+def test_a_call_is_paid_by_every_scope_and_refused_by_the_one_that_is_short(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 1000, 0)
+        tag = tag_scope("p", "team", "red")
+        await store.set_budget(Budget(key_scope("k1"), "p", 100))
+        await store.set_budget(Budget(tag, "p", 50))
+        admission = paid(40, key_scope("k1"), tag, key_scope("without a budget"))
+        assert (await store.admit(admission)).state == "new"
+        await store.book(end(admission, 40))
+        refused = await store.admit(paid(20, key_scope("k1"), tag))
+        assert (refused.state, refused.short) == ("refused", tag)
+        assert (await store.admit(paid(20, key_scope("k1")))).state == "new"
+        left = {budget.scope: budget.left_nano for budget in await store.budgets("p", 0)}
+        assert left == {project_scope("p"): 940, key_scope("k1"): 40, tag: 10}
+
+    run(body)
+
+
+def test_a_spent_budget_refuses_a_call_of_unknown_price_and_not_one_that_is_free(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 0, 0)
+        assert (await store.admit(paid(0))).state == "refused"
+        assert (await store.admit(paid(None))).state == "new"
+
+    run(body)
+
+
+def test_a_period_starts_with_nothing_spent(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        day = 86_400.0
+        await store.add_project("p", "a", 1000, 0)
+        await store.set_budget(Budget(key_scope("k"), "p", 50, "day"))
+        today = paid(50, key_scope("k"))
+        await store.admit(today)
+        await store.book(end(today, 50))
+        assert (await store.admit(paid(1, key_scope("k")))).state == "refused"
+        tomorrow = paid(50, key_scope("k"), now=day)
+        assert (await store.admit(tomorrow)).state == "new"
+        await store.book(end(tomorrow, 30, now=day))
+        assert [b.spent_nano for b in await store.budgets("p", day)] == [30, 80]
+        assert [b.spent_nano for b in await store.budgets("p", 2 * day)] == [0, 80]
+
+    run(body)
+
+
+def test_a_limit_may_change_and_keeps_what_was_spent(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+        admission = paid(60)
+        await store.admit(admission)
+        await store.book(end(admission, 60))
+        await store.set_budget(Budget(project_scope("p"), "p", 70))
+        assert await store.balance_nano("p") == 10
+        assert await store.drop_budget(project_scope("p"))
+        assert not await store.drop_budget(project_scope("p"))
+        assert (await store.admit(paid(10**9))).state == "new"
+
+    run(body)
+
+
+# -- idempotency -------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_goes_from_new_to_running_to_done(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+        first = call()
+        assert (await store.admit(first)).state == "new"
+        assert (await store.admit(call(now=1.0))).state == "running"
+        assert (await store.admit(call(fingerprint="other body", now=1.0))).state == "conflict"
+        assert (await store.admit(replace(call(), project_id="another project"))).state == "new"
+        await store.book(end(first, answer=b"answer"))
+        again = await store.admit(call(now=2.0))
         assert (again.state, again.answer) == ("done", b"answer")
-        assert (await store.begin("p", "k", "other body", "you", 100, 2)).state == "conflict"
-        assert (await store.begin("p", "k", "other body", "you", 100, 100)).state == "new"  # its time was over
+        assert (await store.admit(call(fingerprint="other body", now=2.0))).state == "conflict"
+        assert (await store.admit(call(fingerprint="other body", now=100.0))).state == "new"  # its time was over
 
     run(body)
 
 
-def test_only_one_of_many_concurrent_claims_is_new(run: Callable[[Body], None]) -> None:
+def test_only_one_of_many_concurrent_calls_is_new(run: Run) -> None:
     async def body(store: Durable) -> None:
-        begun = await asyncio.gather(*(store.begin("p", "k", "f", str(n), 100, 0) for n in range(10)))
-        assert sorted(b.state for b in begun) == ["new"] + ["running"] * 9
+        admitted = await asyncio.gather(*(store.admit(call()) for _ in range(10)))
+        assert sorted(a.state for a in admitted) == ["new"] + ["running"] * 9
 
     run(body)
 
 
-def test_an_abandoned_claim_is_free_again(run: Callable[[Body], None]) -> None:
+def test_a_repetition_needs_no_money(run: Run) -> None:
     async def body(store: Durable) -> None:
-        begun = await store.begin("p", "k", "f", "me", 100, 0)
-        await store.abandon("p", "k", begun.fence)
-        assert (await store.begin("p", "k", "other", "me", 100, 0)).state == "new"
+        await store.add_project("p", "a", 10, 0)
+        first = call(reserve_nano=10, scopes=(project_scope("p"),))
+        await store.admit(first)
+        await store.book(end(first, 10, answer=b"x"))
+        assert (await store.admit(call(reserve_nano=10, scopes=(project_scope("p"),)))).state == "done"
+        assert await store.balance_nano("p") == 0
 
     run(body)
 
 
-def test_a_dead_owners_claim_is_taken_over_and_its_late_answer_is_ignored(run: Callable[[Body], None]) -> None:
+def test_a_refused_call_leaves_its_key_free(run: Run) -> None:
     async def body(store: Durable) -> None:
-        dead = await store.begin("p", "k", "f", "dead", 10_000, 0)
-        taken = await store.begin("p", "k", "f", "alive", 10_000, RUNNING_LEASE_S)
-        assert (taken.state, taken.fence) == ("new", 2)
-        await store.finish("p", "k", dead.fence, b"late")
-        await store.abandon("p", "k", dead.fence)
-        assert (await store.begin("p", "k", "f", "x", 10_000, RUNNING_LEASE_S)).state == "running"
-        await store.finish("p", "k", taken.fence, b"right")
-        assert (await store.begin("p", "k", "f", "x", 10_000, RUNNING_LEASE_S)).answer == b"right"
+        await store.add_project("p", "a", 10, 0)
+        assert (await store.admit(call(reserve_nano=11, scopes=(project_scope("p"),)))).state == "refused"
+        assert (await store.admit(call(fingerprint="other"))).state == "new"
 
     run(body)
 
 
-def test_usage_adds_up_answers_and_keeps_unknown_costs_apart(run: Callable[[Body], None]) -> None:
+@pytest.mark.parametrize("take_back", ["release", "book"])
+def test_a_call_without_an_answer_leaves_its_key_free(run: Run, take_back: str) -> None:
     async def body(store: Durable) -> None:
-        await store.book(
-            "p",
-            [
-                row(prompt_tokens=3, completion_tokens=2, cost_nano=10),
-                row(prompt_tokens=1, cost_nano=None, usage={"images": 1}),
-                row(kind="attempt", cost_nano=99, outcome="VENDOR_ERROR"),
-                row(vendor=None, model="n", cost_nano=5, at_s=90_000.0, capability="embed"),
-                row(project_id="other", cost_nano=7),
-                row(at_s=1.0, cost_nano=1000),
-            ],
-        )
+        admission = call()
+        await store.admit(admission)
+        await (store.release(admission) if take_back == "release" else store.book(end(admission)))
+        assert (await store.admit(call(fingerprint="other"))).state == "new"
+
+    run(body)
+
+
+# -- death -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_owners_call_is_taken_over_and_its_late_answer_is_ignored(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+        money: dict[str, Any] = {"reserve_nano": 40, "scopes": (project_scope("p"),), "ttl_s": 10_000.0}
+        dead = call(owner="dead", **money)
+        await store.admit(dead)
+        assert (await store.admit(call(owner="alive", now=LEASE_S - 1, **money))).state == "running"
+        taken = call(owner="alive", now=LEASE_S, **money)
+        assert (await store.admit(taken)).state == "new"
+        assert await store.balance_nano("p") == 60  # only one reservation stands
+        await store.book(end(dead, 33, row(), answer=b"late"))
+        assert await store.balance_nano("p") == 27  # what it spent is spent
+        assert (await store.admit(call(now=LEASE_S))).state == "running"
+        await store.book(end(taken, 10, answer=b"right"))
+        assert (await store.admit(call(now=LEASE_S))).answer == b"right"
+        assert await store.balance_nano("p") == 57
+
+    run(body)
+
+
+def test_an_outcome_that_nobody_knows_is_written_down(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+        lost = paid(40, owner="dead", key_id="k1", capability="chat")
+        kept = call("given", owner="dead", reserve_nano=5, scopes=(project_scope("p"),))
+        for admission in (lost, kept):
+            await store.admit(admission)
+        await store.tend("alive", LEASE_S)
+        assert await store.balance_nano("p") == 100
+        (told,) = await store.rows(lost.request_id)
+        assert (told.outcome, told.cost_nano, told.reserved_nano) == (UNKNOWN, None, 40)
+        assert (told.key_id, told.capability, told.idempotency_key) == ("k1", "chat", None)
+        (told,) = await store.rows(kept.request_id)
+        assert (told.idempotency_key, told.reserved_nano) == ("given", 5)
+        await store.tend("alive", LEASE_S)
+        assert len(await store.rows(lost.request_id)) == 1
+
+    run(body)
+
+
+def test_an_owner_that_lives_keeps_its_calls(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.admit(call(owner="me"))
+        await store.tend("me", LEASE_S - 1)
+        await store.tend("other", LEASE_S + 1)
+        assert (await store.admit(call(now=LEASE_S + 1, ttl_s=1000.0))).state == "running"
+
+    run(body)
+
+
+def test_answers_whose_time_is_over_are_forgotten(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        for number in range(3):
+            admission = call(str(number), ttl_s=10.0 * number + 5)
+            await store.admit(admission)
+            await store.book(end(admission, answer=b"x"))
+        await store.tend("me", 16.0)
+        states = [(await store.admit(call(str(number), now=0.0))).state for number in range(3)]
+        assert states == ["new", "new", "done"]
+
+    run(body)
+
+
+# -- the ledger --------------------------------------------------------------------------------------------------------
+
+
+def test_usage_adds_up_answers_and_keeps_unknown_costs_apart(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        rows = [
+            row(prompt_tokens=3, completion_tokens=2, cost_nano=10, key_id="k1"),
+            row(prompt_tokens=1, cost_nano=None, usage={"images": 1}, cache_hit=True),
+            row(kind="attempt", cost_nano=99, outcome="VENDOR_ERROR"),
+            row(vendor=None, model="n", cost_nano=5, at_s=90_000.0, capability="embed"),
+            row(project_id="other", cost_nano=7),
+            row(at_s=1.0, cost_nano=1000),
+        ]
+        await store.book(end(call(), 0, *rows))
         (total,) = await store.usage("p", [], 500)
         assert (total.calls, total.prompt_tokens, total.completion_tokens) == (3, 4, 2)
-        assert (total.cost_nano, total.unpriced_calls) == (15, 1)
+        assert (total.cost_nano, total.unpriced_calls, total.cache_hits) == (15, 1, 1)
         by = await store.usage("p", ["day", "vendor"], 500)
-        assert [(u.group["day"], u.group["vendor"], u.calls) for u in by] == [
+        assert sorted((u.group["day"], str(u.group["vendor"]), u.calls) for u in by) == [
             ("1970-01-01", "v", 2),
-            ("1970-01-02", None, 1),
+            ("1970-01-02", "None", 1),
         ]
+        assert {u.group["key"]: u.calls for u in await store.usage("p", ["key"], 500)} == {"k1": 1, None: 2}
         assert await store.usage("nobody", [], 0) == []
+        (everyone,) = await store.usage(None, [], 500)
+        assert everyone.calls == 4
 
     run(body)
+
+
+def test_a_row_comes_back_as_it_was_written(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        written = row(
+            usage={"images": 2},
+            cost_nano=12,
+            cache_hit=True,
+            estimated=True,
+            idempotency_key="k",
+            batch_id="b",
+            tags={"team": "red"},
+        )
+        await store.book(end(call(), 0, written))
+        assert await store.rows("r") == [written]
+
+    run(body)
+
+
+# -- SQLite's own ------------------------------------------------------------------------------------------------------
 
 
 def test_the_file_is_its_owners_and_outlives_the_process(tmp_path: Path) -> None:
@@ -180,51 +445,57 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         SqliteDurable(tmp_path / "x.db")
 
 
-@pytest.mark.parametrize(
-    "call", [lambda store: store.reserve("p", 30), lambda store: store.begin("p", "k", "f", "me", 9, 0)]
-)
-def test_a_caller_cancelled_while_the_file_is_busy_leaves_nothing_behind(
-    tmp_path: Path, call: Callable[[Durable], Awaitable[object]]
-) -> None:
+def test_a_file_of_the_first_schema_keeps_its_credit_and_keys(tmp_path: Path) -> None:
+    from infrai_runtime.store.sqlite import MIGRATIONS
+
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        db.executescript(MIGRATIONS[0])
+        db.execute("INSERT INTO project VALUES ('p', 'a', 1, 42, 7)")
+        db.execute("INSERT INTO key VALUES ('hash', 'k1', 'p', 1, 0, 3)")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+
     async def body() -> None:
         store = SqliteDurable(tmp_path / "x.db")
-        await store.add_project("p", "a", 100, 0)
-        with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            first, second = (asyncio.ensure_future(call(store)) for _ in range(2))
-            while store._executor._work_queue.qsize() != 1:  # until the first waits for the file, the second in line
-                await asyncio.sleep(0)
-            for task in (first, second):
-                task.cancel()
-            ends = await asyncio.gather(first, second, return_exceptions=True)
-            assert [type(end) for end in ends] == [asyncio.CancelledError] * 2
-            other.execute("COMMIT")
-        assert await store.balance_nano("p") == 100
-        assert (await store.begin("p", "k", "f", "me", 9, 0)).state == "new"
+        assert await store.balance_nano("p") == 42
+        assert await store.find_key("hash") == KeyRow("k1", "p", trial=True, created_s=3)
         await store.close()
 
     asyncio.run(body())
 
 
-def test_memory_does_not_keep_claims_whose_time_is_over() -> None:
+def test_a_caller_cancelled_while_the_file_is_busy_leaves_nothing_behind(tmp_path: Path) -> None:
     async def body() -> None:
-        store = MemoryDurable()
-        for number in range(100):
-            await store.begin("p", str(number), "f", "me", 10, number * SWEEP_EVERY_S)
-        assert len(store._claims) == 1
+        store = SqliteDurable(tmp_path / "x.db")
+        await store.add_project("p", "a", 100, 0)
+        waiting = call(reserve_nano=30, scopes=(project_scope("p"),))
+        with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            task = asyncio.ensure_future(store.admit(waiting))
+            await asyncio.sleep(0)  # it has met the lock and waits
+            assert not task.done()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            other.execute("COMMIT")
+        assert await store.balance_nano("p") == 100
+        assert (await store.admit(waiting)).state == "new"
+        await store.close()
 
     asyncio.run(body())
 
 
 WRITER = """
-import asyncio, sys
+import asyncio, sys, uuid
 from pathlib import Path
+from infrai_runtime.store.durable import Admission, project_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 
 async def main():
     store = SqliteDurable(Path(sys.argv[1]))
-    granted = [await store.reserve("p", 1) for _ in range(200)]
-    print(sum(granted))
+    ids = [uuid.uuid4().hex for _ in range(200)]
+    calls = [Admission("p", i, "f", i, "me", 0.0, reserve_nano=1, scopes=(project_scope("p"),)) for i in ids]
+    print(sum([(await store.admit(call)).state == "new" for call in calls]))
     await store.close()
 
 asyncio.run(main())
@@ -244,71 +515,30 @@ def test_processes_that_share_the_file_lose_nothing_and_never_overspend(tmp_path
     assert sum(granted) == 300
 
 
-# -- ephemeral -----------------------------------------------------------------------------------------------------
+# -- PostgreSQL's own --------------------------------------------------------------------------------------------------
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_cached_values_expire_and_the_oldest_make_room() -> None:
+def test_a_database_with_a_newer_schema_is_refused(postgres: Postgres) -> None:
     async def body() -> None:
-        clock = Clock()
-        store = MemoryEphemeral(max_bytes=10, clock=clock)
-        await store.put("a", b"12345", 10)
-        await store.put("b", b"12345", 20)
-        assert await store.get("a") == b"12345"  # used: b is now the oldest
-        await store.put("c", b"1", 20)
-        assert await store.get("b") is None
-        await store.put("huge", b"x" * 11, 20)
-        assert await store.get("huge") is None
-        clock.now = 10
-        assert await store.get("a") is None
-        assert await store.get("c") == b"1"
+        import asyncpg
+
+        connection = await asyncpg.connect(postgres.url())
+        await connection.execute("CREATE DATABASE newer")
+        await (await PostgresDurable.connect(postgres.url("newer"))).close()
+        newer = await asyncpg.connect(postgres.url("newer"))
+        await newer.execute("UPDATE schema_version SET version = 999")
+        with pytest.raises(ConfigError, match="999"):
+            await PostgresDurable.connect(postgres.url("newer"), upgrade=True)
+        await newer.close()
+        await connection.close()
 
     asyncio.run(body())
 
 
-def test_a_rate_limit_says_how_long_to_wait() -> None:
+def test_an_address_that_does_not_answer_is_a_configuration_error_without_the_password() -> None:
     async def body() -> None:
-        clock = Clock()
-        store = MemoryEphemeral(clock=clock)
-        assert [await store.take("x", 1, 2) for _ in range(3)] == [None, None, 30.0]
-        clock.now = 30
-        assert await store.take("x", 1, 2) is None
-        assert await store.take("y", 1, 2) is None
-
-    asyncio.run(body())
-
-
-def test_failures_count_until_a_success() -> None:
-    async def body() -> None:
-        store = MemoryEphemeral()
-        await store.record("v", False)
-        await store.record("v", False, 7.0)
-        failing = (await store.failing())["v"]
-        assert (failing.count, failing.asked_s) == (2, 7.0)
-        await store.record("v", True)
-        assert await store.failing() == {}
-
-    asyncio.run(body())
-
-
-def test_a_failure_has_an_age_and_a_lease_has_one_owner_until_it_ends() -> None:
-    async def body() -> None:
-        clock = Clock()
-        store = MemoryEphemeral(clock=clock)
-        await store.record("v", False)
-        clock.now = 3
-        assert (await store.failing())["v"].age_s == 3
-        assert [await store.lease("probe:v", 10) for _ in range(2)] == [True, False]
-        clock.now = 13
-        assert await store.lease("probe:v", 10)
-        await store.record("v", False)  # the probe has reported
-        assert await store.lease("probe:v", 10)
+        with pytest.raises(ConfigError) as raised:
+            await PostgresDurable.connect("postgresql://me:secret@127.0.0.1:1/x")
+        assert "secret" not in str(raised.value)
 
     asyncio.run(body())

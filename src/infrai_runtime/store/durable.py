@@ -1,4 +1,10 @@
-"""The durable state's protocol: keys, credit, idempotency and the ledger. Money is integer nano-USD.
+"""The durable state's protocol: keys, budgets, running calls and the ledger. Money is integer nano-USD.
+
+A call touches the store twice. ``admit``, before any vendor is called, writes down in one transaction that the call
+runs (for whom, under which idempotency key, until when its owner vouches for it) and sets its money aside. ``book``,
+after it, writes in one transaction what was spent, the ledger's rows and the answer for a repetition. A process that
+dies between the two leaves the first; ``tend`` finds it when nobody vouches for it any more, gives the money back and
+leaves a ledger row with the outcome ``unknown``, because nobody knows whether the vendor charged.
 
 One behaviour suite runs over every implementation (tests/runtime/test_store.py). Times are seconds since the epoch
 and passed in, so that no store has a clock of its own.
@@ -8,11 +14,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-RUNNING_LEASE_S = 900.0
-"""After this long without an end, a running claim may be taken over: its process has died."""
-USAGE_AXES = ("day", "vendor", "model", "capability")
+LEASE_S = 30.0
+"""How long a running call is vouched for; its owner renews that in ``tend``."""
+TEND_EVERY_S = 5.0
+USAGE_AXES = ("day", "vendor", "model", "capability", "key")
+UNKNOWN = "unknown"
+"""The outcome of a call whose process died: what the vendor charged is not known."""
+
+Period = Literal["total", "month", "day"]
+PERIODS: tuple[Period, ...] = ("total", "month", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a key may do. An empty tuple allows everything, None limits nothing."""
+
+    models: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrency: int | None = None
+
+
+ANYTHING = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +48,93 @@ class KeyRow:
 
     key_id: str
     project_id: str
-    trial: bool
+    name: str = ""
+    trial: bool = False
+    created_s: float = 0.0
+    expires_s: float | None = None
     revoked: bool = False
+    policy: Policy = ANYTHING
+
+    def ended(self, now: float) -> bool:
+        """Whether the key no longer opens anything."""
+        return self.revoked or (self.expires_s is not None and self.expires_s <= now)
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """What an idempotency key led to.
+class Budget:
+    """A limit on what may be spent under a scope (``project_scope`` and the like) in each period."""
 
-    ``new``: the caller makes the answer and ends the claim with ``fence``. ``running``: somebody does. ``done``:
-    ``answer`` is what was stored. ``conflict``: the key was used with another body.
+    scope: str
+    project_id: str
+    limit_nano: int
+    period: Period = "total"
+    spent_nano: int = 0
+    reserved_nano: int = 0
+
+    @property
+    def left_nano(self) -> int:
+        """What may still be spent in this period, reservations taken off."""
+        return self.limit_nano - self.spent_nano - self.reserved_nano
+
+
+def project_scope(project_id: str) -> str:
+    """The scope of a project's credit."""
+    return f"project:{project_id}"
+
+
+def key_scope(key_id: str) -> str:
+    """The scope of a key's budget."""
+    return f"key:{key_id}"
+
+
+def tag_scope(project_id: str, name: str, value: str) -> str:
+    """The scope of the calls of a project that carry a tag."""
+    return f"tag:{project_id}:{name}={value}"
+
+
+def window(period: str, now: float) -> str:
+    """The name of the period that a moment lies in, in UTC: ``""``, ``2026-11`` or ``2026-11-27``."""
+    return "" if period == "total" else datetime.fromtimestamp(now, UTC).strftime(_WINDOW[period])
+
+
+_WINDOW = {"month": "%Y-%m", "day": "%Y-%m-%d"}
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that asks to be made.
+
+    ``key`` is its idempotency key; without one, ``key`` is its request id and ``ttl_s`` 0: nothing is kept of it.
+    ``scopes`` are whose budgets pay; a scope without a budget limits nothing. Nothing is checked or set aside where
+    ``reserve_nano`` is None, as for calls that cost nothing; 0 (a price that is not known) asks only that something
+    is left.
     """
 
-    state: Literal["new", "running", "done", "conflict"]
+    project_id: str
+    key: str
+    fingerprint: str
+    request_id: str
+    owner: str
+    now: float
+    ttl_s: float = 0.0
+    reserve_nano: int | None = None
+    scopes: tuple[str, ...] = ()
+    key_id: str | None = None
+    capability: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What became of an admission.
+
+    ``new``: the caller makes the answer and ends it with ``book``. ``running``: somebody else makes it. ``done``:
+    ``answer`` is what was stored. ``conflict``: the key was used with another body. ``refused``: the budget of the
+    scope ``short`` does not cover the call.
+    """
+
+    state: Literal["new", "running", "done", "conflict", "refused"]
     answer: bytes | None = field(default=None, repr=False)
-    fence: int = 0
+    short: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +157,22 @@ class LedgerRow:
     cache_hit: bool = False
     estimated: bool = False
     usage: Mapping[str, Any] = field(default_factory=dict)
+    reserved_nano: int = 0
+    """Only of ``unknown`` outcomes: what had been set aside."""
+    idempotency_key: str | None = None
+    batch_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """The end of an admitted call: what it cost, its ledger rows, and its answer (None: a repetition makes it anew)."""
+
+    admission: Admission
+    now: float
+    cost_nano: int
+    rows: Sequence[LedgerRow]
+    answer: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +185,7 @@ class UsageRow:
     completion_tokens: int
     cost_nano: int
     unpriced_calls: int
+    cache_hits: int = 0
 
 
 class Durable(Protocol):
@@ -78,37 +194,51 @@ class Durable(Protocol):
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
         """Makes a project with this much credit."""
 
-    async def add_key(self, key_hash: str, key_id: str, project_id: str, trial: bool, now: float) -> None:
+    async def add_key(self, key_hash: str, row: KeyRow) -> None:
         """Stores the hash of a project's key."""
 
     async def find_key(self, key_hash: str) -> KeyRow | None:
         """The key with this hash."""
 
-    async def revoke_key(self, key_id: str) -> bool:
-        """Ends a key; False when there is no such key."""
+    async def keys(self, project_id: str | None = None) -> list[KeyRow]:
+        """The keys of a project, or of all, oldest first."""
+
+    async def end_key(self, key_id: str, at_s: float | None = None) -> bool:
+        """Revokes a key, or lets it end at a time; False when there is no such key."""
+
+    async def set_budget(self, budget: Budget) -> None:
+        """Makes or changes the limit and period of a scope; what was spent stays."""
+
+    async def drop_budget(self, scope: str) -> bool:
+        """Takes a limit away; False when there is none."""
+
+    async def budgets(self, project_id: str, now: float) -> list[Budget]:
+        """The budgets of a project, as they stand in this period."""
 
     async def balance_nano(self, project_id: str) -> int | None:
         """Credit that is left, reservations taken off; None for an unknown project."""
 
-    async def reserve(self, project_id: str, nano: int) -> bool:
-        """Sets credit aside in one statement; False when there is not enough."""
+    async def admit(self, admission: Admission) -> Admitted:
+        """Claims the idempotency key and sets money aside, in one transaction, before any vendor is called."""
 
-    async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
-        """Claims an idempotency key, in one transaction, before any vendor is called."""
+    async def release(self, admission: Admission) -> None:
+        """Takes an admission back: nothing was sent to a vendor."""
 
-    async def finish(self, project_id: str, key: str, fence: int, answer: bytes) -> None:
-        """Stores the answer of a claim; without effect when the claim was taken over."""
+    async def book(self, booking: Booking) -> None:
+        """Ends an admitted call in one transaction. The ledger's rows are written also when the claim was lost; the
+        answer and the reservation then are no longer this call's business."""
 
-    async def abandon(self, project_id: str, key: str, fence: int) -> None:
-        """Gives a claim up, so that a retry may make the answer."""
+    async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
+        """Totals of answered calls by ``USAGE_AXES``, of one project or all."""
 
-    async def book(
-        self, project_id: str, rows: Sequence[LedgerRow], reserved_nano: int = 0, actual_nano: int = 0
-    ) -> None:
-        """Adds rows to the ledger, ends a reservation and takes what the call really cost, in one transaction."""
+    async def rows(self, request_id: str) -> list[LedgerRow]:
+        """The ledger's rows of one call."""
 
-    async def usage(self, project_id: str, axes: Sequence[str], since_s: float) -> list[UsageRow]:
-        """Totals of answered calls by ``USAGE_AXES``."""
+    async def tend(self, owner: str, now: float) -> None:
+        """Vouches for the owner's running calls, buries those that nobody vouches for, forgets what has expired."""
+
+    async def ping(self) -> None:
+        """Raises when the store cannot be used."""
 
     async def close(self) -> None:
-        """Writes what is pending and frees the store."""
+        """Frees the store."""

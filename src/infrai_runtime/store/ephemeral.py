@@ -18,6 +18,15 @@ class Failing:
     """The rest that the latest asked for, in seconds from then on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a wish to take from a bucket: ``wait_s`` is None when it was granted, else the seconds until it
+    would be; ``left`` is what the bucket holds now (below 0 after a debt)."""
+
+    wait_s: float | None
+    left: float
+
+
 class Ephemeral(Protocol):
     """What an ephemeral store can do."""
 
@@ -27,8 +36,15 @@ class Ephemeral(Protocol):
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         """Stores a value for ``ttl_s`` seconds; older ones make room."""
 
-    async def take(self, bucket: str, amount: float, per_minute: float) -> float | None:
-        """Takes from a bucket that refills ``per_minute``; None when granted, else the seconds until it would be."""
+    async def take(self, bucket: str, amount: float, per_minute: float, *, owe: bool = False) -> Taken:
+        """Takes from a bucket that refills ``per_minute``, if it holds enough. ``owe`` takes in any case, also below
+        zero; a negative amount gives back."""
+
+    async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
+        """Gives ``holder`` one of ``most`` places for at most ``lease_s`` seconds; False when all are taken."""
+
+    async def leave(self, room: str, holder: str) -> None:
+        """Gives a place back."""
 
     async def failing(self) -> Mapping[str, Failing]:
         """Everything whose latest attempt failed, by name."""
@@ -39,6 +55,9 @@ class Ephemeral(Protocol):
 
     async def lease(self, name: str, ttl_s: float) -> bool:
         """Takes a name for ``ttl_s`` seconds; False while somebody else has it."""
+
+    async def ping(self) -> None:
+        """Raises when the store cannot be used."""
 
     async def close(self) -> None:
         """Frees the store."""

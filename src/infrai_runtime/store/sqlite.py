@@ -1,24 +1,34 @@
-"""The durable state in one SQLite file (WAL), shared by all processes of a machine.
+"""The durable state in one SQLite file (WAL), shared by all processes of a machine; or, without a path, in memory.
 
-SQLite takes one writer at a time; processes wait for each other at the file.
+A transaction of a call takes some 20 microseconds, less than handing it to a thread, so it runs on the event loop
+itself: nothing can interleave with it, and a cancelled caller cannot leave half of it. What can take long does not:
+a file that another process is writing to is waited for with the loop free, reports read on a thread with a connection
+of their own, and the WAL is brought home by ``tend``, never by a call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
-
-import orjson
+from typing import Any, TypeVar
 
 from infrai_core.errors import ConfigError
-from infrai_runtime.store.durable import RUNNING_LEASE_S, Begun, KeyRow, LedgerRow, UsageRow
+from infrai_runtime.store.durable import LEASE_S, UNKNOWN, Admission, Admitted, Booking, LedgerRow, window
+from infrai_runtime.store.sql import INSERT_LEDGER, SqlDurable, Statement, ledger_values
 
 T = TypeVar("T")
+
+BUSY_S = 30.0
+"""How long a file that others write to is waited for."""
+SWEPT_AT_ONCE = 500
 
 MIGRATIONS = (
     """
@@ -44,260 +54,295 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX ledger_project ON ledger (project_id, at_s);
     """,
+    """
+    CREATE TABLE budget (
+      scope TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project, limit_nano INTEGER NOT NULL,
+      period TEXT NOT NULL, spent_in TEXT NOT NULL DEFAULT '', spent_nano INTEGER NOT NULL DEFAULT 0,
+      reserved_nano INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX budget_project ON budget (project_id);
+    INSERT INTO budget (scope, project_id, limit_nano, period)
+      SELECT 'project:' || project_id, project_id, left_nano, 'total' FROM project;
+    ALTER TABLE project DROP COLUMN left_nano;
+    ALTER TABLE project DROP COLUMN reserved_nano;
+    ALTER TABLE key ADD COLUMN name TEXT NOT NULL DEFAULT '';
+    ALTER TABLE key ADD COLUMN expires_s REAL;
+    ALTER TABLE key ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';
+    DROP TABLE claim;
+    CREATE TABLE call (
+      project_id TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, request_id TEXT NOT NULL,
+      owner TEXT NOT NULL, lease_s REAL NOT NULL, expires_s REAL NOT NULL, reserved_nano INTEGER NOT NULL,
+      scopes TEXT NOT NULL, key_id TEXT, capability TEXT NOT NULL, answer BLOB,
+      PRIMARY KEY (project_id, key)
+    ) STRICT;
+    CREATE INDEX call_running ON call (owner) WHERE answer IS NULL;
+    CREATE INDEX call_expiry ON call (expires_s) WHERE answer IS NOT NULL;
+    ALTER TABLE ledger ADD COLUMN reserved_nano INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE ledger ADD COLUMN idempotency_key TEXT;
+    ALTER TABLE ledger ADD COLUMN batch_id TEXT;
+    ALTER TABLE ledger ADD COLUMN tags TEXT NOT NULL DEFAULT '{}';
+    CREATE INDEX ledger_request ON ledger (request_id);
+    """,
 )
 """Forward only: entry N brings a file of version N to version N + 1. Landed entries never change."""
 
+_FIND_CALL = (
+    "SELECT fingerprint, answer, lease_s, expires_s, request_id, reserved_nano, scopes, key_id, capability"
+    " FROM call WHERE project_id = ? AND key = ?"
+)
+_PUT_CALL = "INSERT OR REPLACE INTO call VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL)"
+_NOW_IN = "CASE period WHEN 'total' THEN '' WHEN 'month' THEN :month ELSE :day END"
+_SPENT = f"CASE WHEN spent_in = {_NOW_IN} THEN spent_nano ELSE 0 END"
+_SHORT = (
+    "SELECT scope FROM budget WHERE scope IN (SELECT value FROM json_each(:scopes))"
+    f" AND limit_nano - {_SPENT} - reserved_nano < :least ORDER BY scope LIMIT 1"
+)
 _RESERVE = (
-    "UPDATE project SET reserved_nano = reserved_nano + ?1 WHERE project_id = ?2 AND left_nano - reserved_nano >= ?1"
+    "UPDATE budget SET reserved_nano = reserved_nano + :nano WHERE scope IN (SELECT value FROM json_each(:scopes))"
 )
-_SETTLE = "UPDATE project SET reserved_nano = reserved_nano - ?, left_nano = left_nano - ? WHERE project_id = ?"
-_ABANDON = "DELETE FROM claim WHERE project_id = ? AND key = ? AND fence = ? AND answer IS NULL"
-_CLAIM = (
-    "INSERT OR REPLACE INTO claim (project_id, key, fingerprint, owner, fence, begun_s, expires_s)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+_SETTLE = (
+    f"UPDATE budget SET reserved_nano = reserved_nano - :nano, spent_nano = {_SPENT} + :cost, spent_in = {_NOW_IN}"
+    " WHERE scope IN (SELECT value FROM json_each(:scopes))"
 )
-_ROW = "INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-
-WAIT_S = 30.0
-"""How long a statement waits for another process that writes."""
-CHECKPOINT_EVERY = 1000
-"""Transactions between two checkpoints."""
-
-Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
-class SqliteDurable:
+@lru_cache(maxsize=256)
+def _own(sql: str) -> str:
+    """The statement with SQLite's numbered parameters."""
+    return sql.replace("$", "?")
+
+
+_INSERT_LEDGER = _own(INSERT_LEDGER)
+
+
+class SqliteDurable(SqlDurable):
     """``Durable`` in a file. The file is made, readable by its owner only, when it is not there.
-
-    A transaction of a request runs at once, on the event loop: in WAL mode it writes some pages into the system's
-    cache (about 20 µs), less than handing it to a thread costs. What may take long runs on a thread with a connection
-    of its own: waiting for another process that writes, checkpoints (the only time the disk is waited for), totals.
 
     Raises ``ConfigError`` for a file whose schema is newer than this version knows.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="infrai-sqlite")
-        self._line: Future[Any] = self._executor.submit(int)
-        self._written = 0
-        try:
-            self._patient = self._executor.submit(_open, path).result()
-        except BaseException:
-            self._executor.shutdown()
-            raise
-        self._db = _connected(path, wait_s=0)
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+    DAY = "date(at_s, 'unixepoch')"
 
-    async def _run(self, work: Work[T], undo: Callable[[T], Work[Any]] | None = None) -> T:
-        """What ``work`` returns, run now or, while another process writes, in line on the thread. A caller that is
-        cancelled in the meantime gives back what it claimed, by the work that ``undo`` names."""
-        if self._line.done():  # else it would overtake those who wait
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._db = _open(path)
+
+    # -- running statements
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        """Runs ``work`` in one transaction, as soon as no other process writes."""
+        return await self._patient(lambda: self._once(work))
+
+    async def _patient(self, work: Callable[[], T]) -> T:
+        give_up, wait_s = time.monotonic() + BUSY_S, 0.001
+        while True:
             try:
-                return work(self._db)
+                return work()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                if not _busy(error) or time.monotonic() > give_up:
                     raise
-        running = self._wait_in_line(work)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, 0.05)
+
+    def _once(self, work: Callable[[], T]) -> T:
+        # Takes the write lock at once, so that a read-then-write cannot be overtaken.
+        self._db.execute("BEGIN IMMEDIATE")
         try:
-            return await asyncio.wrap_future(running)
-        except asyncio.CancelledError:
-            if undo is not None:
-                self._wait_in_line(lambda db: _undone(running, undo, db))
+            result = work()
+        except BaseException:
+            self._db.execute("ROLLBACK")
             raise
+        self._db.execute("COMMIT")
+        return result
 
-    def _wait_in_line(self, work: Work[T]) -> Future[T]:
-        self._line = line = self._executor.submit(work, self._patient)
-        return line
+    async def _write(self, *statements: Statement) -> int:
+        return await self._do(lambda: [self._db.execute(_own(sql), values).rowcount for sql, values in statements][-1])
 
-    async def _apart(self, work: Work[T]) -> T:
-        """What a work returns that only reads, and may take its time."""
-        return await asyncio.wrap_future(self._executor.submit(work, self._patient))
+    async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
+        if self._path is None or " FROM ledger" not in sql:
+            return await self._patient(lambda: self._db.execute(_own(sql), values).fetchall())
+        return await asyncio.to_thread(self._report, _own(sql), values)
 
-    async def _write(self, sql: str, *values: Any) -> int:
-        """Runs one statement; how many rows it changed."""
-        self._count_writes()
-        return await self._run(lambda db: db.execute(sql, values).rowcount)
+    def _report(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        with closing(sqlite3.connect(self._path or "", timeout=BUSY_S)) as db:
+            return db.execute(sql, values).fetchall()
 
-    async def _row(self, sql: str, *values: Any) -> Any:
-        return await self._run(lambda db: db.execute(sql, values).fetchone())
+    # -- a call
 
-    def _count_writes(self) -> None:
-        """Has the log written back into the file now and then."""
-        self._written += 1
-        if self._written % CHECKPOINT_EVERY == 0:
-            self._executor.submit(self._patient.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+    async def admit(self, admission: Admission) -> Admitted:
+        """Claims the idempotency key and sets money aside."""
+        return await self._do(lambda: self._admit(admission))
 
-    async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
-        sql = "INSERT INTO project (project_id, account_id, created_s, left_nano) VALUES (?, ?, ?, ?)"
-        await self._write(sql, project_id, account_id, now, credit_nano)
+    def _admit(self, a: Admission) -> Admitted:
+        found = self._db.execute(_FIND_CALL, (a.project_id, a.key)).fetchone()
+        if found is not None:
+            standing = self._standing(a, found)
+            if standing is not None:
+                return standing
+        if (short := self._reserve(a)) is not None:
+            return Admitted("refused", short=short)
+        scopes = _json_list(a.scopes if a.reserve_nano else ())
+        when = (a.now + LEASE_S, a.now + a.ttl_s)
+        about = (a.reserve_nano or 0, scopes, a.key_id, a.capability)
+        self._db.execute(_PUT_CALL, (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *about))
+        return Admitted("new")
 
-    async def add_key(self, key_hash: str, key_id: str, project_id: str, trial: bool, now: float) -> None:
-        sql = "INSERT INTO key (key_hash, key_id, project_id, trial, created_s) VALUES (?, ?, ?, ?, ?)"
-        await self._write(sql, key_hash, key_id, project_id, int(trial), now)
+    def _standing(self, a: Admission, found: Sequence[Any]) -> Admitted | None:
+        """What a call with the same key leads to; None when it no longer counts."""
+        fingerprint, answer, lease_s, expires_s = found[:4]
+        running = answer is None and lease_s > a.now
+        if not running and expires_s <= a.now and answer is not None:
+            return None
+        if fingerprint != a.fingerprint and (running or expires_s > a.now):
+            return Admitted("conflict")
+        if answer is not None:
+            return Admitted("done", answer)
+        if running:
+            return Admitted("running")
+        self._bury(a.project_id, a.key, found[4:], a.now)
+        return None
 
-    async def find_key(self, key_hash: str) -> KeyRow | None:
-        row = await self._row("SELECT key_id, project_id, trial, revoked FROM key WHERE key_hash = ?", key_hash)
-        return None if row is None else KeyRow(row[0], row[1], bool(row[2]), bool(row[3]))
+    def _reserve(self, a: Admission) -> str | None:
+        """Sets the money aside under all scopes, or names the first that does not cover it."""
+        if a.reserve_nano is None:
+            return None
+        values = _budget_values(a.scopes, a.reserve_nano, a.now) | {"least": max(1, a.reserve_nano)}
+        short = self._db.execute(_SHORT, values).fetchone()
+        if short is not None:
+            return str(short[0])
+        self._db.execute(_RESERVE, values)
+        return None
 
-    async def revoke_key(self, key_id: str) -> bool:
-        return await self._write("UPDATE key SET revoked = 1 WHERE key_id = ?", key_id) > 0
+    def _settle(self, scopes: str, reserved_nano: int, cost_nano: int, now: float) -> None:
+        self._db.execute(_SETTLE, _budget_values(scopes, reserved_nano, now) | {"cost": cost_nano})
 
-    async def balance_nano(self, project_id: str) -> int | None:
-        row = await self._row("SELECT left_nano - reserved_nano FROM project WHERE project_id = ?", project_id)
-        return None if row is None else int(row[0])
+    async def release(self, admission: Admission) -> None:
+        """Takes an admission back."""
+        await self._do(lambda: self._release(admission))
 
-    async def reserve(self, project_id: str, nano: int) -> bool:
-        def work(db: sqlite3.Connection) -> bool:
-            return db.execute(_RESERVE, (nano, project_id)).rowcount > 0
+    def _release(self, a: Admission) -> None:
+        if self._drop(a) and a.reserve_nano:
+            self._settle(_json_list(a.scopes), a.reserve_nano, 0, a.now)
 
-        def undo(granted: bool) -> Work[Any]:
-            return lambda db: db.execute(_SETTLE, (nano if granted else 0, 0, project_id))
+    def _drop(self, a: Admission) -> bool:
+        sql = "DELETE FROM call WHERE project_id = ? AND key = ? AND request_id = ? AND answer IS NULL"
+        return self._db.execute(sql, (a.project_id, a.key, a.request_id)).rowcount > 0
 
-        self._count_writes()
-        return await self._run(work, undo)
+    async def book(self, booking: Booking) -> None:
+        """Ends an admitted call."""
+        await self._do(lambda: self._book(booking))
 
-    async def begin(self, project_id: str, key: str, fingerprint: str, owner: str, ttl_s: float, now: float) -> Begun:
-        def work(db: sqlite3.Connection) -> Begun:
-            with _transaction(db):
-                db.execute("DELETE FROM claim WHERE expires_s <= ?", (now,))
-                found = "SELECT fingerprint, answer, fence, begun_s FROM claim WHERE project_id = ? AND key = ?"
-                begun = _begun(db.execute(found, (project_id, key)).fetchone(), fingerprint, now)
-                if begun.state == "new":
-                    db.execute(_CLAIM, (project_id, key, fingerprint, owner, begun.fence, now, now + ttl_s))
-                return begun
+    def _book(self, booking: Booking) -> None:
+        a = booking.admission
+        ours = self._keep_answer(a, booking.answer) if booking.answer is not None and a.ttl_s else self._drop(a)
+        reserved = (a.reserve_nano or 0) if ours else 0
+        if a.scopes and (reserved or booking.cost_nano):
+            self._settle(_json_list(a.scopes), reserved, booking.cost_nano, booking.now)
+        self._db.executemany(_INSERT_LEDGER, map(ledger_values, booking.rows))
 
-        def undo(begun: Begun) -> Work[Any]:
-            return lambda db: begun.state == "new" and db.execute(_ABANDON, (project_id, key, begun.fence))
-
-        self._count_writes()
-        return await self._run(work, undo)
-
-    async def finish(self, project_id: str, key: str, fence: int, answer: bytes) -> None:
-        sql = "UPDATE claim SET answer = ? WHERE project_id = ? AND key = ? AND fence = ?"
-        await self._write(sql, answer, project_id, key, fence)
-
-    async def abandon(self, project_id: str, key: str, fence: int) -> None:
-        await self._write(_ABANDON, project_id, key, fence)
-
-    async def book(
-        self, project_id: str, rows: Sequence[LedgerRow], reserved_nano: int = 0, actual_nano: int = 0
-    ) -> None:
-        values = [_values(row) for row in rows]
-
-        def work(db: sqlite3.Connection) -> None:
-            with _transaction(db):
-                if reserved_nano or actual_nano:
-                    db.execute(_SETTLE, (reserved_nano, actual_nano, project_id))
-                db.executemany(_ROW, values)
-
-        self._count_writes()
-        await self._run(work)
-
-    async def usage(self, project_id: str, axes: Sequence[str], since_s: float) -> list[UsageRow]:
-        chosen = [_AXIS[axis] for axis in axes]  # our own expressions only: no caller's text gets into the SQL
-        groups = f" GROUP BY {', '.join(chosen)} ORDER BY {', '.join(chosen)}" if chosen else ""
+    def _keep_answer(self, a: Admission, answer: bytes) -> bool:
         sql = (
-            f"SELECT {''.join(f'{axis}, ' for axis in chosen)}count(*), ifnull(sum(prompt_tokens), 0),"
-            " ifnull(sum(completion_tokens), 0), ifnull(sum(cost_nano), 0), count(*) - count(cost_nano)"
-            f" FROM ledger WHERE kind = 'answer' AND project_id = ? AND at_s >= ?{groups}"
+            "UPDATE call SET answer = ?, reserved_nano = 0"
+            " WHERE project_id = ? AND key = ? AND request_id = ? AND answer IS NULL"
         )
-        rows = await self._apart(lambda db: db.execute(sql, (project_id, since_s)).fetchall())
-        n = len(axes)
-        return [UsageRow(dict(zip(axes, row[:n], strict=True)), *row[n:]) for row in rows if row[n]]
+        return self._db.execute(sql, (answer, a.project_id, a.key, a.request_id)).rowcount > 0
+
+    def _bury(self, project_id: str, key: str, found: Sequence[Any], now: float) -> None:
+        """Ends a call that nobody vouches for: the money comes back, a row says that its outcome is unknown."""
+        request_id, reserved_nano, scopes, key_id, capability = found
+        if reserved_nano:
+            self._settle(scopes, reserved_nano, 0, now)
+        told = unknown_row(project_id, request_id, key_id, capability, now)
+        kept = None if key == request_id else key
+        told = replace(told, reserved_nano=reserved_nano, idempotency_key=kept)
+        self._db.execute(_INSERT_LEDGER, ledger_values(told))
+        self._db.execute("DELETE FROM call WHERE project_id = ? AND key = ?", (project_id, key))
+
+    # -- in the background
+
+    async def tend(self, owner: str, now: float) -> None:
+        """Renews leases, buries the dead, forgets what has expired, and brings the WAL home."""
+        await self._do(lambda: self._tend(owner, now))
+        if self._path is not None:
+            await asyncio.to_thread(self._checkpoint)
+
+    def _tend(self, owner: str, now: float) -> None:
+        renew = "UPDATE call SET lease_s = ? WHERE owner = ? AND answer IS NULL"
+        self._db.execute(renew, (now + LEASE_S, owner))
+        dead = self._db.execute(
+            "SELECT project_id, key, request_id, reserved_nano, scopes, key_id, capability FROM call"
+            " WHERE answer IS NULL AND lease_s <= ? LIMIT ?",
+            (now, SWEPT_AT_ONCE),
+        ).fetchall()
+        for row in dead:
+            self._bury(row[0], row[1], row[2:], now)
+        self._db.execute(
+            "DELETE FROM call WHERE rowid IN"
+            " (SELECT rowid FROM call WHERE answer IS NOT NULL AND expires_s <= ? LIMIT ?)",
+            (now, SWEPT_AT_ONCE),
+        )
+
+    def _checkpoint(self) -> None:
+        with closing(sqlite3.connect(self._path or "", timeout=0)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def close(self) -> None:
+        """Closes the file."""
         self._db.close()
-        await self._apart(sqlite3.Connection.close)
-        self._executor.shutdown()
 
 
-def _undone(running: Future[T], undo: Callable[[T], Work[Any]], db: sqlite3.Connection) -> None:
-    """Takes back what a work did, unless it was cancelled with its caller or failed."""
-    if not running.cancelled() and running.exception() is None:
-        undo(running.result())(db)
+def unknown_row(project_id: str, request_id: str, key_id: str | None, capability: str, now: float) -> LedgerRow:
+    """The ledger row of a call whose process died."""
+    return LedgerRow("attempt", now, project_id, key_id, request_id, capability, None, None, UNKNOWN, 0.0)
 
 
-def _begun(row: Any, fingerprint: str, now: float) -> Begun:
-    """What the stored claim means for a call with this fingerprint."""
-    if row is not None and row[0] != fingerprint:
-        return Begun("conflict")
-    if row is not None and row[1] is not None:
-        return Begun("done", row[1], row[2])
-    if row is not None and now - row[3] < RUNNING_LEASE_S:
-        return Begun("running", fence=row[2])
-    return Begun("new", fence=row[2] + 1 if row else 1)
+def _json_list(scopes: Sequence[str]) -> str:
+    return json.dumps(list(scopes))
 
 
-_AXIS = {
-    "day": "date(at_s, 'unixepoch')",
-    "vendor": "vendor",
-    "model": "model",
-    "capability": "capability",
-}
+def _budget_values(scopes: Sequence[str] | str, nano: int, now: float) -> dict[str, Any]:
+    listed = scopes if isinstance(scopes, str) else _json_list(scopes)
+    return {"scopes": listed, "nano": nano, "month": window("month", now), "day": window("day", now)}
 
 
-def _values(row: LedgerRow) -> tuple[Any, ...]:
-    return (
-        row.kind,
-        row.at_s,
-        row.project_id,
-        row.key_id,
-        row.request_id,
-        row.capability,
-        row.vendor,
-        row.model,
-        row.outcome,
-        row.latency_ms,
-        row.prompt_tokens,
-        row.completion_tokens,
-        row.cost_nano,
-        int(row.cache_hit),
-        int(row.estimated),
-        orjson.dumps(dict(row.usage)).decode(),
-    )
+def _busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-class _transaction:
-    """``BEGIN IMMEDIATE`` … ``COMMIT``: takes the write lock at once, so that a read-then-write cannot be overtaken."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+# -- opening ---------------------------------------------------------------------------------------------------------
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = _connected(path, wait_s=WAIT_S)
+def _open(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = sqlite3.connect(path or ":memory:", timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        _migrate(db, path)
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        _migrate(db, path.name if path else "memory")
+        db.execute("PRAGMA busy_timeout = 0")  # from here on the loop waits, not the statement
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _connected(path: Path, *, wait_s: float) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA foreign_keys = ON")
-    return db
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    with _transaction(db):
+def _migrate(db: sqlite3.Connection, name: str) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise ConfigError(
-                f"{path.name} has schema version {version}, this package knows up to {len(MIGRATIONS)}; upgrade it"
+                f"{name} has schema version {version}, this package knows up to {len(MIGRATIONS)}; upgrade it"
             )
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             for statement in filter(str.strip, script.split(";")):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

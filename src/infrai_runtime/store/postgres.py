@@ -1,0 +1,295 @@
+"""The durable state in PostgreSQL, for runtimes on more than one machine.
+
+``admit`` and ``book`` are functions of the database, so that each is one round trip and one transaction. Rows are
+locked in one order everywhere (the call, then its budgets by scope), so that two calls cannot wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from infrai_core.errors import ConfigError
+from infrai_runtime.failure import Failure, missing_extra
+from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, window
+from infrai_runtime.store.sql import INSERT_LEDGER, SqlDurable, Statement, ledger_values
+
+POOL = 10
+CONNECT_S = 5.0
+STATEMENT_S = 10.0
+SWEPT_AT_ONCE = 500
+_LOCK = 0x1F2A1  # serialises migrations of several processes
+
+MIGRATIONS = (
+    """
+    CREATE TABLE project (project_id TEXT PRIMARY KEY, account_id TEXT NOT NULL, created_s DOUBLE PRECISION NOT NULL);
+    CREATE TABLE budget (
+      scope TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project, limit_nano BIGINT NOT NULL,
+      period TEXT NOT NULL, spent_in TEXT NOT NULL DEFAULT '', spent_nano BIGINT NOT NULL DEFAULT 0,
+      reserved_nano BIGINT NOT NULL DEFAULT 0
+    );
+    CREATE INDEX budget_project ON budget (project_id);
+    CREATE TABLE key (
+      key_hash TEXT PRIMARY KEY, key_id TEXT NOT NULL UNIQUE, project_id TEXT NOT NULL REFERENCES project,
+      name TEXT NOT NULL, trial SMALLINT NOT NULL, created_s DOUBLE PRECISION NOT NULL, expires_s DOUBLE PRECISION,
+      revoked SMALLINT NOT NULL, policy TEXT NOT NULL
+    );
+    CREATE TABLE call (
+      project_id TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, request_id TEXT NOT NULL,
+      owner TEXT NOT NULL, lease_s DOUBLE PRECISION NOT NULL, expires_s DOUBLE PRECISION NOT NULL,
+      reserved_nano BIGINT NOT NULL, scopes TEXT[] NOT NULL, key_id TEXT, capability TEXT NOT NULL, answer BYTEA,
+      PRIMARY KEY (project_id, key)
+    );
+    CREATE INDEX call_running ON call (owner) WHERE answer IS NULL;
+    CREATE INDEX call_lease ON call (lease_s) WHERE answer IS NULL;
+    CREATE INDEX call_expiry ON call (expires_s) WHERE answer IS NOT NULL;
+    CREATE TABLE ledger (
+      kind TEXT NOT NULL, at_s DOUBLE PRECISION NOT NULL, project_id TEXT NOT NULL, key_id TEXT,
+      request_id TEXT NOT NULL, capability TEXT NOT NULL, vendor TEXT, model TEXT, outcome TEXT NOT NULL,
+      latency_ms DOUBLE PRECISION NOT NULL, prompt_tokens BIGINT, completion_tokens BIGINT, cost_nano BIGINT,
+      cache_hit SMALLINT NOT NULL, estimated SMALLINT NOT NULL, usage TEXT NOT NULL,
+      reserved_nano BIGINT NOT NULL, idempotency_key TEXT, batch_id TEXT, tags TEXT NOT NULL
+    );
+    CREATE INDEX ledger_project ON ledger (project_id, at_s);
+    CREATE INDEX ledger_request ON ledger (request_id);
+
+    CREATE FUNCTION spent(b budget, month TEXT, day TEXT) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS $$
+      SELECT CASE WHEN b.spent_in = CASE b.period WHEN 'total' THEN '' WHEN 'month' THEN month ELSE day END
+        THEN b.spent_nano ELSE 0 END
+    $$;
+
+    CREATE FUNCTION settle(p_scopes TEXT[], p_nano BIGINT, p_cost BIGINT, p_month TEXT, p_day TEXT) RETURNS void
+    LANGUAGE plpgsql AS $$
+    BEGIN
+      PERFORM 1 FROM budget WHERE scope = ANY(p_scopes) ORDER BY scope FOR UPDATE;
+      UPDATE budget b SET reserved_nano = reserved_nano - p_nano, spent_nano = spent(b, p_month, p_day) + p_cost,
+        spent_in = CASE period WHEN 'total' THEN '' WHEN 'month' THEN p_month ELSE p_day END
+      WHERE scope = ANY(p_scopes);
+    END $$;
+
+    CREATE FUNCTION bury(c call, p_now DOUBLE PRECISION, p_month TEXT, p_day TEXT) RETURNS void
+    LANGUAGE plpgsql AS $$
+    BEGIN
+      IF c.reserved_nano > 0 THEN PERFORM settle(c.scopes, c.reserved_nano, 0, p_month, p_day); END IF;
+      INSERT INTO ledger VALUES ('attempt', p_now, c.project_id, c.key_id, c.request_id, c.capability, NULL, NULL,
+        'unknown', 0, NULL, NULL, NULL, 0, 0, '{}', c.reserved_nano,
+        CASE WHEN c.key = c.request_id THEN NULL ELSE c.key END, NULL, '{}');
+      DELETE FROM call WHERE project_id = c.project_id AND key = c.key;
+    END $$;
+
+    CREATE FUNCTION admit(
+      p_project TEXT, p_key TEXT, p_fingerprint TEXT, p_request TEXT, p_owner TEXT, p_now DOUBLE PRECISION,
+      p_lease DOUBLE PRECISION, p_expires DOUBLE PRECISION, p_nano BIGINT, p_scopes TEXT[], p_key_id TEXT,
+      p_capability TEXT, p_month TEXT, p_day TEXT
+    ) RETURNS TABLE (state TEXT, stored BYTEA, short TEXT) LANGUAGE plpgsql AS $$
+    DECLARE c call;
+    BEGIN
+      LOOP
+        INSERT INTO call VALUES (p_project, p_key, p_fingerprint, p_request, p_owner, p_lease, p_expires,
+          coalesce(p_nano, 0), CASE WHEN p_nano > 0 THEN p_scopes ELSE '{}' END, p_key_id, p_capability, NULL)
+        ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+        SELECT * INTO c FROM call WHERE project_id = p_project AND key = p_key FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        IF c.answer IS NULL AND c.lease_s <= p_now THEN
+          IF c.fingerprint <> p_fingerprint AND c.expires_s > p_now THEN
+            RETURN QUERY SELECT 'conflict', NULL::BYTEA, NULL::TEXT; RETURN;
+          END IF;
+          PERFORM bury(c, p_now, p_month, p_day);
+        ELSIF c.answer IS NOT NULL AND c.expires_s <= p_now THEN
+          DELETE FROM call WHERE project_id = p_project AND key = p_key;
+        ELSIF c.fingerprint <> p_fingerprint THEN
+          RETURN QUERY SELECT 'conflict', NULL::BYTEA, NULL::TEXT; RETURN;
+        ELSIF c.answer IS NOT NULL THEN
+          RETURN QUERY SELECT 'done', c.answer, NULL::TEXT; RETURN;
+        ELSE
+          RETURN QUERY SELECT 'running', NULL::BYTEA, NULL::TEXT; RETURN;
+        END IF;
+      END LOOP;
+      IF p_nano IS NOT NULL THEN
+        PERFORM 1 FROM budget WHERE scope = ANY(p_scopes) ORDER BY scope FOR UPDATE;
+        RETURN QUERY SELECT 'refused', NULL::BYTEA, b.scope FROM budget b WHERE b.scope = ANY(p_scopes)
+          AND b.limit_nano - spent(b, p_month, p_day) - b.reserved_nano < greatest(p_nano, 1) ORDER BY b.scope LIMIT 1;
+        IF FOUND THEN
+          DELETE FROM call WHERE project_id = p_project AND key = p_key; RETURN;
+        END IF;
+        UPDATE budget SET reserved_nano = reserved_nano + p_nano WHERE scope = ANY(p_scopes);
+      END IF;
+      RETURN QUERY SELECT 'new', NULL::BYTEA, NULL::TEXT;
+    END $$;
+
+    CREATE FUNCTION finish(
+      p_project TEXT, p_key TEXT, p_request TEXT, p_answer BYTEA, p_nano BIGINT, p_cost BIGINT, p_scopes TEXT[],
+      p_month TEXT, p_day TEXT
+    ) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+    DECLARE ours BOOLEAN; nano BIGINT;
+    BEGIN
+      IF p_answer IS NULL THEN
+        DELETE FROM call WHERE project_id = p_project AND key = p_key AND request_id = p_request AND answer IS NULL;
+      ELSE
+        UPDATE call SET answer = p_answer, reserved_nano = 0
+        WHERE project_id = p_project AND key = p_key AND request_id = p_request AND answer IS NULL;
+      END IF;
+      ours := FOUND;
+      nano := CASE WHEN ours THEN p_nano ELSE 0 END;
+      IF nano <> 0 OR p_cost <> 0 THEN PERFORM settle(p_scopes, nano, p_cost, p_month, p_day); END IF;
+      RETURN ours;
+    END $$;
+
+    CREATE FUNCTION tend(
+      p_owner TEXT, p_now DOUBLE PRECISION, p_lease DOUBLE PRECISION, p_most INT, p_month TEXT, p_day TEXT
+    ) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE c call;
+    BEGIN
+      UPDATE call SET lease_s = p_lease WHERE owner = p_owner AND answer IS NULL;
+      FOR c IN SELECT * FROM call WHERE answer IS NULL AND lease_s <= p_now LIMIT p_most FOR UPDATE SKIP LOCKED LOOP
+        PERFORM bury(c, p_now, p_month, p_day);
+      END LOOP;
+      DELETE FROM call WHERE (project_id, key) IN (SELECT project_id, key FROM call
+        WHERE answer IS NOT NULL AND expires_s <= p_now LIMIT p_most FOR UPDATE SKIP LOCKED);
+    END $$;
+    """,
+)
+"""Forward only: entry N brings a schema of version N to version N + 1. Landed entries never change."""
+
+_ADMIT = "SELECT state, stored, short FROM admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
+_FINISH = "SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9)"
+_TEND = "SELECT tend($1,$2,$3,$4,$5,$6)"
+
+
+class PostgresDurable(SqlDurable):
+    """``Durable`` in a PostgreSQL schema. Make one with ``connect``."""
+
+    DAY = "to_char(to_timestamp(at_s) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, *, upgrade: bool = False) -> PostgresDurable:
+        """Opens a store. An empty database gets its schema; an older schema is brought up to date only when asked to
+        (``upgrade``, as ``infrai db upgrade`` does). Raises ``ConfigError`` for a schema that is newer than this
+        version, or older, and for an address that does not answer."""
+        asyncpg = _asyncpg()
+        try:
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=POOL, timeout=CONNECT_S, command_timeout=STATEMENT_S
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            raise ConfigError(f"the database does not answer: {type(error).__name__}") from None
+        try:
+            async with pool.acquire() as connection:
+                await _migrate(connection, upgrade)
+        except BaseException:
+            await pool.close()
+            raise
+        return cls(pool)
+
+    async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
+        rows: Sequence[Sequence[Any]] = await self._call("fetch", sql, *values)
+        return rows
+
+    async def _write(self, *statements: Statement) -> int:
+        if len(statements) == 1:
+            return _changed(await self._call("execute", statements[0][0], *statements[0][1]))
+        async with _answering(), self._pool.acquire() as connection, connection.transaction():
+            done = [await connection.execute(sql, *values) for sql, values in statements]
+        return _changed(done[-1])
+
+    async def _call(self, method: str, sql: str, *values: Any) -> Any:
+        async with _answering():
+            return await getattr(self._pool, method)(sql, *values)
+
+    async def admit(self, admission: Admission) -> Admitted:
+        """Claims the idempotency key and sets money aside."""
+        a = admission
+        when = (a.now, a.now + LEASE_S, a.now + a.ttl_s)
+        money = (a.reserve_nano, list(a.scopes), a.key_id, a.capability)
+        values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *money, *_windows(a.now))
+        row = await self._call("fetchrow", _ADMIT, *values)
+        return Admitted(row[0], row[1], row[2])
+
+    async def release(self, admission: Admission) -> None:
+        """Takes an admission back."""
+        await self._call("execute", _FINISH, *_finish_values(Booking(admission, admission.now, 0, ())))
+
+    async def book(self, booking: Booking) -> None:
+        """Ends an admitted call."""
+        async with _answering(), self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_FINISH, *_finish_values(booking))
+            if booking.rows:
+                await connection.executemany(INSERT_LEDGER, [ledger_values(row) for row in booking.rows])
+
+    async def tend(self, owner: str, now: float) -> None:
+        """Renews leases, buries the dead, forgets what has expired."""
+        await self._call("execute", _TEND, owner, now, now + LEASE_S, SWEPT_AT_ONCE, *_windows(now))
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._pool.close()
+
+
+def _finish_values(booking: Booking) -> tuple[Any, ...]:
+    a = booking.admission
+    answer = booking.answer if a.ttl_s else None
+    money = (a.reserve_nano or 0, booking.cost_nano, list(a.scopes))
+    return (a.project_id, a.key, a.request_id, answer, *money, *_windows(booking.now))
+
+
+def _windows(now: float) -> tuple[str, str]:
+    return window("month", now), window("day", now)
+
+
+def _changed(tag: str) -> int:
+    """The count in a command tag such as ``UPDATE 1``."""
+    return int(tag.rpartition(" ")[2])
+
+
+class _answering:
+    """A database that does not answer is a 503 that nothing was billed for."""
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is not None and _is_gone(error):
+            raise Failure("OVERLOADED", "the runtime's database does not answer", retry_after_s=1.0) from error
+
+
+def _is_gone(error: BaseException) -> bool:
+    asyncpg = _asyncpg()
+    lost = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncio.TimeoutError)
+    return isinstance(error, (*lost, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError))
+
+
+def _asyncpg() -> Any:
+    try:
+        import asyncpg
+    except ImportError:
+        raise ConfigError(str(missing_extra("postgres", "asyncpg", "a PostgreSQL database"))) from None
+    return asyncpg
+
+
+async def _migrate(connection: Any, upgrade: bool) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INT NOT NULL)")
+        version = await connection.fetchval("SELECT version FROM schema_version") or 0
+        _check_version(version, upgrade)
+        for script in MIGRATIONS[version:]:
+            await connection.execute(script)
+        if version < len(MIGRATIONS):
+            await connection.execute("DELETE FROM schema_version")
+            await connection.execute("INSERT INTO schema_version VALUES ($1)", len(MIGRATIONS))
+
+
+def _check_version(version: int, upgrade: bool) -> None:
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"the database has schema version {version}, this package knows up to {len(MIGRATIONS)}; upgrade it"
+        )
+    if 0 < version < len(MIGRATIONS) and not upgrade:
+        raise ConfigError(
+            f"the database has schema version {version}, this package needs {len(MIGRATIONS)}: infrai db upgrade"
+        )

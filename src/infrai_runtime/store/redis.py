@@ -1,0 +1,192 @@
+"""The ephemeral state in Redis, shared by the runtimes of several machines.
+
+Without Redis nothing stops: an operation that it does not answer is done in this process's own memory instead, and
+for ``APART_S`` nobody waits for it again. In that time the replicas share neither cache nor limits, so each grants what
+a limit allows by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from infrai_core.errors import ConfigError
+from infrai_runtime.failure import Failure, missing_extra
+from infrai_runtime.store.ephemeral import Ephemeral, Failing, Taken
+from infrai_runtime.store.memory import MemoryEphemeral
+
+T = TypeVar("T")
+
+ANSWER_S = 0.5
+APART_S = 2.0
+FRESH_S = 0.5
+PREFIX = "infrai:"
+FAILING = f"{PREFIX}failing"
+
+log = logging.getLogger("infrai_runtime")
+
+_TAKE = """
+local t = redis.call('TIME')
+local now = t[1] + t[2] / 1000000
+local amount, per_minute, owe = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local held = redis.call('HMGET', KEYS[1], 'level', 'at')
+local level, at = tonumber(held[1]) or per_minute, tonumber(held[2]) or now
+level = math.min(per_minute, level + (now - at) * per_minute / 60)
+local granted = owe or level >= amount
+if granted then level = level - amount end
+redis.call('HSET', KEYS[1], 'level', tostring(level), 'at', tostring(now))
+redis.call('PEXPIRE', KEYS[1], 120000)
+return {granted and 1 or 0, tostring(level)}
+"""
+_ENTER = """
+local t = redis.call('TIME')
+local now = t[1] + t[2] / 1000000
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[1])
+redis.call('PEXPIRE', KEYS[1], math.ceil(tonumber(ARGV[3]) * 1000))
+return 1
+"""
+_FAILING = """
+local t = redis.call('TIME')
+local now = t[1] + t[2] / 1000000
+local rows = redis.call('HGETALL', KEYS[1])
+for i = 2, #rows, 2 do
+  local count, at, asked = string.match(rows[i], '(%S+) (%S+) (%S+)')
+  rows[i] = count .. ' ' .. tostring(now - at) .. ' ' .. asked
+end
+return rows
+"""
+_RECORD = """
+redis.call('DEL', KEYS[2])
+if ARGV[2] == '1' then return redis.call('HDEL', KEYS[1], ARGV[1]) end
+local t = redis.call('TIME')
+local at = string.format('%.6f', t[1] + t[2] / 1000000)
+local count = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '0', '%d+') + 1
+redis.call('HSET', KEYS[1], ARGV[1], count .. ' ' .. at .. ' ' .. ARGV[3])
+redis.call('EXPIRE', KEYS[1], 3600)
+return count
+"""
+
+
+class RedisEphemeral:
+    """``Ephemeral`` in Redis, and in memory while Redis does not answer. Raises ``ConfigError`` for a wrong address."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        module = _redis()
+        try:
+            self._redis = module.asyncio.from_url(url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
+        except ValueError:
+            raise ConfigError("redis: allowed is an address such as redis://host:6379/0") from None
+        self._gone = (module.RedisError, OSError)
+        self._own: Ephemeral = MemoryEphemeral(clock=clock)
+        self._apart_until = 0.0
+        self._clock = clock
+        self._take = self._redis.register_script(_TAKE)
+        self._enter = self._redis.register_script(_ENTER)
+        self._failing_now = self._redis.register_script(_FAILING)
+        self._record = self._redis.register_script(_RECORD)
+        self._seen: Mapping[str, Failing] = {}
+        self._read_again = 0.0
+
+    async def _either(self, shared: Callable[[], Awaitable[T]], own: Callable[[Ephemeral], Awaitable[T]]) -> T:
+        if self._clock() < self._apart_until:
+            return await own(self._own)
+        try:
+            return await shared()
+        except self._gone as error:
+            log.warning("redis does not answer (%s); this process goes on by itself", type(error).__name__)
+            self._apart_until = self._clock() + APART_S
+            return await own(self._own)
+
+    async def get(self, key: str) -> bytes | None:
+        """A stored value that has not expired."""
+        return await self._either(lambda: self._redis.get(PREFIX + key), lambda own: own.get(key))
+
+    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        """Stores a value; Redis's own ``maxmemory`` makes room."""
+        milliseconds = max(1, int(ttl_s * 1000))
+        await self._either(
+            lambda: self._redis.set(PREFIX + key, value, px=milliseconds), lambda own: own.put(key, value, ttl_s)
+        )
+
+    async def take(self, bucket: str, amount: float, per_minute: float, *, owe: bool = False) -> Taken:
+        """Takes from a bucket."""
+
+        async def shared() -> Taken:
+            keys, values = [f"{PREFIX}bucket:{bucket}"], [amount, per_minute, int(owe)]
+            granted, level = await self._take(keys=keys, args=values)
+            return taken(bool(granted), float(level), amount, per_minute)
+
+        return await self._either(shared, lambda own: own.take(bucket, amount, per_minute, owe=owe))
+
+    async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
+        """Gives a place."""
+
+        async def shared() -> bool:
+            return bool(await self._enter(keys=[f"{PREFIX}room:{room}"], args=[holder, most, lease_s]))
+
+        return await self._either(shared, lambda own: own.enter(room, holder, most, lease_s))
+
+    async def leave(self, room: str, holder: str) -> None:
+        """Gives a place back, wherever it was given."""
+        await self._own.leave(room, holder)
+        await self._either(
+            lambda: self._redis.zrem(f"{PREFIX}room:{room}", holder), lambda own: own.leave(room, holder)
+        )
+
+    async def failing(self) -> Mapping[str, Failing]:
+        """Everything whose latest attempt failed, by name; at most ``FRESH_S`` old, since every plan asks for it."""
+        if self._clock() >= self._read_again:
+            self._seen = await self._either(self._failing_there, lambda own: own.failing())
+            self._read_again = self._clock() + FRESH_S
+        return self._seen
+
+    async def _failing_there(self) -> Mapping[str, Failing]:
+        rows = await self._failing_now(keys=[FAILING])
+        triples = zip(rows[::2], (row.decode().split() for row in rows[1::2]), strict=True)
+        return {name.decode(): Failing(int(v[0]), float(v[1]), float(v[2])) for name, v in triples}
+
+    async def record(self, name: str, ok: bool, asked_s: float = 0.0) -> None:
+        """Notes a success or a failure."""
+        self._read_again = 0.0
+        await self._either(
+            lambda: self._record(keys=[FAILING, f"{PREFIX}lease:probe:{name}"], args=[name, int(ok), asked_s]),
+            lambda own: own.record(name, ok, asked_s),
+        )
+
+    async def lease(self, name: str, ttl_s: float) -> bool:
+        """Takes a name for a while."""
+
+        async def shared() -> bool:
+            return bool(await self._redis.set(f"{PREFIX}lease:{name}", b"1", nx=True, px=max(1, int(ttl_s * 1000))))
+
+        return await self._either(shared, lambda own: own.lease(name, ttl_s))
+
+    async def ping(self) -> None:
+        """Raises OVERLOADED when Redis does not answer; the runtime serves nevertheless."""
+        try:
+            await self._redis.ping()
+        except self._gone as error:
+            raise Failure("OVERLOADED", "redis does not answer") from error
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._redis.aclose()
+        await self._own.close()
+
+
+def taken(granted: bool, level: float, amount: float, per_minute: float) -> Taken:
+    """The outcome for a bucket that now holds ``level``."""
+    return Taken(None if granted else (amount - level) * 60 / per_minute, level)
+
+
+def _redis() -> Any:
+    try:
+        import redis
+        import redis.asyncio
+    except ImportError:
+        raise ConfigError(str(missing_extra("redis", "redis", "a Redis server"))) from None
+    return redis

@@ -1,0 +1,177 @@
+"""What both SQL stores say in the same words: keys, budgets, usage. ``admit``, ``book`` and ``tend`` are their own.
+
+Statements number their parameters (``$1``), which SQLite and PostgreSQL both read.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+from infrai_runtime.store.durable import Budget, KeyRow, LedgerRow, Policy, UsageRow, project_scope, window
+
+Statement: TypeAlias = tuple[str, Sequence[Any]]
+
+KEY_COLUMNS = "key_id, project_id, name, trial, created_s, expires_s, revoked, policy"
+LEDGER_COLUMNS = (
+    "kind, at_s, project_id, key_id, request_id, capability, vendor, model, outcome, latency_ms, prompt_tokens,"
+    " completion_tokens, cost_nano, cache_hit, estimated, usage, reserved_nano, idempotency_key, batch_id, tags"
+)
+INSERT_LEDGER = f"INSERT INTO ledger ({LEDGER_COLUMNS}) VALUES ({', '.join(f'${n}' for n in range(1, 21))})"
+_SET_BUDGET = (
+    "INSERT INTO budget (scope, project_id, limit_nano, period) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (scope) DO UPDATE SET limit_nano = excluded.limit_nano, period = excluded.period"
+)
+
+
+class SqlDurable(ABC):
+    """The part of ``Durable`` that is one statement or a few."""
+
+    DAY: str
+    """The day of ``at_s`` in UTC, in the store's own words."""
+
+    @abstractmethod
+    async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
+        """The rows of one reading statement."""
+
+    @abstractmethod
+    async def _write(self, *statements: Statement) -> int:
+        """Runs statements in one transaction; how many rows the last one changed."""
+
+    async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
+        """Makes a project with this much credit."""
+        project = "INSERT INTO project (project_id, account_id, created_s) VALUES ($1, $2, $3)"
+        budget = (project_scope(project_id), project_id, credit_nano, "total")
+        await self._write((project, (project_id, account_id, now)), (_SET_BUDGET, budget))
+
+    async def add_key(self, key_hash: str, row: KeyRow) -> None:
+        """Stores the hash of a project's key."""
+        values = (key_hash, *key_values(row))
+        await self._write(
+            (f"INSERT INTO key (key_hash, {KEY_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", values)
+        )
+
+    async def find_key(self, key_hash: str) -> KeyRow | None:
+        """The key with this hash."""
+        rows = await self._fetch(f"SELECT {KEY_COLUMNS} FROM key WHERE key_hash = $1", key_hash)
+        return key_of(rows[0]) if rows else None
+
+    async def keys(self, project_id: str | None = None) -> list[KeyRow]:
+        """The keys of a project, or of all, oldest first."""
+        where, values = ("", ()) if project_id is None else (" WHERE project_id = $1", (project_id,))
+        rows = await self._fetch(f"SELECT {KEY_COLUMNS} FROM key{where} ORDER BY created_s, key_id", *values)
+        return [key_of(row) for row in rows]
+
+    async def end_key(self, key_id: str, at_s: float | None = None) -> bool:
+        """Revokes a key, or lets it end at a time; False when there is no such key."""
+        if at_s is None:
+            return await self._write(("UPDATE key SET revoked = 1 WHERE key_id = $1", (key_id,))) > 0
+        return await self._write(("UPDATE key SET expires_s = $1 WHERE key_id = $2", (at_s, key_id))) > 0
+
+    async def set_budget(self, budget: Budget) -> None:
+        """Makes or changes the limit and period of a scope; what was spent stays."""
+        await self._write((_SET_BUDGET, (budget.scope, budget.project_id, budget.limit_nano, budget.period)))
+
+    async def drop_budget(self, scope: str) -> bool:
+        """Takes a limit away; False when there is none."""
+        return await self._write(("DELETE FROM budget WHERE scope = $1", (scope,))) > 0
+
+    async def budgets(self, project_id: str, now: float) -> list[Budget]:
+        """The budgets of a project, as they stand in this period."""
+        sql = (
+            "SELECT scope, project_id, limit_nano, period, spent_nano, reserved_nano, spent_in"
+            " FROM budget WHERE project_id = $1 ORDER BY scope"
+        )
+        return [_budget(row, now) for row in await self._fetch(sql, project_id)]
+
+    async def balance_nano(self, project_id: str) -> int | None:
+        """Credit that is left, reservations taken off; None for an unknown project."""
+        sql = "SELECT limit_nano - spent_nano - reserved_nano FROM budget WHERE scope = $1"
+        rows = await self._fetch(sql, project_scope(project_id))
+        return int(rows[0][0]) if rows else None
+
+    async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
+        """Totals of answered calls by ``USAGE_AXES``, of one project or all."""
+        chosen = [{"day": self.DAY, "key": "key_id"}.get(axis, axis) for axis in axes if axis in _AXES]
+        groups = f" GROUP BY {', '.join(chosen)} ORDER BY {', '.join(chosen)}" if chosen else ""
+        where, values = ("", ()) if project_id is None else (" AND project_id = $2", (project_id,))
+        sql = (
+            f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS}"
+            f" FROM ledger WHERE kind = 'answer' AND at_s >= $1{where}{groups}"
+        )
+        n = len(chosen)
+        rows = [tuple(row) for row in await self._fetch(sql, since_s, *values)]
+        return [UsageRow(dict(zip(axes, row[:n], strict=True)), *map(int, row[n:])) for row in rows if row[n]]
+
+    async def rows(self, request_id: str) -> list[LedgerRow]:
+        """The ledger's rows of one call."""
+        sql = f"SELECT {LEDGER_COLUMNS} FROM ledger WHERE request_id = $1"
+        return [ledger_of(row) for row in await self._fetch(sql, request_id)]
+
+    async def ping(self) -> None:
+        """Raises when the store cannot be used."""
+        await self._fetch("SELECT 1")
+
+
+_AXES = frozenset({"day", "vendor", "model", "capability", "key"})
+_SUMS = (
+    "count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost_nano), 0),"
+    " count(*) - count(cost_nano), coalesce(sum(cache_hit), 0)"
+)
+
+
+def key_values(row: KeyRow) -> tuple[Any, ...]:
+    """A key's values in the order of ``KEY_COLUMNS``."""
+    policy = json.dumps(asdict(row.policy))
+    when = (row.created_s, row.expires_s)
+    return (row.key_id, row.project_id, row.name, int(row.trial), *when, int(row.revoked), policy)
+
+
+def key_of(row: Sequence[Any]) -> KeyRow:
+    """The key of a row of ``KEY_COLUMNS``."""
+    facts = json.loads(row[7])
+    policy = Policy(**facts | {name: tuple(facts.get(name, ())) for name in ("models", "vendors")})
+    return KeyRow(row[0], row[1], row[2], bool(row[3]), row[4], row[5], bool(row[6]), policy)
+
+
+def _budget(row: Sequence[Any], now: float) -> Budget:
+    scope, project_id, limit_nano, period, spent_nano, reserved_nano, spent_in = row
+    spent = spent_nano if spent_in == window(period, now) else 0
+    return Budget(scope, project_id, limit_nano, period, spent, reserved_nano)
+
+
+def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
+    """A row's values in the order of ``LEDGER_COLUMNS``."""
+    return (
+        row.kind,
+        row.at_s,
+        row.project_id,
+        row.key_id,
+        row.request_id,
+        row.capability,
+        row.vendor,
+        row.model,
+        row.outcome,
+        row.latency_ms,
+        row.prompt_tokens,
+        row.completion_tokens,
+        row.cost_nano,
+        int(row.cache_hit),
+        int(row.estimated),
+        json.dumps(dict(row.usage)) if row.usage else "{}",
+        row.reserved_nano,
+        row.idempotency_key,
+        row.batch_id,
+        json.dumps(dict(row.tags)) if row.tags else "{}",
+    )
+
+
+def ledger_of(row: Sequence[Any]) -> LedgerRow:
+    """The ledger row of a row of ``LEDGER_COLUMNS``."""
+    values = list(row)
+    values[13:16] = bool(row[13]), bool(row[14]), json.loads(row[15])
+    values[19] = json.loads(row[19])
+    return LedgerRow(*values)
