@@ -87,6 +87,8 @@ class EmbedParams(Routing, total=False):
     """Parameters of ``embed``."""
 
     dimensions: int | None
+    input_type: Literal["query", "document"] | None
+    """What the texts are, for models that embed the two differently; others take no notice."""
     encoding_format: Literal["float", "base64"] | None
 
 
@@ -143,6 +145,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "prefer": ("balanced", "cheapest", "smartest"),
     "cache_strategy": ("vendor", "infrai", "none"),
     "encoding_format": ("float", "base64"),
+    "input_type": ("query", "document"),
     "format": ("mp3", "wav", "ogg", "pcm"),
 }
 RANGES: dict[str, tuple[float, float]] = {

@@ -281,6 +281,7 @@ EMBED: Table = {
     "input": Field(_embed_kind(), "a text or a list of texts", required=True),
     **_ROUTING,
     "dimensions": Field(known_integer("dimensions"), "length of the vectors"),
+    "input_type": Field(known_choice("input_type"), "what the texts are, for models that embed the two differently"),
     "encoding_format": Field(known_choice("encoding_format"), "float (default) or base64 of little-endian float32"),
 }
 

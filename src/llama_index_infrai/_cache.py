@@ -5,13 +5,28 @@ LlamaIndex looks vectors up by the text alone, so that two models with one store
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from llama_index.core.storage.kvstore.types import DEFAULT_COLLECTION, BaseKVStore
 
+_for_queries: ContextVar[bool] = ContextVar("infrai_for_queries", default=False)
+
+
+@contextmanager
+def queries() -> Iterator[None]:
+    """What is looked up and kept in this block are queries, which some models embed otherwise than texts."""
+    token = _for_queries.set(True)
+    try:
+        yield
+    finally:
+        _for_queries.reset(token)
+
 
 class ModelCache(BaseKVStore):
-    """A view of ``store`` for one model: every key is preceded by ``scope``.
+    """A view of ``store`` for one model: every key is preceded by ``scope``, and in ``queries`` by that too.
 
     While ``scope`` is None (no model was named and none has answered yet) nothing is found.
     """
@@ -23,7 +38,7 @@ class ModelCache(BaseKVStore):
     def _key(self, key: str) -> str:
         if self.scope is None:
             raise ValueError("the embedding model is not known yet, so there is nothing to store its vectors under")
-        return f"{self.scope}|{key}"
+        return f"{self.scope}|query|{key}" if _for_queries.get() else f"{self.scope}|{key}"
 
     def put(self, key: str, val: dict[str, Any], collection: str = DEFAULT_COLLECTION) -> None:
         self.store.put(self._key(key), val, collection)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -13,11 +16,16 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from infrai_core import ConfigError, EmbedReply, ProtocolError
 from infrai_core.facts import ALIASES
-from llama_index_infrai._cache import ModelCache
+from llama_index_infrai._cache import ModelCache, queries
 from llama_index_infrai._connection import Routed, options_of
 
 _OPTIONS = ("vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "dimensions", "encoding_format")
 _UNNAMED = (None, "unknown", "auto")
+
+
+Kind = Literal["query", "document"]
+_GET_QUERY: Callable[..., list[float]] = inspect.unwrap(BaseEmbedding.get_query_embedding)
+_AGET_QUERY: Callable[..., Awaitable[list[float]]] = inspect.unwrap(BaseEmbedding.aget_query_embedding)
 
 
 class InfraiEmbedding(Routed, BaseEmbedding):
@@ -30,6 +38,9 @@ class InfraiEmbedding(Routed, BaseEmbedding):
     One HTTP call per batch of ``embed_batch_size`` texts, at most ``num_workers`` at a time in each event loop. The
     vectors of an ``embeddings_cache`` are kept apart by model and dimensions. ``ledger`` sums tokens and cost, which
     LlamaIndex's embedding events do not carry.
+
+    Where a model embeds queries otherwise than texts, ``asymmetric=True`` tells it which is which; a model that is told
+    by words gets ``query_instruction`` and ``text_instruction`` in front. The cache keeps both apart.
     """
 
     model: str | None = Field(default=None, frozen=True, description="A model id; without it the service chooses.")
@@ -42,6 +53,9 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         exclude=True,
         description="How vectors travel; base64 is half the bytes and a fraction of the work.",
     )
+    asymmetric: bool = Field(default=False, frozen=True, description="Say whether a text is a query or a document.")
+    query_instruction: str | None = Field(default=None, frozen=True, description="Words in front of each query.")
+    text_instruction: str | None = Field(default=None, frozen=True, description="Words in front of each text.")
     embed_batch_size: int = Field(default=100, gt=0, le=2048, description="Texts per HTTP call.")
     num_workers: int | None = Field(default=4, ge=1, description="HTTP calls at a time from one event loop.")
     embeddings_cache: Any = Field(default=None, exclude=True, repr=False, description="A key-value store of vectors.")
@@ -84,8 +98,9 @@ class InfraiEmbedding(Routed, BaseEmbedding):
 
     # -- pinning ---------------------------------------------------------------------------------------------------
 
-    def _options(self) -> dict[str, Any]:
-        return options_of(self, _OPTIONS, {"model": self.pinned_model or self.model})
+    def _options(self, kind: Kind) -> dict[str, Any]:
+        input_type = kind if self.asymmetric else None
+        return options_of(self, _OPTIONS, {"model": self.pinned_model or self.model, "input_type": input_type})
 
     def _accepted(self, reply: EmbedReply, count: int) -> list[list[float]]:
         """The vectors, after the check that they are of the pinned model."""
@@ -112,29 +127,59 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         """Vectors are cached under the model's name, as soon as it is known."""
         if isinstance(self.embeddings_cache, ModelCache):
             model = self.pinned_model or (None if self.model in ALIASES else self.model)
-            self.embeddings_cache.scope = model and f"{model}|{self.dimensions or 'full'}"
+            self.embeddings_cache.scope = model and "|".join((model, *self._vectors_depend_on()))
+
+    def _vectors_depend_on(self) -> list[str]:
+        told = (self.text_instruction, self.query_instruction)
+        return [str(self.dimensions or "full"), *(text or "" for text in told if any(told))]
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
-    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return self._accepted(self._client.embed(texts, **self._options()), len(texts))
+    def _embed(self, texts: list[str], kind: Kind) -> list[list[float]]:
+        return self._accepted(self._client.embed(self._instructed(texts, kind), **self._options(kind)), len(texts))
 
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+    async def _aembed(self, texts: list[str], kind: Kind) -> list[list[float]]:
         async with self._gate():
-            reply = await self._aclient.embed(texts, **self._options())
+            reply = await self._aclient.embed(self._instructed(texts, kind), **self._options(kind))
         return self._accepted(reply, len(texts))
 
+    def _instructed(self, texts: list[str], kind: Kind) -> list[str]:
+        words = self.query_instruction if kind == "query" else self.text_instruction
+        return [f"{words} {text}" for text in texts] if words else texts
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return self._embed(texts, "document")
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return await self._aembed(texts, "document")
+
     def _get_text_embedding(self, text: str) -> list[float]:
-        return self._get_text_embeddings([text])[0]
+        return self._embed([text], "document")[0]
 
     async def _aget_text_embedding(self, text: str) -> list[float]:
-        return (await self._aget_text_embeddings([text]))[0]
+        return (await self._aembed([text], "document"))[0]
 
     def _get_query_embedding(self, query: str) -> list[float]:
-        return self._get_text_embedding(query)
+        return self._embed([query], "query")[0]
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
-        return await self._aget_text_embedding(query)
+        return (await self._aembed([query], "query"))[0]
+
+    # LlamaIndex looks queries up among the texts. Its methods are called without their own span: this one has it.
+
+    def get_query_embedding(self, query: str) -> list[float]:
+        """The vector of a query."""
+        with self._cached_as_query():
+            return _GET_QUERY(self, query)
+
+    async def aget_query_embedding(self, query: str) -> list[float]:
+        """The vector of a query."""
+        with self._cached_as_query():
+            return await _AGET_QUERY(self, query)
+
+    def _cached_as_query(self) -> AbstractContextManager[None]:
+        differ = self.asymmetric or self.query_instruction != self.text_instruction
+        return queries() if differ else nullcontext()
 
     def _gate(self) -> asyncio.Semaphore:
         """Of the running event loop. LlamaIndex starts all batches at once where ``num_workers`` is 1."""

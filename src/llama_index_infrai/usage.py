@@ -111,7 +111,7 @@ class InfraiUsageHandler(BaseEventHandler):
 
     def _record(self, entry: Entry, span: str | None, tags: Mapping[str, Any]) -> None:
         named = {**entry.tags, **{name: str(value) for name, value in tags.items()}}
-        self.ledger.record(replace(entry, tags=named, run=span and self._spans.of(span)))
+        self.ledger.record(replace(entry, tags=named, run=span and self._spans.of(span), span=span))
 
 
 def publish(entry: Entry) -> None:

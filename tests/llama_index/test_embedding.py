@@ -11,11 +11,15 @@ from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.schema import Document, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.span import BaseSpan
+from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from pydantic import ValidationError
 
 from infrai_core import ConfigError, ProtocolError
 from infrai_core.testing import Script, Scripted, Sent, envelope
-from llama_index_infrai import InfraiEmbedding
+from llama_index_infrai import InfraiEmbedding, InfraiUsageHandler
+from llama_index_infrai.testing.watch import watching
 
 Make = Callable[..., tuple[InfraiEmbedding, Script]]
 
@@ -283,3 +287,98 @@ def test_the_cache_of_a_pipeline_outlives_a_new_key_and_the_pinning(scripted_emb
         (node,) = IngestionPipeline(transformations=[again], cache=cache).run(nodes=nodes)
         assert node.embedding == [1.0, 1.0]
     assert len(script.requests) == 1
+
+
+# -- queries and texts ---------------------------------------------------------------------------------------------
+
+
+def query(model: InfraiEmbedding, text: str) -> list[float]:
+    return model.get_query_embedding(text)
+
+
+def aquery(model: InfraiEmbedding, text: str) -> list[float]:
+    return asyncio.run(model.aget_query_embedding(text))
+
+
+both_queries = pytest.mark.parametrize(("ask", "run"), [(query, embed), (aquery, aembed)], ids=["sync", "async"])
+
+
+@both_queries
+def test_a_model_is_told_which_texts_are_queries_where_that_is_asked_for(
+    scripted_embedding: Make, ask: Any, run: Any
+) -> None:
+    model, script = scripted_embedding(vectors, vectors, asymmetric=True)
+    ask(model, "a")
+    run(model, "a")
+    assert [request.body["input_type"] for request in script.requests] == ["query", "document"]
+
+
+@both_queries
+def test_instructions_stand_before_what_is_embedded(scripted_embedding: Make, ask: Any, run: Any) -> None:
+    model, script = scripted_embedding(vectors, vectors, query_instruction="query:", text_instruction="passage:")
+    ask(model, "a")
+    run(model, "b", "c")
+    assert [request.body["input"] for request in script.requests] == [["query: a"], ["passage: b", "passage: c"]]
+
+
+@both_queries
+@pytest.mark.parametrize("options", [{"asymmetric": True}, {"query_instruction": "find"}])
+def test_a_query_does_not_get_the_cached_vector_of_a_text(
+    scripted_embedding: Make, ask: Any, run: Any, options: dict[str, Any]
+) -> None:
+    def by_kind(sent: Sent) -> Scripted:
+        body = sent.body
+        is_query = body.get("input_type") == "query" or body["input"][0].startswith("find")
+        return envelope({"embeddings": [[1.0 if is_query else 2.0]] * len(body["input"]), "model": "m-1"})
+
+    model, script = scripted_embedding(by_kind, by_kind, model="m-1", embeddings_cache=SimpleKVStore(), **options)
+    for _ in range(2):
+        assert (ask(model, "a"), run(model, "a")) == ([1.0], [[2.0]])
+    assert len(script.requests) == 2
+
+
+def test_other_instructions_do_not_find_the_cached_vectors(scripted_embedding: Make) -> None:
+    store = SimpleKVStore()
+    first, _ = scripted_embedding(vectors, model="m-1", embeddings_cache=store, text_instruction="one")
+    second, script = scripted_embedding(vectors, model="m-1", embeddings_cache=store, text_instruction="two")
+    embed(first, "a")
+    embed(second, "a")
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("ask", [query, aquery], ids=["sync", "async"])
+def test_a_query_is_one_span_and_one_pair_of_events(scripted_embedding: Make, ask: Any) -> None:
+    spans: list[str] = []
+
+    class Spans(BaseSpanHandler[BaseSpan]):
+        def new_span(self, id_: str, *args: Any, **kwargs: Any) -> None:
+            spans.append(id_)
+
+        def prepare_to_exit_span(self, *args: Any, **kwargs: Any) -> None: ...
+
+        def prepare_to_drop_span(self, *args: Any, **kwargs: Any) -> None: ...
+
+    model, _ = scripted_embedding(vectors)
+    root, handler = get_dispatcher(), Spans()
+    root.add_span_handler(handler)
+    try:
+        with watching(model) as watch:
+            ask(model, "a")
+    finally:
+        root.span_handlers.remove(handler)
+    named = [span for span in spans if "get_query_embedding" in span and "._" not in span]
+    assert len(named) == 1
+    assert len(watch.named("EmbeddingStartEvent")) == len(watch.named("EmbeddingEndEvent")) == 1
+
+
+@both
+def test_usage_and_cost_belong_to_the_span_of_the_events(scripted_embedding: Make, run: Any) -> None:
+    model, _ = scripted_embedding(vectors, vectors, embed_batch_size=2)
+    with InfraiUsageHandler() as usage, watching(model) as watch:
+        run(model, "a", "b", "c")
+    (span,) = {event.span_id for event in watch.named("EmbeddingEndEvent")}
+    rows = usage.ledger.rows
+    assert [(row.run, row.capability) for row in rows] == [(span, "embed")] * 2
+    assert all(row.span for row in rows)  # with workers, those of LlamaIndex's own jobs inside that span
+    assert sum(row.prompt_tokens for row in rows) == 3
+    assert [float(row.cost_usd or 0) for row in rows] == [0.25] * 2

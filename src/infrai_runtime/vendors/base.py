@@ -157,7 +157,7 @@ class Sees(Protocol):
 
 @runtime_checkable
 class Embeds(Protocol):
-    """Makes vectors: ``{"input": [str], "dimensions"?}``."""
+    """Makes vectors: ``{"input": [str], "dimensions"?, "input_type"?: "query" | "document"}``."""
 
     async def embed(self, request: Request, call: Call) -> Vectors:
         """One vector per input, in order."""
