@@ -105,17 +105,25 @@ def _openai_message(message: Message) -> list[Message]:
     parts = message["parts"]
     results = [_openai_result(p) for p in parts if p["type"] == "tool_result"]
     calls = [_openai_call(p) for p in parts if p["type"] == "tool_call"]
-    content = [
-        _OPENAI_PART[p["type"]](p)
-        for p in parts
-        if p["type"] not in ("tool_result", "tool_call", "reasoning", "cache_point")
-    ]
+    content = [_openai_part(p) for p in parts if p["type"] not in _ELSEWHERE]
     if results and not content and not calls:
         return results
     shaped = {**rest, "content": _plain(content) if content else None}
     if calls:
-        shaped["tool_calls"] = calls
+        shaped |= {"tool_calls": calls, **_openai_reasoning(parts)}
+    if any(p["type"] == "cache_point" or p.get("opaque") for p in parts):
+        shaped["parts"] = parts  # no flat field holds these; a service that knows parts reads them first
     return [*results, shaped]
+
+
+_ELSEWHERE = frozenset({"tool_result", "tool_call", "reasoning", "cache_point"})
+
+
+def _openai_reasoning(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What led to tool calls: models that think between their calls want it back, others must not see it again
+    (https://api-docs.deepseek.com/guides/thinking_mode)."""
+    text = "".join(p.get("text") or "" for p in parts if p["type"] == "reasoning")
+    return {"reasoning_content": text} if text else {}
 
 
 def _plain(content: list[dict[str, Any]]) -> Any:
@@ -125,7 +133,7 @@ def _plain(content: list[dict[str, Any]]) -> Any:
 
 
 def _openai_result(part: Mapping[str, Any]) -> Message:
-    content = [_OPENAI_PART[p["type"]](p) for p in part.get("parts", ())]
+    content = [_openai_part(p) for p in part.get("parts", ())]
     return {"role": "tool", "tool_call_id": part["tool_call_id"], "content": _plain(content)}
 
 
@@ -146,6 +154,11 @@ def _openai_audio(part: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "input_audio", "input_audio": {"data": part["base64"], "format": format_}}
 
 
+def _openai_image(part: Mapping[str, Any]) -> dict[str, Any]:
+    detail = {"detail": part["detail"]} if part.get("detail") else {}
+    return {"type": "image_url", "image_url": {"url": _data_url(part), **detail}}
+
+
 def _openai_file(part: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "file", "file": {"filename": part.get("filename") or "file", "file_data": _data_url(part)}}
 
@@ -156,11 +169,12 @@ def _unsupported(part: Mapping[str, Any]) -> dict[str, Any]:
 
 _OPENAI_PART: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "text": lambda p: {"type": "text", "text": p["text"]},
-    "image": lambda p: {"type": "image_url", "image_url": {"url": _data_url(p)}},
+    "image": _openai_image,
     "audio": _openai_audio,
     "file": _openai_file,
-    "video": _unsupported,
     "refusal": lambda p: {"type": "refusal", "refusal": p["text"]},
-    "server_tool_call": _unsupported,
-    "server_tool_result": _unsupported,
 }
+
+
+def _openai_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    return _OPENAI_PART.get(part["type"], _unsupported)(part)
