@@ -22,8 +22,8 @@ class Entry:
     """One answered or aborted call. ``cost_usd`` is None when unknown; ``estimated`` marks guessed token counts.
 
     ``attempts`` counts the vendors that were tried, ``run`` groups the calls that belong together: one question to an
-    agent, one query of an index. ``span`` is the id of the trace span that the call was made in, where one is known. A tag
-    without a value is an empty string.
+    agent, one query of an index. ``span`` is the id of the trace span that the call was made in, where one is known. A
+    tag without a value is an empty string.
     """
 
     capability: str

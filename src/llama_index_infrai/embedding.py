@@ -48,11 +48,6 @@ class InfraiEmbedding(Routed, BaseEmbedding):
     dimensions: int | None = Field(
         default=None, ge=1, frozen=True, description="Length of the vectors, where a model can choose."
     )
-    encoding_format: Literal["base64", "float"] = Field(
-        default="base64",
-        exclude=True,
-        description="How vectors travel; base64 is half the bytes and a fraction of the work.",
-    )
     asymmetric: bool = Field(default=False, frozen=True, description="Say whether a text is a query or a document.")
     query_instruction: str | None = Field(default=None, frozen=True, description="Words in front of each query.")
     text_instruction: str | None = Field(default=None, frozen=True, description="Words in front of each text.")
