@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from infrai_runtime.failure import Failure
     from infrai_runtime.vendors.http import Http
 
 T = TypeVar("T")
@@ -20,10 +21,16 @@ def documented(http: Http) -> Iterator[None]:
     try:
         yield
     except _NOT_THE_SHAPE as error:
-        raise http.broken(f"its answer has not the documented shape ({type(error).__name__}: {error})") from error
+        raise _undocumented(http, error) from error
+
+
+def _undocumented(http: Http, error: Exception) -> Failure:
+    return http.broken(f"its answer has not the documented shape ({type(error).__name__}: {error})")
 
 
 def read(http: Http, events: Iterable[T]) -> list[T]:
-    """The events that a reader makes of an answer."""
-    with documented(http):
+    """The events that a reader makes of an answer. Written out, because it runs for every chunk of a stream."""
+    try:
         return list(events)
+    except _NOT_THE_SHAPE as error:
+        raise _undocumented(http, error) from error

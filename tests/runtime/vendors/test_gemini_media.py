@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import math
+import warnings
 import wave
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from google.genai import types
 
 from infrai_runtime.vendors.base import CAPABILITIES
 from infrai_runtime.vendors.gemini import Gemini, make
+from infrai_runtime.vendors.gemini.live import SESSION_S
 from tests.core.wall import Play, Wall
 from tests.runtime.vendors.gemini_answers import PNG, call, response
 from tests.runtime.vendors.oracle import KEY, call_of, failure_of, parts_of, run, user, vendor, whole
@@ -39,7 +42,7 @@ def sdk(wall: Wall) -> genai.Client:
 def test_what_gemini_can_do_shows_in_its_methods() -> None:
     made, _ = with_vendor([], _itself)
     able = {name for name, protocol in CAPABILITIES.items() if isinstance(made, protocol)}
-    assert able == {"chat", "vision", "embed", "image", "tts", "asr", "batch"}
+    assert able == {"chat", "vision", "embed", "image", "tts", "asr", "realtime", "batch"}
 
 
 async def _itself(made: Gemini) -> Gemini:
@@ -203,6 +206,35 @@ def test_a_chat_models_transcript_is_its_text() -> None:
     request = {"audio": {"base64": "AAAA", "mime": "audio/mp3"}}
     heard, _ = with_vendor([whole(answer)], lambda made: made.listen(request, call_of("gemini-3.5-flash")))
     assert (heard.text, heard.language, heard.segments) == ("Hello there.", None, [])
+
+
+def test_a_realtime_token_opens_one_session_for_its_time() -> None:
+    # https://ai.google.dev/api/live#auth-tokens
+    made, wall = with_vendor(
+        [whole({"name": "auth_tokens/abc"})],
+        lambda made: made.open({"voice": "Puck", "ttl_seconds": 60}, call_of("gemini-3.8-live")),
+    )
+    (seen,) = wall.requests
+    assert seen.path == "/v1alpha/auth_tokens"
+    assert seen.body["uses"] == 1
+    assert seen.body["bidiGenerateContentSetup"]["model"] == "models/gemini-3.8-live"
+    ends, sessions_end = (
+        datetime.fromisoformat(seen.body[name]).timestamp() for name in ("newSessionExpireTime", "expireTime")
+    )
+    assert (made["token"], made["ice_servers"]) == ("auth_tokens/abc", [])
+    assert int(made["expires_at"]) == ends
+    assert sessions_end - ends == SESSION_S - 60
+    assert made["url"].startswith("ws://127.0.0.1")
+    assert KEY not in str(made)
+    with Wall([whole({"name": "auth_tokens/abc"})]) as other:
+        options = types.HttpOptions(base_url=other.url, api_version="v1alpha")
+        with genai.Client(api_key=KEY, http_options=options) as client, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the SDK says that it may still change its side of this
+            constraints = types.LiveConnectConstraints(model="gemini-3.8-live")
+            config = types.CreateAuthTokenConfig(uses=1, live_connect_constraints=constraints)
+            assert client.auth_tokens.create(config=config).name == made["token"]
+    assert other.requests[0].path == seen.path
+    assert other.requests[0].body["bidiGenerateContentSetup"] == {"model": "models/gemini-3.8-live"}
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------

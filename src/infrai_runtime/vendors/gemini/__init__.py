@@ -1,9 +1,10 @@
 """Gemini through ``generateContent`` (https://ai.google.dev/api): chat, vision, embeddings, images, speech,
-transcription, batches."""
+transcription, realtime tokens, batches."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -17,7 +18,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call, Event, Files, Request, Transcript, Vectors
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented, read
-from infrai_runtime.vendors.gemini import batch, media
+from infrai_runtime.vendors.gemini import batch, live, media
 from infrai_runtime.vendors.gemini.answer import Reader
 from infrai_runtime.vendors.gemini.embed import bodies, vectors_of
 from infrai_runtime.vendors.gemini.part import vendor_fetches
@@ -122,6 +123,13 @@ class Gemini(RemoteChat[Draft]):
         )
         with documented(self.http):
             return media.transcript_of(response)
+
+    async def open(self, request: Request, call: Call) -> Mapping[str, Any]:
+        """A token for one session of the Live API, which is a web socket and needs no ICE servers."""
+        body, until = live.body_of(request, call.model, time.time())
+        answer = await self.http.post(live.PATH, body, call)
+        with documented(self.http):
+            return live.session_of(answer, self.http.endpoint.base_url, until)
 
     async def _made(self, body: Json, call: Call) -> Assembly:
         response = await self.http.post(_path(call.model, "generateContent"), body, call)

@@ -32,6 +32,8 @@ _REASONS = {
     ),
 }
 """https://ai.google.dev/api/generate-content#FinishReason; every other one is an answer that Gemini failed to make."""
+_EMPTY: Json = {}
+_OF_EVERY_CHUNK = frozenset({"content", "index"})
 CODE = "code_execution"
 SEARCH = "google_search"
 
@@ -78,13 +80,16 @@ class Reader:
 
     def feed(self, response: Json) -> Iterator[Event]:
         """The events that a response object brings."""
-        blocked = response.get("promptFeedback", {}).get("blockReason")
-        if blocked:
-            raise Failure("CONTENT_FILTERED", f"{self._vendor}: the prompt was blocked ({blocked})")
+        if "promptFeedback" in response:
+            self._refuse_blocked(response["promptFeedback"])
         self._usage = response.get("usageMetadata") or self._usage
         self._model = response.get("modelVersion") or self._model
         for candidate in response.get("candidates", ()):
             yield from self._candidate(candidate)
+
+    def _refuse_blocked(self, feedback: Json) -> None:
+        if feedback.get("blockReason"):
+            raise Failure("CONTENT_FILTERED", f"{self._vendor}: the prompt was blocked ({feedback['blockReason']})")
 
     def whole(self, response: Json) -> Iterator[Event]:
         """The events of an answer that came in one piece."""
@@ -93,14 +98,21 @@ class Reader:
 
     def _candidate(self, candidate: Json) -> Iterator[Event]:
         choice = candidate.get("index", 0)
-        answer = self._answers.setdefault(choice, _Answer())
-        for part in candidate.get("content", {}).get("parts", ()):
+        answer = self._answers.get(choice)
+        if answer is None:
+            answer = self._answers[choice] = _Answer()
+        for part in candidate.get("content", _EMPTY).get("parts", ()):
             yield from self._part(part, answer, choice)
+        if not candidate.keys() <= _OF_EVERY_CHUNK:
+            yield from self._rest(candidate, answer, choice)
+
+    def _rest(self, candidate: Json, answer: _Answer, choice: int) -> Iterator[Event]:
+        """What stands beside the parts, mostly at the end."""
         if "logprobsResult" in candidate and answer.open:
             probabilities = logprobs(candidate["logprobsResult"])
             yield Fragment(answer.open[0], {"type": answer.open[1], "text": "", "logprobs": probabilities}, choice)
-        answer.grounding.update(candidate.get("groundingMetadata", {}))
-        answer.sources += candidate.get("citationMetadata", {}).get("citationSources", ())
+        answer.grounding.update(candidate.get("groundingMetadata", _EMPTY))
+        answer.sources += candidate.get("citationMetadata", _EMPTY).get("citationSources", ())
         answer.explained = candidate.get("finishMessage") or answer.explained
         answer.reason = candidate.get("finishReason") or answer.reason
         if choice == 0 and answer.reason is not None and answer.reason not in _REASONS:
@@ -110,10 +122,13 @@ class Reader:
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def _part(self, part: Json, answer: _Answer, choice: int) -> Iterator[Event]:
-        signature = {"opaque": part["thoughtSignature"]} if "thoughtSignature" in part else {}
+        signature = {"opaque": part["thoughtSignature"]} if "thoughtSignature" in part else _EMPTY
         if "text" in part:
             yield from self._text(part, signature, answer, choice)
-            return
+        else:
+            yield from self._other(part, signature, answer, choice)
+
+    def _other(self, part: Json, signature: Json, answer: _Answer, choice: int) -> Iterator[Event]:
         kind = next((name for name in _PARTS if name in part), None)
         if kind is None:
             known = ", ".join(sorted(part.keys() - {"thoughtSignature"})) or "nothing"
@@ -128,7 +143,7 @@ class Reader:
         yield Fragment(answer.parts, {**made, **signature, **closed}, choice)
         answer.parts += 1
 
-    def _text(self, part: Json, signature: dict[str, Any], answer: _Answer, choice: int) -> Iterator[Event]:
+    def _text(self, part: Json, signature: Json, answer: _Answer, choice: int) -> Iterator[Event]:
         """Text joins the part before it; a signed one stays by itself, because its signature is for it alone."""
         kind = "reasoning" if part.get("thought") else "text"
         if signature or answer.open is None or answer.open[1] != kind:
