@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infrai_core.models import ChatChunk, ChatReply, Metadata
@@ -73,7 +73,7 @@ class FlatReader:
     """
 
     def __init__(self) -> None:
-        self._count = 0
+        self._kinds: list[str] = []  # of the parts so far, by index
         self._open: tuple[str, int] | None = None  # the text-like part that still grows
         self._by_id: dict[str, int] = {}
         self._by_index: dict[int, int] = {}
@@ -92,13 +92,29 @@ class FlatReader:
         found += [self._call(call) for call in delta.get("tool_calls") or ()]
         return found
 
-    def _next(self) -> int:
-        self._count += 1
-        return self._count - 1
+    def completed(self, parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What the whole parts say beyond the flat deltas: signatures, and parts of kinds that no delta carries.
+
+        Signatures are left out where the texts cannot be told apart: a wrong one is worse than none.
+        """
+        found: list[dict[str, Any]] = []
+        for kind in dict.fromkeys(part["type"] for part in parts):
+            whole = [part for part in parts if part["type"] == kind]
+            said = [part for part in whole if part.get("text") or kind == "tool_call"]
+            places = [index for index, seen in enumerate(self._kinds) if seen == kind]
+            if len(said) == len(places):
+                found += [_signature(part, index) for part, index in zip(said, places, strict=True)]
+            unsaid = whole if kind not in _APPENDED else [part for part in whole if part not in said]
+            found += [{**part, "index": self._next(kind), "done": True} for part in unsaid]
+        return [fragment for fragment in found if len(fragment) > 2]
+
+    def _next(self, kind: str) -> int:
+        self._kinds.append(kind)
+        return len(self._kinds) - 1
 
     def _text_index(self, kind: str) -> int:
         if self._open is None or self._open[0] != kind:
-            self._open = (kind, self._next())
+            self._open = (kind, self._next(kind))
         return self._open[1]
 
     def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +133,7 @@ class FlatReader:
         known = self._by_index.get(index) if index is not None else self._last_call
         # An unseen id starts a new call; so does the first fragment of an index, and a name without index or id.
         if id_ or known is None or (index is None and named):
-            known = self._next()
+            known = self._next("tool_call")
             self._open = None
             if id_:
                 self._by_id[id_] = known
@@ -127,3 +143,8 @@ class FlatReader:
             return known, True
         self._last_call = known
         return known, False
+
+
+def _signature(part: Mapping[str, Any], index: int) -> dict[str, Any]:
+    signed = {name: part[name] for name in ("opaque", "vendor", "model") if part.get(name)}
+    return {"index": index, "type": part["type"], **(signed if "opaque" in signed else {})}

@@ -115,7 +115,9 @@ class ChunkReader:
         chunk.model = frame.get("model")
         self._whole(chunk)
         if usage or meta or chunk.finish_reason:
-            return self._hold(chunk, {**metadata_of(frame), **header_metadata(self.headers), **(meta or {})})
+            more = dict(meta or {})
+            chunk.delta.parts = [*(chunk.delta.parts or ()), *self._flat.completed(more.pop("parts", None) or ())]
+            return self._hold(chunk, {**metadata_of(frame), **header_metadata(self.headers), **more})
         return chunk if chunk.delta.parts or chunk.delta.role else None
 
     def _hold(self, chunk: ChatChunk, metadata: dict[str, Any]) -> ChatChunk | None:

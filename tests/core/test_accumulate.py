@@ -104,3 +104,31 @@ def test_parts_are_joined_by_index_and_keep_what_is_set_once() -> None:
     assert second["text"] == "bc"
     assert [note["source"] for note in second["annotations"]] == [1, 2]
     assert third == {"type": "hologram", "beam": 7}
+
+
+THOUGHT = {"type": "reasoning", "text": "hm", "opaque": "sig", "vendor": "v", "model": "m"}
+SAID = {"type": "text", "text": "look"}
+PICTURE = {"type": "image", "base64": "iVBO", "mime": "image/png"}
+
+
+def completed(*parts: dict[str, Any]) -> list[dict[str, Any]]:
+    reader = FlatReader()
+    for delta in ({"reasoning": "h"}, {"reasoning": "m"}, {"content": "look"}):
+        reader.parts(delta)
+    return reader.completed(parts)
+
+
+def test_whole_parts_complete_what_flat_deltas_said() -> None:
+    signed = {"index": 0, "type": "reasoning", "opaque": "sig", "vendor": "v", "model": "m"}
+    assert completed(THOUGHT, SAID) == [signed]
+    assert completed(THOUGHT, SAID, PICTURE) == [signed, {**PICTURE, "index": 2, "done": True}]
+    assert completed({**THOUGHT, "opaque": None}, SAID) == []
+
+
+def test_a_thought_without_words_is_a_part_of_its_own() -> None:
+    hidden = {"type": "reasoning", "text": "", "opaque": "hidden"}
+    assert completed(THOUGHT, hidden, SAID)[1] == {**hidden, "index": 2, "done": True}
+
+
+def test_a_signature_that_may_belong_elsewhere_is_left_out() -> None:
+    assert completed(THOUGHT, {**THOUGHT, "opaque": "other"}, SAID) == []

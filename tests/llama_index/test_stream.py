@@ -177,6 +177,33 @@ def test_the_openai_dialect_streams_the_same(scripted: Make, stream: Any) -> Non
     assert (last.raw["usage"]["total_tokens"], last.raw["finish_reason"]) == (5, "stop")
 
 
+@both
+def test_a_signature_of_the_openai_dialect_is_kept_and_sent_back(scripted: Make, stream: Any) -> None:
+    def chunk(**fields: Any) -> bytes:
+        return b"data: " + json.dumps({"id": "x", "model": "m", **fields}).encode() + b"\n\n"
+
+    def delta(reason: str | None = None, **said: Any) -> dict[str, Any]:
+        return {"choices": [{"index": 0, "delta": said, "finish_reason": reason}]}
+
+    signed = {"type": "reasoning", "text": "So", "opaque": "sig", "vendor": "v", "model": "m"}
+    parts = [signed, {"type": "text", "text": "Blue"}]
+    pieces = [
+        chunk(**delta(reasoning_content="So")),
+        chunk(**delta(content="Blue")),
+        chunk(**delta("stop"), infrai={"vendor": "v", "parts": parts}),
+        b"data: [DONE]\n\n",
+    ]
+    answer = Answer(pieces, headers={"content-type": "text/event-stream"})
+    llm, script = scripted(answer, answer, dialect="openai")
+    last = stream(llm)[-1]
+    assert "parts" not in last.raw["metadata"]
+    thinking = last.message.blocks[0]
+    assert isinstance(thinking, ThinkingBlock)
+    assert thinking.additional_information == {"opaque": "sig", "vendor": "v", "model": "m"}
+    list(llm.stream_chat([*HI, last.message, *HI]))
+    assert script.requests[1].body["messages"][1]["parts"] == parts
+
+
 def test_earlier_responses_do_not_change_when_more_comes(scripted: Make) -> None:
     llm, _ = scripted(streamed([fragment(0, '{"a": [1', "c1", "f"), fragment(0, ", 2]}")]))
     first, _, last = collected(llm)
