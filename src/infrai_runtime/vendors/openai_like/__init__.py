@@ -11,14 +11,13 @@ from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.openai_like.batch import Batches
-from infrai_runtime.vendors.openai_like.chat import Chat, Sight
+from infrai_runtime.vendors.openai_like.chat import Chat
 from infrai_runtime.vendors.openai_like.media import Draws, Embeds, Listens, Reranks, Speaks
 from infrai_runtime.vendors.openai_like.realtime import Opens
 from infrai_runtime.vendors.openai_like.row import Row
 from infrai_runtime.vendors.openai_like.rows import PLAIN, ROWS
 
 _CLASSES: tuple[tuple[type, Callable[[Row], Any]], ...] = (
-    (Sight, lambda row: "image" in row.reads),
     (Embeds, lambda row: row.embed),
     (Draws, lambda row: row.draw),
     (Speaks, lambda row: row.speak),

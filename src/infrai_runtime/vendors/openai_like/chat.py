@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import orjson
 
 from infrai_core.sse import Event as SentEvent
-from infrai_runtime.vendors.base import Call, Event, Note, Request
+from infrai_runtime.vendors.base import Call, Event, Request
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.http import Http, segment
-from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.openai_like.answer import Broken, Reader
 from infrai_runtime.vendors.openai_like.request import Draft, drafted
 from infrai_runtime.vendors.openai_like.row import Row
-from infrai_runtime.vendors.vision import as_chat
+from infrai_runtime.vendors.remote import Remote, RemoteChat
 
 CHAT = "/chat/completions"
 
 
-class Base:
+class Base(Remote):
     """What every vendor of the dialect has: its row, its address, its keys."""
 
     def __init__(self, entry: Entry, row: Row, http: Http) -> None:
-        self.name = entry.name
+        super().__init__(http)
         self.row = row
-        self.http = http
         self.allowed_options = frozenset(row.allowed_options)
         self._deployments: Mapping[str, str] = entry.options.get("deployments", {})
         self._dated = bool(entry.options.get("api_version"))
-
-    @property
-    def keys(self) -> Keyring:
-        """The keys and how they are."""
-        return self.http.keys
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self.http.close()
 
     def model(self, call: Call) -> str:
         """The vendor's name of the model: on Azure that of its deployment."""
@@ -52,21 +41,8 @@ class Base:
         return f"/deployments/{segment(self.model(call))}{path}" if self._dated else path
 
 
-class Chat(Base):
-    """Answers messages."""
-
-    async def chat(self, request: Request, call: Call) -> AsyncGenerator[Event, None]:
-        """The answer: streamed when the caller reads along, else asked for in one piece, which is cheaper."""
-        draft = await self.drafted(request, call)
-        for warning in draft.warnings:
-            yield Note(warning=warning)
-        if not call.stream:
-            for event in self.read(await self.http.post(self.path(CHAT, call), draft.body, call)):
-                yield event
-            return
-        async with aclosing(self._streamed(draft, call)) as events:
-            async for event in events:
-                yield event
+class Chat(Base, RemoteChat[Draft]):
+    """Answers messages, and prompts about images."""
 
     async def drafted(self, request: Request, call: Call) -> Draft:
         """The body of a request, with its media in a form that the vendor takes."""
@@ -75,6 +51,10 @@ class Chat(Base):
 
     def _vendor_fetches(self, part: Mapping[str, Any]) -> bool:
         return self.row.fetches and part["type"] in ("image", "video")
+
+    async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
+        """The events of an answer in one piece."""
+        return self.read(await self.http.post(self.path(CHAT, call), draft.body, call))
 
     def read(self, completion: Mapping[str, Any]) -> list[Event]:
         """The events of a whole completion. Raises VENDOR_ERROR for one that is none."""
@@ -88,7 +68,8 @@ class Chat(Base):
             raise self.http.broken("its answer has no choices")
         return events
 
-    async def _streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+        """The events of a streamed answer."""
         reader = Reader(self.row)
         ends = _ends if self.row.end_mark else None
         sent = self.http.stream(self.path(CHAT, call), draft.body, call, ends=ends)
@@ -120,13 +101,3 @@ class Chat(Base):
 
 def _ends(event: SentEvent) -> bool:
     return event.data == "[DONE]"
-
-
-class Sight(Chat):
-    """Answers a prompt about images, in its chat."""
-
-    async def see(self, request: Request, call: Call) -> AsyncGenerator[Event, None]:
-        """The answer as events."""
-        async with aclosing(self.chat(as_chat(request), call)) as events:
-            async for event in events:
-                yield event
