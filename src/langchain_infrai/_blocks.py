@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 
-from langchain_infrai._convert import PROVIDER, Block
+from langchain_infrai._convert import PROVIDER, TEXT_KEY, Block
 
 
 def content_blocks(message: AIMessage) -> list[ContentBlock]:
@@ -17,7 +17,23 @@ def content_blocks(message: AIMessage) -> list[ContentBlock]:
     calls = _pending_calls(message) if _is_pending(message) else _settled_calls(message)
     placed = [_settled(block, calls) for block in blocks]
     present = {key for block in placed if (key := _call_key(block))}
-    return cast("list[ContentBlock]", placed + [call for call in calls if _call_key(call) not in present])
+    found = placed + [call for call in calls if _call_key(call) not in present]
+    signatures = message.additional_kwargs.get("signatures")
+    if signatures and not _is_pending(message):
+        _sign(found, signatures)
+    return cast("list[ContentBlock]", found)
+
+
+def _sign(blocks: list[Block], signatures: dict[str, Block]) -> None:
+    """Puts back what a vendor signed of a string and of calls beside it: of the string's texts the last one counts."""
+    texts = [key for key in signatures if key.startswith(TEXT_KEY)]
+    keys = {id(block): str(block.get("id")) for block in blocks}
+    string = next((block for block in blocks if block["type"] == "text"), None)
+    keys[id(string)] = max(texts, key=lambda key: int(key.removeprefix(TEXT_KEY)), default="")
+    for block in blocks:
+        extras = signatures.get(keys[id(block)])
+        if extras:
+            block["extras"] = {**block.get("extras", {}), **extras}
 
 
 def _content(message: AIMessage) -> list[Block]:
@@ -63,7 +79,9 @@ def _settled(block: Block, calls: list[Block]) -> Block:
     """A growing call in the content of a whole message is the call that it became."""
     if block["type"] != "tool_call_chunk":
         return block
-    return next((call for call in calls if call["type"] != "tool_call_chunk" and call["id"] == block.get("id")), block)
+    grown = (call for call in calls if call["type"] != "tool_call_chunk" and call["id"] == block.get("id"))
+    extras = {"extras": block["extras"]} if block.get("extras") else {}
+    return next(({**call, **extras} for call in grown), block)
 
 
 def register() -> None:

@@ -141,7 +141,13 @@ def _cache_point(block: Given) -> list[Part]:
 
 def _text_part(block: Given) -> list[Part]:
     notes = [_wire_annotation(note) for note in block.get("annotations") or ()]
-    return [{"type": "text", "text": block["text"], **({"annotations": notes} if notes else {})}]
+    return [{"type": "text", "text": block["text"], **({"annotations": notes} if notes else {}), **_signature(block)}]
+
+
+def _signature(block: Given) -> dict[str, Any]:
+    """What a vendor signed, and which one. Only our own: another provider's means nothing to the vendor that reads it
+    here."""
+    return _picked(block.get("extras") or {}, ("opaque", "vendor", "model"))
 
 
 _CITATION = {"start": "start_index", "end": "end_index", "quote": "cited_text", "source": "title", "url": "url"}
@@ -156,16 +162,15 @@ def _wire_annotation(note: Given) -> Part:
 
 
 def _reasoning_part(block: Given) -> list[Part]:
-    # Only our own extras: another provider's signature means nothing to the vendor that reads it here.
-    kept = _picked(block.get("extras") or {}, ("opaque", "vendor", "model"))
-    return [{"type": "reasoning", "text": block.get("reasoning") or "", **kept}]
+    return [{"type": "reasoning", "text": block.get("reasoning") or "", **_signature(block)}]
 
 
 def _call_part(call: Given) -> Part:
     given = call.get("args")
     # Written as the model wrote it where that is known; else once, here.
     arguments = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
-    return {"type": "tool_call", "id": call.get("id") or "", "name": call.get("name") or "", "arguments": arguments}
+    named = {"id": call.get("id") or "", "name": call.get("name") or ""}
+    return {"type": "tool_call", **named, "arguments": arguments, **_signature(call)}
 
 
 def _media_part(block: Given) -> list[Part]:
@@ -176,7 +181,7 @@ def _media_part(block: Given) -> list[Part]:
         raise InfraiUnsupportedContent(f"content of type {kind!r}{named}: allowed is one of url and base64")
     more = _picked({**(block.get("extras") or {}), **block}, ("filename", "transcript", "detail"))
     mime = {"mime": block["mime_type"]} if block.get("mime_type") else {}
-    return [{"type": kind, **where, **mime, **more}]
+    return [{"type": kind, **where, **mime, **more, **_signature(block)}]
 
 
 def _document_part(block: Given) -> list[Part]:
@@ -246,15 +251,17 @@ def message_of(reply: ChatReply) -> AIMessage:
     """The reply as a message.
 
     ``content`` is a string while the reply is text and tool calls; citations then stand in
-    ``additional_kwargs["annotations"]`` and count from the start of that string. With anything else in the reply
+    ``additional_kwargs["annotations"]`` and count from the start of that string, and what a vendor signed of it in
+    ``["signatures"]``. With anything else in the reply
     (reasoning, media, a refusal), ``content`` is the ordered list of blocks. ``content_blocks`` is the same either way.
     """
     blocks = [block_of(part.model_dump(exclude_none=True)) for part in reply.parts]
     plain = is_plain(blocks)
     text, notes = joined(blocks)
+    beside = {"annotations": notes, "signatures": signatures(blocks)} if plain else {}
     return AIMessage(
         content=text if plain else blocks,  # type: ignore[arg-type]  # list is invariant: blocks are dicts
-        additional_kwargs={"annotations": notes} if plain and notes else {},
+        additional_kwargs={name: value for name, value in beside.items() if value},
         tool_calls=_calls(blocks, "tool_call"),
         invalid_tool_calls=_calls(blocks, "invalid_tool_call"),
         usage_metadata=usage_of(reply.usage),
@@ -276,6 +283,22 @@ def joined(blocks: Iterable[Block]) -> tuple[str, list[Block]]:
             notes += shifted(block.get("annotations") or (), len(text))
             text += block["text"]
     return text, notes
+
+
+def signatures(blocks: Iterable[Block]) -> dict[str, Block]:
+    """What belongs to a text or a call beside its content, by the call's id or ``text:<place>``."""
+    found = {}
+    for place, block in enumerate(blocks):
+        if block.get("extras"):
+            found[_signed_key(block, block.get("index", place))] = block["extras"]
+    return found
+
+
+def _signed_key(block: Block, place: int) -> str:
+    return f"{TEXT_KEY}{place}" if block["type"] == "text" else str(block.get("id"))
+
+
+TEXT_KEY = "text:"
 
 
 def shifted(notes: Iterable[Block], by: int) -> list[Block]:

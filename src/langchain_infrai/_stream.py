@@ -17,6 +17,7 @@ from langchain_infrai._convert import (
     is_plain,
     metadata_of,
     shifted,
+    signatures,
     usage_of,
 )
 
@@ -132,14 +133,15 @@ class StreamedMessage:
     """Turns the chunks of one answer into message chunks that LangChain can add up.
 
     Text is a plain string until a part comes that needs a block (reasoning, media, a refusal); from then on, and
-    always with ``as_blocks``, content is a list of blocks with the index of their part. ``last`` is the closing chunk:
-    it alone carries usage, cost and the other metadata.
+    always with ``as_blocks``, content is a list of blocks with the index of their part. The last chunk alone carries
+    usage, cost and the other metadata.
     """
 
     def __init__(self, as_blocks: bool = False) -> None:
         self._as_blocks = as_blocks
         self._reader = BlockReader()
         self._lengths: dict[int, int] = {}
+        self._ids: dict[int, str] = {}
 
     def read(self, chunk: ChatChunk) -> AIMessageChunk | None:
         """What this chunk adds; None when it brings no content."""
@@ -150,10 +152,14 @@ class StreamedMessage:
         blocks = self._reader.read(chunk)
         return self._message(blocks, id=chunk.id) if blocks else None
 
-    def last(self, reply: ChatReply) -> AIMessageChunk:
-        """The closing chunk, from the whole reply."""
-        return self._message(
-            self._reader.rest(),
+    def end(self, reply: ChatReply) -> Iterator[AIMessageChunk]:
+        """The closing chunks, from the whole reply: what was held back, then the last one. What was held back has a
+        chunk of its own, because LangChain takes a call in the last chunk for a whole one."""
+        held = self._reader.rest()
+        if held:
+            yield self._message(held, id=reply.id)
+        yield self._message(
+            [],
             id=reply.id,
             response_metadata=metadata_of(reply),
             usage_metadata=usage_of(reply.usage),
@@ -162,7 +168,7 @@ class StreamedMessage:
 
     def _message(self, blocks: list[Block], **fields: Any) -> AIMessageChunk:
         self._as_blocks = self._as_blocks or not is_plain(blocks)
-        content, notes = (blocks, []) if self._as_blocks else self._string(blocks)
+        content, beside = (blocks, {}) if self._as_blocks else self._string(blocks)
         calls = [
             tool_call_chunk(name=b["name"], args=b["args"], id=b["id"], index=b["index"])
             for b in blocks
@@ -171,12 +177,12 @@ class StreamedMessage:
         return AIMessageChunk(
             content=content if blocks else "",
             tool_call_chunks=calls,
-            additional_kwargs={"annotations": notes} if notes else {},
+            additional_kwargs={name: value for name, value in beside.items() if value},
             **{"response_metadata": {"model_provider": PROVIDER}, **fields},
         )
 
-    def _string(self, blocks: list[Block]) -> tuple[str, list[Block]]:
-        """Text as a string, and annotations with their places in the whole text."""
+    def _string(self, blocks: list[Block]) -> tuple[str, dict[str, Any]]:
+        """Text as a string; beside it annotations, with their places in the whole text, and signatures."""
         text, notes = "", []
         for block in blocks:
             if block["type"] == "text":
@@ -184,4 +190,7 @@ class StreamedMessage:
                 notes += shifted(block.get("annotations") or (), before)
                 self._lengths[block["index"]] = self._lengths.get(block["index"], 0) + len(block["text"])
                 text += block["text"]
-        return text, notes
+            elif block.get("id"):
+                self._ids[block["index"]] = block["id"]
+        named = [{**block, "id": block.get("id") or self._ids.get(block["index"])} for block in blocks]
+        return text, {"annotations": notes, "signatures": signatures(named)}

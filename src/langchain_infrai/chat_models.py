@@ -202,7 +202,7 @@ class ChatInfrai(BaseChatModel, Connection):
                 message = reader.read(chunk)
                 if message is not None:
                     yield ChatGenerationChunk(message=message)
-            yield _last(reader, stream.so_far)
+            yield from _end(reader, stream.so_far)
 
     async def _astream(
         self,
@@ -220,7 +220,8 @@ class ChatInfrai(BaseChatModel, Connection):
                 message = reader.read(chunk)
                 if message is not None:
                     yield ChatGenerationChunk(message=message)
-            yield _last(reader, stream.so_far)
+            for last in _end(reader, stream.so_far):
+                yield last
 
     def _stream_chat_model_events(
         self,
@@ -371,8 +372,10 @@ def _result(reply: ChatReply) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message_of(reply), generation_info=traced(reply))])
 
 
-def _last(reader: StreamedMessage, reply: ChatReply) -> ChatGenerationChunk:
-    return ChatGenerationChunk(message=reader.last(reply), generation_info=traced(reply))
+def _end(reader: StreamedMessage, reply: ChatReply) -> Iterator[ChatGenerationChunk]:
+    for message in reader.end(reply):
+        info = traced(reply) if message.chunk_position == "last" else None
+        yield ChatGenerationChunk(message=message, generation_info=info)
 
 
 def _whole(result: ChatResult) -> ChatGenerationChunk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.exceptions import ModelInvalidRequestError
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.load import dumps, load
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.rate_limiters import BaseRateLimiter
@@ -25,6 +27,8 @@ from infrai_core import ConfigError, Ledger
 from infrai_core.testing import Answer, Script, failure, reply, streamed
 from langchain_infrai import ChatInfrai, __version__
 from langchain_infrai.errors import InfraiRateLimited, InfraiStreamInterrupted
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is in beta")  # so says LangChain of its own load and protocol
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
@@ -377,6 +381,29 @@ def test_one_model_serves_threads_and_event_loops() -> None:
 def test_embedded_is_a_base_url() -> None:
     model = ChatInfrai.embedded(temperature=0)
     assert (model.base_url, model.client.config.embedded) == ("embedded", True)
+
+
+SIGNED = {"opaque": "c2ln", "vendor": "gemini", "model": "m"}
+SIGNED_PARTS = [
+    {"type": "text", "text": "Let me see.", **SIGNED},
+    {"type": "tool_call", "id": "call_1", "name": "f", "arguments": '{"a": 1}', **SIGNED},
+]
+
+
+@pytest.mark.parametrize("version", [None, "v1"])
+@pytest.mark.parametrize("mode", ["whole", "stream", "events"])
+def test_a_signed_call_goes_back_signed(mode: str, version: Any) -> None:
+    fragments = [{"index": at, **part} for at, part in enumerate(SIGNED_PARTS)]
+    first = reply(parts=SIGNED_PARTS) if mode == "whole" else streamed(fragments, finish_reason="tool_calls")
+    model, script = model_on(first, reply("done"), output_version=version)
+    answer: Any
+    if mode == "events":
+        answer = model.stream_events("x", version="v3").output
+    else:
+        answer = model.invoke("x", stream=mode == "stream")
+    kept = load(json.loads(dumps(answer)), allowed_objects="messages")  # as a checkpoint would
+    model.invoke([HumanMessage("x"), kept, ToolMessage("ok", tool_call_id="call_1")])
+    assert script.requests[1].body["messages"][1]["parts"] == SIGNED_PARTS
 
 
 # -- names, marks and keys -----------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ BROKEN = {"type": "tool_call", "id": "call_3", "name": "f", "arguments": "[1]"}
 IMAGE = {"type": "image", "base64": "AAAA", "mime": "image/png", "filename": "a.png"}
 AUDIO = {"type": "audio", "url": "https://a/b.mp3", "mime": "audio/mpeg", "transcript": "hello"}
 FILE = {"type": "file", "url": "https://a/b.pdf", "mime": "application/pdf", "filename": "b.pdf"}
+SIGNED = {"opaque": "c2ln", "vendor": "gemini", "model": "m"}
 REFUSAL = {"type": "refusal", "text": "No."}
 SEARCH = {"type": "server_tool_call", "id": "s1", "name": "web_search", "vendor": "v", "arguments": '{"q": "x"}'}
 FOUND = {"type": "server_tool_result", "id": "s1", "name": "web_search", "vendor": "v", "output": ["a"]}
@@ -54,6 +55,9 @@ REPLIES: dict[str, list[dict[str, Any]]] = {
     "media": [IMAGE, AUDIO, FILE],
     "refusal": [REFUSAL],
     "server tools": [TEXT, SEARCH, FOUND, CITED],
+    "a signed call": [TEXT, {**CALL, **SIGNED}, CALL_2],
+    "a signed text": [{**TEXT, **SIGNED}],
+    "a signed picture": [{**IMAGE, **SIGNED}, TEXT],
 }
 GROWING = {"text": "text", "reasoning": "text", "refusal": "text", "tool_call": "arguments"}
 
@@ -82,7 +86,7 @@ def streamed(parts: list[dict[str, Any]], *, as_blocks: bool = False, **fields: 
     reader = StreamedMessage(as_blocks)
     chunks = [ChatChunk.model_validate({"delta": {"parts": [f]}}) for f in fragments_of(parts)]
     messages = [message for chunk in chunks if (message := reader.read(chunk)) is not None]
-    return [*messages, reader.last(reply_of(parts, **fields))]
+    return [*messages, *reader.end(reply_of(parts, **fields))]
 
 
 def added(chunks: list[AIMessageChunk]) -> AIMessageChunk:
@@ -210,7 +214,7 @@ def test_pieces_of_two_calls_that_come_mixed_are_kept_apart() -> None:
     two = reader.read(ChatChunk.model_validate({"delta": {"parts": fragments[2:]}}))
     assert one is not None
     assert two is not None
-    total = added([one, two, reader.last(ChatReply())])
+    total = added([one, two, *reader.end(ChatReply())])
     assert [(call["id"], call["name"], call["args"]) for call in total.tool_calls] == [
         ("call_1", "f", {"a": 1}),
         ("call_2", "g", {}),
@@ -224,7 +228,7 @@ def test_a_signature_that_is_repeated_is_not_joined() -> None:
         {"index": 0, "type": "reasoning", "text": "b", "vendor": "v", "opaque": "s", "done": True},
     ]
     chunks = [reader.read(ChatChunk.model_validate({"delta": {"parts": [part]}})) for part in parts]
-    total = added([*(chunk for chunk in chunks if chunk), reader.last(ChatReply())])
+    total = added([*(chunk for chunk in chunks if chunk), *reader.end(ChatReply())])
     expected = {"type": "reasoning", "reasoning": "ab", "extras": {"vendor": "v", "opaque": "s"}}
     assert without_index(total.content_blocks) == [expected]
 
