@@ -44,17 +44,25 @@ _Used = tuple[float, int | None, int]
 def _tokens(usage: Mapping[str, Any], prices: Prices) -> Iterator[_Used]:
     into, out = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
     cached, written = into.get("cached_tokens") or 0, into.get("cache_write_tokens") or 0
+    kept = into.get("cache_write_1h_tokens") or 0
     heard = 0 if prices.audio_input_mtok is None else into.get("audio_tokens") or 0
     spoken = 0 if prices.audio_output_mtok is None else out.get("audio_tokens") or 0
     rows = (
         ((usage.get("prompt_tokens") or 0) - cached - written - heard, prices.input_mtok),
         (cached, _or(prices.cached_input_mtok, prices.input_mtok)),
-        (written, _or(prices.cache_write_mtok, prices.input_mtok)),
+        (written - kept, _or(prices.cache_write_mtok, prices.input_mtok)),
+        (kept, _of_an_hour(prices)),
         (heard, prices.audio_input_mtok),
         ((usage.get("completion_tokens") or 0) - spoken, prices.output_mtok),
         (spoken, prices.audio_output_mtok),
     )
     return ((amount, price, MILLION) for amount, price in rows if amount > 0)
+
+
+def _of_an_hour(prices: Prices) -> int | None:
+    """What a token costs that a cache keeps for an hour: twice the input's price at Claude, the one that has such a time
+    (https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing)."""
+    return None if prices.input_mtok is None else 2 * prices.input_mtok
 
 
 def _units(usage: Mapping[str, Any], prices: Prices) -> Iterator[_Used]:

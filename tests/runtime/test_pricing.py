@@ -24,6 +24,13 @@ def test_tokens_cost_what_their_kind_costs(usage: dict[str, Any] | None, nano: i
     assert cost_nano(usage, PRICES) == nano
 
 
+def test_what_a_cache_keeps_for_an_hour_costs_twice_the_input_and_the_rest_its_own_price() -> None:
+    prices = Prices.of_usd({"input_mtok": 3, "cache_write_mtok": "3.75"})
+    written = {"cache_write_tokens": 1000, "cache_write_1h_tokens": 400}
+    usage = {"prompt_tokens": 1000, "prompt_tokens_details": written}
+    assert cost_nano(usage, prices) == 600 * 3750 + 400 * 6000
+
+
 def test_a_fraction_of_a_nano_dollar_is_rounded_up() -> None:
     assert cost_nano({"prompt_tokens": 1}, Prices.of_usd({"input_mtok": "0.0005"})) == 1
 
