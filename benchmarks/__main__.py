@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import core_overhead, runtime_overhead
+from benchmarks import core_overhead, runtime
 from benchmarks.offline_chat import score
 
 RESULTS = Path(__file__).parent / "results"
 
 RUNS: dict[str, Callable[[bool], Any]] = {
     "core_overhead": core_overhead.main,
-    "runtime_overhead": runtime_overhead.main,
+    "runtime": runtime.main,
     "offline_chat": lambda quick: score.main(["--set", "arithmetic"] if quick else []),
 }
 

@@ -92,27 +92,16 @@ def contenders(python: Path | str, module: str, names: Sequence[str], url: str) 
 
 
 def compare(running: Sequence[Contender], task: str, *, batches: int, runs: int | Mapping[str, int]) -> dict[str, Cost]:
-    """CPU time per unit of a task, for every contender that can do it; the smallest batch and the median one.
-
-    A contender whose batches take long takes part in two rounds only.
-    """
+    """CPU time per unit of a task, for every contender that can do it; the smallest batch and the median one."""
     able = [contender for contender in running if task in contender.tasks]
     for contender in able:
         contender.batch(task, 1)
     times: dict[str, list[float]] = {contender.name: [] for contender in able}
-    slow: set[str] = set()
-    for place in range(batches):
+    for _ in range(batches):
         for contender in able:
-            if place < 2 or contender.name not in slow:
-                count = runs if isinstance(runs, int) else runs.get(contender.name, runs[""])
-                began = time.monotonic()
-                times[contender.name].append(contender.batch(task, count))
-                if time.monotonic() - began > _LONG_S:
-                    slow.add(contender.name)
+            count = runs if isinstance(runs, int) else runs.get(contender.name, runs[""])
+            times[contender.name].append(contender.batch(task, count))
     return {name: Cost(min(found), statistics.median(found)) for name, found in times.items()}
-
-
-_LONG_S = 1.5
 
 
 def _work(module: str, name: str, url: str) -> None:

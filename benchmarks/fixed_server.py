@@ -1,8 +1,8 @@
 """A server in a process of its own that answers every call at once with the same bytes, in both dialects.
 
 The first part of a URL's path chooses the answer: ``/plain`` a short reply, or its stream coalesced into one write;
-``/paced`` a stream with a millisecond between chunks; ``/args-<n>`` a stream of one tool call with n argument
-fragments. Embeddings have 1,536 dimensions, in the encoding that was asked for.
+``/text-<n>`` the same with n pieces; ``/paced`` a stream with a millisecond between chunks; ``/args-<n>`` a stream of
+one tool call with n argument fragments. Embeddings have 1,536 dimensions, in the encoding that was asked for.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ class _Connection(asyncio.Protocol):
         elif not body.get("stream"):
             self._whole(native_reply() if native else openai_reply())
         else:
-            count = PACED_CHUNKS if kind == "paced" else int(kind[5:]) if kind.startswith("args-") else CHUNKS
+            count = (
+                PACED_CHUNKS if kind == "paced" else int(kind[5:]) if kind.startswith(("args-", "text-")) else CHUNKS
+            )
             frames = (native_stream if native else openai_stream)(count, kind.startswith("args-"))
             self._stream(frames, PACE_S if kind == "paced" else 0)
 

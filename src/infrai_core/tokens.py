@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ class _Weight(NamedTuple):
     careful: float
 
 
-_RUN = (
+_RUN = re.compile(
     r"(?P<latin>[A-Za-z\u00c0-\u024f]+)"
     r"|(?P<digit>\d+)"
     r"|(?P<cjk>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+)"
@@ -29,7 +28,8 @@ _RUN = (
     r"|(?P<newline>[\r\n]+)"
     r"|(?P<punctuation>[!-/:-@\[-`{-~\u2000-\u206f\u3000-\u303f\uff00-\uffef]+)"
     r"|(?P<letter>[^\W\d_]+)"
-    r"|(?P<other>.)"
+    r"|(?P<other>.)",
+    re.DOTALL,
 )
 _WEIGHT = {
     "latin": _Weight(6, 3),
@@ -84,13 +84,7 @@ def _field_tokens(name: str, value: Any) -> int:
 
 
 def _count(text: str, column: int) -> int:
-    return sum(_run_tokens(match, column) for match in _runs().finditer(text)) or int(bool(text))
-
-
-@cache
-def _runs() -> re.Pattern[str]:
-    # At first use: compiling takes longer than most modules' import.
-    return re.compile(_RUN, re.DOTALL)
+    return sum(_run_tokens(match, column) for match in _RUN.finditer(text)) or int(bool(text))
 
 
 def _run_tokens(match: re.Match[str], column: int) -> int:

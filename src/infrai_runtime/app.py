@@ -226,7 +226,9 @@ class Whole:
 class Stream:
     """Sends frames as they come; when the client goes away the frames are released at once."""
 
-    def __init__(self, head: Head, frames: AsyncGenerator[bytes, None], release: Callable[[], None]) -> None:
+    def __init__(
+        self, head: Head, frames: AsyncGenerator[tuple[bytes, bool], None], release: Callable[[], None]
+    ) -> None:
         self._head = head
         self._frames = frames
         self._release = release
@@ -252,9 +254,11 @@ class Stream:
         async with aclosing(self._frames) as frames:
             headers = _raw(self._head, _NO_STORE)
             await send({"type": "http.response.start", "status": self._head.status, "headers": headers})
-            async for frame in frames:
-                await send({"type": "http.response.body", "body": frame, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            last = False
+            async for frame, last in frames:
+                await send({"type": "http.response.body", "body": frame, "more_body": not last})
+            if not last:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _watch(self, receive: Receive, sender: asyncio.Task[Any]) -> None:
         """Ends the sending when the client is gone: a server says so only to who asks."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -100,11 +100,11 @@ class Model:
     """The day on which the vendor takes the model away, where it has said so (ISO)."""
     assumed: bool = False
     """The catalogue does not know the model: a caller pinned it, and its abilities are assumed."""
-    name: str = field(init=False, compare=False)
-    """``vendor/model``."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", f"{self.vendor}/{self.id}")
+    @property
+    def name(self) -> str:
+        """``vendor/model``."""
+        return f"{self.vendor}/{self.id}"
 
     def quality(self, task: str) -> int:
         """The tier for a task."""
@@ -140,9 +140,17 @@ class Catalogue:
         return {name: tuple(models) for name, models in found.items()}
 
     @cached_property
-    def memo(self) -> dict[Any, Any]:
-        """For what others work out of the rows once and need at every request."""
+    def _served(self) -> dict[tuple[str, frozenset[str]], tuple[tuple[Model, ...], tuple[str, ...]]]:
         return {}
+
+    def served(self, capability: str, vendors: frozenset[str]) -> tuple[tuple[Model, ...], tuple[str, ...]]:
+        """The rows of a capability that these vendors serve, and the names of the others. Worked out once."""
+        found = self._served.get((capability, vendors))
+        if found is None:
+            rows = self.of(capability)
+            elsewhere = tuple(model.name for model in rows if model.vendor not in vendors)
+            found = self._served[capability, vendors] = tuple(m for m in rows if m.vendor in vendors), elsewhere
+        return found
 
     def of(self, capability: str) -> tuple[Model, ...]:
         """The rows of a capability. A vendor's chat model that sees also stands under ``vision``."""
@@ -156,6 +164,10 @@ class Catalogue:
         """The known model id that looks most like this one."""
         near = difflib.get_close_matches(model_id, [model.id for model in self.models], 1, 0.5)
         return near[0] if near else None
+
+    def with_models(self, more: Iterable[Model]) -> Catalogue:
+        """These rows and more."""
+        return Catalogue((*self.models, *more))
 
 
 def canonical(model_id: str) -> str:

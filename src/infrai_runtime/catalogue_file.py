@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,13 +94,9 @@ def _of_file(path: Path) -> tuple[int, int, int] | None:
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
-def load(home: Path, today: date | None = None) -> Catalogue:
-    """The catalogue of a home directory as of today: without the models that their vendors have taken away. Raises
-    ``ConfigError``."""
-    day = (today or datetime.now(UTC).date()).isoformat()
+def load(home: Path) -> Catalogue:
+    """The catalogue of a home directory. Raises ``ConfigError``."""
     base = snapshot_of(home)
-    if any(model.retires and model.retires <= day for model in base.models):
-        base = Catalogue(tuple(model for model in base.models if not model.retires or model.retires > day))
     path = home / OVERRIDES
     return overrides.read(path).applied(base) if path.exists() else base
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from infrai_runtime.catalogue import Catalogue, Model, canonical
 from infrai_runtime.failure import Failure
@@ -50,68 +51,28 @@ def able(capability: str, vendors: Mapping[str, Vendor]) -> frozenset[str]:
     return frozenset(name for name, vendor in vendors.items() if isinstance(vendor, protocol))
 
 
-@dataclass(frozen=True, slots=True)
-class Sifted:
+def sifted(
+    ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], allowed: Allowed = EVERYTHING
+) -> tuple[list[Model], list[Dropped]]:
     """The models that may answer, and the others with the first reason that speaks against them."""
-
-    kept: tuple[Model, ...]
-    dropped: tuple[Dropped, ...]
-    least_context: int | None = None
-    """The smallest context among those kept; None when none of them has a known one."""
-
-
-def sifted(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], allowed: Allowed = EVERYTHING) -> Sifted:
-    """Who may answer a request."""
-    return _with_room(ask, _pool(ask, catalogue, vendors, allowed))
-
-
-MOST_POOLS = 512
-
-
-def _pool(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], allowed: Allowed) -> Sifted:
-    """All filters but the one that reads the prompt. Most requests of a service are alike in what these look at, so
-    the outcome is kept."""
-    dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
     serving = able(ask.capability, vendors)
-    key = (ask.capability, ask.model, ask.vendor, ask.needs, dimensions, allowed, serving, frozenset(vendors))
-    found: Sifted | None = catalogue.memo.get(key)
-    if found is None:
-        if len(catalogue.memo) >= MOST_POOLS:
-            catalogue.memo.clear()
-        found = catalogue.memo[key] = _looked_through(ask, catalogue, serving, frozenset(vendors), allowed)
-    return found
-
-
-def _looked_through(
-    ask: Ask, catalogue: Catalogue, serving: frozenset[str], configured: frozenset[str], allowed: Allowed
-) -> Sifted:
-    rows = catalogue.of(ask.capability)
-    there = [*(model for model in rows if model.vendor in serving), *_assumed(ask, catalogue, serving)]
-    rules = _rules(ask, there, allowed)
+    there, elsewhere = catalogue.served(ask.capability, serving)
+    there = (*there, *_assumed(ask, catalogue, serving))
+    rules = _rules(ask, catalogue, there, allowed)
     verdicts = [(model, next((why for rule in rules if (why := rule(model))), None)) for model in there]
     dropped = [Dropped(model.name, why) for model, why in verdicts if why is not None]
-    cannot = f"the vendor's adapter cannot do {ask.capability}"
-    elsewhere = (model for model in rows if model.vendor not in serving)
-    dropped += [Dropped(m.name, cannot if m.vendor in configured else NOT_CONFIGURED) for m in elsewhere]
-    kept = tuple(model for model, why in verdicts if why is None)
-    contexts = [model.context_window for model in kept if model.context_window is not None]
-    return Sifted(kept, tuple(dropped), min(contexts, default=None))
+    dropped += _elsewhere(elsewhere, frozenset(vendors), ask.capability)
+    return [model for model, why in verdicts if why is None], dropped
 
 
 NOT_CONFIGURED = "vendor not configured"
 
 
-def _with_room(ask: Ask, pool: Sifted) -> Sifted:
-    """Without the models whose context is too small. No text has more tokens than bytes, so short ones are not
-    estimated, and where the smallest context is large enough no model is looked at."""
-    in_bytes = len(prompt_text(ask.capability, ask.body).encode("utf-8", "surrogatepass"))
-    wanted: int = ask.body.get("max_tokens", 1)
-    if pool.least_context is None or in_bytes + wanted <= pool.least_context:
-        return pool
-    rule = _fits(ask, in_bytes, wanted)
-    verdicts = [(model, rule(model)) for model in pool.kept]
-    small = [Dropped(model.name, why) for model, why in verdicts if why is not None]
-    return Sifted(tuple(model for model, why in verdicts if why is None), (*small, *pool.dropped))
+@lru_cache(maxsize=64)
+def _elsewhere(names: tuple[str, ...], configured: frozenset[str], capability: str) -> tuple[Dropped, ...]:
+    """The models that no vendor serves here; most of the catalogue, so the rows are made once."""
+    cannot = f"the vendor's adapter cannot do {capability}"
+    return tuple(Dropped(name, cannot if name.partition("/")[0] in configured else NOT_CONFIGURED) for name in names)
 
 
 def _assumed(ask: Ask, catalogue: Catalogue, serving: Collection[str]) -> list[Model]:
@@ -123,7 +84,7 @@ def _assumed(ask: Ask, catalogue: Catalogue, serving: Collection[str]) -> list[M
     return [Model(ask.model, ask.vendor, ask.capability, assumed=True, reason="not in the catalogue")]
 
 
-def _rules(ask: Ask, there: Sequence[Model], allowed: Allowed) -> list[Keep]:
+def _rules(ask: Ask, catalogue: Catalogue, there: Sequence[Model], allowed: Allowed) -> list[Keep]:
     real = any(not model.on_machine for model in there)
     pinned = ask.model is not None or ask.vendor is not None
     rules = [
@@ -134,6 +95,7 @@ def _rules(ask: Ask, there: Sequence[Model], allowed: Allowed) -> list[Keep]:
         _unless(_ON_MACHINE, lambda model: not model.on_machine) if real and not pinned else None,
         _default_only(ask, there, real) if ask.capability == "embed" and ask.model is None else None,
         _lacking(ask),
+        _fits(ask),
     ]
     return [rule for rule in rules if rule is not None]
 
@@ -172,7 +134,10 @@ def _lacking(ask: Ask) -> Keep:
     return why
 
 
-def _fits(ask: Ask, in_bytes: int, wanted: int) -> Keep:
+def _fits(ask: Ask) -> Keep:
+    """Drops models whose context is too small. No text has more tokens than bytes, so short ones are not estimated."""
+    in_bytes = len(prompt_text(ask.capability, ask.body).encode("utf-8", "surrogatepass"))
+    wanted = ask.body.get("max_tokens", 1)
     careful: list[int] = []
 
     def why(model: Model) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -79,8 +78,6 @@ class Walk(Generic[T]):
         self._failures: list[Failure] = []
         self._again: list[Candidate] = []
         self._over = False
-        self._too_long_for = 0
-        """The largest context, in tokens, that a vendor has called too small."""
 
     async def answer(self) -> tuple[Candidate, T]:
         """The first candidate that answers, and its answer.
@@ -110,8 +107,6 @@ class Walk(Generic[T]):
         """Why a candidate is passed over. The cap is that of the plan's first candidate, also while that one rests."""
         if not self._affordable(candidate):
             return "cost_cap"
-        if self._too_long_for and (candidate.model.context_window or math.inf) <= self._too_long_for:
-            return "context"
         return None if await self._breaker.admits(candidate.name) else "cooling"
 
     def _affordable(self, candidate: Candidate) -> bool:
@@ -184,8 +179,6 @@ class Walk(Generic[T]):
             await self._breaker.failed(candidate.name, failure)
         self._failures.append(as_vendors(failure, candidate))
         self._over = failure.code in REQUEST_IS_WRONG
-        if failure.code == "CONTEXT_LENGTH_EXCEEDED":
-            self._too_long_for = max(self._too_long_for, candidate.model.context_window or 0)
         if failure.code == "VENDOR_ERROR" and failure.transient:
             self._again.append(candidate)
 

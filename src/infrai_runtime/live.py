@@ -157,20 +157,19 @@ class Live:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def read(self, keep_alive_s: float) -> AsyncIterator[bytes]:
-        """All frames from the first; comments while nothing comes for ``keep_alive_s``. Raises a failure last."""
+    async def read(self, keep_alive_s: float) -> AsyncIterator[tuple[bytes, bool]]:
+        """All frames from the first, each with whether it is the last; comments while nothing comes for
+        ``keep_alive_s``. Raises a failure last."""
         place = 0
-        while True:
+        while place < len(self._frames) or not self._done:
             if place < len(self._frames):
                 ready = self._frames[place:]
                 place += len(ready)
                 self._read_to = max(self._read_to, place)
                 self._make_room()
-                yield ready[0] if len(ready) == 1 else b"".join(ready)
-            elif self._done:
-                break
+                yield ready[0] if len(ready) == 1 else b"".join(ready), self._done and self._failure is None
             elif not await self._news(keep_alive_s):
-                yield KEEP_ALIVE
+                yield KEEP_ALIVE, False
         if self._failure is not None:
             raise self._failure
 

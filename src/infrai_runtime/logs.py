@@ -15,19 +15,16 @@ from typing import Any, TextIO
 
 import orjson
 
-from infrai_runtime.redact import HIDDEN, redacted
+from infrai_runtime.redact import redacted
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "text")
 
-_QUERY = re.compile(r"(\bhttps?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
-_USER = re.compile(r"(\bhttps?://)[^\s/@\"'<>]+@")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{80,}={0,2}")
 
 
 def safe(text: str) -> str:
     """A text as a log may show it."""
-    text = _USER.sub(rf"\1{HIDDEN}@", _QUERY.sub(rf"\1?{HIDDEN}", text))
     return _BASE64.sub(_length, redacted(text))
 
 

@@ -101,7 +101,9 @@ class Metrics:
         )
         self._seconds = Histogram("infrai_request_seconds", "Whole time of a call.", "capability")
         self._first = Histogram("infrai_first_chunk_seconds", "Time to the first content of a stream.", "capability")
-        self._attempts = Counter("infrai_attempts_total", "Attempts at vendors, by outcome.", *where, "outcome")
+        self._attempts = Counter(
+            "infrai_attempts_total", "Attempts at vendors, by outcome; skipped:… are those not made.", *where, "outcome"
+        )
         self._tokens = Counter("infrai_tokens_total", "Tokens, by kind.", *where, "kind")
         self._cost = Counter("infrai_cost_usd_total", "What answered calls cost.", *where)
         self._unpriced = Counter("infrai_unpriced_calls_total", "Answered calls of unknown cost.", *where)

@@ -141,20 +141,21 @@ def expected_costs(capability: str, body: Mapping[str, Any], models: Sequence[Mo
     usage = expected_usage(capability, body)
     if usage.keys() == _WORDS_ONLY:
         into, out = usage["prompt_tokens"], usage["completion_tokens"]
-        return [
-            0 if prices.free else _cost_of_words(into, out, prices.at(into) if prices.long else prices)
-            for prices in [model.prices for model in models]
-        ]
+        return [_cost_of_words(into, out, model.prices) for model in models]
     return [cost_nano(usage, model.prices) for model in models]
 
 
 _WORDS_ONLY = {"prompt_tokens", "completion_tokens"}
 
 
-def _cost_of_words(into: int, out: int, prices: Prices) -> int | None:
+def _cost_of_words(into: int, out: int, usual: Prices) -> int | None:
     """``cost_nano`` for the usage that almost every request is expected to have."""
-    per_in, per_out = prices.input_mtok, prices.output_mtok
-    return None if per_in is None or per_out is None else -(-into * per_in // MILLION) - (-out * per_out // MILLION)
+    if usual.free:
+        return 0
+    prices = usual.at(into) if usual.long else usual
+    if prices.input_mtok is None or prices.output_mtok is None:
+        return None
+    return -(-into * prices.input_mtok // MILLION) - (-out * prices.output_mtok // MILLION)
 
 
 def _chat_usage(prompt: int, body: Mapping[str, Any]) -> dict[str, Any]:

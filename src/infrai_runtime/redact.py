@@ -21,10 +21,15 @@ _KEY = re.compile(
     """
 )
 
+_QUERY = re.compile(r"(\bhttps?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+_USER = re.compile(r"(\bhttps?://)[^\s/@\"'<>]+@")
+
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with every given secret, and everything that looks like an API key, replaced by ``***``."""
+    """The text with every given secret, everything that looks like an API key, and the query and the user part of every
+    URL (signed links are secrets) replaced by ``***``."""
     for secret in secrets:
         if len(secret) >= SHORTEST:
             text = text.replace(secret, HIDDEN)
+    text = _USER.sub(rf"\1{HIDDEN}@", _QUERY.sub(rf"\1?{HIDDEN}", text))
     return _KEY.sub(HIDDEN, text)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from infrai_runtime.catalogue import Catalogue, Model
 from infrai_runtime.eligible import EVERYTHING, Allowed, Dropped, check_pins, named_vendor, nothing_left, sifted
@@ -22,7 +21,8 @@ from infrai_runtime.vendors.base import Vendor
 __all__ = ["Candidate", "Dropped", "Plan", "plan", "surveyed", "worth"]
 
 
-class Candidate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Candidate:
     """A model that may answer, and what that is expected to cost (None: unknown).
 
     ``cooling_s`` is how long it still rests after failures. It keeps its place, so that what stands first, and with it
@@ -82,16 +82,14 @@ def surveyed(
     """As ``plan``, but also without a candidate. Raises MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
     ask = pinned(ask, catalogue, vendors)
     check_pins(ask, catalogue, vendors)
-    found = sifted(ask, catalogue, vendors, allowed)
-    costs = expected_costs(ask.capability, ask.body, found.kept)
-    rest = health.cooling_s.get
-    candidates = [Candidate(m, cost, rest(m.name, 0.0)) for m, cost in zip(found.kept, costs, strict=True)]
+    kept, dropped = sifted(ask, catalogue, vendors, allowed)
+    costs = expected_costs(ask.capability, ask.body, kept)
+    candidates = [Candidate(m, cost, health.cooling_s.get(m.name, 0.0)) for m, cost in zip(kept, costs, strict=True)]
     candidates.sort(key=_order(ask, health))
     stay = last or maker_of(ask)
-    if stay is not None:
-        candidates.sort(key=lambda candidate: candidate.name != stay or candidate.cooling_s > 0)
+    candidates.sort(key=lambda candidate: candidate.name != stay or candidate.cooling_s > 0)
     tried = tuple(candidates[:1] if ask.vendor else candidates)
-    return Plan(tried, found.dropped, _reason(ask, tried, found.dropped, stay), _warnings(ask, tried))
+    return Plan(tried, tuple(dropped), _reason(ask, tried, dropped, stay), _warnings(tried))
 
 
 def pinned(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> Ask:
@@ -117,8 +115,8 @@ Key = Callable[[Candidate], tuple[float, ...]]
 
 def _order(ask: Ask, health: Health) -> Callable[[Candidate], tuple[tuple[float, ...], float, str]]:
     """By preference; among equals the one that answered faster so far, then by name."""
-    first, seen = _ORDERS[ask.prefer](ask.task), health.latency_ms.get
-    return lambda candidate: (first(candidate), seen(candidate.model.name, math.inf), candidate.model.name)
+    first, seen = _ORDERS[ask.prefer](ask.task), health.latency_ms
+    return lambda candidate: (first(candidate), seen.get(candidate.name, math.inf), candidate.name)
 
 
 def _price(candidate: Candidate) -> float:
@@ -147,8 +145,9 @@ def worth(quality: float, expected_nano: float) -> float:
 
 def _balanced(task: str) -> Key:
     def key(c: Candidate) -> tuple[float, ...]:
-        quality, cost = c.model.quality(task), c.expected_nano
-        return (1.0, -quality, 0.0) if cost is None else (0.0, -worth(quality, cost), cost)
+        if c.expected_nano is None:
+            return (1.0, -float(c.model.quality(task)), 0.0)
+        return (0.0, -worth(c.model.quality(task), c.expected_nano), c.expected_nano)
 
     return key
 
@@ -168,13 +167,12 @@ def _reason(ask: Ask, tried: Sequence[Candidate], dropped: Sequence[Dropped], st
         return f"{first.name}: pinned {' and '.join(pins)}"
     if first.name == stay:
         return f"{first.name}: served this session before"
-    embeds = dropped if ask.capability == "embed" else ()
-    why = next((row.reason for row in embeds if row.reason.startswith("an unpinned embed")), None)
+    why = next((row.reason for row in dropped if row.reason.startswith("an unpinned embed")), None)
     return f"{first.name}: {why or f'{ask.prefer} for {ask.task}'}"
 
 
-def _warnings(ask: Ask, tried: Sequence[Candidate]) -> tuple[str, ...]:
-    assumed = [c for c in tried if c.model.assumed] if ask.vendor else []
+def _warnings(tried: Sequence[Candidate]) -> tuple[str, ...]:
+    assumed = (c for c in tried if c.model.assumed)
     return tuple(
         f"model: {c.name} is not in the catalogue; its price is unknown and its abilities are assumed" for c in assumed
     )

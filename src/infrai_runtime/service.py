@@ -59,6 +59,8 @@ from infrai_runtime.wire import Frames, Json, Surface
 from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, open_stream
 
 T = TypeVar("T")
+Told: TypeAlias = AsyncGenerator[tuple[bytes, bool], None]
+"""Frames of a stream, each with whether it is the last."""
 Run: TypeAlias = Callable[[Trace, Candidate, float], Awaitable[T]]
 
 log = logging.getLogger("infrai_runtime")
@@ -91,7 +93,7 @@ class Served:
 
     head: Head
     body: bytes = b""
-    frames: AsyncGenerator[bytes, None] | None = None
+    frames: Told | None = None
     release: Callable[[], None] = lambda: None
 
 
@@ -276,13 +278,13 @@ class Service:
             raise
         return Served(live.head, frames=self._frames(live, trace), release=live.leave)
 
-    async def _frames(self, live: Live, trace: Trace) -> AsyncGenerator[bytes, None]:
-        """The frames; a failure becomes the last of them."""
+    async def _frames(self, live: Live, trace: Trace) -> Told:
+        """The frames, each with whether it is the last; a failure becomes the last of them."""
         try:
-            async for frame in live.read(self.settings.keep_alive_s):
-                yield frame
+            async for frame, last in live.read(self.settings.keep_alive_s):
+                yield frame, last
         except Failure as failure:
-            yield trace.writer().error(failure, trace.metadata())
+            yield trace.writer().error(failure, trace.metadata()), True
 
     async def _make(self, trace: Trace, live: Live, admission: Admission, ready: Ready) -> None:
         """Makes the answer and settles it, whatever happens; only then the readers hear that it has ended."""

@@ -56,11 +56,7 @@ class Connection(BaseModel):
     """Fields that say where calls go and as whom."""
 
     model_config = ConfigDict(
-        populate_by_name=True,
-        extra="forbid",
-        protected_namespaces=(),
-        arbitrary_types_allowed=True,
-        defer_build=True,  # the validators of all classes would be a tenth of the import
+        populate_by_name=True, extra="forbid", protected_namespaces=(), arbitrary_types_allowed=True
     )
 
     api_key: SecretStr | None = Field(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -84,22 +83,13 @@ def test_a_snapshot_of_the_home_takes_the_place_of_the_packages(tmp_path: Path) 
         load(tmp_path)
 
 
-def test_a_model_that_its_vendor_has_taken_away_is_left_out(tmp_path: Path) -> None:
-    rows = '{"models": [{"id": "m", "vendor": "v", "capability": "chat", "retires": "2026-12-01"}]}'
-    (tmp_path / "catalogue.json").write_text(rows)
-    there = [
-        any(m.name == "v/m" for m in load(tmp_path, day).models) for day in (date(2026, 11, 30), date(2026, 12, 1))
-    ]
-    assert there == [True, False]
-
-
 def test_a_changed_file_is_read_again_and_a_wrong_one_leaves_the_last_good_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     time = [0.0]
     path = tmp_path / "catalogue.toml"
     files = CatalogueFiles(tmp_path, clock=lambda: time[0])
-    assert {m.name for m in files.now.models} <= {m.name for m in builtin().models}
+    assert files.now.models == builtin().models
 
     def write(text: str) -> None:
         path.write_text(text)

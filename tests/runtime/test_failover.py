@@ -239,15 +239,6 @@ async def test_the_only_candidate_has_all_the_time_there_is() -> None:
     assert found == ("v0", "hello")
 
 
-async def test_after_too_long_a_prompt_only_larger_contexts_are_asked() -> None:
-    sizes = (100, 100, 50, 200)
-    rows = [Candidate(model(f"v{n}", context_window=size), 1) for n, size in enumerate(sizes)]
-    too_long = Failure("CONTEXT_LENGTH_EXCEEDED", "too long")
-    found, tries = await tried(Plan(tuple(rows), (), "test"), {"v0": too_long, "v3": "hello"})
-    assert found == ("v3", "hello")
-    assert [row["outcome"] for row in tries] == ["CONTEXT_LENGTH_EXCEEDED", "skipped:context", "skipped:context"]
-
-
 # -- the breaker ------------------------------------------------------------------------------------------------------
 
 

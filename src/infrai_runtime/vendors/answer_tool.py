@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infrai_runtime.field import refuse
-
 Schema = dict[str, Any]
 
 ABOUT = "Gives the final answer. Call it once, with the whole answer as its arguments."
@@ -28,18 +26,13 @@ class AnswerTool:
 
 
 def answer_tool(form: Mapping[str, Any], taken: list[str]) -> AnswerTool:
-    """The tool for a ``response_format``, under a name that no tool of the caller has. Raises INVALID_REQUEST for an
-    answer that is no object: arguments always are one."""
+    """The tool for a ``response_format``, under a name that no tool of the caller has."""
     name = _NAME
     while name in taken:
         name += "_"
     described = form.get("json_schema", {})
-    schema = dict(described.get("schema") or _ANY_OBJECT)
-    if schema.get("type", "object") != "object":
-        path = "response_format.json_schema.schema.type"
-        raise refuse(path, schema["type"], "object, for a model that has no other way to follow a schema")
     about = " ".join(filter(None, (ABOUT, described.get("description"))))
-    return AnswerTool(name, about, schema)
+    return AnswerTool(name, about, dict(described.get("schema") or _ANY_OBJECT))
 
 
 def wants_json(request: Mapping[str, Any]) -> bool:

@@ -361,13 +361,6 @@ def test_free_form_json_is_an_answer_tool_too(form: Json) -> None:
     assert "output_config" not in body
 
 
-def test_an_answer_that_is_no_object_cannot_be_the_arguments_of_a_tool() -> None:
-    form = {"type": "json_schema", "json_schema": {"schema": {"type": "array", "items": {"type": "string"}}}}
-    assert "output_config" in body_of(asked(response_format=form))
-    failure = failure_of(lambda: body_of(asked(response_format=form), BUDGETED))
-    assert (failure.code, failure.param) == ("INVALID_REQUEST", "response_format.json_schema.schema.type")
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_answer_tools_arguments_come_out_as_text_and_its_call_is_no_tool_call(stream: bool) -> None:
     answer = message(tool_use("toolu_1", "give_answer", {"name": "Ada"}), stop="tool_use")

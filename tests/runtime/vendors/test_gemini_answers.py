@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from functools import cache
 from typing import Any
 
 import pytest
@@ -55,19 +54,14 @@ def by_us(play: Play, **more: Any) -> list[Event]:
     return chat(make, "gemini", [play], REQUEST, call_of(MODEL, **more))[0]
 
 
-@cache
-def sdk() -> genai.Client:
-    """Making a client of its own for every call would take most of the time of these tests."""
-    return genai.Client(api_key=KEY)
-
-
 def by_the_sdk(play: Play, *, stream: bool) -> list[types.GenerateContentResponse]:
     """The response objects that the SDK makes of the bytes."""
     with Wall([play]) as wall:
-        config = types.GenerateContentConfig(http_options=types.HttpOptions(base_url=wall.url))
-        if stream:
-            return list(sdk().models.generate_content_stream(model=MODEL, contents="hi", config=config))
-        return [sdk().models.generate_content(model=MODEL, contents="hi", config=config)]
+        client = genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=wall.url))
+        with client:
+            if stream:
+                return list(client.models.generate_content_stream(model=MODEL, contents="hi"))
+            return [client.models.generate_content(model=MODEL, contents="hi")]
 
 
 def signature(part: types.Part) -> Json:

@@ -128,7 +128,7 @@ class Speaks(Base):
         if "speed" in request:
             body["speed"] = request["speed"]
         reply = await self.http.post_for_bytes(self.path(self.row.speak, call), body | _options(request, call), call)
-        if reply.mime == "application/json" or not reply.data:
+        if not reply.data or reply.mime == "application/json" or reply.mime.startswith("text/"):
             raise self.http.broken("its answer is no sound")
         warnings = [] if form == wanted else [f"format: this vendor has no {wanted}; the sound is {form}"]
         about = {"format": form, "voice": body["voice"]}

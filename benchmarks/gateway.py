@@ -1,0 +1,148 @@
+"""The servers that are compared: ours, the LiteLLM proxy and Portkey's gateway, each started over one upstream.
+
+All check a key and know where to send a request; ours also routes, reserves credit and books every call in SQLite.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[1]
+PEERS = Path(os.environ.get("GATEWAYS", ROOT / ".venv-gateways"))
+MODEL = "gpt-4o-mini"
+FLOOR = "bare pass-through"
+START_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running server: where chats go, with which headers, its process, and how long it took to answer."""
+
+    url: str
+    headers: Mapping[str, str]
+    pid: int
+    started_s: float
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def infrai(upstream: str, home: Path) -> Iterator[Gateway]:
+    """Ours, with a project key, credit and the ledger in SQLite."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "vendors.toml").write_text(f'[openai]\nbase_url = "{upstream}/v1"\nkeys = ["sk-upstream-key"]\n')
+    command = [sys.executable, "-m", "infrai_runtime.serve", "--home", str(home), "--allow-activation"]
+    with _running(command, home, "--port", "healthz", {"INFRAI_VENDORS": "openai"}) as (base, pid, started_s):
+        answer = httpx.post(f"{base}/v1/activate", trust_env=False)
+        key = json.loads(answer.raise_for_status().content)["data"]["primary_api_key"]
+        yield Gateway(f"{base}/v1/chat/completions", {"authorization": f"Bearer {key}"}, pid, started_s)
+
+
+@contextmanager
+def floor(upstream: str, home: Path) -> Iterator[Gateway]:
+    """The least that a Python gateway can do (``pass_through``)."""
+    home.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "benchmarks.pass_through"]
+    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    with _running(command, home, "", "", environ, upstream) as (base, pid, started_s):
+        yield Gateway(f"{base}/v1/chat/completions", {}, pid, started_s)
+
+
+@contextmanager
+def litellm(upstream: str, home: Path) -> Iterator[Gateway]:
+    """The LiteLLM proxy with one worker and a master key, no database, no callbacks."""
+    home.mkdir(parents=True, exist_ok=True)
+    to = {"model": f"openai/{MODEL}", "api_base": f"{upstream}/v1", "api_key": "sk-upstream-key"}
+    settings = {
+        "model_list": [{"model_name": MODEL, "litellm_params": to}],
+        "general_settings": {"master_key": "sk-bench-1234"},
+    }
+    config = home / "config.yaml"
+    config.write_text(json.dumps(settings))  # JSON is YAML
+    command = [str(PEERS / "bin" / "litellm"), "--config", str(config), "--num_workers", "1"]
+    environ = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    with _running(command, home, "--port", "health/liveliness", environ) as (base, pid, started_s):
+        yield Gateway(f"{base}/v1/chat/completions", {"authorization": "Bearer sk-bench-1234"}, pid, started_s)
+
+
+@contextmanager
+def portkey(upstream: str, home: Path) -> Iterator[Gateway]:
+    """Portkey's gateway: the request says where it goes."""
+    home.mkdir(parents=True, exist_ok=True)
+    server = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    command = ["node", str(server), "--headless"]
+    with _running(command, home, "--port=", "", {}) as (base, pid, started_s):
+        headers = {
+            "authorization": "Bearer sk-upstream-key",
+            "x-portkey-provider": "openai",
+            "x-portkey-custom-host": f"{upstream}/v1",
+        }
+        yield Gateway(f"{base}/v1/chat/completions", headers, pid, started_s)
+
+
+PEER_SERVERS = {
+    "LiteLLM proxy": (litellm, PEERS / "bin" / "litellm"),
+    "Portkey gateway": (portkey, PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway"),
+}
+"""Name -> how it is started, and what must be there for it (`scripts/peers gateways`)."""
+
+
+def there(name: str) -> bool:
+    """Whether a peer is installed."""
+    return PEER_SERVERS[name][1].exists() and (name != "Portkey gateway" or shutil.which("node") is not None)
+
+
+@contextmanager
+def _running(
+    command: list[str], home: Path, port_option: str, health: str, environ: Mapping[str, str], *more: str
+) -> Iterator[tuple[str, int, float]]:
+    """The address, the process and the seconds to the first answer of a server on a free port."""
+    port = free_port()
+    named = port_option.startswith("--") and not port_option.endswith("=")
+    at = [port_option, str(port)] if named else [f"{port_option}{port}"]
+    clean = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
+    began = time.perf_counter()
+    with (home / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, *at, *more], cwd=home, stdout=log, stderr=log, env={**clean, "HOME": str(home), **environ}
+        )
+    try:
+        _await(f"http://127.0.0.1:{port}/{health}", process, home / "server.log")
+        yield f"http://127.0.0.1:{port}", process.pid, time.perf_counter() - began
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.perf_counter() + START_S
+    with httpx.Client(trust_env=False) as client:
+        while time.perf_counter() < until and process.poll() is None:
+            try:
+                if client.get(url).status_code < 500:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.02)
+    raise RuntimeError(f"{url} did not answer:\n{log.read_text()[-2000:]}")
