@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -449,7 +449,8 @@ class Service:
         last = await self._last_of_session(caller, ask)
         catalogue = await self.catalogues.current()
         trace.breaker = await Breaker.read(self.ephemeral)
-        return plan(ask, catalogue, self.vendors, self.health(trace.breaker), last=last, allowed=caller.allowed)
+        health = self.health(trace.breaker)
+        return plan(self._embedding(ask), catalogue, self.vendors, health, last=last, allowed=caller.allowed)
 
     def _note_plan(self, trace: Trace, plan: Plan) -> None:
         ask, _ = trace.known()
@@ -463,7 +464,13 @@ class Service:
         last = await self._last_of_session(caller, ask)
         health = self.health(await Breaker.read(self.ephemeral))
         catalogue = await self.catalogues.current()
-        return explained(ask, catalogue, self.vendors, health, last=last, allowed=caller.allowed)
+        return explained(self._embedding(ask), catalogue, self.vendors, health, last=last, allowed=caller.allowed)
+
+    def _embedding(self, ask: Ask) -> Ask:
+        """An unpinned ``embed`` with the operator's choice of its model: vectors of two models do not mix, and the
+        catalogue's own default may be another one after a vendor was added."""
+        free = ask.capability == "embed" and ask.model is None and ask.vendor is None
+        return replace(ask, model=self.settings.embed_model) if free and self.settings.embed_model else ask
 
     def health(self, breaker: Breaker) -> Health:
         """How vendors' models do right now."""

@@ -49,6 +49,8 @@ class Settings:
     public_url: str | None = None
     first_delta_wait_s: float = 10.0
     """How long a stream waits for its first content before it commits to an answer and sends comments."""
+    embed_model: str | None = None
+    """The model of an unpinned ``embed``; None is the catalogue's default among the configured vendors."""
     first_token_timeout_s: float = 30.0
     """How long a vendor may take to the first content of a stream before the next one is asked."""
     idle_timeout_s: float = 60.0
@@ -89,6 +91,7 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, a ``postgresql://`` address, or ``memory``),
         ``INFRAI_PUBLIC_URL``, ``INFRAI_VENDORS`` (names with commas between), ``INFRAI_VENDORS_FILE``,
+        ``INFRAI_EMBED_MODEL``,
         ``INFRAI_TELEMETRY`` (off, on, or content: spans also hold what was asked and answered) and the vendors' own
         variables; ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
         env = os.environ if environ is None else environ
@@ -96,6 +99,8 @@ class Settings:
         values: dict[str, Any] = {"home": home, "database": _database(env.get("INFRAI_DATABASE"), home)}
         if env.get("INFRAI_PUBLIC_URL"):
             values["public_url"] = env["INFRAI_PUBLIC_URL"].rstrip("/")
+        if env.get("INFRAI_EMBED_MODEL"):
+            values["embed_model"] = env["INFRAI_EMBED_MODEL"]
         if env.get("INFRAI_VENDORS"):
             values["vendors"] = tuple(filter(None, (name.strip() for name in env["INFRAI_VENDORS"].split(","))))
         if env.get("INFRAI_VENDORS_FILE"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from .api import client
-from .fake import FakeChat, catalogue, model, says
+from .fake import FakeChat, FakeEmbed, catalogue, model, says
 
 pytestmark = pytest.mark.anyio
 
@@ -59,3 +59,17 @@ async def test_a_wrong_body_is_refused_as_on_its_own_route(tmp_path: Path) -> No
     for body, param in (({"capability": "smell"}, "capability"), ({"messages": "x", "colour": 1}, "colour")):
         error = (await explained(tmp_path, body))["error"]
         assert (error["code"], error["param"]) == ("INVALID_REQUEST", param)
+
+
+async def test_the_operator_chooses_the_model_of_an_unpinned_embed(tmp_path: Path) -> None:
+    rows = catalogue(
+        model("e", "one", capability="embed", default=True, dimensions=2),
+        model("f", "two", capability="embed", dimensions=2),
+    )
+    there = [FakeEmbed("e"), FakeEmbed("f")]
+    async with client(tmp_path, there, rows, embed_model="two") as api:
+        unpinned = await api.post("/ai/embed", json={"input": "x"})
+        pinned = await api.post("/ai/embed", json={"input": "x", "model": "one"})
+        told = await api.post("/ai/route/explain", json={"capability": "embed", "input": "x"})
+    assert (unpinned.json()["data"]["model"], pinned.json()["data"]["model"]) == ("two", "one")
+    assert told.json()["data"]["reason"] == "f/two: pinned model two"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import sqlite3
 import wave
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -378,3 +380,18 @@ async def test_an_on_machine_model_that_was_not_pulled_is_listed_as_not_availabl
         rows = {row["id"]: row["available"] for row in (await api.get("/ai/models?capability=embed")).json()["data"]}
     assert rows["infrai-minilm-384"] is False
     assert rows["infrai-keyword-1024"] is True
+
+
+async def test_every_attempt_and_the_answer_are_booked(tmp_path: Path) -> None:
+    rows = catalogue(model("a", quality=90), model("b", quality=50))
+    there = [FakeChat("a", fails(Failure("VENDOR_ERROR", "down"))), FakeChat("b", says("hello"))]
+    database = tmp_path / "ledger.db"
+    async with client(tmp_path, there, rows, database=database) as api:
+        assert (await api.post("/ai/chat", json={"messages": "hi"})).status_code == 200
+    with closing(sqlite3.connect(database)) as read:
+        booked = read.execute("SELECT kind, vendor, outcome, cost_nano FROM ledger ORDER BY rowid").fetchall()
+    assert booked == [
+        ("attempt", "a", "VENDOR_ERROR", None),
+        ("attempt", "b", "ok", 20000),
+        ("answer", "b", "ok", 20000),
+    ]
