@@ -60,7 +60,7 @@ def _tokens(usage: Mapping[str, Any], prices: Prices) -> Iterator[_Used]:
 
 
 def _of_an_hour(prices: Prices) -> int | None:
-    """What a token costs that a cache keeps for an hour: twice the input's price at Claude, the one that has such a time
+    """What a token costs that a cache keeps for an hour: twice the input's price at Claude, the one with such a time
     (https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing)."""
     return None if prices.input_mtok is None else 2 * prices.input_mtok
 
