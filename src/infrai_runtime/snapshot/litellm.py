@@ -155,4 +155,4 @@ def _named(entry: Mapping[str, Any], names: Mapping[str, str], times: int) -> Ro
 
 def _usd(price: float, times: int) -> str:
     """A decimal string; the table's floats have digits that nobody set (0.000833333333333 a second)."""
-    return f"{(Decimal(repr(price)) * times).quantize(Decimal('1e-9')).normalize():f}"
+    return f"{(Decimal(repr(price)) * times).quantize(Decimal('1e-6')).normalize():f}"
