@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .conftest import Run
 
 PROMPT = ("route", "Refactor this function", "--task", "coding", "--as-if", "openai,groq")
@@ -22,7 +24,8 @@ def test_the_plan_as_json_is_the_one_of_the_service(run: Run) -> None:
     assert {row["vendor"] for row in shown["candidates"]} == {"openai", "groq"}
 
 
-def test_without_vendors_the_on_machine_models_answer(run: Run) -> None:
+def test_without_vendors_the_on_machine_models_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFRAI_VENDORS", "local")
     code, out, _ = run("route", "hello")
     assert (code, out.splitlines()[0]) == (0, "local/infrai-offline: balanced for general")
 
