@@ -218,6 +218,8 @@ def _base_url(name: str, given: Table, known: Known, environ: Mapping[str, str],
     variable = _first(environ, known.urls)
     at = f"{where} base_url" if "base_url" in given or variable is None else variable
     url = given.get("base_url") or (environ[variable].strip() if variable else known.base_url)
+    if url is None and not DIALECTS[given.get("dialect", known.dialect)].address:
+        return ""
     if url is None:
         needed = f", or set {known.urls[0]}" if known.urls else ""
         raise ConfigError(f"{where} base_url: is missing{needed}")

@@ -18,7 +18,9 @@ class Dialect:
     factory: str
     options: frozenset[str] = frozenset()
     models: str = "/models"
-    """The path that lists the vendor's models: a request that costs nothing and needs a good key."""
+    """The path that lists the vendor's models: a request that costs nothing and needs a good key; empty: none."""
+    address: bool = True
+    """A vendor of it needs an address; a library that knows its vendors does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ DIALECTS: dict[str, Dialect] = {
     "anthropic": Dialect("infrai_runtime.vendors.anthropic:make", models="/v1/models"),
     "gemini": Dialect("infrai_runtime.vendors.gemini:make", models="/v1beta/models"),
     "cohere": Dialect("infrai_runtime.vendors.cohere:make", frozenset({"shape"}), models="/v1/models"),
+    "litellm": Dialect("infrai_runtime.vendors.long_tail:litellm", frozenset({"provider"}), models="", address=False),
+    "any-llm": Dialect("infrai_runtime.vendors.long_tail:any_llm", frozenset({"provider"}), models="", address=False),
 }
 
 KNOWN: dict[str, Known] = {
