@@ -10,6 +10,7 @@ import anthropic
 import pytest
 
 from infrai_runtime.vendors.anthropic import make
+from infrai_runtime.vendors.anthropic.answer import SEARCHED
 from infrai_runtime.vendors.base import Event
 from tests.core.wall import Play, Wall
 from tests.runtime.vendors.claude_answers import ANSWERS, MODEL, error, events_of, message, stream_of, text
@@ -197,6 +198,11 @@ def test_counts_at_the_end_are_totals_and_replace_those_of_the_start() -> None:
     }
     data = b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
     assert_same(by_us(in_one_segment(data), stream=True), by_the_sdk(in_one_segment(data), stream=True))
+
+
+def test_searches_that_are_billed_apart_are_told() -> None:
+    assert warnings_of(by_us(whole(ANSWERS["web search"]))) == [SEARCHED]
+    assert warnings_of(by_us(whole(ANSWERS["text"]))) == []
 
 
 def test_a_paused_turn_says_how_to_go_on() -> None:

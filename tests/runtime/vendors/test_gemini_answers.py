@@ -12,7 +12,7 @@ from google.genai import errors, types
 
 from infrai_runtime.vendors.base import Event
 from infrai_runtime.vendors.gemini import make
-from infrai_runtime.vendors.gemini.answer import Reader
+from infrai_runtime.vendors.gemini.answer import SEARCHED, Reader
 from tests.core.wall import Play, Wall
 from tests.runtime.vendors.gemini_answers import (
     ANSWERS,
@@ -221,9 +221,11 @@ def test_citations_are_counted_in_characters_though_they_come_in_bytes() -> None
         "England lost.",
     ]
     assert search["native"]["groundingMetadata"]["searchEntryPoint"] == {"renderedContent": "<div>…</div>"}
-    usage = finish_of(by_us(whole(whole_of(ANSWERS["grounded"])))).usage
+    events = by_us(whole(whole_of(ANSWERS["grounded"])))
+    usage = finish_of(events).usage
     assert usage is not None
     assert usage["search_units"] == 2
+    assert warnings_of(events) == [SEARCHED]
 
 
 def test_a_call_without_an_id_gets_one_of_its_own() -> None:

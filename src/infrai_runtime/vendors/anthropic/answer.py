@@ -16,6 +16,7 @@ from infrai_runtime.vendors.base import Event, Finish, Fragment, Note
 
 Json = Mapping[str, Any]
 
+SEARCHED = "Claude bills its web searches apart; where the catalogue has no price for them, cost_usd is without them"
 PAUSED = "the vendor paused a long turn; send the reply back as it is to let it go on"
 _REASONS = {
     "end_turn": "stop",
@@ -97,7 +98,10 @@ class Reader:
             yield Fragment(self._parts, {"type": "refusal", "text": self._explained, "done": True})
         if self._reason == "pause_turn":
             yield Note(warning=PAUSED)
-        yield Finish(self._finish_reason(), usage_of(self._usage), self._model)
+        usage = usage_of(self._usage)
+        if usage and "search_units" in usage:
+            yield Note(warning=SEARCHED)
+        yield Finish(self._finish_reason(), usage, self._model)
 
     def _finish_reason(self) -> str:
         reason = _REASONS.get(self._reason, "stop")

@@ -36,6 +36,7 @@ _EMPTY: Json = {}
 _OF_EVERY_CHUNK = frozenset({"content", "index"})
 CODE = "code_execution"
 SEARCH = "google_search"
+SEARCHED = "Gemini bills its searches apart; where the catalogue has no price for them, cost_usd is without them"
 
 
 @dataclass(slots=True)
@@ -215,6 +216,8 @@ class Reader:
         first = self._answers.get(0, _Answer())
         others = {choice: _reason(answer) for choice, answer in self._answers.items() if choice}
         usage = usage_of(self._usage, first.grounding)
+        if usage and "search_units" in usage:
+            yield Note(warning=SEARCHED)
         yield Finish(_reason(first), usage, self._model, others=others)
 
     def _ended(self, answer: _Answer, choice: int) -> Iterator[Event]:
