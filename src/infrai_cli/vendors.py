@@ -22,6 +22,7 @@ from infrai_runtime.vendors.configuration import LOCAL, Entry
 from infrai_runtime.vendors.known import DIALECTS, KNOWN
 
 CHECK_S = 10.0
+GOOD, UNKNOWN = "good", "cannot be checked: it lists no models"
 _EPILOG = """\
 Vendors are found by their usual environment variables and in <home>/vendors.toml (docs/vendors.md has all of it).
 Nothing is asked of a vendor unless --check is given: then each key lists the vendor's models, which costs nothing.
@@ -62,7 +63,7 @@ def run(args: Any) -> int:
         print(json.dumps([_fields(row) for row in rows], indent=2))
     else:
         _print(rows, checked=args.check)
-    return int(any(state != "good" for row in rows for state in row.states))
+    return int(any(state not in (GOOD, UNKNOWN) for row in rows for state in row.states))
 
 
 async def _rows(settings: Settings, *, check: bool) -> list[Shown]:
@@ -99,13 +100,13 @@ async def _state(entry: Entry) -> str:
     path, http = DIALECTS[entry.dialect].models, getattr(vendor, "http", None)
     try:
         if http is None or not path:
-            return "cannot be checked"
+            return UNKNOWN
         await http.get(path, Call("*", CHECK_S, Fetcher()))
     except Failure as failure:
-        return failure.message
+        return UNKNOWN if "(HTTP 404" in failure.message else failure.message
     finally:
         await vendor.close()
-    return "good"
+    return GOOD
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def _print(rows: Sequence[Shown], *, checked: bool) -> None:
         print(f"\n{paint(row.name, 'bold')} can do: {', '.join(row.capabilities)}")
         for number, state in enumerate(row.states, 1):
             label = f"key #{number}" if row.keys else "without a key"
-            colour = "green" if state == "good" else "red"
+            colour = {GOOD: "green", UNKNOWN: "yellow"}.get(state, "red")
             print("\n".join(f"  {line}" for line in wrapped(f"{label}: {paint(state, colour)}", COLUMNS - 2)))
     if all(row.name == LOCAL for row in rows):
         print(f"\n{paint('->', 'cyan')} no vendor has a key: set one of the variables of `infrai vendors --known`")

@@ -73,3 +73,12 @@ def test_a_wrong_file_is_one_line_that_names_its_place(run: Run, home: Path) -> 
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert "vendors.toml: [openai] kye: there is no such field" in err
+
+
+def test_a_vendor_that_lists_no_models_is_not_called_bad(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Fake({})) as fake:
+        monkeypatch.setenv("PERPLEXITY_API_KEY", KEY)
+        monkeypatch.setenv("PERPLEXITY_BASE_URL", fake.url)
+        code, out, _ = run("vendors", "--check")
+    assert code == 0
+    assert "key #1: cannot be checked" in out

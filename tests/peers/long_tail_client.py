@@ -1,4 +1,4 @@
-"""A vendor behind ``litellm`` or ``any-llm``, pointed at a server: run by test_long_tail.py in an environment of its own.
+"""A vendor behind ``litellm`` or ``any-llm``, pointed at a server: run by test_long_tail.py in its environment.
 
 Arguments: dialect, the server's base URL, a good key. Prints JSON.
 """
