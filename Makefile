@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: help install demo test test-latest test-oldest peers conformance packages lint format type bench bench-langchain serve \
+.PHONY: help install demo test test-latest test-oldest peers conformance packages lint format type bench bench-langchain bench-llama-index serve \
   notebooks clean
 
 help: ## Show this list
@@ -57,6 +57,9 @@ bench: $(STAMP) ## Measure overheads and score the offline chat model; writes be
 
 bench-langchain: $(STAMP) ## Compare ChatInfrai with its peers, in an environment of their own; writes docs/benchmarks
 	@"$(BIN)/python" -m benchmarks.langchain
+
+bench-llama-index: $(STAMP) ## Compare Infrai with LlamaIndex's peers, in an environment of their own; writes docs/benchmarks
+	@"$(BIN)/python" -m benchmarks.llama_index
 
 serve: $(STAMP) ## Serve the runtime on http://127.0.0.1:8402
 	@"$(BIN)/infrai" serve

@@ -62,37 +62,37 @@ def _frame(value: Any) -> bytes:
 @cache
 def native_stream(count: int, tool: bool) -> Frames:
     """The frames of a native stream with ``count`` pieces of text, or of a tool's arguments."""
-    frames = [_native_delta(place, tool) for place in range(count)]
+    frames = [_native_delta(place, count, tool) for place in range(count)]
     last = {"delta": {}, "finish_reason": "stop", "index": 0, "usage": USAGE, "metadata": SERVED}
     return [*(_frame({"delta": d, "finish_reason": None, "index": 0}) for d in frames), _frame(last), _DONE]
 
 
-def _native_delta(place: int, tool: bool) -> dict[str, Any]:
+def _native_delta(place: int, count: int, tool: bool) -> dict[str, Any]:
     if not tool:
         return {"content": "word ", "parts": [{"index": 0, "type": "text", "text": "word "}]}
     named = {} if place else {"id": "call_1", "name": "write"}
-    return {"parts": [{"index": 0, "type": "tool_call", **named, "arguments": _argument(place)}]}
+    return {"parts": [{"index": 0, "type": "tool_call", **named, "arguments": _argument(place, count)}]}
 
 
-def _argument(place: int) -> str:
-    return '{"text": "' if place == 0 else "word "
+def _argument(place: int, count: int) -> str:
+    return {0: '{"text": "', count - 1: '"}'}.get(place, "word ")
 
 
 @cache
 def openai_stream(count: int, tool: bool) -> Frames:
     """The same, OpenAI-shaped; usage rides on a last chunk without choices."""
     kind = _openai("chat.completion.chunk")
-    deltas = [_openai_delta(place, tool) for place in range(count)]
+    deltas = [_openai_delta(place, count, tool) for place in range(count)]
     chunks = [{**kind, "choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas]
     finish = {**kind, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     return [*map(_frame, [*chunks, finish, {**kind, "choices": [], "usage": USAGE}]), _DONE]
 
 
-def _openai_delta(place: int, tool: bool) -> dict[str, Any]:
+def _openai_delta(place: int, count: int, tool: bool) -> dict[str, Any]:
     if not tool:
         return {"role": "assistant", "content": "word "}
     named = {} if place else {"id": "call_1", "type": "function"}
-    function = {"arguments": _argument(place)} | ({} if place else {"name": "write"})
+    function = {"arguments": _argument(place, count)} | ({} if place else {"name": "write"})
     return {"role": "assistant", "content": None, "tool_calls": [{"index": 0, **named, "function": function}]}
 
 

@@ -12,7 +12,6 @@ import asyncio
 import base64
 import json
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import Any
 
 from benchmarks.contender import ROOT, Contender, Work, compare, contenders, environ, environment
 from benchmarks.fixed_server import CHUNKS, PACED_CHUNKS, fixed_server
-from benchmarks.measure import import_cost_ms, table
+from benchmarks.measure import import_cost_ms
+from benchmarks.page import Target, costs_table, plot, targets_table, versions, write_page
 
 PEERS = ("langchain-openai", "langchain-openrouter", "langchain-litellm", "numpy")
 NAMES = {
@@ -236,10 +236,6 @@ def imports(python: str, names: list[str], runs: int) -> dict[str, float]:
     return {name: min(costs[name]) - min(costs[""]) for name in names}
 
 
-Target = tuple[str, float, float]
-"""What is compared, what came, and how much it may be."""
-
-
 def targets(found: Found, import_ms: Mapping[str, float]) -> list[Target]:
     """The budgets of the adapter, as far as their measures are there."""
     rows: list[Target] = []
@@ -277,31 +273,17 @@ def main(quick: bool = False, peers: bool = True) -> dict[str, Any]:
     import_ms = imports(python, [name for name in IMPORTS if name in names], 1 if quick else 5)
     goals = targets(found, import_ms)
     print("\n" + _costs_table(found, import_ms))
-    print("\n" + table(("", "is", "may be"), [(what, f"{is_:.2f}", f"{most:g}") for what, is_, most in goals]))
-    return {"cpu_us": found, "import_ms": import_ms, "targets": goals, "versions": _versions(python)}
+    print("\n" + targets_table(goals))
+    return {"cpu_us": found, "import_ms": import_ms, "targets": goals, "versions": versions(python, _PACKAGES)}
 
 
 def _costs_table(found: Found, import_ms: Mapping[str, float]) -> str:
     names = [name for name in NAMES if any(name in costs for costs in found.values())]
-    rows: list[tuple[object, ...]] = [
-        (TASKS[task][0], *(f"{costs[name]:,.1f}" if name in costs else "" for name in names))
-        for task, costs in found.items()
-    ]
     last = ("import beyond core and httpx, ms", *(f"{import_ms[n]:,.0f}" if n in import_ms else "" for n in names))
-    return table(("CPU", *(NAMES[name] for name in names)), [*rows, last])
+    return costs_table(found, {task: row[0] for task, row in TASKS.items()}, NAMES, last)
 
 
 _PACKAGES = ("langchain-core", "langchain-openai", "langchain-openrouter", "langchain-litellm", "openai", "litellm")
-
-
-def _versions(python: str) -> dict[str, str]:
-    code = (
-        "import importlib.metadata as m, json, sys\n"
-        "print(json.dumps({d.name: d.version for d in m.distributions() if d.name in sys.argv[1:]}))"
-    )
-    done = subprocess.run([python, "-c", code, *_PACKAGES], capture_output=True, text=True, check=True)
-    found: dict[str, str] = json.loads(done.stdout)
-    return dict(sorted(found.items()))
 
 
 # -- the page and the plot -----------------------------------------------------------------------------------------
@@ -309,59 +291,17 @@ def _versions(python: str) -> dict[str, str]:
 
 def write(result: Mapping[str, Any], directory: Path) -> None:
     """Writes the page ``langchain.md`` and its plot ``langchain.png``."""
-    directory.mkdir(parents=True, exist_ok=True)
-    plot(result, directory / "langchain.png")
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    goals = [
-        f"| {what} | {is_:.2f} | {most:g} | {'yes' if is_ <= most else 'no'} |" for what, is_, most in result["targets"]
-    ]
+    plot(result["cpu_us"], _PLOTTED, NAMES, directory / "langchain.png")
     lines = [
-        "# LangChain, measured",
-        "",
         "Made by `python -m benchmarks.langchain`; method: [benchmarks/README.md](../../benchmarks/README.md).",
         "CPU time of the client's process, all in one run against one server of fixed answers; compare ratios, not the",
         "microseconds of two machines.",
-        "",
-        f"Python {sys.version.split()[0]}; {versions}.",
-        "",
-        "![CPU per call and per chunk](langchain.png)",
-        "",
-        "```",
-        _costs_table(result["cpu_us"], result["import_ms"]),
-        "```",
-        "",
-        "| target | is | may be | reached |",
-        "|---|---|---|---|",
-        *goals,
-        "",
     ]
-    (directory / "langchain.md").write_text("\n".join(lines), "utf-8")
+    costs = _costs_table(result["cpu_us"], result["import_ms"])
+    write_page(directory / "langchain.md", "LangChain, measured", lines, costs, result["targets"], result["versions"])
 
 
 _PLOTTED = {"invoke": "invoke", "ainvoke": "ainvoke", "stream": "streamed chunk", "embed": "2,048 embeddings"}
-
-
-def plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draws what people compare, on logarithmic scales, ours in colour."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import NullFormatter
-
-    figure, axes = plt.subplots(1, len(_PLOTTED), figsize=(4.6 * len(_PLOTTED), 3.6))
-    for axis, (task, title) in zip(axes, _PLOTTED.items(), strict=True):
-        costs = {NAMES[name]: cost for name, cost in result["cpu_us"][task].items() if name != "infrai_core"}
-        colors = ["tab:green" if name == NAMES["infrai"] else "tab:gray" for name in costs]
-        bars = axis.barh(list(costs), list(costs.values()), color=colors)
-        axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}", padding=3)
-        axis.set(xscale="log", title=title, xlabel="CPU µs (log)")
-        axis.set_xlim(min(costs.values()) / 2, max(costs.values()) * 20)  # room for the numbers
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.invert_yaxis()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def command(argv: list[str] | None = None) -> int:
