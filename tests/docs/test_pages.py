@@ -31,6 +31,24 @@ PRINTS = {
         r"\d\.\d+ \d\.\d+ \w+",
         r"True False (MODEL_)?NOT_FOUND",
     ],
+    "llama_index.md": [
+        r"30",
+        r"It is 36 metres high\.\nlocal infrai-offline 0",
+        r"\d+ tokens\nIt is 36 metres high\.\n\d+ tokens",
+        r"(It is 36 metres high\.\nTrue\n){2}",
+        r"multiply \{'a': 23, 'b': 7\}",
+        r"161",
+        r"Lighthouse\(name='Kõpu', height_m=36\)",
+        r"#[0-9a-f]{6}",
+        r"2 1024 infrai-keyword-1024",
+        r"Tickets for the ferry cost four euros\. \['prices'\]",
+        r"\d\.\d+ \d\.\d+ \w+",
+        r"image-[0-9a-f]{8}\.png \['text', 'image'\]",
+        r"capability +calls.*total +4 ",
+        r"3 4",
+        r"hello\nthe budget of 0\.5 USD is spent",
+        r"MODEL_NOT_FOUND False",
+    ],
 }
 """Page -> what its examples print, as patterns in order."""
 
