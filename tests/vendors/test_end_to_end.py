@@ -200,3 +200,17 @@ def test_keys_and_their_health_can_be_seen(tmp_path: Path) -> None:
     assert len(fake.requests) == 1
     assert seen["statuses"] == (429, 429)
     assert [(model, code) for model, code, _ in seen["health"].rests] == [("gpt-5.2", "RATE_LIMITED")]
+
+
+def test_a_pinned_vendor_is_asked_for_a_model_that_the_catalogue_lacks(tmp_path: Path) -> None:
+    async def run(url: str) -> Any:
+        environ = {"INFRAI_HOME": str(tmp_path), "OLLAMA_HOST": url}
+        async with client(tmp_path, configured(Settings.from_environment(environ))) as api:
+            return (
+                await api.post("/ai/chat", json={"messages": "hi", "vendor": "ollama", "model": "my-own:8b"})
+            ).json()
+
+    with serving(Fake({CHAT: says(OPENAI["text"].completion)}, auth=("accept", "application/json"))) as fake:
+        reply = asyncio.run(run(fake.url))
+    assert (reply["data"]["content"], reply["metadata"]["cost_usd"]) == (TEXT, None)
+    assert fake.last.body["model"] == "my-own:8b"

@@ -108,19 +108,6 @@ class Keyring:
             raise self._worn_out(model, now)
         return usable
 
-    def wait_s(self, model: str) -> float:
-        """Seconds until a key may be used for a model; 0 when one may be used now."""
-        with self._lock:
-            now = self._clock()
-            rests = [self._rest(key, model, now) for key in self._keys]
-        return max(0.0, min(0.0 if rest is None else rest.until - now for rest in rests))
-
-    def waits_s(self) -> dict[str, float]:
-        """Model -> seconds until a key may be used for it, for the models that keys rest for now; ``*`` is all."""
-        with self._lock:
-            models = {model for _, model in self._rests}
-        return {model: wait_s for model in models if (wait_s := self.wait_s(model)) > 0}
-
     def refused(self, key: Key, model: str, failure: Failure) -> bool:
         """Notes a failure. Whether it is about the key, so that another key may do."""
         if failure.code not in KEY_FAILURES:
