@@ -12,6 +12,8 @@ from infrai_runtime.pricing import usd
 from infrai_runtime.store.durable import USAGE_AXES, Durable, UsageRow
 from infrai_runtime.wire import Json
 
+DEFAULT_AXES = ("day", "vendor", "model", "capability")
+
 
 async def balance(durable: Durable, caller: Caller) -> Json:
     """``balance_usd`` is null where calls are not paid from credit: embedded, and without keys."""
@@ -23,7 +25,7 @@ async def usage(durable: Durable, caller: Caller, query: Mapping[str, str]) -> J
     unknown = next((name for name in query if name not in ("since", "group_by")), None)
     if unknown is not None:
         raise Failure("INVALID_REQUEST", f"unknown parameter {unknown!r}; allowed are since, group_by", param=unknown)
-    axes = _axes(query.get("group_by", ",".join(USAGE_AXES)))
+    axes = _axes(query.get("group_by", ",".join(DEFAULT_AXES)))
     rows = await durable.usage(caller.project_id, axes, _since(query.get("since", "1970-01-01")))
     return {"group_by": axes, "currency": "USD", "total": _total(rows), "data": [_row(row) for row in rows]}
 

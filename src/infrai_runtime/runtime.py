@@ -18,6 +18,7 @@ from infrai_runtime.service import Service
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.blob import Blobs
 from infrai_runtime.store.durable import TEND_EVERY_S, Durable
+from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors import configured
@@ -62,8 +63,8 @@ class Runtime:
             settings,
             configured(settings) if self._vendors is None else self._vendors,
             await self._catalogues(),
-            await _durable(settings.database),
-            MemoryEphemeral(),
+            await durable(settings.database),
+            _ephemeral(settings.redis),
             Blobs(settings, signer),
             signer,
             fetcher=self._fetcher,
@@ -112,12 +113,22 @@ async def _tend(service: Service) -> None:
             log.exception("the state could not be looked after; it is tried again")
 
 
-async def _durable(database: Path | str | None) -> Durable:
+async def durable(database: Path | str | None, *, upgrade: bool = False) -> Durable:
+    """The durable store that a setting names; ``upgrade`` brings a shared one's schema up to date. Raises
+    ``ConfigError``."""
     if isinstance(database, str):
         from infrai_runtime.store.postgres import PostgresDurable
 
-        return await PostgresDurable.connect(database)
+        return await PostgresDurable.connect(database, upgrade=upgrade)
     return await asyncio.to_thread(SqliteDurable, database)
+
+
+def _ephemeral(redis: str | None) -> Ephemeral:
+    if redis is None:
+        return MemoryEphemeral()
+    from infrai_runtime.store.redis import RedisEphemeral
+
+    return RedisEphemeral(redis)
 
 
 def _with_public_url(settings: Settings) -> Settings:

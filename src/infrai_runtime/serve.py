@@ -149,7 +149,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (8402)")
     parser.add_argument("--home", type=Path, help="directory of state and media (INFRAI_HOME or ~/.infrai)")
     parser.add_argument(
-        "--database", help='SQLite file of keys, credit and usage, or "memory" (INFRAI_DATABASE or <home>/runtime.db)'
+        "--database",
+        help="SQLite file of keys, credit and usage, a postgresql:// address that several machines share, or "
+        '"memory" (INFRAI_DATABASE or <home>/runtime.db); an address with a password belongs into the variable',
+    )
+    parser.add_argument(
+        "--redis", help="redis:// address of limits, cache and breaker that several machines share (INFRAI_REDIS)"
     )
     parser.add_argument("--log-level", choices=logs.LEVELS, default="warning", help="least level of the log (warning)")
     parser.add_argument(
@@ -174,7 +179,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
     names = ("host", "port", "home", "public_url", "no_auth", "allow_activation")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     # As the variable says it, so that both read the same.
-    named = {"INFRAI_DATABASE": options.database, "INFRAI_TELEMETRY": options.telemetry}
+    named = {"INFRAI_DATABASE": options.database, "INFRAI_REDIS": options.redis, "INFRAI_TELEMETRY": options.telemetry}
     environ = {**os.environ, **{name: value for name, value in named.items() if value}}
     return Settings.from_environment(environ, **given)
 

@@ -27,16 +27,17 @@ def _home() -> Path:
 class Settings:
     """What a runtime needs to know. Sizes in bytes, times in seconds, money in USD.
 
-    ``database`` is the SQLite file of the durable state, or the ``postgresql://`` address of one that several machines
-    share; None keeps it in memory. ``public_url`` is the base of media links; None, as in the embedded runtime, makes
-    them ``file://`` links. ``vendors`` are the names of the vendors that may be used (None: all that are configured);
-    ``("local",)`` keeps everything on this machine. They are configured by ``vendor_environ``, which is empty unless
-    the settings come from an environment, and by ``vendors_file`` (default ``<home>/vendors.toml``). Raises
-    ``ConfigError``.
+    ``database`` is the SQLite file of the durable state, or the ``postgresql://`` address of one that several
+    machines share; None keeps it in memory. ``redis`` is the ``redis://`` address of limits, cache and breaker that
+    they share. ``public_url`` is the base of media links; None, as in the embedded runtime, makes them ``file://``
+    links. ``vendors`` are the names of the vendors that may be used (None: all that are configured); ``("local",)``
+    keeps everything on this machine. They are configured by ``vendor_environ``, which is empty unless the settings
+    come from an environment, and by ``vendors_file`` (default ``<home>/vendors.toml``). Raises ``ConfigError``.
     """
 
     home: Path = field(default_factory=_home)
     database: Path | str | None = field(default=None, repr=False)
+    redis: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8402
     no_auth: bool = False
@@ -90,13 +91,15 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, a ``postgresql://`` address, or ``memory``),
-        ``INFRAI_PUBLIC_URL``, ``INFRAI_VENDORS`` (names with commas between), ``INFRAI_VENDORS_FILE``,
-        ``INFRAI_EMBED_MODEL``,
-        ``INFRAI_TELEMETRY`` (off, on, or content: spans also hold what was asked and answered) and the vendors' own
-        variables; ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
+        ``INFRAI_REDIS``, ``INFRAI_PUBLIC_URL``, ``INFRAI_VENDORS`` (names with commas between),
+        ``INFRAI_VENDORS_FILE``, ``INFRAI_EMBED_MODEL``, ``INFRAI_TELEMETRY`` (off, on, or content: spans also hold
+        what was asked and answered) and the vendors' own variables; ``overrides`` win. The durable state is kept in
+        ``<home>/runtime.db`` unless told otherwise."""
         env = os.environ if environ is None else environ
         home = Path(overrides.pop("home", None) or default_home(env))
         values: dict[str, Any] = {"home": home, "database": _database(env.get("INFRAI_DATABASE"), home)}
+        if env.get("INFRAI_REDIS"):
+            values["redis"] = env["INFRAI_REDIS"]
         if env.get("INFRAI_PUBLIC_URL"):
             values["public_url"] = env["INFRAI_PUBLIC_URL"].rstrip("/")
         if env.get("INFRAI_EMBED_MODEL"):

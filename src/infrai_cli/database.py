@@ -1,0 +1,57 @@
+"""The flag that says which runtime's database a command works on, and opening it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from infrai_core import ConfigError
+from infrai_runtime.catalogue import NANO
+from infrai_runtime.runtime import durable
+from infrai_runtime.settings import Settings
+from infrai_runtime.store.durable import Durable
+
+T = TypeVar("T")
+
+
+def add_database(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--database``."""
+    parser.add_argument(
+        "--database",
+        metavar="WHERE",
+        help="SQLite file or postgresql:// address of the runtime (default: INFRAI_DATABASE, <home>/runtime.db)",
+    )
+
+
+def on_database(args: Any, work: Callable[[Durable], Awaitable[T]]) -> T:
+    """What ``work`` returns for the runtime's store. Raises ``ConfigError`` where it cannot be opened."""
+
+    async def opened() -> T:
+        environ = {**os.environ, **({"INFRAI_DATABASE": args.database} if args.database else {})}
+        store = await durable(Settings.from_environment(environ).database)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(opened())
+
+
+def nano_of(text: str) -> int:
+    """An amount of USD on the command line, as nano-USD."""
+    try:
+        nano = int(Decimal(text.removeprefix("$")) * NANO)
+    except InvalidOperation:
+        raise ConfigError(f"{text!r}: allowed is an amount of USD such as 20 or 0.50") from None
+    if nano < 0:
+        raise ConfigError(f"{text!r}: allowed is an amount from 0 on")
+    return nano
+
+
+def shown_usd(nano: int | None) -> str:
+    """Nano-USD as a person reads it."""
+    return "unknown" if nano is None else f"${Decimal(nano) / NANO:.4f}"

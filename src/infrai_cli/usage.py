@@ -1,0 +1,133 @@
+"""``infrai usage``: what a runtime's calls used and cost."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from infrai_cli.database import add_database, on_database, shown_usd
+from infrai_cli.screen import table
+from infrai_core import ConfigError
+from infrai_runtime.pricing import usd
+from infrai_runtime.store.durable import USAGE_AXES, UsageRow
+
+_EPILOG = """\
+A cost that is not known is not counted as 0: `unpriced` says how many calls have none.
+examples: infrai usage                                  # by vendor and model
+          infrai usage --by day,capability --since 2026-11-01 --format csv
+          infrai usage --by day,model --plot usage.png
+"""
+_COUNTS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "unpriced_calls", "cache_hits")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to add up, and how to show it."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--by", default="vendor,model", metavar="AXES", help=f"some of {', '.join(USAGE_AXES)}")
+    parser.add_argument("--project", metavar="ID", help="only this project (default: all)")
+    parser.add_argument("--since", default="1970-01-01", metavar="DAY", help="first day, in UTC, such as 2026-11-01")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the cost to a .png or .svg file as well")
+    add_database(parser)
+
+
+def run(args: Any) -> int:
+    """Prints the totals."""
+    axes = _axes(args.by)
+    rows = on_database(args, lambda store: store.usage(args.project, axes, _since(args.since)))
+    print(_FORMATS[args.format](axes, rows))
+    if args.plot is not None:
+        _plot(args.plot, axes, rows)
+    return 0
+
+
+def _axes(text: str) -> list[str]:
+    axes = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = next((word for word in axes if word not in USAGE_AXES), None)
+    if wrong is not None or not axes:
+        raise ConfigError(f"--by {wrong or text!r}: allowed are {', '.join(USAGE_AXES)}, with commas between them")
+    return axes
+
+
+def _since(text: str) -> float:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--since {text!r}: allowed is a day such as 2026-11-01") from None
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def _values(row: UsageRow) -> dict[str, Any]:
+    counts = (row.calls, row.prompt_tokens, row.completion_tokens, usd(row.cost_nano), row.unpriced_calls)
+    return {**row.group, **dict(zip(_COUNTS, (*counts, row.cache_hits), strict=True))}
+
+
+def _table(axes: list[str], rows: list[UsageRow]) -> str:
+    head = (*axes, "calls", "tokens in", "out", "cost", "unpriced", "cached")
+    lines = [
+        (
+            *(str(row.group[axis] or "-") for axis in axes),
+            f"{row.calls:,}",
+            f"{row.prompt_tokens:,}",
+            f"{row.completion_tokens:,}",
+            shown_usd(row.cost_nano),
+            str(row.unpriced_calls),
+            str(row.cache_hits),
+        )
+        for row in rows
+    ]
+    return table(head, lines, right=tuple(range(len(axes), len(head))))
+
+
+def _csv(axes: list[str], rows: list[UsageRow]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*axes, *_COUNTS], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_values(row) for row in rows)
+    return out.getvalue().rstrip("\n")
+
+
+def _json(axes: list[str], rows: list[UsageRow]) -> str:
+    return json.dumps([_values(row) for row in rows], indent=2)
+
+
+_FORMATS = {"table": _table, "csv": _csv, "json": _json}
+
+
+def _plot(path: Path, axes: list[str], rows: list[UsageRow]) -> None:
+    """A bar per group; with days, a stack of the other axes per day."""
+    if path.suffix not in (".png", ".svg"):
+        raise ConfigError(f"--plot {str(path)!r}: allowed are .png and .svg")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError('--plot needs matplotlib: pip install "infrai-integrations[notebook]"') from None
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    drawing = figure.add_subplot()
+    along = "day" if "day" in axes else axes[0]
+    places = sorted({str(row.group[along] or "-") for row in rows})
+    bottoms = dict.fromkeys(places, 0.0)
+    for name, costs in _stacks(along, axes, rows).items():
+        drawing.bar(places, [costs.get(place, 0.0) for place in places], bottom=list(bottoms.values()), label=name)
+        bottoms = {place: base + costs.get(place, 0.0) for place, base in bottoms.items()}
+    drawing.set_ylabel("cost, USD")
+    drawing.set_title(f"Cost by {', '.join(axes)}")
+    drawing.tick_params(axis="x", rotation=30)
+    if len(axes) > 1 and rows:
+        drawing.legend(fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+def _stacks(along: str, axes: list[str], rows: list[UsageRow]) -> dict[str, dict[str, float]]:
+    stacks: dict[str, dict[str, float]] = {}
+    for row in rows:
+        name = " / ".join(str(row.group[axis] or "-") for axis in axes if axis != along) or "cost"
+        place = str(row.group[along] or "-")
+        costs = stacks.setdefault(name, {})
+        costs[place] = costs.get(place, 0.0) + (usd(row.cost_nano) or 0.0)
+    return stacks

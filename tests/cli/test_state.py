@@ -1,0 +1,112 @@
+"""The operator's commands on a runtime's database: keys, budgets, usage, db."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from infrai_runtime.keys import hash_key
+from infrai_runtime.store.durable import Admission, Booking, LedgerRow
+from infrai_runtime.store.sqlite import SqliteDurable
+
+from .conftest import Run
+
+
+def field(out: str, name: str) -> str:
+    return next(line.removeprefix(name).strip() for line in out.splitlines() if line.startswith(name))
+
+
+def test_a_key_is_shown_once_and_only_its_hash_is_stored(run: Run, home: Path) -> None:
+    code, out, _ = run("keys", "create", "--name", "ci", "--rpm", "60", "--model", "m", "--concurrency", "2")
+    key = field(out, "key  ")
+    assert (code, key[:12]) == (0, "ifr_pk_proj_")
+    assert key not in run("keys", "list")[1]
+    with sqlite3.connect(home / "runtime.db") as db:
+        assert [row[0] for row in db.execute("SELECT key_hash FROM key")] == [hash_key(key)]
+    listed = run("keys", "list")[1].splitlines()[2]
+    assert "m, 60 rpm, 2 calls" in listed
+    assert "active" in listed
+
+
+def test_a_rotated_key_keeps_its_rights_and_the_old_one_ends(run: Run) -> None:
+    old = field(run("keys", "create", "--name", "ci", "--tpm", "9")[1], "key id")
+    code, out, _ = run("keys", "rotate", old, "--grace-hours", "1")
+    new = field(out, "key id")
+    rows = {line.split()[0]: line for line in run("keys", "list")[1].splitlines()[2:]}
+    assert code == 0
+    assert "until" in rows[old]
+    assert "active" in rows[new]
+    assert "9 tpm" in rows[new]
+    assert run("keys", "revoke", new)[0] == 0
+    assert "revoked" in run("keys", "list")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("keys", "revoke", "nobody"), "no such key"),
+        (("keys", "rotate", "nobody"), "no such key"),
+        (("keys", "create", "--project", "nobody"), "no such project"),
+        (("budgets", "set", "p", "much"), "amount of USD"),
+        (("budgets", "set", "p", "1", "--tag", "team"), "NAME=VALUE"),
+        (("budgets", "drop", "p"), "no such budget"),
+        (("usage", "--by", "colour"), "allowed are day"),
+        (("usage", "--since", "yesterday"), "2026-11-01"),
+    ],
+)
+def test_what_is_wrong_is_named(run: Run, words: tuple[str, ...], told: str) -> None:
+    code, _, err = run(*words)
+    assert code == 2
+    assert told in err
+
+
+def test_budgets_are_set_listed_and_dropped(run: Run) -> None:
+    project = field(run("keys", "create", "--credit", "7.5")[1], "project")
+    assert run("budgets", "set", project, "2", "--tag", "team=red", "--period", "month")[0] == 0
+    out = run("budgets", "list", project)[1]
+    assert "$7.5000" in out
+    assert [line.split()[1:3] for line in out.splitlines() if "team=red" in line] == [["month", "$2.0000"]]
+    assert "team=red" not in run("budgets", "drop", project, "--tag", "team=red")[1]
+
+
+@pytest.fixture
+def spent(home: Path) -> None:
+    """A database with two answered calls, one of unknown cost."""
+
+    async def write() -> None:
+        store = SqliteDurable(home / "runtime.db")
+        rows = [
+            LedgerRow("answer", 0.0, "p", "k1", "r1", "chat", "acme", "big", "ok", 1.0, 10, 5, 1_500_000_000),
+            LedgerRow("answer", 86_400.0, "p", "k1", "r2", "chat", "acme", "big", "ok", 1.0, 1, 1, None),
+        ]
+        await store.book(Booking(Admission("p", "r", "f", "r", "me", 0.0), 0.0, 0, rows))
+        await store.close()
+
+    asyncio.run(write())
+
+
+def test_usage_keeps_unknown_costs_apart_in_every_format(run: Run, spent: None) -> None:
+    table = run("usage")[1].splitlines()[2].split()
+    assert table == ["acme", "big", "2", "11", "6", "$1.5000", "1", "0"]
+    (row,) = json.loads(run("usage", "--by", "key", "--format", "json")[1])
+    assert (row["key"], row["calls"], row["cost_usd"], row["unpriced_calls"]) == ("k1", 2, 1.5, 1)
+    rows = list(csv.DictReader(io.StringIO(run("usage", "--by", "day", "--format", "csv")[1])))
+    assert [(r["day"], r["cost_usd"]) for r in rows] == [("1970-01-01", "1.5"), ("1970-01-02", "0.0")]
+    assert len(run("usage", "--by", "day", "--since", "1970-01-02")[1].splitlines()) == 3
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_usage_is_drawn(run: Run, spent: None, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"cost.{suffix}"
+    assert run("usage", "--by", "day,model", "--plot", str(path))[0] == 0
+    assert path.read_bytes()[:4] == {"png": b"\x89PNG", "svg": b"<?xm"}[suffix]
+
+
+def test_a_database_is_brought_up_to_date(run: Run) -> None:
+    assert run("db", "upgrade")[:2] == (0, "the schema is up to date\n")

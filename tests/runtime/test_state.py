@@ -1,0 +1,241 @@
+"""Idempotency, cache, budgets and limits as a caller sees them, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infrai_runtime.failure import Failure
+from infrai_runtime.keys import hash_key
+from infrai_runtime.store.durable import UNKNOWN, Budget, KeyRow, Policy, key_scope, project_scope, tag_scope
+from infrai_runtime.store.sqlite import SqliteDurable
+from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
+
+from .api import client
+from .fake import USAGE, FakeChat, catalogue, fails, model, says
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+ROWS = catalogue(model("a"), model("a", "small"))
+ASKED = {"messages": "Hello", "model": "big", "max_tokens": 5}
+CREDIT = 10**9
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A runtime whose database this test also holds."""
+
+    api: httpx.AsyncClient
+    store: SqliteDurable
+    vendor: FakeChat
+
+    async def ask(self, key: str = "one", path: str = "/ai/chat", **more: Any) -> httpx.Response:
+        return await self.api.post(path, json=ASKED | more, headers={"Authorization": f"Bearer {key}"})
+
+    async def left(self) -> int | None:
+        return await self.store.balance_nano("p")
+
+
+@asynccontextmanager
+async def shop(tmp_path: Path, vendor: FakeChat | None = None, **policies: Policy) -> AsyncIterator[Shop]:
+    """A project with a credit of one dollar and a key for each policy, and one without limits."""
+    vendor = vendor or FakeChat("a", says("Hi"))
+    store = SqliteDurable(tmp_path / "x.db")
+    await store.add_project("p", "acct", CREDIT, 0)
+    for name, policy in {"one": Policy(), **policies}.items():
+        await store.add_key(hash_key(name), KeyRow(f"key_{name}", "p", policy=policy))
+    async with client(tmp_path, [vendor], ROWS, no_auth=False, database=tmp_path / "x.db") as api:
+        yield Shop(api, store, vendor)
+    await store.close()
+
+
+# -- money -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_paid_to_the_nano_dollar(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        reply = await at.ask()
+        assert reply.json()["metadata"]["cost_usd"] == 0.00002
+        assert await at.left() == CREDIT - 20_000
+
+
+async def test_a_budget_refuses_before_the_vendor_is_called_and_says_whose_it_is(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        await at.store.set_budget(Budget(tag_scope("p", "team", "red"), "p", 1000))
+        refused = await at.ask(tags={"team": "red"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (402, "BUDGET_EXCEEDED")
+        assert "tag team=red" in refused.json()["error"]["message"]
+        assert (await at.ask(tags={"team": "blue"})).status_code == 200
+        await at.store.set_budget(Budget(key_scope("key_one"), "p", 0))
+        assert "key key_one" in (await at.ask()).json()["error"]["message"]
+        await at.store.set_budget(Budget(project_scope("p"), "p", 0))
+        await at.store.drop_budget(key_scope("key_one"))
+        assert (await at.ask()).json()["error"]["code"] == "INSUFFICIENT_CREDIT"
+        assert len(at.vendor.requests) == 1
+
+
+async def test_a_failed_call_gives_everything_back(tmp_path: Path) -> None:
+    async with shop(tmp_path, FakeChat("a", fails(Failure("CONTENT_FILTERED", "no")))) as at:
+        assert (await at.ask()).status_code == 400
+        assert await at.left() == CREDIT
+
+
+async def test_concurrent_calls_never_spend_more_than_there_is(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        one_call = 20_000
+        await at.store.set_budget(Budget(project_scope("p"), "p", 5 * one_call))
+        replies = await asyncio.gather(*(at.ask() for _ in range(12)))
+        paid = sum(reply.status_code == 200 for reply in replies)
+        assert await at.left() == 5 * one_call - paid * one_call
+        assert {reply.status_code for reply in replies} == {200, 402}
+
+
+# -- idempotency -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_repetition_is_answered_once_paid_once_and_marked(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        first = await at.ask(idempotency_key="k")
+        again = await at.ask(idempotency_key="k")
+        assert again.json() == first.json()
+        assert again.headers["idempotent-replay"] == "true"
+        assert (await at.ask(idempotency_key="k", max_tokens=6)).status_code == 422
+        assert (len(at.vendor.requests), await at.left()) == (1, CREDIT - 20_000)
+
+
+async def test_a_repetition_needs_neither_credit_nor_a_vendor_that_is_well(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        first = await at.ask(idempotency_key="k")
+        await at.store.set_budget(Budget(project_scope("p"), "p", 0))
+        at.vendor.play = fails(Failure("VENDOR_ERROR", "down"))
+        assert (await at.ask(idempotency_key="k")).json() == first.json()
+
+
+async def test_a_repetition_is_only_for_a_key_that_may_use_the_model(tmp_path: Path) -> None:
+    async with shop(tmp_path, narrow=Policy(models=("small",)), wide=Policy(models=("big", "small"))) as at:
+        await at.ask(idempotency_key="k")
+        assert (await at.ask("wide", idempotency_key="k")).status_code == 200
+        refused = await at.ask("narrow", idempotency_key="k")
+        assert (refused.status_code, len(at.vendor.requests)) == (403, 1)
+
+
+async def test_a_call_whose_process_died_is_made_again_and_its_outcome_is_on_record(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        await at.ask(idempotency_key="k")
+        (row,) = at.store._db.execute("SELECT * FROM call").fetchall()
+        # As a process that was killed after it asked the vendor leaves it: no answer, a lease long over.
+        dead = "UPDATE call SET answer = NULL, lease_s = 0, reserved_nano = 7, scopes = '[\"project:p\"]'"
+        at.store._db.execute(dead)
+        at.store._db.execute("UPDATE budget SET reserved_nano = 7")
+        again = await at.ask(idempotency_key="k")
+        assert (again.status_code, "idempotent-replay" in again.headers) == (200, False)
+        assert UNKNOWN in {told.outcome for told in await at.store.rows(row[3])}
+        assert await at.left() == CREDIT - 2 * 20_000
+
+
+# -- cache -------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_same_question_at_the_same_time_is_paid_once(tmp_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def play(request: Request, call: Call) -> AsyncIterator[Event]:
+        await go.wait()
+        yield Fragment(0, {"type": "text", "text": "Hi"})
+        yield Finish("stop", USAGE)
+
+    async with shop(tmp_path, FakeChat("a", play)) as at:
+        asking = [asyncio.create_task(at.ask(cache_strategy="infrai")) for _ in range(5)]
+        while not at.vendor.requests:
+            await asyncio.sleep(0)
+        go.set()
+        replies = [(await task).json() for task in asking]
+        assert len(at.vendor.requests) == 1
+        assert sorted(reply["metadata"]["cache_hit"] for reply in replies) == [False, True, True, True, True]
+        assert {reply["data"]["content"] for reply in replies} == {"Hi"}
+        assert await at.left() == CREDIT - 20_000
+
+
+async def test_a_stored_answer_is_only_for_a_key_that_may_use_its_model(tmp_path: Path) -> None:
+    async with shop(tmp_path, narrow=Policy(models=("small",))) as at:
+        asked: dict[str, Any] = {"cache_strategy": "infrai", "model": None}
+        await at.ask(**asked, prefer="smartest")
+        hit = await at.ask(**asked, prefer="smartest")
+        other = await at.ask("narrow", **asked, prefer="smartest")
+        assert hit.json()["metadata"]["cache_hit"]
+        assert other.status_code == 200
+        assert not other.json()["metadata"]["cache_hit"] or other.json()["metadata"]["model"] == "small"
+
+
+# -- keys and limits ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_uses_only_the_models_it_may(tmp_path: Path) -> None:
+    async with shop(tmp_path, narrow=Policy(models=("small",))) as at:
+        assert (await at.ask("narrow", model="small")).status_code == 200
+        refused = await at.ask("narrow", model="big")
+        assert refused.status_code in (400, 403)
+        assert len(at.vendor.requests) == 1
+
+
+async def test_an_expired_key_opens_nothing(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        await at.store.add_key(hash_key("old"), replace(KeyRow("key_old", "p"), expires_s=1.0))
+        assert (await at.ask("old")).status_code == 401
+
+
+async def test_requests_per_minute_are_limited_with_headers_that_say_so(tmp_path: Path) -> None:
+    async with shop(tmp_path, two=Policy(requests_per_minute=2)) as at:
+        first, second, third = [await at.ask("two") for _ in range(3)]
+        assert [first.status_code, second.status_code, third.status_code] == [200, 200, 429]
+        assert (first.headers["x-ratelimit-limit-requests"], first.headers["x-ratelimit-remaining-requests"]) == (
+            "2",
+            "1",
+        )
+        assert 1 <= int(third.headers["retry-after"]) <= 30
+        assert (await at.ask()).status_code == 200  # another key has its own
+        assert await at.left() == CREDIT - 3 * 20_000
+
+
+async def test_tokens_per_minute_count_what_was_used(tmp_path: Path) -> None:
+    async with shop(tmp_path, few=Policy(tokens_per_minute=60)) as at:
+        codes = [(await at.ask("few")).status_code for _ in range(8)]
+        assert codes[:3] == [200, 200, 200]  # each uses 15, less than was taken for it
+        assert codes[-1] == 429
+
+
+async def test_calls_at_the_same_time_are_limited_and_the_place_comes_back(tmp_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def play(request: Request, call: Call) -> AsyncIterator[Event]:
+        await go.wait()
+        yield Finish("stop", USAGE)
+
+    async with shop(tmp_path, FakeChat("a", play), single=Policy(concurrency=1)) as at:
+        first = asyncio.create_task(at.ask("single"))
+        while not at.vendor.requests:
+            await asyncio.sleep(0)
+        refused = await at.ask("single")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        go.set()
+        assert (await first).status_code == 200
+        assert (await at.ask("single")).status_code == 200
+
+
+async def test_tags_are_checked_by_name(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        refused = await at.ask(tags={"team": 5})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tags.team")
