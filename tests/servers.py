@@ -1,4 +1,4 @@
-"""Private servers for tests: PostgreSQL, Redis and HAProxy from installed binaries, on free ports, in a directory.
+"""Private servers for tests: PostgreSQL and Redis from installed binaries, on free ports, in a directory.
 
 Each is a context manager. ``found`` says whether the binary is there; tests skip with its words where it is not,
 unless ``INFRAI_REQUIRE_SERVERS`` is set, as it is in CI.
@@ -29,7 +29,7 @@ def found(*names: str) -> list[str]:
     paths = [shutil.which(name, path=f"{places}:/usr/sbin:/sbin") for name in names]
     missing = [name for name, path in zip(names, paths, strict=True) if path is None]
     if missing:
-        message = f"{', '.join(missing)} is not installed (Debian: postgresql redis-server haproxy)"
+        message = f"{', '.join(missing)} is not installed (Debian: postgresql redis-server)"
         if os.environ.get("INFRAI_REQUIRE_SERVERS"):
             pytest.fail(message)
         pytest.skip(message)
