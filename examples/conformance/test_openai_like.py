@@ -5,13 +5,17 @@
 marked as expected here, so that the list stays true when they change.
 """
 
+import os
 from typing import Any
 
+import pytest
 from llama_index.core.base.llms.types import AudioBlock, DocumentBlock, ImageBlock
 from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from llama_index.llms.openai_like import OpenAILike
 
-from llama_index_infrai.testing import OpenAIEmbeddingWireTests, OpenAIWireTests
+from llama_index_infrai.testing import LLMTests, OpenAIEmbeddingWireTests, OpenAIWireTests
+
+URL = os.environ.get("CONFORMANCE_BASE_URL")
 
 
 class TestOpenAILike(OpenAIWireTests):
@@ -26,6 +30,19 @@ class TestOpenAILike(OpenAIWireTests):
     }
     supported_blocks = {ImageBlock, AudioBlock, DocumentBlock}
     patience_s = 2.0
+
+
+class TestOpenAILikeServed(LLMTests):
+    """Against a real service: give its address in ``CONFORMANCE_BASE_URL`` (``infrai serve``, for one)."""
+
+    llm_class = OpenAILike
+    llm_params = {**TestOpenAILike.llm_params, "model": "auto", "api_base": URL, "api_key": "a-key-of-the-example"}
+    supported_blocks = {ImageBlock, AudioBlock, DocumentBlock}
+
+    @pytest.fixture(autouse=True)
+    def service_is_there(self) -> None:
+        if not URL:
+            pytest.skip("no service is named in CONFORMANCE_BASE_URL")
 
 
 class TestOpenAILikeEmbedding(OpenAIEmbeddingWireTests):

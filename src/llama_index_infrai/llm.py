@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -47,6 +48,7 @@ from llama_index_infrai._structured import Ask, aobjects, by_schema, by_tool, ob
 
 M = TypeVar("M", bound=BaseModel)
 dispatcher = get_dispatcher(__name__)
+_logger = logging.getLogger(__name__)
 
 _OPTIONS = (
     "model",
@@ -130,7 +132,8 @@ class Infrai(Routed, FunctionCallingLLM):
     def _takes_tools(self, facts: ModelInfo) -> bool:
         if self.function_calling is not None:
             return self.function_calling
-        return "tools" in facts.abilities if facts.abilities else True
+        is_known = bool(facts.abilities or facts.context_window)
+        return "tools" in facts.abilities or not is_known
 
     def to_payload(self) -> dict[str, Any]:
         """What events may show of this LLM: its facts and routing, no secret and no id of a user."""
@@ -355,6 +358,7 @@ def _with_one_call(response: ChatResponse) -> ChatResponse:
     calls = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if len(calls) < 2:
         return response
+    _logger.warning("the model called %d tools where one is allowed; the first is kept", len(calls))
     blocks = [block for block in message.blocks if not isinstance(block, ToolCallBlock) or block is calls[0]]
     extra = {**message.additional_kwargs, "tool_calls": message.additional_kwargs.get("tool_calls", [])[:1]}
     one = ChatMessage(role=message.role, blocks=blocks, additional_kwargs=extra)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from decimal import Decimal
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.base.llms.types import ImageBlock
 from llama_index.core.callbacks import CallbackManager, CBEventType, TokenCountingHandler
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import ChatMessage
 from llama_index_instrumentation import get_dispatcher
@@ -348,6 +351,15 @@ def test_a_known_model_has_its_own_facts() -> None:
     known = facts.facts_of("infrai-offline")
     assert (found.context_window, found.model_name) == (known.context_window, "infrai-offline")
     assert (found.is_chat_model, found.is_function_calling_model) == (True, True)
+
+
+def test_every_model_of_the_catalogue_has_room_for_prompt_and_answer() -> None:
+    rows = json.loads((files("infrai_core") / "data" / "vendor_models.json").read_text("utf-8"))
+    for row in (row for row in rows if row["capability"] == "chat"):
+        found = Infrai(api_key="k", model=row["id"]).metadata
+        assert found.context_window == row["context_window"] != DEFAULT_CONTEXT_WINDOW, row["id"]
+        assert 0 < found.num_output <= found.context_window // 4, row["id"]
+        assert found.is_function_calling_model == ("tools" in row["abilities"]), row["id"]
 
 
 def test_without_a_model_the_facts_are_the_common_ground_of_the_route() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _PACKAGE = "llama_index_infrai.testing"
-_SECRET = ("key", "token", "secret", "password", "authorization")
+_SECRET = {"key", "token", "secret", "password", "authorization"}
 
 
 class Suite:
@@ -42,11 +42,12 @@ def secrets_in(params: Mapping[str, Any]) -> list[str]:
     for name, value in params.items():
         if isinstance(value, Mapping) and "header" in name.lower():
             found += [str(inner) for inner in value.values()]
-        elif any(word in name.lower() for word in _SECRET):
+        elif _SECRET & set(name.lower().split("_")):  # api_key, but not max_tokens
             found.append(_text(value))
     return [secret for secret in found if len(secret) > 3]  # shorter ones stand in any text by chance
 
 
 def _text(value: Any) -> str:
     reveal = getattr(value, "get_secret_value", None)
-    return str(reveal() if callable(reveal) else value)
+    shown = reveal() if callable(reveal) else value
+    return shown if isinstance(shown, str) else ""
