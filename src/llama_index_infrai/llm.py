@@ -40,6 +40,7 @@ from llama_index_infrai._progress import (
     calls_of,
     completion_of,
     completions,
+    made,
     response_of,
     responses,
 )
@@ -261,7 +262,7 @@ class Infrai(Routed, FunctionCallingLLM):
         JSON object in the end become ``{}`` and are logged; their text stays in the message's block.
         """
         found = [
-            ToolSelection(tool_id=id_, tool_name=name, tool_kwargs=arguments)
+            made(ToolSelection, tool_id=id_, tool_name=name, tool_kwargs=arguments)
             for id_, name, arguments in calls_of(response.message)
         ]
         if not found and error_on_no_tool_call:
