@@ -34,6 +34,9 @@ class WireUnderTest(OpenAIWireTests):
 
     def connection(self, url, key):
         return {"base_url": url, "api_key": key, "dialect": "openai"}
+
+    def close_llm(self, llm):
+        llm.close()
 """
 
 
