@@ -22,6 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 from infrai_core.fetch import Fetcher
 from infrai_core.retry import Retry
 from infrai_runtime import cache, identity, keys, limits
+from infrai_runtime.admission import kept_s, may_cost_nano, refusal_of, scopes_of
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue_file import Catalogues
@@ -36,22 +37,14 @@ from infrai_runtime.live import Head, Live, packed, unpacked
 from infrai_runtime.media import keep
 from infrai_runtime.metrics import Metrics
 from infrai_runtime.observe import Observer
-from infrai_runtime.pricing import cost_nano, expected_usage, usd
+from infrai_runtime.pricing import cost_nano
 from infrai_runtime.realtime import session_data
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Candidate, Plan, plan
 from infrai_runtime.settings import Settings
 from infrai_runtime.sign import Signer
 from infrai_runtime.store.blob import Blobs
-from infrai_runtime.store.durable import (
-    Admission,
-    Admitted,
-    Booking,
-    Durable,
-    key_scope,
-    project_scope,
-    tag_scope,
-)
+from infrai_runtime.store.durable import Admission, Booking, Durable
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Call, Fragment, Vendor
@@ -65,11 +58,8 @@ Run: TypeAlias = Callable[[Trace, Candidate, float], Awaitable[T]]
 
 log = logging.getLogger("infrai_runtime")
 
-GIVEN_KEY_TTL_S = 24 * 3600
-MADE_KEY_TTL_S = 600
 REJOIN_GRACE_S = 5.0
 SESSION_TTL_S = 3600
-IN_PROGRESS_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +210,7 @@ class Service:
         if admitted.state == "refused" and ready.plan is not None:
             self._note_plan(trace, ready.plan)
         if admitted.state != "new":
-            raise _not_admitted(admitted, admission)
+            raise refusal_of(admitted, admission)
         if ready.problem is not None:
             await self.durable.release(admission)
             raise ready.problem
@@ -235,7 +225,7 @@ class Service:
             request_id=trace.request_id,
             owner=self.owner,
             now=self._now(),
-            ttl_s=_kept_s(ask),
+            ttl_s=kept_s(ask),
             reserve_nano=None if ready.plan is None else may_cost_nano(ask, ready.plan),
             scopes=scopes_of(caller, ask),
             key_id=caller.key_id,
@@ -577,23 +567,6 @@ def check_options(vendors: Mapping[str, Vendor], options: Mapping[str, Mapping[s
             raise unknown_field(f"vendor_options.{name}.{unknown}", unknown, allowed)
 
 
-def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
-    """What is set aside for a call: the first candidate's careful estimate, times the cap where a dearer one may take
-    over. None for a free model, 0 where the price is not known."""
-    prices = plan.candidates[0].model.prices
-    if prices.free:
-        return None
-    first = cost_nano(expected_usage(ask.capability, ask.body, upper=True), prices)
-    return int((first or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
-
-
-def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:
-    """Whose budgets pay for a call: the project's, its key's, those of its tags."""
-    key = (key_scope(caller.key_id),) if caller.key_id else ()
-    tags = (tag_scope(caller.project_id, name, value) for name, value in sorted(ask.tags.items()))
-    return (project_scope(caller.project_id), *key, *tags)
-
-
 def _session_key(caller: Caller, ask: Ask) -> str:
     return f"session:{caller.project_id}:{ask.capability}:{ask.session_id}"
 
@@ -613,13 +586,6 @@ def _tokens(usage: Json) -> int | None:
     return sum(known) if known else None
 
 
-def _kept_s(ask: Ask) -> float:
-    """How long the answer is kept for a repetition."""
-    if ask.idempotency_key is None:
-        return 0.0
-    return GIVEN_KEY_TTL_S if ask.key_is_given else MADE_KEY_TTL_S
-
-
 def _replayed(stored: bytes, caller: Caller) -> Served:
     """A stored answer, for a caller that may still use the model that gave it."""
     head, body = unpacked(stored)
@@ -629,31 +595,3 @@ def _replayed(stored: bytes, caller: Caller) -> Served:
     head.headers = {name: value for name, value in head.headers.items() if not name.startswith("X-RateLimit")}
     head.headers["Idempotent-Replay"] = "true"
     return Served(head, body)
-
-
-def _not_admitted(admitted: Admitted, admission: Admission) -> Failure:
-    if admitted.state == "refused":
-        return _too_dear(admitted.short or "", admission.reserve_nano or 0)
-    return _CLAIM_FAILURES[admitted.state]()
-
-
-def _too_dear(short: str, nano: int) -> Failure:
-    wanted = f"the {usd(nano)} USD that this call may cost" if nano else "another call"
-    if short.startswith("project:"):
-        return Failure("INSUFFICIENT_CREDIT", f"the credit does not cover {wanted}")
-    kind, _, name = short.partition(":")
-    shown = name.partition(":")[2] if kind == "tag" else name
-    return Failure("BUDGET_EXCEEDED", f"the budget of {kind} {shown} does not cover {wanted}")
-
-
-_CLAIM_FAILURES: dict[str, Callable[[], Failure]] = {
-    "running": lambda: Failure(
-        "IDEMPOTENCY_IN_PROGRESS", "the first call with this key is still running", retry_after_s=IN_PROGRESS_RETRY_S
-    ),
-    "conflict": lambda: Failure(
-        "IDEMPOTENCY_CONFLICT",
-        "this key was used with another body",
-        param="idempotency_key",
-        hint="use a new idempotency key for a new request",
-    ),
-}

@@ -1,0 +1,69 @@
+"""What is asked of the durable store before a call is made, and what its answer means: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from infrai_runtime.failure import Failure
+from infrai_runtime.keys import Caller
+from infrai_runtime.pricing import cost_nano, expected_usage, usd
+from infrai_runtime.request import Ask
+from infrai_runtime.routing import Plan
+from infrai_runtime.store.durable import Admission, Admitted, key_scope, project_scope, tag_scope
+
+GIVEN_KEY_TTL_S = 24 * 3600
+MADE_KEY_TTL_S = 600
+IN_PROGRESS_RETRY_S = 1.0
+
+
+def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
+    """What is set aside for a call: the first candidate's careful estimate, times the cap where a dearer one may take
+    over. None for a free model, 0 where the price is not known."""
+    prices = plan.candidates[0].model.prices
+    if prices.free:
+        return None
+    first = cost_nano(expected_usage(ask.capability, ask.body, upper=True), prices)
+    return int((first or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
+
+
+def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:
+    """Whose budgets pay for a call: the project's, its key's, those of its tags."""
+    key = (key_scope(caller.key_id),) if caller.key_id else ()
+    tags = (tag_scope(caller.project_id, name, value) for name, value in sorted(ask.tags.items()))
+    return (project_scope(caller.project_id), *key, *tags)
+
+
+def kept_s(ask: Ask) -> float:
+    """How long the answer is kept for a repetition."""
+    if ask.idempotency_key is None:
+        return 0.0
+    return GIVEN_KEY_TTL_S if ask.key_is_given else MADE_KEY_TTL_S
+
+
+def refusal_of(admitted: Admitted, admission: Admission) -> Failure:
+    """The failure of a call that was not admitted."""
+    if admitted.state == "refused":
+        return _too_dear(admitted.short or "", admission.reserve_nano or 0)
+    return _CLAIM_FAILURES[admitted.state]()
+
+
+def _too_dear(short: str, nano: int) -> Failure:
+    wanted = f"the {usd(nano)} USD that this call may cost" if nano else "another call"
+    if short.startswith("project:"):
+        return Failure("INSUFFICIENT_CREDIT", f"the credit does not cover {wanted}")
+    kind, _, name = short.partition(":")
+    shown = name.partition(":")[2] if kind == "tag" else name
+    return Failure("BUDGET_EXCEEDED", f"the budget of {kind} {shown} does not cover {wanted}")
+
+
+_CLAIM_FAILURES: dict[str, Callable[[], Failure]] = {
+    "running": lambda: Failure(
+        "IDEMPOTENCY_IN_PROGRESS", "the first call with this key is still running", retry_after_s=IN_PROGRESS_RETRY_S
+    ),
+    "conflict": lambda: Failure(
+        "IDEMPOTENCY_CONFLICT",
+        "this key was used with another body",
+        param="idempotency_key",
+        hint="use a new idempotency key for a new request",
+    ),
+}
