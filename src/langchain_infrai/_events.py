@@ -6,10 +6,10 @@ that the service closes is finished then, not at the end of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from infrai_core import ChatChunk, ChatReply
+from infrai_core import ChatChunk, ChatReply, Metadata
 from infrai_core.models import Delta
 from langchain_infrai._convert import PROVIDER, Block, called, metadata_of, usage_of
 from langchain_infrai._stream import BlockReader, joined_block
@@ -34,18 +34,20 @@ class StreamedEvents:
         self._reader = BlockReader()
         self._started = False
         self._places: dict[int, int] = {}
-        self._open: dict[int, Block] = {}
+        self._open: dict[int, list[Block]] = {}
         self._done: set[int] = set()
 
-    def read(self, chunk: ChatChunk, model: str | None) -> Iterator[MessagesData]:
-        """The events of this chunk; ``model`` is the one that serves the call, where it is known by now."""
+    def read(self, chunk: ChatChunk, served: Callable[[], Metadata]) -> Iterator[MessagesData]:
+        """The events of this chunk; ``served`` tells what is known by now of who answers."""
         pieces = self._reader.read(chunk)
-        if pieces:
-            yield from self._start(chunk.id, model)
+        if pieces and not self._started:
+            yield from self._start(chunk.id, served().model)
         for piece in pieces:
             yield from self._piece(piece)
-        self._done.update(fragment["index"] for fragment in chunk.delta.parts or () if fragment.get("done"))
-        yield from self._finish(self._done)
+        done = [fragment["index"] for fragment in chunk.delta.parts or () if fragment.get("done")]
+        if done:
+            self._done.update(done)
+            yield from self._finish(self._done)
 
     def end(self, reply: ChatReply) -> Iterator[MessagesData]:
         """The closing events, from the whole reply."""
@@ -60,7 +62,7 @@ class StreamedEvents:
     def whole(self, reply: ChatReply) -> Iterator[MessagesData]:
         """All events of an answer that came at once."""
         parts = [{**part.model_dump(exclude_none=True), "index": at} for at, part in enumerate(reply.parts)]
-        yield from self.read(ChatChunk(id=reply.id, delta=Delta(parts=parts)), reply.model)
+        yield from self.read(ChatChunk(id=reply.id, delta=Delta(parts=parts)), lambda: reply.metadata)
         yield from self.end(reply)
 
     def _start(self, id_: str | None, model: str | None) -> Iterator[MessagesData]:
@@ -71,11 +73,11 @@ class StreamedEvents:
 
     def _piece(self, piece: Block) -> Iterator[MessagesData]:
         index = piece["index"]
-        known = self._open.get(index)
-        if known is None:
+        if index not in self._open:
+            self._open[index] = []
             self._places[index] = len(self._places)
             yield _event("content-block-start", index=self._places[index], content=_skeleton(piece))
-        self._open[index] = piece if known is None else joined_block(known, piece)
+        self._open[index].append(piece)
         delta = _delta(piece)
         if delta is not None:
             yield _event("content-block-delta", index=self._places[index], delta=delta)
@@ -85,7 +87,7 @@ class StreamedEvents:
         for index in list(self._open):
             if index not in done:
                 return
-            block = self._open.pop(index)
+            block = joined_block(self._open.pop(index))
             yield _event("content-block-finish", index=self._places[index], content=_final(block))
 
 

@@ -14,6 +14,7 @@ _ABILITY = {
     "tool_choice": "tool_choice",
     "structured_output": "structured",
     "image_inputs": "vision",
+    "image_url_inputs": "vision",
     "audio_inputs": "audio",
     "pdf_inputs": "pdf",
     "video_inputs": "video",
@@ -29,4 +30,10 @@ def profile_of(facts: ModelInfo) -> ModelProfile | None:
     limits = {"max_input_tokens": facts.context_window, "max_output_tokens": facts.max_output_tokens}
     known = {name: limit for name, limit in limits.items() if limit is not None}
     abilities = {name: ability in facts.abilities for name, ability in _ABILITY.items()}
-    return cast("ModelProfile", {"name": facts.id, "text_inputs": True, "text_outputs": True, **known, **abilities})
+    return cast("ModelProfile", {"name": facts.id, "text_inputs": True, **known, **abilities, **_outputs(facts)})
+
+
+def _outputs(facts: ModelInfo) -> dict[str, bool]:
+    told = facts.modalities.get("output") if isinstance(facts.modalities, dict) else None
+    outputs = {"text", *(told or ()), *(["audio"] if "audio_output" in facts.abilities else ())}
+    return {f"{kind}_outputs": kind in outputs for kind in ("text", "image", "audio", "video")}

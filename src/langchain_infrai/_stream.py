@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -45,6 +45,9 @@ class BlockReader:
 
     def read(self, chunk: ChatChunk) -> list[Block]:
         """What this chunk adds."""
+        plain = self.text(chunk)
+        if plain is not None:
+            return [{"type": "text", "text": plain[1], "index": plain[0]}]
         return _one_per_block(block for fragment in chunk.delta.parts or () for block in self._blocks(fragment))
 
     def text(self, chunk: ChatChunk) -> tuple[int, str] | None:
@@ -112,21 +115,25 @@ def _piece(fragment: Mapping[str, Any], grows: str) -> Block:
 
 
 def _one_per_block(pieces: Iterable[Block]) -> list[Block]:
-    found: dict[int, Block] = {}
+    found: dict[int, list[Block]] = {}
     for piece in pieces:
-        known = found.get(piece["index"])
-        found[piece["index"]] = piece if known is None else joined_block(known, piece)
-    return list(found.values())
+        found.setdefault(piece["index"], []).append(piece)
+    return [joined_block(ones) for ones in found.values()]
 
 
-def joined_block(block: Block, more: Block) -> Block:
-    """Two pieces of one block as one piece: texts joined, everything else added."""
-    fresh = {name: value for name, value in more.items() if value is not None}
-    texts = {name: block[name] + fresh[name] for name in _TEXTS if name in block and name in fresh}
-    notes = [*block.get("annotations", ()), *fresh.get("annotations", ())]
-    extras = {**block.get("extras", {}), **fresh.get("extras", {})}
-    lists = {"annotations": notes} if notes else {}
-    return {**block, **fresh, **texts, **lists, **({"extras": extras} if extras else {})}
+def joined_block(pieces: Sequence[Block]) -> Block:
+    """The pieces of one block as one: texts joined, everything else added."""
+    if len(pieces) == 1:
+        return pieces[0]
+    whole: Block = {}
+    for piece in pieces:
+        whole.update({name: value for name, value in piece.items() if value is not None or name not in whole})
+    for name in _TEXTS:
+        if name in whole:
+            whole[name] = "".join(piece.get(name) or "" for piece in pieces)
+    notes = [note for piece in pieces for note in piece.get("annotations") or ()]
+    extras = {name: value for piece in pieces for name, value in (piece.get("extras") or {}).items()}
+    return {**whole, **({"annotations": notes} if notes else {}), **({"extras": extras} if extras else {})}
 
 
 class StreamedMessage:

@@ -237,7 +237,7 @@ class ChatInfrai(BaseChatModel, Connection):
             return
         with self._opened(messages, stop, kwargs) as stream:
             for chunk in stream:
-                for event in events.read(chunk, stream.metadata.model):
+                for event in events.read(chunk, lambda: stream.metadata):
                     yield event
             for event in events.end(stream.so_far):
                 yield event
@@ -257,7 +257,7 @@ class ChatInfrai(BaseChatModel, Connection):
             return
         async with self._aopened(messages, stop, kwargs) as stream:
             async for chunk in stream:
-                for event in events.read(chunk, stream.metadata.model):
+                for event in events.read(chunk, lambda: stream.metadata):
                     yield event
             for event in events.end(stream.so_far):
                 yield event

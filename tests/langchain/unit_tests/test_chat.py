@@ -294,6 +294,13 @@ def test_the_profile_of_a_known_model_comes_from_the_facts() -> None:
     assert profile["reasoning_output"] is False
 
 
+def test_the_profile_of_a_vendors_model_says_what_goes_in_and_out() -> None:
+    profile: Any = ChatInfrai(model="gpt-4.1").profile
+    assert (profile["max_input_tokens"], profile["structured_output"]) == (1047576, True)
+    assert (profile["image_inputs"], profile["image_url_inputs"], profile["audio_inputs"]) == (True, True, False)
+    assert (profile["text_outputs"], profile["image_outputs"], profile["audio_outputs"]) == (True, False, False)
+
+
 def test_an_unknown_model_has_no_made_up_profile() -> None:
     assert ChatInfrai(model="nobody-knows-it").profile is None
 
