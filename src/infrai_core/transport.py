@@ -56,13 +56,14 @@ class _Pool:
 
 
 _pools: dict[tuple[Any, ...], _Pool] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""Reentrant: a client may be collected, and lets go of its pool, at any moment, also inside this lock."""
 
 
 def _forget_pools() -> None:
     """In a forked child: the parent's sockets are not ours to use or to close politely."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _inherited.append(dict(_pools))
     _pools.clear()
 

@@ -653,3 +653,14 @@ def test_connections_that_no_client_came_back_for_are_closed_after_a_while(wall:
     pool.left_s -= transport.LINGER_S + 1
     Infrai("k", base_url=wall(answer({"content": "x"})).url).chat("hi")  # whoever makes the next pool tidies up
     assert served.client_closed.wait(5)
+
+
+def test_a_client_may_be_collected_while_another_takes_a_pool(wall: MakeWall) -> None:
+    # The collector runs when it likes, also inside the lock of the pools; the finaliser of a client takes that lock.
+    served = wall(answer({"content": "x"}), answer({"content": "x"}))
+    client = Infrai("k", base_url=served.url)
+    client.chat("hi")
+    with transport._lock:
+        del client
+        gc.collect()
+    assert Infrai("k", base_url=served.url).chat("hi").content == "x"
