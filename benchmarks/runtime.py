@@ -106,11 +106,11 @@ def vendor_client():
     from infrai_core.fetch import Fetcher
     from infrai_runtime.vendors.base import Call
     from infrai_runtime.vendors.http import Endpoint, Http, Pool
-    from infrai_runtime.vendors.keyring import Hidden, Keyring
+    from infrai_runtime.vendors.keyring import Keyring
     body = {"model": "gpt-4o-mini", "messages": ASKED}
     with asyncio.Runner() as runner:
         pool = Pool()
-        http = Http(Endpoint("openai", upstream + "/v1"), Keyring([Hidden("sk-upstream-key")]), pool)
+        http = Http(Endpoint("openai", upstream + "/v1"), Keyring("openai", ["sk-upstream-key"]), pool)
         call = Call("gpt-4o-mini", 60.0, Fetcher())
         async def some(count):
             for _ in range(count):

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import io
 import json
-import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,6 +22,7 @@ import pytest
 from infrai_runtime import logs
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors import configured
+from tests.loggers import as_they_were
 from tests.vendors.fake import Fake, Said, Seen, says, serving, streams
 
 from .api import client
@@ -86,14 +86,10 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    names = ("infrai_runtime", "infrai_core", "uvicorn", "aiohttp", "asyncio")
-    before = [(logging.getLogger(n), logging.getLogger(n).handlers, logging.getLogger(n).level) for n in names]
     held = io.StringIO()
-    logs.configure("debug", "json", held)
-    yield held
-    for logger, handlers, level in before:
-        logger.handlers, logger.propagate = handlers, True
-        logger.setLevel(level)
+    with as_they_were():
+        logs.configure("debug", "json", held)
+        yield held
 
 
 def spans_of() -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from infrai_runtime import logs, readiness
 from infrai_runtime.failure import Failure
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
+from tests.loggers import as_they_were
 from tests.serving import served_process
 
 from .api import client
@@ -42,14 +43,10 @@ def failing_over() -> list[FakeChat]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    names = ("infrai_runtime", "infrai_core", "uvicorn", "aiohttp", "asyncio")
-    before = [(logging.getLogger(n), logging.getLogger(n).handlers, logging.getLogger(n).level) for n in names]
     held = io.StringIO()
-    logs.configure("info", "json", held)
-    yield held
-    for logger, handlers, level in before:
-        logger.handlers, logger.propagate = handlers, True
-        logger.setLevel(level)
+    with as_they_were():
+        logs.configure("info", "json", held)
+        yield held
 
 
 @pytest.mark.parametrize(
