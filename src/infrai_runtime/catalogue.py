@@ -101,10 +101,11 @@ class Model:
     assumed: bool = False
     """The catalogue does not know the model: a caller pinned it, and its abilities are assumed."""
 
-    @property
-    def name(self) -> str:
-        """``vendor/model``."""
-        return f"{self.vendor}/{self.id}"
+    name: str = field(init=False, repr=False, compare=False, default="")
+    """``vendor/model``; made once, because every route compares them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.vendor}/{self.id}")
 
     def quality(self, task: str) -> int:
         """The tier for a task."""

@@ -87,7 +87,8 @@ def surveyed(
     candidates = [Candidate(m, cost, health.cooling_s.get(m.name, 0.0)) for m, cost in zip(kept, costs, strict=True)]
     candidates.sort(key=_order(ask, health))
     stay = last or maker_of(ask)
-    candidates.sort(key=lambda candidate: candidate.name != stay or candidate.cooling_s > 0)
+    if stay is not None:
+        candidates.sort(key=lambda candidate: candidate.name != stay or candidate.cooling_s > 0)
     tried = tuple(candidates[:1] if ask.vendor else candidates)
     return Plan(tried, tuple(dropped), _reason(ask, tried, dropped, stay), _warnings(tried))
 
@@ -167,7 +168,8 @@ def _reason(ask: Ask, tried: Sequence[Candidate], dropped: Sequence[Dropped], st
         return f"{first.name}: pinned {' and '.join(pins)}"
     if first.name == stay:
         return f"{first.name}: served this session before"
-    why = next((row.reason for row in dropped if row.reason.startswith("an unpinned embed")), None)
+    told = dropped if ask.capability == "embed" else ()
+    why = next((row.reason for row in told if row.reason.startswith("an unpinned embed")), None)
     return f"{first.name}: {why or f'{ask.prefer} for {ask.task}'}"
 
 
