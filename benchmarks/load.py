@@ -42,7 +42,7 @@ def load(pid: int, url: str, body: bytes, headers: Mapping[str, str], connection
     more connections there are: all of their answers are under way at once. ``wrk`` sends where it is installed, else
     aiohttp. Raises ``RuntimeError`` when an answer is not a 200, or none came."""
     seconds += connections * seconds / 60
-    send = _by_wrk if shutil.which("wrk") else _by_aiohttp
+    send = _by_wrk if seconds >= 1 and shutil.which("wrk") else _by_aiohttp  # wrk counts whole seconds
     send(url, body, headers, connections, max(0.2, seconds / 5))
     before, began = cpu_s(pid), time.perf_counter()
     requests, p50_ms = send(url, body, headers, connections, seconds)
@@ -57,7 +57,6 @@ def _by_wrk(url: str, body: bytes, headers: Mapping[str, str], connections: int,
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("\n".join(lines))
         script.flush()
-        # wrk counts whole seconds.
         command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "--latency"]
         said = subprocess.run([*command, "-s", script.name, url], capture_output=True, text=True, check=True).stdout
     if wrong := re.search(r"Non-2xx or 3xx responses: (\d+)", said):

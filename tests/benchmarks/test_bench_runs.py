@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from benchmarks.__main__ import RUNS, main
 
-from benchmarks import langchain
+from benchmarks import langchain, runtime
 
 
 def test_every_benchmark_runs_and_leaves_numbers_and_a_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +29,23 @@ def test_langchains_benchmark_runs_without_peers_and_leaves_a_page_and_a_plot(tm
     assert "minimal BaseChatModel" in page
     assert "| target | is | may be | reached |" in page
     assert (tmp_path / "langchain.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_runtimes_page_says_which_targets_were_reached_and_which_were_not_measured(tmp_path: Path) -> None:
+    def one(cpu_ms: float, rate: float) -> dict[str, float]:
+        return {"cpu_ms": cpu_ms, "rate": rate, "p50_ms": 1.0}
+
+    whole = {str(count): one(0.3, 1000.0) for count in runtime.CONNECTIONS}
+    stream = {str(count): one(2.0, 100.0) for count in runtime.STREAMS}
+    ours = {"whole": whole, "stream": stream, "rss_mb": 50.0, "started_s": 0.9, "added_p50_ms": 0.5}
+    found = {
+        "infrai": ours,
+        "direct_p50_ms": 0.5,
+        "embedded": {"whole_ms": {"sync": 0.5}, "sync_ms": 0.4, "async_ms": 0.3},
+    }
+    page = runtime.page(found)
+    assert "| CPU of a whole answer, ms | 0.30 | at most 0.4 | yes |" in page
+    assert "| CPU of a 50-chunk stream, ms | 2.00 | at most 1 | no |" in page
+    assert "| rate beside the LiteLLM proxy's, times | not measured | at least 35 | - |" in page
+    runtime.plot(found, tmp_path / "runtime.png")
+    assert (tmp_path / "runtime.png").read_bytes().startswith(b"\x89PNG")
