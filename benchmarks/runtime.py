@@ -23,7 +23,7 @@ from benchmarks.fixed_server import fixed_server
 from benchmarks.gateway import FLOOR, MODEL, PEER_SERVERS, Gateway, floor, infrai, there
 from benchmarks.load import load, rss_mb
 
-DOCS = Path(__file__).parents[1] / "docs" / "speed"
+DOCS = Path(__file__).parents[1] / "docs" / "benchmarks"
 CONNECTIONS = (1, 10, 50)
 STREAMS = (1, 10, 50, 100, 200)
 ASKED = [{"role": "user", "content": "What is the capital of France? Answer in one sentence, please."}]
@@ -291,7 +291,9 @@ def command(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.runtime", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a moment each: does it run?")
     parser.add_argument("--without-peers", action="store_true", help="ours alone")
-    parser.add_argument("--out", type=Path, default=DOCS, help="directory of runtime.md, .json and .png (docs/speed)")
+    parser.add_argument(
+        "--out", type=Path, default=DOCS, help="directory of runtime.md, .json and .png (docs/benchmarks)"
+    )
     options = parser.parse_args(argv)
     began = time.strftime("%Y-%m-%d")
     found = measure(options.quick, not options.without_peers)
