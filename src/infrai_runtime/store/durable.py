@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 LEASE_S = 30.0
@@ -94,7 +95,13 @@ def tag_scope(project_id: str, name: str, value: str) -> str:
 
 def window(period: str, now: float) -> str:
     """The name of the period that a moment lies in, in UTC: ``""``, ``2026-11`` or ``2026-11-27``."""
-    return "" if period == "total" else datetime.fromtimestamp(now, UTC).strftime(_WINDOW[period])
+    return "" if period == "total" else _window_of_hour(period, int(now // 3600))
+
+
+@lru_cache(maxsize=16)
+def _window_of_hour(period: str, hour: int) -> str:
+    """Every call asks, and every period begins with an hour."""
+    return datetime.fromtimestamp(hour * 3600, UTC).strftime(_WINDOW[period])
 
 
 _WINDOW = {"month": "%Y-%m", "day": "%Y-%m-%d"}

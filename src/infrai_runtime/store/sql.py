@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
+import orjson
+
 from infrai_runtime.store.durable import Budget, KeyRow, LedgerRow, Policy, UsageRow, project_scope, window
 
 Statement: TypeAlias = tuple[str, Sequence[Any]]
@@ -161,11 +163,11 @@ def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
         row.cost_nano,
         int(row.cache_hit),
         int(row.estimated),
-        json.dumps(dict(row.usage)) if row.usage else "{}",
+        orjson.dumps(dict(row.usage)).decode() if row.usage else "{}",
         row.reserved_nano,
         row.idempotency_key,
         row.batch_id,
-        json.dumps(dict(row.tags)) if row.tags else "{}",
+        orjson.dumps(dict(row.tags)).decode() if row.tags else "{}",
     )
 
 

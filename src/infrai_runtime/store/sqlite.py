@@ -9,7 +9,6 @@ of their own, and the WAL is brought home by ``tend``, never by a call.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import time
@@ -19,6 +18,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+import orjson
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.store.durable import LEASE_S, UNKNOWN, Admission, Admitted, Booking, LedgerRow, window
@@ -297,7 +298,7 @@ def unknown_row(project_id: str, request_id: str, key_id: str | None, capability
 
 
 def _json_list(scopes: Sequence[str]) -> str:
-    return json.dumps(list(scopes))
+    return orjson.dumps(list(scopes)).decode()
 
 
 def _budget_values(scopes: Sequence[str] | str, nano: int, now: float) -> dict[str, Any]:
