@@ -189,10 +189,10 @@ _CONTENDERS: dict[str, Callable[[str], Work]] = {
 }
 
 IMPORTS = {
-    "infrai": "import langchain_infrai",
-    "openai": "import langchain_openai",
-    "openrouter": "import langchain_openrouter",
-    "litellm": "import langchain_litellm",
+    "infrai": "from langchain_infrai import ChatInfrai",
+    "openai": "from langchain_openai import ChatOpenAI",
+    "openrouter": "from langchain_openrouter import ChatOpenRouter",
+    "litellm": "from langchain_litellm import ChatLiteLLM",
 }
 FLOOR_IMPORT = "import httpx, langchain_core.language_models.chat_models"
 

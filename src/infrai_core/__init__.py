@@ -5,75 +5,79 @@
 >>> client.chat("What is 6 times 7?").content  # doctest: +SKIP
 """
 
-from infrai_core.accumulate import Accumulator
-from infrai_core.artifact import Artifacts
-from infrai_core.budget import Budget
-from infrai_core.chat_stream import AsyncChatStream, ChatStream
-from infrai_core.client import AsyncInfrai, Infrai
-from infrai_core.config import AttemptInfo, Config, Hook
-from infrai_core.errors import (
-    AuthenticationError,
-    BudgetSpent,
-    ConfigError,
-    Conflict,
-    ConnectionFailed,
-    ContentFiltered,
-    ContextLengthExceeded,
-    InfraiError,
-    InsufficientCredit,
-    InvalidRequest,
-    NotFound,
-    ParseFailed,
-    PermissionDenied,
-    ProtocolError,
-    RateLimited,
-    ServerError,
-    StatusError,
-    StreamInterrupted,
-    Timeout,
-    UnsupportedContent,
-)
-from infrai_core.models import (
-    Account,
-    Activation,
-    Attempt,
-    BatchList,
-    BatchRecord,
-    BatchResults,
-    CachePointPart,
-    ChatChunk,
-    ChatReply,
-    Delta,
-    EmbedReply,
-    Function,
-    ImageReply,
-    Media,
-    MediaPart,
-    Metadata,
-    ModelInfo,
-    ModelList,
-    ParsedReply,
-    Part,
-    Ranked,
-    RealtimeToken,
-    ReasoningPart,
-    RefusalPart,
-    RerankReply,
-    Segment,
-    ServerToolPart,
-    SpeechReply,
-    TextPart,
-    ToolCall,
-    ToolCallPart,
-    ToolResultPart,
-    TranscriptReply,
-    UnknownPart,
-    Usage,
-)
-from infrai_core.report import Table
-from infrai_core.retry import Retry
-from infrai_core.root import Root
-from infrai_core.usage import Entry, Ledger, Totals
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infrai_core.accumulate import Accumulator
+    from infrai_core.artifact import Artifacts
+    from infrai_core.budget import Budget
+    from infrai_core.chat_stream import AsyncChatStream, ChatStream
+    from infrai_core.client import AsyncInfrai, Infrai
+    from infrai_core.config import AttemptInfo, Config, Hook
+    from infrai_core.errors import (
+        AuthenticationError,
+        BudgetSpent,
+        ConfigError,
+        Conflict,
+        ConnectionFailed,
+        ContentFiltered,
+        ContextLengthExceeded,
+        InfraiError,
+        InsufficientCredit,
+        InvalidRequest,
+        NotFound,
+        ParseFailed,
+        PermissionDenied,
+        ProtocolError,
+        RateLimited,
+        ServerError,
+        StatusError,
+        StreamInterrupted,
+        Timeout,
+        UnsupportedContent,
+    )
+    from infrai_core.models import (
+        Account,
+        Activation,
+        Attempt,
+        BatchList,
+        BatchRecord,
+        BatchResults,
+        CachePointPart,
+        ChatChunk,
+        ChatReply,
+        Delta,
+        EmbedReply,
+        Function,
+        ImageReply,
+        Media,
+        MediaPart,
+        Metadata,
+        ModelInfo,
+        ModelList,
+        ParsedReply,
+        Part,
+        Ranked,
+        RealtimeToken,
+        ReasoningPart,
+        RefusalPart,
+        RerankReply,
+        Segment,
+        ServerToolPart,
+        SpeechReply,
+        TextPart,
+        ToolCall,
+        ToolCallPart,
+        ToolResultPart,
+        TranscriptReply,
+        UnknownPart,
+        Usage,
+    )
+    from infrai_core.report import Table
+    from infrai_core.retry import Retry
+    from infrai_core.root import Root
+    from infrai_core.usage import Entry, Ledger, Totals
 
 __version__ = "0.1.0"
 
@@ -151,3 +155,42 @@ __all__ = [
     "Usage",
     "__version__",
 ]
+
+_NAMES = {
+    "accumulate": "Accumulator",
+    "artifact": "Artifacts",
+    "budget": "Budget",
+    "chat_stream": "AsyncChatStream ChatStream",
+    "client": "AsyncInfrai Infrai",
+    "config": "AttemptInfo Config Hook",
+    "errors": (
+        "AuthenticationError BudgetSpent ConfigError Conflict ConnectionFailed ContentFiltered "
+        "ContextLengthExceeded InfraiError InsufficientCredit InvalidRequest NotFound ParseFailed "
+        "PermissionDenied ProtocolError RateLimited ServerError StatusError StreamInterrupted Timeout "
+        "UnsupportedContent"
+    ),
+    "models": (
+        "Account Activation Attempt BatchList BatchRecord BatchResults CachePointPart ChatChunk ChatReply "
+        "Delta EmbedReply Function ImageReply Media MediaPart Metadata ModelInfo ModelList ParsedReply Part "
+        "Ranked RealtimeToken ReasoningPart RefusalPart RerankReply Segment ServerToolPart SpeechReply "
+        "TextPart ToolCall ToolCallPart ToolResultPart TranscriptReply UnknownPart Usage"
+    ),
+    "report": "Table",
+    "retry": "Retry",
+    "root": "Root",
+    "usage": "Entry Ledger Totals",
+}
+"""Module -> names that it brings; it is imported when one of them is first used, since all together cost much."""
+
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

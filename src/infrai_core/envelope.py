@@ -3,12 +3,12 @@ envelopes, bare bodies and error bodies."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from infrai_core.errors import CODES, InfraiError, ProtocolError, StatusError, error_class
+from infrai_core.parse import parsed
 from infrai_core.retry import parse_retry_after
 
 Headers = Mapping[str, str]
@@ -33,7 +33,7 @@ def opened(content: bytes, headers: Headers, what: str) -> dict[str, Any]:
 
 def _json_object(content: bytes, what: str) -> dict[str, Any]:
     try:
-        body = json.loads(content)
+        body = parsed(content)
     except ValueError:
         raise ProtocolError(f"the answer to {what} is not JSON") from None
     if isinstance(body, list):
@@ -95,7 +95,7 @@ def error_from(status: int, content: bytes | str, headers: Headers) -> InfraiErr
 
 def _maybe_object(content: bytes | str) -> dict[str, Any]:
     try:
-        body = json.loads(content)
+        body = parsed(content)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}

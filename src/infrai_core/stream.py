@@ -3,7 +3,6 @@ the two iterators in ``client`` only move bytes."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from infrai_core.dialect.openai import metadata_of
 from infrai_core.envelope import Headers, error_from, header_metadata
 from infrai_core.errors import InfraiError, ProtocolError, StreamInterrupted, Timeout
 from infrai_core.models import ChatChunk, Metadata
+from infrai_core.parse import parsed
 from infrai_core.sse import Decoder, Event
 
 
@@ -87,7 +87,7 @@ class ChunkReader:
     def _tolerant(self, data: str) -> ChatChunk | None:
         """Frames whose fields stand in another order, and OpenAI's."""
         try:
-            frame = json.loads(data)
+            frame = parsed(data)
         except ValueError:
             raise ProtocolError("a chunk of the stream is not JSON") from None
         if not isinstance(frame, dict):
@@ -108,12 +108,11 @@ class ChunkReader:
         metadata ride on the last chunk here too."""
         choice = (frame["choices"] or [{}])[0]
         usage, meta = frame.get("usage"), frame.get("infrai")
-        delta = dict(choice.get("delta") or {})
-        chunk = ChatChunk.model_validate(
-            {"delta": delta, "finish_reason": choice.get("finish_reason"), "id": frame.get("id"), "usage": usage}
-        )
-        chunk.model = frame.get("model")
-        self._whole(chunk)
+        delta = choice.get("delta") or {}
+        fields = {name: frame.get(name) for name in ("id", "model", "usage")}
+        parts = delta.get("parts") or self._flat.parts(delta)
+        finish = choice.get("finish_reason")
+        chunk = _validated({**fields, "delta": {**delta, "parts": parts}, "finish_reason": finish})
         if usage or meta or chunk.finish_reason:
             more = dict(meta or {})
             chunk.delta.parts = [*(chunk.delta.parts or ()), *self._flat.completed(more.pop("parts", None) or ())]

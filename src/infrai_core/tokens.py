@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -20,17 +21,6 @@ class _Weight(NamedTuple):
     careful: float
 
 
-_RUN = re.compile(
-    r"(?P<latin>[A-Za-z\u00c0-\u024f]+)"
-    r"|(?P<digit>\d+)"
-    r"|(?P<cjk>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+)"
-    r"|(?P<blank>[ \t]+)"
-    r"|(?P<newline>[\r\n]+)"
-    r"|(?P<punctuation>[!-/:-@\[-`{-~\u2000-\u206f\u3000-\u303f\uff00-\uffef]+)"
-    r"|(?P<letter>[^\W\d_]+)"
-    r"|(?P<other>.)",
-    re.DOTALL,
-)
 _WEIGHT = {
     "latin": _Weight(6, 3),
     "digit": _Weight(3, 1),
@@ -84,7 +74,23 @@ def _field_tokens(name: str, value: Any) -> int:
 
 
 def _count(text: str, column: int) -> int:
-    return sum(_run_tokens(match, column) for match in _RUN.finditer(text)) or int(bool(text))
+    return sum(_run_tokens(match, column) for match in _runs().finditer(text)) or int(bool(text))
+
+
+@cache
+def _runs() -> re.Pattern[str]:
+    # Compiled at the first estimate: it takes as long as importing half of this package.
+    return re.compile(
+        r"(?P<latin>[A-Za-z\u00c0-\u024f]+)"
+        r"|(?P<digit>\d+)"
+        r"|(?P<cjk>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+)"
+        r"|(?P<blank>[ \t]+)"
+        r"|(?P<newline>[\r\n]+)"
+        r"|(?P<punctuation>[!-/:-@\[-`{-~\u2000-\u206f\u3000-\u303f\uff00-\uffef]+)"
+        r"|(?P<letter>[^\W\d_]+)"
+        r"|(?P<other>.)",
+        re.DOTALL,
+    )
 
 
 def _run_tokens(match: re.Match[str], column: int) -> int:

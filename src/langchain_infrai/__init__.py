@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_infrai._version import __version__
 from langchain_infrai.chat_models import ChatInfrai
-from langchain_infrai.embeddings import InfraiEmbeddings
 
 if TYPE_CHECKING:
     from langchain_infrai.audio_parser import InfraiAudioParser
     from langchain_infrai.configurable import init_chat_model
+    from langchain_infrai.embeddings import InfraiEmbeddings
     from langchain_infrai.rerank import InfraiRerank
     from langchain_infrai.tools import InfraiASRTool, InfraiImageTool, InfraiToolkit, InfraiTTSTool, InfraiVisionTool
     from langchain_infrai.tracing import InfraiTracer
@@ -37,6 +37,7 @@ __all__ = [
 
 _LAZY = {
     "InfraiAudioParser": "audio_parser",
+    "InfraiEmbeddings": "embeddings",
     "InfraiRerank": "rerank",
     "InfraiASRTool": "tools",
     "InfraiImageTool": "tools",

@@ -25,12 +25,14 @@ from langchain_infrai._convert import PROVIDER, message_of, traced, wire_message
 from langchain_infrai._events import StreamedEvents
 from langchain_infrai._profile import profile_of
 from langchain_infrai._stream import StreamedMessage
-from langchain_infrai._tools import Method, Schema, Tool, structured, wire_tool_choice, wire_tools
+from langchain_infrai._tools import Tool, wire_tool_choice, wire_tools
 from langchain_infrai._version import __version__
 from langchain_infrai.errors import as_langchain
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
+
+    from langchain_infrai._structure import Method, Schema
 
 register()
 
@@ -346,6 +348,8 @@ class ChatInfrai(BaseChatModel, Connection):
         prompt must then describe the form). A refusal raises ``ModelRefusalError``. Raises ``ConfigError`` for an
         unknown method.
         """
+        from langchain_infrai._structure import structured
+
         return structured(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
 
     # -- tokens ----------------------------------------------------------------------------------------------------

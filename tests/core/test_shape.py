@@ -29,7 +29,7 @@ VALUES_OF_CORE = {"config", "errors", "facts", "fetch", "models", "params", "ret
 """The modules of core that the runtime may use: values, never the client."""
 
 LAYERS = (
-    {"errors", "fetch", "tokens"},
+    {"errors", "fetch", "parse", "tokens"},
     {"models", "root"},
     {"params", "retry", "sse", "report", "usage", "facts", "artifact"},
     {"config"},
@@ -135,6 +135,16 @@ def test_every_exported_name_exists_and_is_listed_once() -> None:
     assert len(infrai_core.__all__) == len(set(infrai_core.__all__))
     for name in infrai_core.__all__:
         assert hasattr(infrai_core, name)
+
+
+def test_importing_the_core_imports_nothing_that_was_not_asked_for() -> None:
+    code = "import sys, infrai_core; infrai_core.ConfigError; print(*{'httpx', 'pydantic', 'anyio'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_a_name_that_the_core_does_not_have_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"infrai_core.*Infray"):
+        infrai_core.Infray  # noqa: B018  # the access is the test
 
 
 def test_the_namespace_packages_have_no_init_of_their_own() -> None:

@@ -1,0 +1,125 @@
+"""Structured output: how a schema is asked for, and how the answer is read.
+
+Imported when it is first asked for: LangChain's parsers cost more to import than the chat model itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from langchain_core.messages import AIMessage
+from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, RunnablePassthrough
+from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+
+from langchain_infrai.errors import HAS_REFUSAL_ERROR, InfraiConfigError, ModelRefusalError
+
+Schema: TypeAlias = Mapping[str, Any] | type
+Method = Literal["function_calling", "json_schema", "json_mode"]
+
+
+class Structure(NamedTuple):
+    """One way to ask for structured output: tools or other call arguments, and the parser of the answer."""
+
+    tools: list[Schema]
+    arguments: dict[str, Any]
+    parser: Runnable[Any, Any]
+
+
+def structure(method: str, schema: Schema | None, strict: bool | None) -> Structure:
+    """How to ask for this schema. Raises ``InfraiConfigError`` for an unknown method or a missing schema."""
+    make = _METHODS.get(method)
+    if make is None:
+        raise InfraiConfigError(f"method={method!r}: allowed are {', '.join(_METHODS)}")
+    if schema is None and method != "json_mode":
+        raise InfraiConfigError(f"schema: method={method!r} needs one; only json_mode works without")
+    made = make(schema, strict)
+    options = {"method": method} if strict is None else {"method": method, "strict": strict}
+    traced = {"ls_structured_output_format": {"kwargs": options, "schema": schema}} if schema is not None else {}
+    return made._replace(arguments={**made.arguments, **traced})
+
+
+def _function_calling(schema: Any, strict: bool | None) -> Structure:
+    name = convert_to_openai_tool(schema)["function"]["name"]
+    arguments = {"tool_choice": name, "parallel_tool_calls": False, "strict": strict}
+    if _is_pydantic(schema):
+        return Structure([schema], arguments, PydanticToolsParser(tools=[schema], first_tool_only=True))
+    return Structure([schema], arguments, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True))
+
+
+def _json_schema(schema: Any, strict: bool | None) -> Structure:
+    function = convert_to_openai_function(schema, strict=strict)
+    named = {"name": function["name"], "schema": function["parameters"]}
+    more = {name: function[name] for name in ("description", "strict") if function.get(name) is not None}
+    format_ = {"type": "json_schema", "json_schema": {**named, **more}}
+    return Structure([], {"response_format": format_}, _content_parser(schema))
+
+
+def _json_mode(schema: Any, strict: bool | None) -> Structure:
+    if strict is not None:
+        raise InfraiConfigError(f"strict={strict!r}: json_mode has no schema to be strict about; allowed is None")
+    return Structure([], {"response_format": {"type": "json_object"}}, _content_parser(schema))
+
+
+def _content_parser(schema: Any) -> Runnable[Any, Any]:
+    return PydanticOutputParser(pydantic_object=schema) if _is_pydantic(schema) else JsonOutputParser()
+
+
+def _is_pydantic(schema: Any) -> bool:
+    return isinstance(schema, type) and is_basemodel_subclass(schema)
+
+
+_METHODS: dict[str, Callable[[Any, bool | None], Structure]] = {
+    "function_calling": _function_calling,
+    "json_schema": _json_schema,
+    "json_mode": _json_mode,
+}
+
+
+def structured(
+    model: Any,
+    schema: Schema | None,
+    *,
+    method: Method = "function_calling",
+    include_raw: bool = False,
+    strict: bool | None = None,
+    **arguments: Any,
+) -> Runnable[Any, Any]:
+    """The model, asked for this schema, and its answers read."""
+    made = structure(method, schema, strict)
+    arguments = {**made.arguments, **arguments}
+    asked = model.bind_tools(made.tools, **arguments) if made.tools else model.bind(**arguments)
+    return parsed(asked, made.parser, include_raw)
+
+
+def parsed(model: Runnable[Any, AIMessage], parser: Runnable[Any, Any], include_raw: bool) -> Runnable[Any, Any]:
+    """The model followed by the parser; with ``include_raw`` ``{"raw", "parsed", "parsing_error"}``."""
+    reader = parser if HAS_REFUSAL_ERROR else RunnableGenerator(_refused, _arefused) | parser
+    if not include_raw:
+        return model | reader
+    good = RunnablePassthrough.assign(parsed=itemgetter("raw") | reader, parsing_error=lambda _: None)
+    bad = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=model) | good.with_fallbacks([bad], exception_key="parsing_error")
+
+
+def _refused(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:
+    for message in messages:
+        yield _not_refused(message)
+
+
+async def _arefused(messages: AsyncIterator[AIMessage]) -> AsyncIterator[AIMessage]:
+    async for message in messages:
+        yield _not_refused(message)
+
+
+def _not_refused(message: AIMessage) -> AIMessage:
+    """The message; raises ``ModelRefusalError`` when it holds a refusal, as newer parsers of LangChain do."""
+    for block in message.content_blocks:
+        if block["type"] == "non_standard" and block["value"].get("type") == "refusal":
+            reason = block["value"].get("refusal")
+            raise ModelRefusalError(f"the model refused: {reason}", raw_message=message)
+    return message
