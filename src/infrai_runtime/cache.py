@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from infrai_runtime.live import Live
 from infrai_runtime.request import Ask
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
@@ -30,16 +31,47 @@ def key_of(project: str, ask: Ask) -> str:
     return "answer:" + hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-async def find(ephemeral: Ephemeral, project: str, ask: Ask) -> Json | None:
-    """The stored answer: ``data``, ``vendor``, ``model``, ``warnings``, ``invented``."""
-    stored = await ephemeral.get(key_of(project, ask)) if wanted(ask) else None
-    return None if stored is None else orjson.loads(stored)
+class Cache:
+    """Answers of calls that ended, and calls whose answer will be stored when they end."""
 
+    def __init__(self, ephemeral: Ephemeral, media_ttl_s: float) -> None:
+        self._ephemeral = ephemeral
+        self._media_ttl_s = media_ttl_s
+        self._filling: dict[str, Live] = {}
 
-async def keep(ephemeral: Ephemeral, project: str, ask: Ask, trace: Trace, data: Json, media_ttl_s: float) -> None:
-    """Stores an answer. Links to media die, so answers with links are kept for half their life."""
-    if not wanted(ask):
-        return
-    facts = {"vendor": trace.vendor, "model": trace.model, "warnings": trace.warnings, "invented": trace.invented}
-    ttl_s = min(TTL_S, media_ttl_s / 2) if ask.capability in _WITH_LINKS else TTL_S
-    await ephemeral.put(key_of(project, ask), orjson.dumps({"data": data} | facts), ttl_s)
+    async def find(self, trace: Trace) -> Json | None:
+        """The stored answer to the same request of the same project, where the caller wants that: ``data``, ``vendor``,
+        ``model``, ``warnings``, ``invented``. One that is being made is waited for, so that the same question at the
+        same time is paid once."""
+        ask, caller = trace.known()
+        if not wanted(ask):
+            return None
+        key = key_of(caller.project_id, ask)
+        if (filling := self._filling.get(key)) is not None:
+            await filling.ended()
+        found = await self._ephemeral.get(key)
+        stored: Json | None = None if found is None else orjson.loads(found)
+        return stored if stored and caller.allowed.has(stored["vendor"], stored["model"]) else None
+
+    async def keep(self, trace: Trace, data: Json) -> None:
+        """Stores an answer. Links to media die, so answers with links are kept for half their life."""
+        ask, caller = trace.known()
+        if not wanted(ask):
+            return
+        facts = {"vendor": trace.vendor, "model": trace.model, "warnings": trace.warnings, "invented": trace.invented}
+        ttl_s = min(TTL_S, self._media_ttl_s / 2) if ask.capability in _WITH_LINKS else TTL_S
+        await self._ephemeral.put(key_of(caller.project_id, ask), orjson.dumps({"data": data} | facts), ttl_s)
+
+    def fill(self, trace: Trace, live: Live) -> str | None:
+        """Others wait for this answer from now on. The key for ``filled``; None where it will not be stored."""
+        ask, caller = trace.known()
+        if not wanted(ask):
+            return None
+        key = key_of(caller.project_id, ask)
+        self._filling.setdefault(key, live)
+        return key
+
+    def filled(self, key: str, live: Live) -> None:
+        """The answer has ended, stored or not."""
+        if self._filling.get(key) is live:
+            del self._filling[key]

@@ -174,6 +174,37 @@ class Live:
             raise self._failure
 
 
+class Lives:
+    """The answers that this process makes right now; those of a project are found by their idempotency key."""
+
+    def __init__(self) -> None:
+        self._all: set[Live] = set()
+        self._by_key: dict[tuple[str, str], Live] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def running(self, project_id: str, key: str) -> Live | None:
+        """The answer that is made for a key."""
+        return self._by_key.get((project_id, key))
+
+    def add(self, live: Live, project_id: str, key: str) -> None:
+        """An answer begins."""
+        self._all.add(live)
+        self._by_key[project_id, key] = live
+
+    def drop(self, live: Live, project_id: str, key: str) -> None:
+        """An answer has ended."""
+        self._all.discard(live)
+        self._by_key.pop((project_id, key), None)
+
+    async def close(self) -> None:
+        """Cancels all of them, and returns when they have been settled."""
+        for live in list(self._all):
+            live.cancel()
+        await asyncio.gather(*(live.ended() for live in list(self._all)))
+
+
 def _tell(reader: asyncio.Future[bool], news: bool) -> None:
     if not reader.done():
         reader.set_result(news)

@@ -11,6 +11,7 @@ from infrai_runtime.keys import Caller
 from infrai_runtime.limits import Held
 from infrai_runtime.pricing import usd, usd_text
 from infrai_runtime.request import Ask
+from infrai_runtime.routing import Plan
 from infrai_runtime.wire import Frames, Json, Surface
 
 
@@ -61,6 +62,11 @@ class Trace:
         """The breakers as this call's plan saw them."""
         assert self.breaker is not None
         return self.breaker
+
+    def note(self, plan: Plan) -> None:
+        """The call is routed by this plan."""
+        self.route = plan.reason
+        self.warnings += plan.warnings
 
     def left_s(self) -> float:
         """Seconds to the caller's deadline."""

@@ -1,0 +1,257 @@
+"""The answer in the making: limits → walk → price, whole or as a stream of frames.
+
+``Answers.make`` puts the answer into a ``Live``, which others read; it knows nothing of who reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from infrai_core.fetch import Fetcher
+from infrai_core.retry import Retry
+from infrai_runtime import limits
+from infrai_runtime.assembly import Assembly
+from infrai_runtime.booking import Ready
+from infrai_runtime.cache import Cache
+from infrai_runtime.failover import Terms, Walk, as_vendors, broken, row_of
+from infrai_runtime.failure import Failure
+from infrai_runtime.live import Live
+from infrai_runtime.media import keep
+from infrai_runtime.pricing import cost_nano
+from infrai_runtime.realtime import session_data
+from infrai_runtime.request import Ask
+from infrai_runtime.router import Router
+from infrai_runtime.routing import Candidate, Plan
+from infrai_runtime.settings import Settings
+from infrai_runtime.sign import Signer
+from infrai_runtime.store.blob import Blobs
+from infrai_runtime.store.ephemeral import Ephemeral
+from infrai_runtime.trace import Trace
+from infrai_runtime.vendors.base import Call, Fragment, Vendor
+from infrai_runtime.wire import Frames, Json
+from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, open_stream
+
+T = TypeVar("T")
+Run: TypeAlias = Callable[[Trace, Candidate, float], Awaitable[T]]
+
+
+class Answers:
+    """Makes answers of the vendors, the cache and the blob store."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        vendors: Mapping[str, Vendor],
+        router: Router,
+        cache: Cache,
+        ephemeral: Ephemeral,
+        blobs: Blobs,
+        signer: Signer,
+        fetcher: Fetcher,
+        *,
+        requests_per_minute: int | None,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._vendors = vendors
+        self._router = router
+        self._cache = cache
+        self._ephemeral = ephemeral
+        self._blobs = blobs
+        self._signer = signer
+        self._fetcher = fetcher
+        self._requests_per_minute = requests_per_minute
+        self._clock = clock
+        self._now = now
+
+    async def make(self, trace: Trace, live: Live, ready: Ready) -> None:
+        """Puts the whole answer into ``live``. Raises ``Failure``."""
+        await self.limit(trace)
+        if ready.cached is not None:
+            return await self._stored(trace, live, ready.cached)
+        assert ready.plan is not None
+        trace.note(ready.plan)
+        ask, _ = trace.known()
+        await (self._stream if ask.stream else self._whole)(trace, live, ready.plan)
+
+    # -- limits ----------------------------------------------------------------------------------------------------
+
+    async def limit(self, trace: Trace) -> None:
+        """Takes the call from the limits of its key. Raises RATE_LIMITED with the time to wait."""
+        ask, caller = trace.known()
+        per_minute = self._requests_per_minute
+        trace.held = await limits.take(self._ephemeral, caller, ask, trace.request_id, per_minute, trace.limits)
+
+    async def give_back(self, trace: Trace) -> None:
+        """Ends what the call took from the limits."""
+        if trace.held is not None:
+            await limits.give_back(self._ephemeral, trace.held, trace.request_id, _tokens(trace.usage))
+
+    # -- walk ------------------------------------------------------------------------------------------------------
+
+    async def walk(self, trace: Trace, plan: Plan, run: Run[T]) -> tuple[Candidate, T]:
+        """The first candidate that answers, and its answer."""
+        ask, _ = trace.known()
+        terms = Terms(
+            cap=ask.max_cost_multiplier,
+            deadline=trace.started + ask.timeout_s,
+            patience_s=partial(self._patience_s, ask),
+            retry=Retry(self._settings.retries, self._settings.retry_pause_s),
+        )
+        walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.known_breaker(), self._clock)
+        candidate, answer = await walk.answer()
+        await self._router.answered(trace, candidate.name, (self._clock() - trace.attempt_started) * 1000)
+        return candidate, answer
+
+    def _patience_s(self, ask: Ask, candidate: Candidate) -> float | None:
+        """How long a stream may take to its first content while others could follow. A model that reasons is silent
+        for long, and a whole answer takes its time: both have their share of the time left."""
+        thinks = "reasoning" in candidate.model.abilities
+        return self._settings.first_token_timeout_s if ask.stream and not thinks else None
+
+    async def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Outcome:
+        vendor, ask, call = self._call(trace, candidate, left_s)
+        return await WORK[ask.capability](vendor, ask, call)
+
+    async def _open(self, trace: Trace, candidate: Candidate, left_s: float) -> Opened:
+        return await open_stream(*self._call(trace, candidate, left_s))
+
+    def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
+        ask, _ = trace.known()
+        trace.attempt_started = self._clock()
+        trace.starts.append(trace.attempt_started - trace.started)
+        vendor = self._vendors[candidate.model.vendor]
+        call = Call(
+            candidate.model.id,
+            left_s,
+            self._fetcher,
+            options=ask.vendor_options.get(vendor.name, {}),
+            stream=ask.stream,
+            mark_cache=ask.cache_strategy == "vendor",
+            connect_s=self._settings.connect_timeout_s,
+            idle_s=self._settings.idle_timeout_s if ask.stream else None,
+        )
+        return vendor, ask, call
+
+    # -- price -----------------------------------------------------------------------------------------------------
+
+    def price(self, trace: Trace, candidate: Candidate, outcome: Outcome, word: str) -> None:
+        """Notes what the answering attempt used and cost; ``word`` is how it ended."""
+        reported = outcome.reported_nano
+        cost = cost_nano(outcome.usage, candidate.model.prices) if reported is None else reported
+        seconds = self._clock() - trace.attempt_started
+        trace.rows.append(row_of(candidate, word, seconds, cost))
+        trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
+        trace.usage, trace.cost_nano = outcome.usage, cost
+        trace.finish_reason, trace.parts = outcome.data.get("finish_reason"), outcome.data.get("parts", ())
+        trace.warnings += outcome.warnings
+        trace.invented += outcome.invented
+
+    # -- a whole answer --------------------------------------------------------------------------------------------
+
+    async def _whole(self, trace: Trace, live: Live, plan: Plan) -> None:
+        candidate, outcome = await self.walk(trace, plan, self._attempt)
+        self.price(trace, candidate, outcome, "ok")
+        await trace.known_breaker().worked(candidate.name)
+        data = await self._dressed(trace, outcome)
+        await self._cache.keep(trace, data)
+        await self._send(trace, live, data)
+
+    async def _dressed(self, trace: Trace, outcome: Outcome) -> Json:
+        """The reply's data with what only the runtime can add: the id, links to files, a session token."""
+        ask, caller = trace.known()
+        if ask.capability == "realtime":
+            return session_data(self._signer, ask, trace, outcome.data, self._now())
+        if ask.capability in ("image", "tts"):
+            return outcome.data | await keep(self._blobs, ask, caller.project_id, outcome.files)
+        return outcome.data | _id(trace, outcome.data)
+
+    async def _send(self, trace: Trace, live: Live, data: Json) -> None:
+        ask, _ = trace.known()
+        live.head.headers.update(trace.headers())
+        live.head.media_type, body = trace.surface.reply(ask, data, trace.metadata())
+        await live.put(body)
+
+    async def _stored(self, trace: Trace, live: Live, stored: Json) -> None:
+        """A cache hit, whole or as a stream. It costs nothing."""
+        ask, _ = trace.known()
+        trace.cache_hit, trace.cost_nano, trace.route = True, 0, "cache"
+        trace.vendor, trace.model = stored["vendor"], stored["model"]
+        trace.warnings, trace.invented = stored["warnings"], stored["invented"]
+        data = stored["data"] | _id(trace, stored["data"])
+        trace.usage = data.get("usage") or {}
+        if not ask.stream:
+            return await self._send(trace, live, data)
+        live.head.headers.update(trace.headers())
+        writer = trace.writer()
+        for choice, answer in enumerate(data.get("choices") or [data]):
+            for index, part in enumerate(answer["parts"]):
+                await live.put(writer.fragment(Fragment(index, part | {"done": True}, choice)))
+        await live.put(writer.end(data, trace.metadata()))
+
+    # -- a stream --------------------------------------------------------------------------------------------------
+
+    async def _stream(self, trace: Trace, live: Live, plan: Plan) -> None:
+        ask, _ = trace.known()
+        candidate, opened = await self.walk(trace, plan, self._open)
+        trace.first_s = self._clock() - trace.started
+        trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
+        live.head.headers.update(trace.headers())
+        writer, assembly, word = trace.writer(), Assembly(), "cancelled"
+        early: Failure | None = None
+        try:
+            await self._pump(trace, live, candidate, opened, writer, assembly)
+            word = "ok"
+            await trace.known_breaker().worked(candidate.name)
+        except Failure as failure:
+            word, early = as_vendors(failure, candidate).code, failure
+        finally:
+            outcome = chat_outcome(assembly, ask, candidate.model.id)
+            self.price(trace, candidate, outcome, word)
+        if early is not None:
+            raise await self._ended_early(trace, candidate, early) from early
+        data = outcome.data | {"id": trace.request_id}
+        await self._cache.keep(trace, data)
+        await live.put(writer.end(data, trace.metadata()))
+
+    async def _pump(
+        self, trace: Trace, live: Live, candidate: Candidate, opened: Opened, writer: Frames, assembly: Assembly
+    ) -> None:
+        """Moves events from the vendor into frames until the vendor is done or time is up."""
+        try:
+            async with asyncio.timeout(None) as limit, aclosing(opened.events()) as events:
+                silence = Silence(limit, trace.left_s(), self._settings.idle_timeout_s)
+                async for event in events:
+                    silence.broken()
+                    assembly.add(event)
+                    if isinstance(event, Fragment):
+                        await live.put(writer.fragment(event))
+        except Failure:
+            raise
+        except Exception as error:
+            if limit.expired():
+                raise Failure("VENDOR_TIMEOUT", f"{candidate.name} {silence.why()}") from error
+            raise broken(candidate, error) from error
+
+    async def _ended_early(self, trace: Trace, candidate: Candidate, failure: Failure) -> Failure:
+        """A failure after the first content: nobody can take over. It counts for the vendor's health, unless it was the
+        caller's deadline."""
+        if trace.left_s() > 0:
+            await trace.known_breaker().failed(candidate.name, failure)
+        told = as_vendors(failure, candidate)
+        return Failure(told.code, told.message, hint=told.hint, attempts=trace.rows)
+
+
+def _id(trace: Trace, data: Json) -> Json:
+    return {"id": trace.request_id} if "id" in data else {}
+
+
+def _tokens(usage: Json) -> int | None:
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

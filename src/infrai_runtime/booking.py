@@ -1,0 +1,108 @@
+"""The two touches of the durable store that a call makes: ``admit`` before any vendor is called, ``settle`` after."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from infrai_runtime.admission import kept_s, may_cost_nano, refusal_of, scopes_of
+from infrai_runtime.failure import Failure
+from infrai_runtime.ledger import rows_of
+from infrai_runtime.live import Live, Lives, packed
+from infrai_runtime.routing import Plan
+from infrai_runtime.store.durable import Admission, Booking, Durable
+from infrai_runtime.trace import Trace
+from infrai_runtime.wire import Json
+
+log = logging.getLogger("infrai_runtime")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """How a call would be answered: from the cache, by a plan, or not at all."""
+
+    cached: Json | None = None
+    plan: Plan | None = None
+    problem: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What the store says about a call: a stored answer, a running one to join, or the right to make it."""
+
+    admission: Admission
+    stored: bytes | None = None
+    running: Live | None = None
+
+
+class Books:
+    """Admits calls and books them. ``owner`` is this process's name in the store."""
+
+    def __init__(self, durable: Durable, lives: Lives, owner: str, now: Callable[[], float]) -> None:
+        self._durable = durable
+        self._lives = lives
+        self._owner = owner
+        self._now = now
+        self._unbooked: deque[Booking] = deque()
+
+    async def admit(self, trace: Trace, ready: Ready) -> Slot:
+        """Claims the idempotency key and sets aside what the call may cost. Raises IDEMPOTENCY_CONFLICT,
+        IDEMPOTENCY_IN_PROGRESS, INSUFFICIENT_CREDIT, BUDGET_EXCEEDED, and what made a plan impossible."""
+        ask, caller = trace.known()
+        admission = self._admission(trace, ready)
+        if ask.idempotency_key is None and ready.problem is not None:
+            raise ready.problem
+        if ask.idempotency_key is None and admission.reserve_nano is None:
+            return Slot(admission)
+        admitted = await self._durable.admit(admission)
+        if admitted.state == "done":
+            return Slot(admission, stored=admitted.answer)
+        if admitted.state == "running" and (running := self._lives.running(caller.project_id, admission.key)):
+            return Slot(admission, running=running)
+        if admitted.state == "refused" and ready.plan is not None:
+            trace.note(ready.plan)
+        if admitted.state != "new":
+            raise refusal_of(admitted, admission)
+        if ready.problem is not None:
+            await self._durable.release(admission)
+            raise ready.problem
+        return Slot(admission)
+
+    def _admission(self, trace: Trace, ready: Ready) -> Admission:
+        ask, caller = trace.known()
+        return Admission(
+            project_id=caller.project_id,
+            key=ask.idempotency_key or trace.request_id,
+            fingerprint=ask.fingerprint,
+            request_id=trace.request_id,
+            owner=self._owner,
+            now=self._now(),
+            ttl_s=kept_s(ask),
+            reserve_nano=None if ready.plan is None else may_cost_nano(ask, ready.plan),
+            scopes=scopes_of(caller, ask),
+            key_id=caller.key_id,
+            capability=ask.capability,
+        )
+
+    async def settle(self, trace: Trace, live: Live, admission: Admission, whole: bool) -> None:
+        """Books the call: money, ledger, and the answer for its idempotency key (only a whole one is kept).
+
+        A store that fails does not take the answer away from the caller: it is asked again until it works.
+        """
+        now = self._now()
+        answer = packed(live.head, live.body) if whole and admission.ttl_s else None
+        booking = Booking(admission, now, trace.cost_nano or 0, rows_of(trace, now), answer)
+        try:
+            await self._durable.book(booking)
+        except Exception:
+            log.exception("request %s could not be booked; it is tried again", trace.request_id)
+            self._unbooked.append(booking)
+
+    async def tend(self) -> None:
+        """Books what could not be booked, and lets the store look after itself."""
+        while self._unbooked:
+            await self._durable.book(self._unbooked[0])
+            self._unbooked.popleft()
+        await self._durable.tend(self._owner, self._now())

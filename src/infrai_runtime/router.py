@@ -1,0 +1,82 @@
+"""The plan of a call: ``routing.plan`` with what this runtime knows by now: catalogue, health, latencies, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from infrai_runtime.breaker import Breaker
+from infrai_runtime.catalogue_file import Catalogues
+from infrai_runtime.explain import explained
+from infrai_runtime.health import Health, Latency
+from infrai_runtime.keys import Caller
+from infrai_runtime.request import Ask
+from infrai_runtime.routing import Plan, plan
+from infrai_runtime.settings import Settings
+from infrai_runtime.store.ephemeral import Ephemeral
+from infrai_runtime.trace import Trace
+from infrai_runtime.vendors.base import Vendor
+from infrai_runtime.wire import Json
+
+SESSION_TTL_S = 3600
+
+
+class Router:
+    """Plans calls, and learns from those that were answered."""
+
+    def __init__(
+        self, settings: Settings, vendors: Mapping[str, Vendor], catalogues: Catalogues, ephemeral: Ephemeral
+    ) -> None:
+        self._settings = settings
+        self._vendors = vendors
+        self._catalogues = catalogues
+        self._ephemeral = ephemeral
+        self._latency = Latency()
+
+    async def plan(self, trace: Trace) -> Plan:
+        """Which models may answer, with all that the caller should know of it. Raises what ``routing.plan`` raises."""
+        ask, caller = trace.known()
+        last = await self._last_of_session(caller, ask)
+        catalogue = await self._catalogues.current()
+        trace.breaker = await Breaker.read(self._ephemeral)
+        health = self._health(trace.breaker)
+        made = plan(self._embedding(ask), catalogue, self._vendors, health, last=last, allowed=caller.allowed)
+        more = (*ask.warnings, *self._idle_options(ask))
+        return replace(made, warnings=(*more, *made.warnings)) if more else made
+
+    def _idle_options(self, ask: Ask) -> list[str]:
+        idle = sorted(ask.vendor_options.keys() - self._vendors.keys())
+        return [f"vendor_options.{name}: this vendor is not configured; not used" for name in idle]
+
+    async def explain(self, caller: Caller, ask: Ask) -> Json:
+        """The plan that a request of this caller would get, in words and numbers. Nothing is called."""
+        last = await self._last_of_session(caller, ask)
+        health = self._health(await Breaker.read(self._ephemeral))
+        catalogue = await self._catalogues.current()
+        return explained(self._embedding(ask), catalogue, self._vendors, health, last=last, allowed=caller.allowed)
+
+    async def answered(self, trace: Trace, name: str, ms: float) -> None:
+        """Learns that ``vendor/model`` answered after so many milliseconds. The session stays with it."""
+        ask, caller = trace.known()
+        self._latency.note(name, ms)
+        if ask.session_id is not None:
+            await self._ephemeral.put(_session_key(caller, ask), name.encode(), SESSION_TTL_S)
+
+    def _embedding(self, ask: Ask) -> Ask:
+        """An unpinned ``embed`` with the operator's choice of its model: vectors of two models do not mix, and the
+        catalogue's own default may be another one after a vendor was added."""
+        free = ask.capability == "embed" and ask.model is None and ask.vendor is None
+        return replace(ask, model=self._settings.embed_model) if free and self._settings.embed_model else ask
+
+    def _health(self, breaker: Breaker) -> Health:
+        return Health(breaker.cooling_s(), self._latency.seen_ms)
+
+    async def _last_of_session(self, caller: Caller, ask: Ask) -> str | None:
+        if ask.session_id is None:
+            return None
+        stored = await self._ephemeral.get(_session_key(caller, ask))
+        return stored.decode() if stored else None
+
+
+def _session_key(caller: Caller, ask: Ask) -> str:
+    return f"session:{caller.project_id}:{ask.capability}:{ask.session_id}"
