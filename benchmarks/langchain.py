@@ -7,20 +7,19 @@ floor only.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contender import ROOT, Contender, Work, compare, contenders, environ, environment
+from benchmarks.contender import Contender, Work, compare, contenders, environ, environment
 from benchmarks.fixed_server import CHUNKS, PACED_CHUNKS, fixed_server
 from benchmarks.measure import import_cost_ms
-from benchmarks.page import Target, costs_table, plot, targets_table, versions, write_page
+from benchmarks.page import Target, command, costs_table, plot, targets_table, versions, write_page
 
 PEERS = ("langchain-openai", "langchain-openrouter", "langchain-litellm", "numpy")
 NAMES = {
@@ -38,7 +37,6 @@ PROMPT = "What is the capital of France?"
 MESSAGES = [{"role": "user", "content": PROMPT}]
 TEXTS = [f"text number {i} of a corpus" for i in range(2048)]
 CALLS = 20
-OUT = ROOT / "docs" / "benchmarks"
 
 
 # -- the contenders ------------------------------------------------------------------------------------------------
@@ -304,18 +302,7 @@ def write(result: Mapping[str, Any], directory: Path) -> None:
 _PLOTTED = {"invoke": "invoke", "ainvoke": "ainvoke", "stream": "streamed chunk", "embed": "2,048 embeddings"}
 
 
-def command(argv: list[str] | None = None) -> int:
-    """``python -m benchmarks.langchain``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.langchain", description=__doc__)
-    parser.add_argument("--without-peers", action="store_true", help="no environment of their own, no network")
-    parser.add_argument("--quick", action="store_true", help="a few iterations only: does it run?")
-    parser.add_argument("--out", type=Path, default=OUT, help="directory for the page and the plot")
-    args = parser.parse_args(argv)
-    write(main(args.quick, not args.without_peers), args.out)
-    print(f"\nlangchain.md and langchain.png are in {args.out}")
-    return 0
-
+run = partial(command, "langchain", __doc__, main, write)
 
 if __name__ == "__main__":
-    os.environ.setdefault("MPLCONFIGDIR", "/tmp")
-    raise SystemExit(command())
+    raise SystemExit(run())

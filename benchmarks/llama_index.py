@@ -7,18 +7,17 @@ the floor only.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import langchain
-from benchmarks.contender import ROOT, Contender, Work, compare, contenders, environment
+from benchmarks.contender import Contender, Work, compare, contenders, environment
 from benchmarks.fixed_server import CHUNKS, fixed_server
-from benchmarks.page import Target, costs_table, plot, targets_table, versions, write_page
+from benchmarks.page import Target, command, costs_table, plot, targets_table, versions, write_page
 
 PEERS = (
     "llama-index-core>=0.14.10,<0.15",
@@ -42,7 +41,6 @@ THEIRS = ("openai-like", "litellm")
 PROMPT = "What is the capital of France?"
 CALLS = 20
 LONG = 4000
-OUT = ROOT / "docs" / "benchmarks"
 
 
 # -- the contenders ------------------------------------------------------------------------------------------------
@@ -259,18 +257,7 @@ def write_all(result: Mapping[str, Any], directory: Path) -> None:
     )
 
 
-def command(argv: list[str] | None = None) -> int:
-    """``python -m benchmarks.llama_index``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.llama_index", description=__doc__)
-    parser.add_argument("--without-peers", action="store_true", help="no environment of their own, no network")
-    parser.add_argument("--quick", action="store_true", help="a few iterations only: does it run?")
-    parser.add_argument("--out", type=Path, default=OUT, help="directory for the page and the plot")
-    args = parser.parse_args(argv)
-    write_all(main(args.quick, not args.without_peers), args.out)
-    print(f"\nllama_index.md and llama_index.png are in {args.out}")
-    return 0
-
+run = partial(command, "llama_index", __doc__, main, write_all)
 
 if __name__ == "__main__":
-    os.environ.setdefault("MPLCONFIGDIR", "/tmp")
-    raise SystemExit(command())
+    raise SystemExit(run())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contender import ROOT
 from benchmarks.measure import table
+
+PAGES = ROOT / "docs" / "benchmarks"
 
 Found = Mapping[str, Mapping[str, float]]
 """CPU microseconds by task and contender."""
@@ -97,3 +102,24 @@ def _bars(axis: Any, costs: Mapping[str, float], names: Mapping[str, str]) -> No
     axis.set_xlim(min(costs.values()) / 2, max(costs.values()) * 20)  # room for the numbers
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.invert_yaxis()
+
+
+def command(
+    name: str,
+    doc: str | None,
+    measure: Callable[[bool, bool], dict[str, Any]],
+    write: Callable[[dict[str, Any], Path], None],
+    argv: list[str] | None = None,
+) -> int:
+    """``python -m benchmarks.<name>``: measures (quickly or not, with peers or not), then writes page and plot."""
+    os.environ.setdefault("MPLCONFIGDIR", "/tmp")
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc)
+    parser.add_argument("--without-peers", action="store_true", help="no environment of their own, no network")
+    parser.add_argument("--quick", action="store_true", help="a few iterations only: does it run?")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "docs" / "benchmarks", help="directory for the page and the plot"
+    )
+    args = parser.parse_args(argv)
+    write(measure(args.quick, not args.without_peers), args.out)
+    print(f"\n{name}.md and {name}.png are in {args.out}")
+    return 0

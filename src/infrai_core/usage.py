@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from infrai_core.errors import ConfigError
 from infrai_core.models import Metadata, Usage
@@ -220,6 +220,42 @@ class Ledger:
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+
+class LedgerView:
+    """What an object shows of its ``ledger``: totals, tables, a data frame; it prints as the ledger does."""
+
+    if TYPE_CHECKING:
+        ledger: Ledger
+
+    @property
+    def total(self) -> Totals:
+        """Totals over all calls."""
+        return self.ledger.total
+
+    def by(self, axis: Axis | str) -> dict[str, Totals]:
+        """Totals by ``model``, ``vendor``, ``capability``, ``run``, ``tag`` or ``tag:<name>``; see ``Ledger.by``."""
+        return self.ledger.by(axis)
+
+    def table(self, axis: Axis | str = "model") -> Table:
+        """The same as a table, the dearest first: prints as text, in rich and in notebooks."""
+        return self.ledger.table(axis)
+
+    def to_pandas(self) -> Any:
+        """A data frame with a row per kept call. Raises ``ConfigError`` when pandas is not installed."""
+        return self.ledger.to_pandas()
+
+    def __str__(self) -> str:
+        return str(self.ledger)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.ledger!r})"
+
+    def __rich__(self) -> Any:
+        return self.ledger.__rich__()
+
+    def _repr_html_(self) -> str:
+        return self.ledger._repr_html_()
 
 
 def _keys(entry: Entry) -> Iterator[tuple[str, str]]:

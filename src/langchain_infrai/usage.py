@@ -17,9 +17,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
-from infrai_core import Budget, BudgetSpent, Entry, Ledger, Metadata, Table, Totals, Usage
+from infrai_core import Budget, BudgetSpent, Entry, Ledger, Metadata, Usage
 from infrai_core.tokens import estimate
-from infrai_core.usage import entry_of
+from infrai_core.usage import LedgerView, entry_of
 from langchain_infrai._convert import PROVIDER
 from langchain_infrai._listening import Listener, Several, opened
 from langchain_infrai.errors import InfraiBudgetSpent
@@ -40,7 +40,7 @@ class _Run:
     model: str | None
 
 
-class InfraiUsageCallbackHandler(Listener):
+class InfraiUsageCallbackHandler(LedgerView, Listener):
     """Totals of tokens, cost, latency, attempts and cache hits, by model, vendor, capability, tag and run.
 
     Give it to a call, a chain or a model as a callback, or use ``get_infrai_callback``. Each chat answer is counted
@@ -62,37 +62,6 @@ class InfraiUsageCallbackHandler(Listener):
         self.budget = None if budget_usd is None else Budget(budget_usd, self.ledger)
         self._roots: dict[UUID, UUID] = {}
         self._runs: dict[UUID, _Run] = {}
-
-    # -- what came of it -------------------------------------------------------------------------------------------
-
-    @property
-    def total(self) -> Totals:
-        """Totals over all calls."""
-        return self.ledger.total
-
-    def by(self, axis: str) -> dict[str, Totals]:
-        """Totals by ``model``, ``vendor``, ``capability``, ``tag`` or ``run`` (the id of the outermost run)."""
-        return self.ledger.by(axis)
-
-    def table(self, axis: str = "model") -> Table:
-        """The same as a table, the dearest first."""
-        return self.ledger.table(axis)
-
-    def to_pandas(self) -> Any:
-        """A data frame with a row per call. Raises ``ConfigError`` when pandas is not installed."""
-        return self.ledger.to_pandas()
-
-    def __str__(self) -> str:
-        return str(self.ledger)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.ledger!r})"
-
-    def __rich__(self) -> Any:
-        return self.ledger.__rich__()
-
-    def _repr_html_(self) -> str:
-        return self.ledger._repr_html_()
 
     # -- the client's own reports ----------------------------------------------------------------------------------
 

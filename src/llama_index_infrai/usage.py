@@ -23,14 +23,15 @@ from llama_index_instrumentation.span import BaseSpan, active_span_id
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from pydantic import Field, PrivateAttr
 
-from infrai_core import Budget, Entry, Ledger, Table, Totals
+from infrai_core import Budget, Entry, Ledger
 from infrai_core.budget import Spending
+from infrai_core.usage import LedgerView
 
 _KEPT = 10_000
 """How many spans and foreign answers are remembered."""
 
 
-class InfraiUsageHandler(BaseEventHandler):
+class InfraiUsageHandler(LedgerView, BaseEventHandler):
     """Totals of tokens, cost, latency and attempts by model, vendor, capability, tag and run, whatever object called.
 
     >>> from llama_index_infrai import Infrai, InfraiUsageHandler
@@ -55,30 +56,6 @@ class InfraiUsageHandler(BaseEventHandler):
     @classmethod
     def class_name(cls) -> str:
         return "InfraiUsageHandler"
-
-    # -- what came of it -------------------------------------------------------------------------------------------
-
-    @property
-    def total(self) -> Totals:
-        """Totals over all calls."""
-        return self.ledger.total
-
-    def by(self, axis: str) -> dict[str, Totals]:
-        """Totals by ``model``, ``vendor``, ``capability``, ``tag``, ``tag:<name>`` or ``run``."""
-        return self.ledger.by(axis)
-
-    def table(self, axis: str = "model") -> Table:
-        """The same as a table, the dearest first: prints as text, in rich and in notebooks."""
-        return self.ledger.table(axis)
-
-    def __str__(self) -> str:
-        return str(self.ledger)
-
-    def __repr__(self) -> str:
-        return f"InfraiUsageHandler({self.ledger!r})"
-
-    def _repr_html_(self) -> str:
-        return self.ledger._repr_html_()
 
     # -- listening -------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_langchains_benchmark_runs_without_peers_and_leaves_a_page_and_a_plot(tmp_path: Path) -> None:
-    assert langchain.command(["--quick", "--without-peers", "--out", str(tmp_path)]) == 0
+    assert langchain.run(["--quick", "--without-peers", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "langchain.md").read_text("utf-8")
     assert "minimal BaseChatModel" in page
     assert "| target | is | may be | reached |" in page

@@ -58,7 +58,7 @@ class TestOpenAIDialect(OpenAIWireTests):
     def connection(self, url: str, key: str) -> dict[str, Any]:
         return {"base_url": url, "api_key": key, "dialect": "openai"}
 
-    def close_llm(self, llm: Any) -> None:
+    def close(self, llm: Any) -> None:
         let_go(llm)
 
 
@@ -88,5 +88,5 @@ class TestEmbeddingOpenAIDialect(OpenAIEmbeddingWireTests):
     def connection(self, url: str, key: str) -> dict[str, Any]:
         return {"base_url": url, "api_key": key, "dialect": "openai"}
 
-    def close_embedding(self, embedding: Any) -> None:
+    def close(self, embedding: Any) -> None:
         let_go(embedding)

@@ -35,7 +35,7 @@ class WireUnderTest(OpenAIWireTests):
     def connection(self, url, key):
         return {"base_url": url, "api_key": key, "dialect": "openai"}
 
-    def close_llm(self, llm):
+    def close(self, llm):
         llm.close()
 """
 

@@ -102,7 +102,7 @@ class AnswerTests(LLMSuite):
         if not self.refuses_unknown_arguments:
             pytest.skip("the class does not refuse unknown arguments (refuses_unknown_arguments)")
         with pytest.raises(ValueError, match="temprature"):
-            self.make_llm(temprature=0.5)
+            self.make(temprature=0.5)
 
 
 class UsageTests(LLMSuite):
@@ -205,7 +205,7 @@ class LifeTests(LLMSuite):
             assert text_of(twin.complete(self.question)).strip()
             assert text_of(run(twin.acomplete(self.question))).strip()
         finally:
-            self.close_llm(twin)
+            self.close(twin)
 
     def test_no_dump_shows_a_secret(self, llm: Any) -> None:
         dumps = [repr(llm), str(llm), llm.to_json(), str(llm.to_dict()), str(llm.to_payload())]
@@ -216,4 +216,4 @@ class LifeTests(LLMSuite):
         try:
             assert again.to_dict() == llm.to_dict()
         finally:
-            self.close_llm(again)
+            self.close(again)

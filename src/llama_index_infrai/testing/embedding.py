@@ -64,12 +64,12 @@ class EmbeddingTests(EmbeddingSuite):
 
     @both
     def test_batches_make_no_difference(self, is_async: bool) -> None:
-        model = self.make_embedding(embed_batch_size=2)
+        model = self.make(embed_batch_size=2)
         try:
             for text, vector in zip(TEXTS, embedded(model, TEXTS, is_async), strict=True):
                 assert alike(vector, model.get_text_embedding(text)), text
         finally:
-            self.close_embedding(model)
+            self.close(model)
 
     def test_both_worlds_give_the_same_vectors(self, embedding: Any) -> None:
         assert alike(run(embedding.aget_text_embedding(TEXTS[0])), embedding.get_text_embedding(TEXTS[0]))
@@ -99,12 +99,12 @@ class EmbeddingTests(EmbeddingSuite):
 
     @both
     def test_each_batch_is_reported_once(self, is_async: bool) -> None:
-        model = self.make_embedding(embed_batch_size=2)
+        model = self.make(embed_batch_size=2)
         try:
             with watching(model) as watch:
                 embedded(model, TEXTS, is_async)
         finally:
-            self.close_embedding(model)
+            self.close(model)
         assert len(watch.named("EmbeddingStartEvent")) == 3
         ended = watch.named("EmbeddingEndEvent")
         assert [chunk for event in ended for chunk in event.chunks] == TEXTS
@@ -117,32 +117,32 @@ class EmbeddingTests(EmbeddingSuite):
     def test_the_rate_limiter_is_asked_once_per_batch(self, is_async: bool, cached: bool) -> None:
         limiter = Turnstile()
         cache = SimpleKVStore() if cached else None
-        model = self.make_embedding(embed_batch_size=2, rate_limiter=limiter, embeddings_cache=cache)
+        model = self.make(embed_batch_size=2, rate_limiter=limiter, embeddings_cache=cache)
         try:
             embedded(model, TEXTS, is_async)
         finally:
-            self.close_embedding(model)
+            self.close(model)
         assert len(limiter.passed) == 3
 
     # -- caches and pipelines --------------------------------------------------------------------------------------
 
     @both
     def test_a_cache_gives_the_same_vectors(self, is_async: bool) -> None:
-        model = self.make_embedding(embeddings_cache=SimpleKVStore())
+        model = self.make(embeddings_cache=SimpleKVStore())
         try:
             first = embedded(model, TEXTS, is_async)
             assert all(alike(a, b) for a, b in zip(first, embedded(model, TEXTS, is_async), strict=True))
         finally:
-            self.close_embedding(model)
+            self.close(model)
 
     @both
     def test_two_models_with_one_cache_keep_their_own_vectors(self, is_async: bool) -> None:
         if self.other_model_params is None:
             pytest.skip("there is only one model (other_model_params)")
         store = SimpleKVStore()
-        other = self.make_embedding(**self.other_model_params)
-        sharing = [self.make_embedding(embeddings_cache=store)]
-        sharing.append(self.make_embedding(embeddings_cache=store, **self.other_model_params))
+        other = self.make(**self.other_model_params)
+        sharing = [self.make(embeddings_cache=store)]
+        sharing.append(self.make(embeddings_cache=store, **self.other_model_params))
         try:
             embedded(sharing[0], TEXTS, is_async)
             expected = embedded(other, TEXTS, is_async)
@@ -150,7 +150,7 @@ class EmbeddingTests(EmbeddingSuite):
             assert all(alike(a, b) for a, b in zip(found, expected, strict=True))
         finally:
             for model in (other, *sharing):
-                self.close_embedding(model)
+                self.close(model)
 
     def test_a_pipeline_embeds_every_node(self, embedding: Any) -> None:
         nodes = [TextNode(text=text) for text in TEXTS]
@@ -159,12 +159,12 @@ class EmbeddingTests(EmbeddingSuite):
 
     def test_a_new_secret_does_not_spoil_the_cache_of_a_pipeline(self) -> None:
         secret = [name for name, value in self.embedding_params.items() if str(value) in self.secrets]
-        one, other = self.make_embedding(), self.make_embedding(**dict.fromkeys(secret, "another-secret-key"))
+        one, other = self.make(), self.make(**dict.fromkeys(secret, "another-secret-key"))
         try:
             assert one.to_dict() == other.to_dict(), "IngestionCache's key is the text with to_dict()"
         finally:
-            self.close_embedding(one)
-            self.close_embedding(other)
+            self.close(one)
+            self.close(other)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class EmbeddingTests(EmbeddingSuite):
             assert alike(twin.get_text_embedding(TEXTS[0]), embedding.get_text_embedding(TEXTS[0]))
             assert alike(run(twin.aget_text_embedding(TEXTS[0])), embedding.get_text_embedding(TEXTS[0]))
         finally:
-            self.close_embedding(twin)
+            self.close(twin)
 
     def test_no_dump_shows_a_secret(self, embedding: Any) -> None:
         dumps = [repr(embedding), str(embedding), embedding.to_json(), str(embedding.to_dict())]
@@ -195,10 +195,10 @@ class EmbeddingTests(EmbeddingSuite):
         try:
             assert again.to_dict() == embedding.to_dict()
         finally:
-            self.close_embedding(again)
+            self.close(again)
 
     def test_an_unknown_constructor_argument_is_refused(self) -> None:
         if not self.refuses_unknown_arguments:
             pytest.skip("the class does not refuse unknown arguments (refuses_unknown_arguments)")
         with pytest.raises(ValueError, match="dimenssions"):
-            self.make_embedding(dimenssions=5)
+            self.make(dimenssions=5)

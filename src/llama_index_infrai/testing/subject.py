@@ -68,19 +68,16 @@ class LLMSuite(Suite):
         """Content blocks that user messages may hold, beside text. Every other one must be refused by name."""
         return set()
 
-    def make_llm(self, **options: Any) -> Any:
+    def make(self, **options: Any) -> Any:
         """An LLM of the class under test; ``options`` win over ``llm_params``."""
         return self.llm_class(**{**self.llm_params, **options})
-
-    def close_llm(self, llm: Any) -> None:
-        """Lets go of connections after a test, where the class has a way to."""
 
     @pytest.fixture
     def llm(self) -> Iterator[Any]:
         """A fresh LLM for each test."""
-        made = self.make_llm()
+        made = self.make()
         yield made
-        self.close_llm(made)
+        self.close(made)
 
     @property
     def secrets(self) -> list[str]:
@@ -111,19 +108,16 @@ class EmbeddingSuite(Suite):
         """Whether the constructor refuses a misspelt argument, as it should."""
         return False
 
-    def make_embedding(self, **options: Any) -> Any:
+    def make(self, **options: Any) -> Any:
         """An embedding model of the class under test; ``options`` win over ``embedding_params``."""
         return self.embedding_class(**{**self.embedding_params, **options})
-
-    def close_embedding(self, embedding: Any) -> None:
-        """Lets go of connections after a test, where the class has a way to."""
 
     @pytest.fixture
     def embedding(self) -> Iterator[Any]:
         """A fresh embedding model for each test."""
-        made = self.make_embedding()
+        made = self.make()
         yield made
-        self.close_embedding(made)
+        self.close(made)
 
     @property
     def secrets(self) -> list[str]:

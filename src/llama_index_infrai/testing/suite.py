@@ -19,6 +19,13 @@ class Suite:
         def test_usage_is_in_the_last_response(self, endpoint): ...
     """
 
+    def make(self, **options: Any) -> Any:
+        """What is tested; ``options`` win over the suite's own constructor arguments."""
+        raise NotImplementedError
+
+    def close(self, made: Any) -> None:
+        """Lets go of connections after a test, where the class has a way to."""
+
     def test_no_test_is_replaced_without_a_reason(self) -> None:
         """Every inherited test is there as it was written, or is marked ``xfail`` with a reason."""
         replaced = [name for name in dir(type(self)) if name.startswith("test_") and not self._is_original(name)]

@@ -54,6 +54,7 @@ from llama_index_infrai.testing.service import (
     whole,
 )
 from llama_index_infrai.testing.subject import EmbeddingSuite, LLMSuite
+from llama_index_infrai.testing.suite import Suite
 from llama_index_infrai.testing.tool import WEATHER
 from llama_index_infrai.testing.watch import watching
 
@@ -93,8 +94,8 @@ def _read(arguments: Any) -> Any:
     return json.loads(arguments) if isinstance(arguments, str) else arguments
 
 
-class OpenAIWireTests(LLMSuite):
-    """An LLM that sends chat completions to a base URL."""
+class Wired(Suite):
+    """What both suites share: a server of scripted answers, and what they have to know of the class under test."""
 
     @pytest.fixture
     def service(self) -> Iterator[Service]:
@@ -112,11 +113,6 @@ class OpenAIWireTests(LLMSuite):
         """Whether a ``rate_limiter`` is asked before every HTTP attempt, with an estimate of its tokens."""
         return True
 
-    @property
-    def reads_thinking(self) -> bool:
-        """Whether ``reasoning_content`` is read."""
-        return True
-
     def connection(self, url: str, key: str) -> dict[str, Any]:
         """Constructor arguments for the service at ``url``."""
         return {"api_base": url, "api_key": key}
@@ -127,17 +123,26 @@ class OpenAIWireTests(LLMSuite):
 
     @pytest.fixture
     def wired(self, service: Service) -> Iterator[Any]:
-        """Makes LLMs that are connected to the service."""
+        """Makes models that are connected to the service."""
         made: list[Any] = []
 
         def make(*replies: Reply, **options: Any) -> Any:
             service.script(*replies)
-            made.append(self.make_llm(**{**self.connection(service.url, KEY), **self.retries(0), **options}))
+            made.append(self.make(**{**self.connection(service.url, KEY), **self.retries(0), **options}))
             return made[-1]
 
         yield make
-        for llm in made:
-            self.close_llm(llm)
+        for model in made:
+            self.close(model)
+
+
+class OpenAIWireTests(Wired, LLMSuite):
+    """An LLM that sends chat completions to a base URL."""
+
+    @property
+    def reads_thinking(self) -> bool:
+        """Whether ``reasoning_content`` is read."""
+        return True
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -458,46 +463,8 @@ def _city(request: Request) -> Answer:
     return streamed(deltas, finish_reason="tool_calls")(request)
 
 
-class OpenAIEmbeddingWireTests(EmbeddingSuite):
+class OpenAIEmbeddingWireTests(Wired, EmbeddingSuite):
     """An embedding model that sends requests to a base URL."""
-
-    @pytest.fixture
-    def service(self) -> Iterator[Service]:
-        """A server of scripted answers."""
-        with serving(self.patience_s) as running:
-            yield running
-
-    @property
-    def patience_s(self) -> float:
-        """How many seconds are waited for what a correct class does at once."""
-        return 10.0
-
-    @property
-    def limits_every_attempt(self) -> bool:
-        """Whether a ``rate_limiter`` is asked before every HTTP attempt, with an estimate of its tokens."""
-        return True
-
-    def connection(self, url: str, key: str) -> dict[str, Any]:
-        """Constructor arguments for the service at ``url``."""
-        return {"api_base": url, "api_key": key}
-
-    def retries(self, count: int) -> dict[str, Any]:
-        """Constructor arguments for this many further attempts."""
-        return {"max_retries": count}
-
-    @pytest.fixture
-    def wired(self, service: Service) -> Iterator[Any]:
-        """Makes embedding models that are connected to the service."""
-        made: list[Any] = []
-
-        def make(*replies: Reply, **options: Any) -> Any:
-            service.script(*replies)
-            made.append(self.make_embedding(**{**self.connection(service.url, KEY), **self.retries(0), **options}))
-            return made[-1]
-
-        yield make
-        for embedding in made:
-            self.close_embedding(embedding)
 
     @both
     def test_a_batch_is_one_request_and_keeps_its_order(self, wired: Any, service: Service, is_async: bool) -> None:
