@@ -148,7 +148,10 @@ class Live:
             self.cancel()
 
     def cancel(self) -> None:
-        """Ends the producer."""
+        """Ends the producer, after its first step: a task that is cancelled before that books nothing."""
+        self._loop.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
         if self._task is not None and not self._sealed:
             self._task.cancel()
 

@@ -83,6 +83,7 @@ class Runtime:
             if self._tending is not None:
                 self._tending.cancel()
             await service.close()
+            await _tend_once(service)  # what could not be booked so far
             await service.durable.close()
             await service.ephemeral.close()
 
@@ -107,10 +108,14 @@ async def _tend(service: Service) -> None:
     """Lets the service look after its state for as long as it is open."""
     while True:
         await asyncio.sleep(TEND_EVERY_S)
-        try:
-            await service.tend()
-        except Exception:
-            log.exception("the state could not be looked after; it is tried again")
+        await _tend_once(service)
+
+
+async def _tend_once(service: Service) -> None:
+    try:
+        await service.tend()
+    except Exception:
+        log.exception("the state could not be looked after; it is tried again while the runtime is open")
 
 
 async def durable(database: Path | str | None, *, upgrade: bool = False) -> Durable:

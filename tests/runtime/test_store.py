@@ -8,15 +8,17 @@ import stat
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from infrai_core import ConfigError
+from infrai_runtime.failure import Failure
 from infrai_runtime.store.durable import (
     LEASE_S,
     UNKNOWN,
@@ -367,6 +369,134 @@ def test_answers_whose_time_is_over_are_forgotten(run: Run) -> None:
         assert states == ["new", "new", "done"]
 
     run(body)
+
+
+# -- answers of the database that were lost ---------------------------------------------------------------------------
+
+
+class Relay:
+    """Between a store and its database; ``cut_after(n)`` lets n more answers through and swallows the next."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._there = urlsplit(server.url())
+        self._left: int | None = None
+
+    async def __aenter__(self) -> Relay:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = self._there._replace(netloc=f"infrai@127.0.0.1:{self._server.sockets[0].getsockname()[1]}").geturl()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    def cut_after(self, answers: int) -> None:
+        self._left = answers
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was cut; from here on nothing is."""
+        whole, self._left = self._left is not None, None
+        return whole
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_connection(self._there.hostname, self._there.port)
+        asking = asyncio.create_task(self._asked(reader, questions))
+        with suppress(OSError):
+            while (data := await answers.read(65536)) and not self._cuts():
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        questions.close()
+        await asking
+
+    async def _asked(self, reader: asyncio.StreamReader, questions: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                questions.write(data)
+                await questions.drain()
+
+    def _cuts(self) -> bool:
+        if self._left is None:
+            return False
+        self._left -= 1
+        if self._left >= 0:
+            return False
+        self._left = None
+        return True
+
+
+async def lost(relay: Relay, ask: Callable[[], Awaitable[object]]) -> AsyncIterator[bool]:
+    """Asks again and again, with the first answer lost, the second, and so on; each time whether one was."""
+    for answers in range(100):
+        relay.cut_after(answers)
+        with suppress(Failure):
+            await ask()
+        whole = relay.whole
+        yield not whole
+        if whole:
+            return
+
+
+def test_an_admission_whose_answer_was_lost_gives_its_money_back(postgres: Postgres) -> None:
+    async def body() -> None:
+        await (await emptied(postgres.url())).close()
+        async with Relay(postgres) as relay:
+            store = await PostgresDurable.connect(relay.url)
+            await store.add_project("p", "a", 1000, 0)
+            cut = 0
+            async for was_lost in lost(relay, lambda: store.admit(paid(40, owner="me"))):
+                await store.tend("me", 1.0)
+                cut += was_lost
+                assert await store.balance_nano("p") == (1000 if was_lost else 960)
+            assert cut > 0
+            assert await store.usage(None, [], 0) == []
+            await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_booking_whose_answer_was_lost_is_paid_once(postgres: Postgres) -> None:
+    async def body() -> None:
+        await (await emptied(postgres.url())).close()
+        async with Relay(postgres) as relay:
+            store = await PostgresDurable.connect(relay.url)
+            await store.add_project("p", "a", 1000, 0)
+            booked: list[Booking] = []
+
+            async def book() -> None:
+                asked = call(uuid.uuid4().hex, reserve_nano=40, scopes=(project_scope("p"),))
+                await store.admit(asked)
+                booked.append(end(asked, 30, row(request_id=asked.request_id), answer=b"answer"))
+                await store.book(booked[-1])
+
+            async for was_lost in lost(relay, book):
+                await store.tend("me", 1.0)
+                if was_lost and booked:
+                    await store.book(booked[-1])
+                for booking in booked:
+                    assert len(await store.rows(booking.admission.request_id)) == 1
+                    again = await store.admit(replace(booking.admission, request_id=uuid.uuid4().hex))
+                    assert again.answer == b"answer"
+                assert await store.balance_nano("p") == 1000 - 30 * len(booked)
+            assert len(booked) > 3  # cut at several places of the transaction, its end among them
+            await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_call_that_this_process_does_not_make_is_not_vouched_for(postgres: Postgres, tmp_path: Path) -> None:
+    async def body(one: Durable, other: Durable) -> None:
+        await other.admit(call(owner="me"))
+        await one.tend("me", LEASE_S - 1)
+        assert (await one.admit(call(now=LEASE_S, ttl_s=1000.0))).state == "new"
+        await one.close()
+        await other.close()
+
+    async def on_both() -> None:
+        await body(SqliteDurable(tmp_path / "x.db"), SqliteDurable(tmp_path / "x.db"))
+        await body(await emptied(postgres.url()), await PostgresDurable.connect(postgres.url()))
+
+    asyncio.run(on_both())
 
 
 # -- the ledger --------------------------------------------------------------------------------------------------------

@@ -229,10 +229,11 @@ class Durable(Protocol):
         """Claims the idempotency key and sets money aside, in one transaction, before any vendor is called."""
 
     async def release(self, admission: Admission) -> None:
-        """Takes an admission back: nothing was sent to a vendor."""
+        """Takes an admission back: nothing was sent to a vendor. One that fails is made up for by ``tend``."""
 
     async def book(self, booking: Booking) -> None:
-        """Ends an admitted call in one transaction. The ledger's rows are written also when the claim was lost; the
+        """Ends an admitted call in one transaction. May be asked again after it failed: nothing is booked twice, also
+        when only the store's answer was lost. The ledger's rows are written also when the claim was lost; the
         answer and the reservation then are no longer this call's business."""
 
     async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
@@ -242,7 +243,8 @@ class Durable(Protocol):
         """The ledger's rows of one call."""
 
     async def tend(self, owner: str, now: float) -> None:
-        """Vouches for the owner's running calls, buries those that nobody vouches for, forgets what has expired."""
+        """Vouches for the calls that were admitted here and not ended, where they are the owner's; buries those
+        that nobody vouches for, forgets what has expired."""
 
     async def ping(self) -> None:
         """Raises when the store cannot be used."""

@@ -7,16 +7,19 @@ locked in one order everywhere (the call, then its budgets by scope), so that tw
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure, missing_extra
 from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, window
-from infrai_runtime.store.sql import INSERT_LEDGER, SqlDurable, Statement, ledger_values
+from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, SqlDurable, Statement, ledger_values
 
 POOL = 10
 CONNECT_S = 5.0
+ACQUIRE_S = 5.0
+"""How long a call waits for a connection to be free, or to be made."""
 STATEMENT_S = 10.0
 SWEPT_AT_ONCE = 500
 _LOCK = 0x1F2A1  # serialises migrations of several processes
@@ -155,7 +158,9 @@ MIGRATIONS = (
 
 _ADMIT = "SELECT state, stored, short FROM admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
 _FINISH = "SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9)"
-_TEND = "SELECT tend($1,$2,$3,$4,$5,$6)"
+_RENEW = "UPDATE call SET lease_s = greatest(lease_s, $1) WHERE owner = $2 AND answer IS NULL AND request_id = ANY($3)"
+_TEND = "SELECT tend('',$1,$2,$3,$4,$5)"  # nobody's: leases are renewed by the call, not by the owner
+_HOLD = "SELECT 1 FROM call WHERE project_id = $1 AND key = $2 FOR UPDATE"
 
 
 class PostgresDurable(SqlDurable):
@@ -164,6 +169,7 @@ class PostgresDurable(SqlDurable):
     DAY = "to_char(to_timestamp(at_s) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
 
     def __init__(self, pool: Any) -> None:
+        super().__init__()
         self._pool = pool
 
     @classmethod
@@ -193,16 +199,24 @@ class PostgresDurable(SqlDurable):
     async def _write(self, *statements: Statement) -> int:
         if len(statements) == 1:
             return _changed(await self._call("execute", statements[0][0], *statements[0][1]))
-        async with _answering(), self._pool.acquire() as connection, connection.transaction():
+        async with self._transaction() as connection:
             done = [await connection.execute(sql, *values) for sql, values in statements]
         return _changed(done[-1])
 
     async def _call(self, method: str, sql: str, *values: Any) -> Any:
-        async with _answering():
-            return await getattr(self._pool, method)(sql, *values)
+        async with _answering(), self._pool.acquire(timeout=ACQUIRE_S) as connection:
+            return await getattr(connection, method)(sql, *values)
 
-    async def admit(self, admission: Admission) -> Admitted:
-        """Claims the idempotency key and sets money aside."""
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        async with (
+            _answering(),
+            self._pool.acquire(timeout=ACQUIRE_S) as connection,
+            connection.transaction(),
+        ):
+            yield connection
+
+    async def _admit_once(self, admission: Admission) -> Admitted:
         a = admission
         when = (a.now, a.now + LEASE_S, a.now + a.ttl_s)
         money = (a.reserve_nano, list(a.scopes), a.key_id, a.capability)
@@ -210,20 +224,18 @@ class PostgresDurable(SqlDurable):
         row = await self._call("fetchrow", _ADMIT, *values)
         return Admitted(row[0], row[1], row[2])
 
-    async def release(self, admission: Admission) -> None:
-        """Takes an admission back."""
-        await self._call("execute", _FINISH, *_finish_values(Booking(admission, admission.now, 0, ())))
-
-    async def book(self, booking: Booking) -> None:
-        """Ends an admitted call."""
-        async with _answering(), self._pool.acquire() as connection, connection.transaction():
+    async def _book_once(self, booking: Booking, doubtful: bool) -> None:
+        async with self._transaction() as connection:
+            if doubtful and await _is_booked(connection, booking.admission):
+                return
             await connection.execute(_FINISH, *_finish_values(booking))
             if booking.rows:
                 await connection.executemany(INSERT_LEDGER, [ledger_values(row) for row in booking.rows])
 
-    async def tend(self, owner: str, now: float) -> None:
-        """Renews leases, buries the dead, forgets what has expired."""
-        await self._call("execute", _TEND, owner, now, now + LEASE_S, SWEPT_AT_ONCE, *_windows(now))
+    async def _tend_once(self, owner: str, now: float, running: Collection[str]) -> None:
+        if running:
+            await self._call("execute", _RENEW, now + LEASE_S, owner, list(running))
+        await self._call("execute", _TEND, now, now + LEASE_S, SWEPT_AT_ONCE, *_windows(now))
 
     async def close(self) -> None:
         """Closes the pool."""
@@ -235,6 +247,12 @@ def _finish_values(booking: Booking) -> tuple[Any, ...]:
     answer = booking.answer if a.ttl_s else None
     money = (a.reserve_nano or 0, booking.cost_nano, list(a.scopes))
     return (a.project_id, a.key, a.request_id, answer, *money, *_windows(booking.now))
+
+
+async def _is_booked(connection: Any, a: Admission) -> bool:
+    """Looked at with the call's row held: the transaction whose answer was lost may still be under way."""
+    await connection.execute(_HOLD, a.project_id, a.key)
+    return await connection.fetchval(BOOKED, a.request_id) is not None
 
 
 def _windows(now: float) -> tuple[str, str]:
@@ -260,7 +278,8 @@ class _answering:
 def _is_gone(error: BaseException) -> bool:
     asyncpg = _asyncpg()
     lost = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncio.TimeoutError)
-    return isinstance(error, (*lost, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError))
+    ends = (asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError, asyncpg.ReadOnlySQLTransactionError)
+    return isinstance(error, (*lost, *ends))
 
 
 def _asyncpg() -> Any:

@@ -6,14 +6,15 @@ Statements number their parameters (``$1``), which SQLite and PostgreSQL both re
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import orjson
 
-from infrai_runtime.store.durable import Budget, KeyRow, LedgerRow, Policy, UsageRow, project_scope, window
+from infrai_runtime.store.durable import UNKNOWN, Budget, KeyRow, LedgerRow, Policy, UsageRow, project_scope, window
+from infrai_runtime.store.vouch import Vouching
 
 Statement: TypeAlias = tuple[str, Sequence[Any]]
 
@@ -23,13 +24,15 @@ LEDGER_COLUMNS = (
     " completion_tokens, cost_nano, cache_hit, estimated, usage, reserved_nano, idempotency_key, batch_id, tags"
 )
 INSERT_LEDGER = f"INSERT INTO ledger ({LEDGER_COLUMNS}) VALUES ({', '.join(f'${n}' for n in range(1, 21))})"
+BOOKED = f"SELECT 1 FROM ledger WHERE request_id = $1 AND outcome <> '{UNKNOWN}' LIMIT 1"
+"""Whether a call has been booked."""
 _SET_BUDGET = (
     "INSERT INTO budget (scope, project_id, limit_nano, period) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (scope) DO UPDATE SET limit_nano = excluded.limit_nano, period = excluded.period"
 )
 
 
-class SqlDurable(ABC):
+class SqlDurable(Vouching):
     """The part of ``Durable`` that is one statement or a few."""
 
     DAY: str

@@ -12,7 +12,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
@@ -23,7 +23,7 @@ import orjson
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.store.durable import LEASE_S, UNKNOWN, Admission, Admitted, Booking, LedgerRow, window
-from infrai_runtime.store.sql import INSERT_LEDGER, SqlDurable, Statement, ledger_values
+from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, SqlDurable, Statement, ledger_values
 
 T = TypeVar("T")
 
@@ -106,6 +106,11 @@ _SETTLE = (
     " WHERE scope IN (SELECT value FROM json_each(:scopes))"
 )
 
+_RENEW = (
+    "UPDATE call SET lease_s = max(lease_s, ?) WHERE owner = ? AND answer IS NULL"
+    " AND request_id IN (SELECT value FROM json_each(?))"
+)
+
 
 @lru_cache(maxsize=256)
 def _own(sql: str) -> str:
@@ -114,6 +119,7 @@ def _own(sql: str) -> str:
 
 
 _INSERT_LEDGER = _own(INSERT_LEDGER)
+_BOOKED = _own(BOOKED)
 
 
 class SqliteDurable(SqlDurable):
@@ -125,6 +131,7 @@ class SqliteDurable(SqlDurable):
     DAY = "date(at_s, 'unixepoch')"
 
     def __init__(self, path: Path | None) -> None:
+        super().__init__()
         self._path = path
         self._db = _open(path)
 
@@ -170,8 +177,7 @@ class SqliteDurable(SqlDurable):
 
     # -- a call
 
-    async def admit(self, admission: Admission) -> Admitted:
-        """Claims the idempotency key and sets money aside."""
+    async def _admit_once(self, admission: Admission) -> Admitted:
         return await self._do(lambda: self._admit(admission))
 
     def _admit(self, a: Admission) -> Admitted:
@@ -217,24 +223,17 @@ class SqliteDurable(SqlDurable):
     def _settle(self, scopes: str, reserved_nano: int, cost_nano: int, now: float) -> None:
         self._db.execute(_SETTLE, _budget_values(scopes, reserved_nano, now) | {"cost": cost_nano})
 
-    async def release(self, admission: Admission) -> None:
-        """Takes an admission back."""
-        await self._do(lambda: self._release(admission))
-
-    def _release(self, a: Admission) -> None:
-        if self._drop(a) and a.reserve_nano:
-            self._settle(_json_list(a.scopes), a.reserve_nano, 0, a.now)
-
     def _drop(self, a: Admission) -> bool:
         sql = "DELETE FROM call WHERE project_id = ? AND key = ? AND request_id = ? AND answer IS NULL"
         return self._db.execute(sql, (a.project_id, a.key, a.request_id)).rowcount > 0
 
-    async def book(self, booking: Booking) -> None:
-        """Ends an admitted call."""
-        await self._do(lambda: self._book(booking))
+    async def _book_once(self, booking: Booking, doubtful: bool) -> None:
+        await self._do(lambda: self._book(booking, doubtful))
 
-    def _book(self, booking: Booking) -> None:
+    def _book(self, booking: Booking, doubtful: bool) -> None:
         a = booking.admission
+        if doubtful and self._db.execute(_BOOKED, (a.request_id,)).fetchone():
+            return
         ours = self._keep_answer(a, booking.answer) if booking.answer is not None and a.ttl_s else self._drop(a)
         reserved = (a.reserve_nano or 0) if ours else 0
         if a.scopes and (reserved or booking.cost_nano):
@@ -261,15 +260,13 @@ class SqliteDurable(SqlDurable):
 
     # -- in the background
 
-    async def tend(self, owner: str, now: float) -> None:
-        """Renews leases, buries the dead, forgets what has expired, and brings the WAL home."""
-        await self._do(lambda: self._tend(owner, now))
+    async def _tend_once(self, owner: str, now: float, running: Collection[str]) -> None:
+        await self._do(lambda: self._tend(owner, now, running))
         if self._path is not None:
             await asyncio.to_thread(self._checkpoint)
 
-    def _tend(self, owner: str, now: float) -> None:
-        renew = "UPDATE call SET lease_s = ? WHERE owner = ? AND answer IS NULL"
-        self._db.execute(renew, (now + LEASE_S, owner))
+    def _tend(self, owner: str, now: float, running: Collection[str]) -> None:
+        self._db.execute(_RENEW, (now + LEASE_S, owner, orjson.dumps(tuple(running)).decode()))
         dead = self._db.execute(
             "SELECT project_id, key, request_id, reserved_nano, scopes, key_id, capability FROM call"
             " WHERE answer IS NULL AND lease_s <= ? LIMIT ?",
