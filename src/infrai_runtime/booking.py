@@ -12,9 +12,12 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.ledger import rows_of
 from infrai_runtime.live import Live, Lives, packed
 from infrai_runtime.routing import Plan
-from infrai_runtime.store.durable import Admission, Booking, Durable
+from infrai_runtime.store.durable import TEND_EVERY_S, Admission, Booking, Durable
 from infrai_runtime.trace import Trace
 from infrai_runtime.wire import Json
+
+MOST_UNBOOKED = 10_000
+"""How many calls may wait to be booked before no further one is begun."""
 
 log = logging.getLogger("infrai_runtime")
 
@@ -49,8 +52,10 @@ class Books:
 
     async def admit(self, trace: Trace, ready: Ready) -> Slot:
         """Claims the idempotency key and sets aside what the call may cost. Raises IDEMPOTENCY_CONFLICT,
-        IDEMPOTENCY_IN_PROGRESS, INSUFFICIENT_CREDIT, BUDGET_EXCEEDED, and what made a plan impossible."""
+        IDEMPOTENCY_IN_PROGRESS, INSUFFICIENT_CREDIT, BUDGET_EXCEEDED, OVERLOADED, and what made a plan impossible."""
         ask, caller = trace.known()
+        if len(self._unbooked) >= MOST_UNBOOKED:
+            raise Failure("OVERLOADED", "too many calls wait to be booked", retry_after_s=TEND_EVERY_S)
         admission = self._admission(trace, ready)
         if ask.idempotency_key is None and ready.problem is not None:
             raise ready.problem
@@ -94,15 +99,20 @@ class Books:
         now = self._now()
         answer = packed(live.head, live.body) if whole and admission.ttl_s else None
         booking = Booking(admission, now, trace.cost_nano or 0, rows_of(trace, now), answer)
+        await self._book(booking)
+
+    async def _book(self, booking: Booking) -> None:
         try:
             await self._durable.book(booking)
-        except Exception:
-            log.exception("request %s could not be booked; it is tried again", trace.request_id)
+        except BaseException as error:
             self._unbooked.append(booking)
+            if not isinstance(error, Exception):
+                raise
+            log.exception("request %s could not be booked; it is tried again", booking.admission.request_id)
 
     async def tend(self) -> None:
-        """Books what could not be booked, and lets the store look after itself."""
-        while self._unbooked:
-            await self._durable.book(self._unbooked[0])
-            self._unbooked.popleft()
+        """Lets the store look after itself, so that what waits to be booked is vouched for; then books that, each once,
+        so that one that the store will never take holds up no other."""
         await self._durable.tend(self._owner, self._now())
+        for _ in range(len(self._unbooked)):
+            await self._book(self._unbooked.popleft())

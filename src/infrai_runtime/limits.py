@@ -15,8 +15,8 @@ from infrai_runtime.pricing import expected_usage
 from infrai_runtime.request import Ask
 from infrai_runtime.store.ephemeral import Ephemeral, Taken
 
-LEASE_S = 600.0
-"""After this long a place is given to somebody else, should its holder have died."""
+LEASE_S = 30.0
+"""How long a place is kept for a process that died; one that lives renews it."""
 WAIT_FOR_PLACE_S = 1.0
 
 

@@ -135,7 +135,8 @@ class Service:
         await asyncio.gather(*(vendor.close() for vendor in self.vendors.values()))
 
     async def tend(self) -> None:
-        """What the runtime does now and then: books what could not be booked, and lets the store look after itself."""
+        """Done now and then: books what could not be booked, and lets the stores look after themselves."""
+        await self.ephemeral.tend()
         await self._books.tend()
 
     # -- the pipeline ----------------------------------------------------------------------------------------------

@@ -140,16 +140,13 @@ def test_cached_values_expire_and_the_oldest_make_room() -> None:
     asyncio.run(body())
 
 
-def test_a_bucket_fills_with_time_and_a_place_is_lost_with_its_lease() -> None:
+def test_a_bucket_fills_with_time() -> None:
     async def body() -> None:
         clock = Clock()
         store = MemoryEphemeral(clock=clock)
         assert [(await store.take("x", 1, 2)).wait_s for _ in range(3)] == [None, None, 30.0]
-        assert await store.enter("r", "dead", 1, 30)
-        assert not await store.enter("r", "alive", 1, 30)
         clock.now = 30
         assert (await store.take("x", 1, 2)).wait_s is None
-        assert await store.enter("r", "alive", 1, 30)
 
     asyncio.run(body())
 
@@ -184,6 +181,35 @@ def test_two_runtimes_share_limits_cache_and_breaker(redis_url: str) -> None:
         assert (await two.failing())["shared"].count == 1
         await one.close()
         await two.close()
+
+    asyncio.run(body())
+
+
+def test_the_place_of_a_process_that_died_is_given_away_and_that_of_a_living_one_is_kept(redis_url: str) -> None:
+    async def body() -> None:
+        dead, alive = RedisEphemeral(redis_url), RedisEphemeral(redis_url)
+        for holder, store in (("a", dead), ("b", alive)):
+            assert await store.enter("leased", holder, 2, 30)
+        await alive._redis.zadd("infrai:room:leased", {"a": 1, "b": 1})  # as if half a minute had gone by
+        await alive.tend()
+        assert [await alive.enter("leased", holder, 2, 30) for holder in ("c", "d")] == [True, False]
+        await alive.leave("leased", "b")
+        await alive.tend()
+        assert await alive.enter("leased", "d", 2, 30)
+        await dead.close()
+        await alive.close()
+
+    asyncio.run(body())
+
+
+def test_a_redis_that_began_anew_learns_who_is_inside(redis_url: str) -> None:
+    async def body() -> None:
+        store = RedisEphemeral(redis_url)
+        assert await store.enter("anew", "a", 1, 30)
+        await store._redis.flushall()
+        await store.tend()
+        assert not await store.enter("anew", "b", 1, 30)
+        await store.close()
 
     asyncio.run(body())
 

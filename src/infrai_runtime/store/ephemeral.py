@@ -41,7 +41,8 @@ class Ephemeral(Protocol):
         zero; a negative amount gives back."""
 
     async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
-        """Gives ``holder`` one of ``most`` places for at most ``lease_s`` seconds; False when all are taken."""
+        """Gives ``holder`` one of ``most`` places; False when all are taken. Where others share the room, the place is
+        kept for ``lease_s`` seconds after the last ``tend``, should this process die."""
 
     async def leave(self, room: str, holder: str) -> None:
         """Gives a place back."""
@@ -55,6 +56,9 @@ class Ephemeral(Protocol):
 
     async def lease(self, name: str, ttl_s: float) -> bool:
         """Takes a name for ``ttl_s`` seconds; False while somebody else has it."""
+
+    async def tend(self) -> None:
+        """Keeps the places that were given here. Raises nothing."""
 
     async def ping(self) -> None:
         """Raises when the store cannot be used."""

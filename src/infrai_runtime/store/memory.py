@@ -22,7 +22,7 @@ class MemoryEphemeral:
         self._buckets: dict[str, tuple[float, float]] = {}
         self._failures: OrderedDict[str, tuple[int, float, float]] = OrderedDict()
         self._leases: dict[str, float] = {}
-        self._rooms: dict[str, dict[str, float]] = {}
+        self._rooms: dict[str, set[str]] = {}
 
     async def get(self, key: str) -> bytes | None:
         found = self._values.get(key)
@@ -59,16 +59,14 @@ class MemoryEphemeral:
         return Taken(None if granted else (amount - level) / rate, left)
 
     async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
-        now = self._clock()
-        inside = {name: until for name, until in self._rooms.get(room, {}).items() if until > now}
+        inside = self._rooms.setdefault(room, set())  # ends with this process, so no place needs a lease
         if len(inside) < most:
-            inside[holder] = now + lease_s
-        self._rooms[room] = inside
+            inside.add(holder)
         return holder in inside
 
     async def leave(self, room: str, holder: str) -> None:
-        inside = self._rooms.get(room, {})
-        inside.pop(holder, None)
+        inside = self._rooms.get(room, set())
+        inside.discard(holder)
         if not inside:
             self._rooms.pop(room, None)
 
@@ -92,6 +90,9 @@ class MemoryEphemeral:
             return False
         self._leases = {held: until for held, until in self._leases.items() if until > now} | {name: now + ttl_s}
         return True
+
+    async def tend(self) -> None:
+        return None
 
     async def ping(self) -> None:
         return None

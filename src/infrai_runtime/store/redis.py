@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from infrai_core.errors import ConfigError
@@ -22,6 +23,7 @@ T = TypeVar("T")
 ANSWER_S = 0.5
 APART_S = 2.0
 FRESH_S = 0.5
+ANY_NUMBER = 2**31
 PREFIX = "infrai:"
 FAILING = f"{PREFIX}failing"
 
@@ -88,6 +90,7 @@ class RedisEphemeral:
         self._enter = self._redis.register_script(_ENTER)
         self._failing_now = self._redis.register_script(_FAILING)
         self._record = self._redis.register_script(_RECORD)
+        self._places: dict[tuple[str, str], float] = {}
         self._seen: Mapping[str, Failing] = {}
         self._read_again = 0.0
 
@@ -126,16 +129,27 @@ class RedisEphemeral:
         """Gives a place."""
 
         async def shared() -> bool:
-            return bool(await self._enter(keys=[f"{PREFIX}room:{room}"], args=[holder, most, lease_s]))
+            entered = bool(await self._enter(keys=[_room(room)], args=[holder, most, lease_s]))
+            if entered:
+                self._places[room, holder] = lease_s
+            return entered
 
         return await self._either(shared, lambda own: own.enter(room, holder, most, lease_s))
 
     async def leave(self, room: str, holder: str) -> None:
         """Gives a place back, wherever it was given."""
         await self._own.leave(room, holder)
-        await self._either(
-            lambda: self._redis.zrem(f"{PREFIX}room:{room}", holder), lambda own: own.leave(room, holder)
-        )
+        if self._places.pop((room, holder), None) is not None:
+            await self._either(lambda: self._redis.zrem(_room(room), holder), lambda own: own.leave(room, holder))
+
+    async def tend(self) -> None:
+        """Renews the places; a Redis that has forgotten them, because it began anew, learns of them."""
+        for (room, holder), lease_s in tuple(self._places.items()):
+            await self._either(partial(self._stay, room, holder, lease_s), lambda own: own.tend())
+
+    async def _stay(self, room: str, holder: str, lease_s: float) -> None:
+        if (room, holder) in self._places:
+            await self._enter(keys=[_room(room)], args=[holder, ANY_NUMBER, lease_s])
 
     async def failing(self) -> Mapping[str, Failing]:
         """Everything whose latest attempt failed, by name; at most ``FRESH_S`` old, since every plan asks for it."""
@@ -176,6 +190,10 @@ class RedisEphemeral:
         """Closes the connections."""
         await self._redis.aclose()
         await self._own.close()
+
+
+def _room(name: str) -> str:
+    return f"{PREFIX}room:{name}"
 
 
 def taken(granted: bool, level: float, amount: float, per_minute: float) -> Taken:
