@@ -85,6 +85,8 @@ def _role(message: BaseMessage) -> str:
 def _message_parts(message: BaseMessage) -> list[Part]:
     if isinstance(message, ToolMessage):
         return [_tool_result_part(message)]
+    if isinstance(message.content, str) and not isinstance(message, AIMessage):
+        return wire_parts([message.content])  # what content_blocks comes to, at a tenth of its price
     parts = wire_parts(message.content_blocks)
     if isinstance(message, AIMessage):
         parts += _missing_calls(message, {part.get("id") for part in parts if part["type"] == "tool_call"})
@@ -467,9 +469,10 @@ def metadata_of(reply: ChatReply) -> dict[str, Any]:
     meta = reply.metadata
     cost = None if meta.cost_usd is None else format(meta.cost_usd, "f")
     flat = {"model_name": meta.model or reply.model, "finish_reason": reply.finish_reason, "cost_usd": cost}
-    rest = {name: value for name, value in _dumped(meta).items() if name not in (*_FLAT, "model", "cost_usd")}
+    told = _dumped(meta)
+    rest = {name: value for name, value in told.items() if name not in (*_FLAT, "model", "cost_usd")}
     own = {name: value for name, value in (rest | _picked(_dumped(reply.usage), _UNITS)).items() if value != []}
-    found = {**flat, **_picked(_dumped(meta), _FLAT), "infrai": own or None}
+    found = {**flat, **_picked(told, _FLAT), "infrai": own or None}
     return {"model_provider": PROVIDER, **{name: value for name, value in found.items() if value is not None}}
 
 
