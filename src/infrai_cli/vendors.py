@@ -1,16 +1,20 @@
-"""``infrai vendors``: which vendors are configured, whether their keys are good, and what each can do."""
+"""``infrai vendors``: which vendors are configured, whether their keys are good, and what each can do; of a running
+server also which keys and models rest after failures."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from infrai_cli.connection import add_connection, client_of
 from infrai_cli.screen import COLUMNS, paint, table, wrapped
+from infrai_core import VendorInfo, VendorKey, VendorModel
 from infrai_core.fetch import Fetcher
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.catalogue_file import load
@@ -26,9 +30,12 @@ GOOD, UNKNOWN = "good", "cannot be checked: it lists no models"
 _EPILOG = """\
 Vendors are found by their usual environment variables and in <home>/vendors.toml (docs/vendors.md has all of it).
 Nothing is asked of a vendor unless --check is given: then each key lists the vendor's models, which costs nothing.
+With --base-url a running server tells which of its keys rest after refusals, and which models after failures.
+exit code 1: a key that was checked is not good, or something of the running server rests
 examples: OPENAI_API_KEY=sk-one,sk-two infrai vendors       # several keys are used in turn
           infrai vendors --check
           infrai vendors --known                            # every vendor that is known, and its variables
+          infrai vendors --base-url http://127.0.0.1:8402   # how those of a running server are right now
 """
 
 
@@ -52,12 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="ask every vendor, with each of its keys, for its models")
     parser.add_argument("--known", action="store_true", help="list the vendors that are known, configured or not")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    add_connection(parser)
 
 
 def run(args: Any) -> int:
-    """Prints one row per vendor; 1 when a key that was checked is not good."""
+    """Prints one row per vendor; 1 when a key that was checked is not good, or something of a server rests."""
     if args.known:
         return _print_known(args.json)
+    if args.base_url:
+        return _print_served(args)
     rows = asyncio.run(_rows(Settings.from_environment(), check=args.check))
     if args.json:
         print(json.dumps([_fields(row) for row in rows], indent=2))
@@ -154,3 +164,47 @@ def _print_known(as_json: bool) -> int:
     lines = [(name, url or "yours", " or ".join(keys), " or ".join(urls)) for name, url, keys, urls in rows]
     print(table(("vendor", "address", "key in", "other address in"), lines))
     return 0
+
+
+# -- a running server --------------------------------------------------------------------------------------------------
+
+
+def _print_served(args: Any) -> int:
+    with client_of(args) as client:
+        rows = client.vendors().data
+    if args.json:
+        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+    else:
+        head = ("vendor", "keys", "is", "can do")
+        print(table(head, [_served(row) for row in rows]))
+        for line in (line for row in rows for line in _resting(row)):
+            print(line)
+    return int(not all(row.healthy for row in rows))
+
+
+def _served(row: VendorInfo) -> tuple[str, ...]:
+    keys = f"{sum(key.healthy for key in row.keys)} of {len(row.keys)} used" if row.keys else "none"
+    return row.id, keys, "well" if row.healthy else "resting", ", ".join(row.capabilities)
+
+
+def _resting(row: VendorInfo) -> Iterator[str]:
+    for key in row.keys:
+        yield from (f"{paint('->', 'yellow')} {row.id} {text}" for text in _key_rests(key))
+    for model in row.models:
+        if model.breaker != "closed":
+            yield f"{paint('->', 'yellow')} {row.id}/{model.id} {_breaker(model)}"
+
+
+def _key_rests(key: VendorKey) -> Iterator[str]:
+    for rest in key.rests:
+        yield f"key {key.label} rests for {rest.model or 'all models'} {_until(rest.rest_s)} ({rest.code})"
+
+
+def _breaker(model: VendorModel) -> str:
+    failed = f"after {model.failures} failure{'s' if model.failures != 1 else ''} in a row"
+    return f"rests {_until(model.rest_s)} {failed}" if model.rest_s else f"may be tried again {failed}"
+
+
+def _until(rest_s: float | None) -> str:
+    at = time.strftime("%H:%M:%S", time.localtime(time.time() + (rest_s or 0)))
+    return f"until {at} ({rest_s or 0:.0f} s)"

@@ -73,6 +73,10 @@ if TYPE_CHECKING:
         TranscriptReply,
         UnknownPart,
         Usage,
+        VendorInfo,
+        VendorKey,
+        VendorList,
+        VendorModel,
     )
     from infrai_core.report import Table
     from infrai_core.retry import Retry
@@ -153,6 +157,10 @@ __all__ = [
     "UnknownPart",
     "UnsupportedContent",
     "Usage",
+    "VendorInfo",
+    "VendorKey",
+    "VendorList",
+    "VendorModel",
     "__version__",
 ]
 
@@ -173,7 +181,8 @@ _NAMES = {
         "Account Activation Attempt BatchList BatchRecord BatchResults CachePointPart ChatChunk ChatReply "
         "Delta EmbedReply Function ImageReply Media MediaPart Metadata ModelInfo ModelList ParsedReply Part "
         "Ranked RealtimeToken ReasoningPart RefusalPart RerankReply Segment ServerToolPart SpeechReply "
-        "TextPart ToolCall ToolCallPart ToolResultPart TranscriptReply UnknownPart Usage"
+        "TextPart ToolCall ToolCallPart ToolResultPart TranscriptReply UnknownPart Usage "
+        "VendorInfo VendorKey VendorList VendorModel"
     ),
     "report": "Table",
     "retry": "Retry",

@@ -265,6 +265,10 @@ class Infrai(_Client):
         """The models of the service, of one capability where given."""
         return self._call(self._ops.models(capability))
 
+    def vendors(self) -> m.VendorList:
+        """The vendors of a runtime: what each can do, which keys and models rest after failures, and for how long."""
+        return self._call(self._ops.vendors())
+
     def account(self) -> m.Account:
         """The balance of the account."""
         return self._call(self._ops.account())
@@ -440,6 +444,9 @@ class AsyncInfrai(_Client):
 
     async def models(self, capability: str | None = None) -> m.ModelList:
         return await self._call(self._ops.models(capability))
+
+    async def vendors(self) -> m.VendorList:
+        return await self._call(self._ops.vendors())
 
     async def account(self) -> m.Account:
         return await self._call(self._ops.account())

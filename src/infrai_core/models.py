@@ -463,6 +463,49 @@ class ModelList(Reply):
     data: list[ModelInfo]
 
 
+class KeyRest(Value):
+    """A key that a vendor refused rests: for one model or (None) for all, why, and for how many seconds still."""
+
+    model: str | None = None
+    code: str
+    rest_s: float
+
+
+class VendorKey(Value):
+    """One of a vendor's keys, by its place in the configuration (``#1``)."""
+
+    label: str
+    healthy: bool
+    rests: list[KeyRest] = Field(default_factory=list)
+
+
+class VendorModel(Value):
+    """A model that was used lately. ``breaker`` is ``closed``, ``open`` (it rests for ``rest_s`` seconds after
+    ``failures`` in a row) or ``half_open`` (it may be tried again)."""
+
+    id: str
+    breaker: str
+    failures: int = 0
+    rest_s: float | None = None
+    latency_ms: float | None = None
+
+
+class VendorInfo(Value):
+    """A vendor that a runtime has: what it can do, and how its keys and models are right now."""
+
+    id: str
+    capabilities: list[str]
+    healthy: bool
+    keys: list[VendorKey] = Field(default_factory=list)
+    models: list[VendorModel] = Field(default_factory=list)
+
+
+class VendorList(Reply):
+    """The vendors of a runtime."""
+
+    data: list[VendorInfo]
+
+
 class Account(Reply):
     """Balance of the account in ``currency``."""
 

@@ -21,8 +21,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infrai_core.fetch import Fetcher
-from infrai_runtime import account, activation, discovery, explain, guard, metrics, openai_surface, readiness
+from infrai_runtime import account, activation, discovery, explain, guard, metrics, openai_surface, readiness, standing
 from infrai_runtime import request as native_request
+from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.failure import Failure
 from infrai_runtime.form import form_fields
@@ -300,6 +301,11 @@ async def _ai_models(service: Service, request: Request, trace: Trace) -> ASGIAp
     return _json(found, trace)
 
 
+async def _ai_vendors(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    return _json(await service.standing(caller), trace)
+
+
 async def _models(service: Service, request: Request, trace: Trace) -> ASGIApp:
     return _json(
         {"object": "list", "data": discovery.openai_models(await service.catalogues.current(), service.vendors)}, trace
@@ -362,7 +368,9 @@ async def _ready(service: Service, request: Request, trace: Trace) -> ASGIApp:
 
 
 async def _metrics(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    return Whole(Head(200, metrics.CONTENT_TYPE), service.metrics.text().encode())
+    breaker = await Breaker.read(service.ephemeral)
+    text = service.metrics.text(standing.gauges(service.vendors, breaker))
+    return Whole(Head(200, metrics.CONTENT_TYPE), text.encode())
 
 
 _TABLE: Sequence[tuple[str, str, Answer]] = (
@@ -387,6 +395,7 @@ _TABLE: Sequence[tuple[str, str, Answer]] = (
     ("POST", "/ai/batch/cancel/{id}", _batch),
     ("POST", "/ai/route/explain", _explain),
     ("GET", "/ai/models", _ai_models),
+    ("GET", "/ai/vendors", _ai_vendors),
     ("GET", "/models", _models),
     ("GET", "/models/{id:path}", _model),
     ("GET", "/discovery", _discovery),

@@ -10,6 +10,8 @@ of its keys are refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.store.ephemeral import Ephemeral, Failing
@@ -47,6 +49,23 @@ def asked_s(failure: Failure) -> float | None:
     return 0.0 if failure.code in COUNTS else None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One breaker: what it is, failures in a row, and the seconds until it may be probed (0 unless open)."""
+
+    word: Literal["closed", "open", "half_open"]
+    failures: int
+    rest_s: float
+
+
+def standing_of(failing: Failing) -> Standing:
+    """The breaker of something that failed lately."""
+    wait = wait_s(failing)
+    if wait is None:
+        return Standing("closed", failing.count, 0.0)
+    return Standing("open", failing.count, wait) if wait > 0 else Standing("half_open", failing.count, 0.0)
+
+
 class Breaker:
     """All breakers of a runtime, as one request sees them: read once, then asked and told."""
 
@@ -63,6 +82,10 @@ class Breaker:
         """Seconds that those still rest which do."""
         waits = ((name, wait_s(failing)) for name, failing in self._failing.items())
         return {name: wait for name, wait in waits if wait is not None and wait > 0}
+
+    def standing(self) -> dict[str, Standing]:
+        """The breakers of what failed lately, by ``vendor/model``; all others are closed."""
+        return {name: standing_of(failing) for name, failing in self._failing.items()}
 
     async def admits(self, name: str) -> bool:
         """Whether it may be tried now: it is closed, or half-open and nobody else probes it."""

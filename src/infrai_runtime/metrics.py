@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from infrai_runtime.catalogue import NANO
@@ -21,6 +21,8 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 """Upper ends of a histogram's buckets."""
 
 Labels = tuple[str, ...]
+Sample = tuple[Labels, float]
+"""Label values, and the number that they have."""
 
 
 class Counter:
@@ -70,16 +72,17 @@ class Histogram:
 
 
 class Gauge:
-    """A number that is looked up when somebody asks."""
+    """Numbers that are looked up when somebody asks, one per combination of label values."""
 
     kind = "gauge"
 
-    def __init__(self, name: str, about: str, read: Callable[[], float]) -> None:
-        self.name, self.about, self._read = name, about, read
+    def __init__(self, name: str, about: str, read: Callable[[], Iterable[Sample]], *labels: str) -> None:
+        self.name, self.about, self._read, self._labels = name, about, read, labels
 
     def lines(self) -> Iterator[str]:
-        """The sample."""
-        yield f"{self.name} {self._read()!r}"
+        """The samples."""
+        for values, number in self._read():
+            yield f"{self.name}{_labels(self._labels, values)} {number!r}"
 
 
 def _labels(names: Sequence[str], values: Sequence[str]) -> str:
@@ -108,7 +111,7 @@ class Metrics:
         self._cost = Counter("infrai_cost_usd_total", "What answered calls cost.", *where)
         self._unpriced = Counter("infrai_unpriced_calls_total", "Answered calls of unknown cost.", *where)
         self._hits = Counter("infrai_cache_hits_total", "Calls answered from the cache.", "capability")
-        self._running = Gauge("infrai_running", "Answers that are being made.", running)
+        self._running = Gauge("infrai_running", "Answers that are being made.", lambda: [((), running())])
 
     def ended(self, trace: Trace, failure: Failure | None) -> None:
         """Counts a call."""
@@ -134,9 +137,9 @@ class Metrics:
         else:
             self._cost.add(trace.cost_nano / NANO, *where)
 
-    def text(self) -> str:
-        """All of it, as Prometheus reads it."""
-        families = [family for family in vars(self).values() if hasattr(family, "lines")]
+    def text(self, more: Iterable[Gauge] = ()) -> str:
+        """All of it and ``more``, as Prometheus reads it."""
+        families = [*(family for family in vars(self).values() if hasattr(family, "lines")), *more]
         return "".join(
             f"# HELP {family.name} {family.about}\n# TYPE {family.name} {family.kind}\n"
             + "".join(f"{line}\n" for line in family.lines())

@@ -13,6 +13,7 @@ from infrai_runtime.keys import Caller
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Plan, plan
 from infrai_runtime.settings import Settings
+from infrai_runtime.standing import vendors_of
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Vendor
@@ -54,6 +55,11 @@ class Router:
         health = self._health(await Breaker.read(self._ephemeral))
         catalogue = await self._catalogues.current()
         return explained(self._embedding(ask), catalogue, self._vendors, health, last=last, allowed=caller.allowed)
+
+    async def standing(self, caller: Caller) -> Json:
+        """How the vendors that a caller may use are right now."""
+        breaker = await Breaker.read(self._ephemeral)
+        return vendors_of(self._vendors, breaker, self._latency.seen_ms, caller.allowed)
 
     async def answered(self, trace: Trace, name: str, ms: float) -> None:
         """Learns that ``vendor/model`` answered after so many milliseconds. The session stays with it."""

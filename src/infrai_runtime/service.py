@@ -180,6 +180,10 @@ class Service:
         """The plan that a request of this caller would get, in words and numbers. Nothing is called."""
         return await self._router.explain(caller, ask)
 
+    async def standing(self, caller: Caller) -> Json:
+        """How the vendors that this caller may use are right now: keys, breakers, latencies."""
+        return await self._router.standing(caller)
+
     # -- the answer's own task -------------------------------------------------------------------------------------
 
     def start(self, trace: Trace, slot: Slot, ready: Ready) -> Live:

@@ -107,6 +107,11 @@ def models(capability: str | None) -> Operation[m.ModelList]:
     return Operation("models", "GET", path, m.ModelList.model_validate)
 
 
+def vendors() -> Operation[m.VendorList]:
+    """The vendors of a runtime and how they are."""
+    return Operation("vendors", "GET", "/ai/vendors", m.VendorList.model_validate)
+
+
 def account() -> Operation[m.Account]:
     """The balance of the account."""
     return Operation("account", "GET", "/account/balance", m.Account.model_validate)

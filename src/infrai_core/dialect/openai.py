@@ -168,6 +168,11 @@ def rerank(query: str, candidates: Sequence[str], params: Mapping[str, Any]) -> 
     _absent("rerank")
 
 
+def vendors() -> Operation[m.VendorList]:
+    """Not on this surface."""
+    _absent("vendors")
+
+
 def account() -> Operation[m.Account]:
     """Not on this surface."""
     _absent("account")
