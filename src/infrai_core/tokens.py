@@ -42,8 +42,10 @@ def estimate_upper(text: str) -> int:
 
     Never below :func:`estimate`, and never above the number of UTF-8 bytes, which no byte-level vocabulary exceeds.
     """
-    in_bytes = len(text.encode("utf-8", "surrogatepass"))
-    return max(_count(text, 0), min(in_bytes, _count(text, 1)))
+    careful = _count(text, 1)
+    in_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    # No run's careful number is below its usual one, so the usual one is only needed where the bytes are fewer.
+    return careful if careful <= in_bytes else max(_count(text, 0), in_bytes)
 
 
 _MEDIA = frozenset({"base64", "url", "data", "b64_json", "file_data"})
@@ -74,7 +76,56 @@ def _field_tokens(name: str, value: Any) -> int:
 
 
 def _count(text: str, column: int) -> int:
-    return sum(_run_tokens(match, column) for match in _runs().finditer(text)) or int(bool(text))
+    return (_count_ascii if text.isascii() else _count_any)(text, column) or int(bool(text))
+
+
+def _count_any(text: str, column: int) -> int:
+    matches = _runs().finditer(text)
+    return sum(_run_tokens(str(match.lastgroup), match.end() - match.start(), column) for match in matches)
+
+
+def _count_ascii(text: str, column: int) -> int:
+    """The same in a fraction of the time: every character becomes one that stands for its kind, and the runs of those
+    are few different ones, so that their tokens can be looked up."""
+    return sum(map(_ASCII_TOKENS[column].__getitem__, _ascii_runs().findall(text.translate(_STANDS_FOR))))
+
+
+class _RunTokens(dict[str, int]):
+    """Run of one stand-in -> its tokens; for runs as long as words and lines are, worked out once."""
+
+    def __init__(self, column: int) -> None:
+        self._column = column
+
+    def __missing__(self, run: str) -> int:
+        tokens = _run_tokens(_STAND_INS[run[0]], len(run), self._column)
+        if len(run) <= _LONGEST_KEPT:
+            self[run] = tokens
+        return tokens
+
+
+_LONGEST_KEPT = 64
+_STAND_INS = {"a": "latin", "0": "digit", " ": "blank", "\n": "newline", "!": "punctuation", "\0": "other"}
+
+
+def _stand_in(character: str) -> str:
+    if character.isalpha():
+        return "a"
+    if character.isdigit():
+        return "0"
+    if character in " \t":
+        return " "
+    if character in "\r\n":
+        return "\n"
+    return "!" if character.isprintable() else "\0"
+
+
+_STANDS_FOR = "".join(map(_stand_in, map(chr, range(128))))
+_ASCII_TOKENS = (_RunTokens(0), _RunTokens(1))
+
+
+@cache
+def _ascii_runs() -> re.Pattern[str]:
+    return re.compile("a+|0+| +|\n+|!+|\0")
 
 
 @cache
@@ -93,9 +144,7 @@ def _runs() -> re.Pattern[str]:
     )
 
 
-def _run_tokens(match: re.Match[str], column: int) -> int:
-    kind = str(match.lastgroup)
-    length = match.end() - match.start()
+def _run_tokens(kind: str, length: int, column: int) -> int:
     if kind == "blank":
         return _blank_tokens(length, column)
     return ceil(length / _WEIGHT[kind][column])

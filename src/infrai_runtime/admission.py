@@ -22,7 +22,7 @@ def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
     prices = plan.candidates[0].model.prices
     if prices.free:
         return None
-    first = cost_nano(expected_usage(ask.capability, ask.body, upper=True), prices)
+    first = cost_nano(expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt), prices)
     return int((first or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from infrai_runtime.catalogue import Catalogue, Model, canonical
 from infrai_runtime.failure import Failure
-from infrai_runtime.pricing import expected_usage, prompt_text
 from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import CAPABILITIES, Vendor
 from infrai_runtime.vendors.configuration import LOCAL
@@ -45,24 +46,72 @@ Keep = Callable[[Model], str | None]
 """Says why a model is dropped, or None to keep it."""
 
 
+Kinds = tuple[tuple[str, type], ...]
+"""The configured vendors' names and classes: a class says what its vendors can do, and keeps none of them alive."""
+
+
 def able(capability: str, vendors: Mapping[str, Vendor]) -> frozenset[str]:
     """The vendors that have a capability."""
+    return _able(capability, _kinds(vendors))
+
+
+def _kinds(vendors: Mapping[str, Vendor]) -> Kinds:
+    return tuple([(name, type(vendor)) for name, vendor in vendors.items()])
+
+
+@lru_cache(maxsize=256)
+def _able(capability: str, kinds: Kinds) -> frozenset[str]:
     protocol = CAPABILITIES[capability]
-    return frozenset(name for name, vendor in vendors.items() if isinstance(vendor, protocol))
+    return frozenset(name for name, kind in kinds if issubclass(kind, protocol))
 
 
-def sifted(
-    ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], allowed: Allowed = EVERYTHING
-) -> tuple[list[Model], list[Dropped]]:
-    """The models that may answer, and the others with the first reason that speaks against them."""
-    serving = able(ask.capability, vendors)
-    there, elsewhere = catalogue.served(ask.capability, serving)
-    there = (*there, *_assumed(ask, catalogue, serving))
-    rules = _rules(ask, catalogue, there, allowed)
+class Wanted(NamedTuple):
+    """What of a request decides who may answer it, beside its length. Requests that want the same share the answer."""
+
+    capability: str
+    model: str | None
+    vendor: str | None
+    needs: frozenset[str]
+    dimensions: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sifted:
+    """The models that may answer, and the others with the first reason that speaks against them.
+
+    ``room`` is the smallest context of those that may: what fits into it fits all of them.
+    """
+
+    kept: tuple[Model, ...]
+    dropped: tuple[Dropped, ...]
+    room: float
+
+
+def sifted(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], allowed: Allowed = EVERYTHING) -> Sifted:
+    """Who may answer a request. The same object for requests that want the same, as long as all fit."""
+    dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
+    wanted = Wanted(ask.capability, ask.model, ask.vendor, ask.needs, dimensions)
+    found = _sifted(wanted, catalogue, _kinds(vendors), allowed)
+    if ask.prompt.in_bytes + ask.body.get("max_tokens", 1) <= found.room:
+        return found
+    return _fitting(ask, found)
+
+
+@lru_cache(maxsize=256)
+def _sifted(wanted: Wanted, catalogue: Catalogue, kinds: Kinds, allowed: Allowed) -> Sifted:
+    serving = _able(wanted.capability, kinds)
+    there, elsewhere = catalogue.served(wanted.capability, serving)
+    there = (*there, *_assumed(wanted, catalogue, serving))
+    rules = _rules(wanted, catalogue, there, allowed)
     verdicts = [(model, next((why for rule in rules if (why := rule(model))), None)) for model in there]
+    kept = tuple(model for model, why in verdicts if why is None)
     dropped = [Dropped(model.name, why) for model, why in verdicts if why is not None]
-    dropped += _elsewhere(elsewhere, frozenset(vendors), ask.capability)
-    return [model for model, why in verdicts if why is None], dropped
+    dropped += _elsewhere(elsewhere, frozenset(dict(kinds)), wanted.capability)
+    return Sifted(kept, tuple(dropped), _room(kept))
+
+
+def _room(models: Iterable[Model]) -> float:
+    return min((m.context_window for m in models if m.context_window is not None), default=math.inf)
 
 
 NOT_CONFIGURED = "vendor not configured"
@@ -75,7 +124,7 @@ def _elsewhere(names: tuple[str, ...], configured: frozenset[str], capability: s
     return tuple(Dropped(name, cannot if name.partition("/")[0] in configured else NOT_CONFIGURED) for name in names)
 
 
-def _assumed(ask: Ask, catalogue: Catalogue, serving: Collection[str]) -> list[Model]:
+def _assumed(ask: Wanted, catalogue: Catalogue, serving: Collection[str]) -> list[Model]:
     """The pinned model of a pinned vendor that the catalogue does not know there: it is taken at the caller's word."""
     if ask.model is None or ask.vendor is None or ask.vendor not in serving or ask.vendor == LOCAL:
         return []
@@ -84,7 +133,26 @@ def _assumed(ask: Ask, catalogue: Catalogue, serving: Collection[str]) -> list[M
     return [Model(ask.model, ask.vendor, ask.capability, assumed=True, reason="not in the catalogue")]
 
 
-def _rules(ask: Ask, catalogue: Catalogue, there: Sequence[Model], allowed: Allowed) -> list[Keep]:
+def _fitting(ask: Ask, found: Sifted) -> Sifted:
+    """Without the models whose context is too small."""
+    verdicts = [(model, _too_small(ask, model)) for model in found.kept]
+    small = (Dropped(model.name, why) for model, why in verdicts if why is not None)
+    kept = tuple(model for model, why in verdicts if why is None)
+    return Sifted(kept, (*small, *found.dropped), _room(kept))
+
+
+def _too_small(ask: Ask, model: Model) -> str | None:
+    """No text has more tokens than bytes, so one that fits by its bytes is not estimated."""
+    wanted = ask.body.get("max_tokens", 1)
+    answer = min(wanted, model.max_output_tokens or wanted)
+    if model.context_window is None or ask.prompt.in_bytes + answer <= model.context_window:
+        return None
+    if ask.prompt.careful + answer <= model.context_window:
+        return None
+    return f"context of {model.context_window} tokens is too small for about {ask.prompt.careful + answer}"
+
+
+def _rules(ask: Wanted, catalogue: Catalogue, there: Sequence[Model], allowed: Allowed) -> list[Keep]:
     real = any(not model.on_machine for model in there)
     pinned = ask.model is not None or ask.vendor is not None
     rules = [
@@ -95,7 +163,6 @@ def _rules(ask: Ask, catalogue: Catalogue, there: Sequence[Model], allowed: Allo
         _unless(_ON_MACHINE, lambda model: not model.on_machine) if real and not pinned else None,
         _default_only(ask, there, real) if ask.capability == "embed" and ask.model is None else None,
         _lacking(ask),
-        _fits(ask),
     ]
     return [rule for rule in rules if rule is not None]
 
@@ -112,7 +179,7 @@ def _another_model(pinned: str) -> Keep:
     return _unless("another model is pinned", lambda model: model.id == pinned or canonical(model.id) == name)
 
 
-def _default_only(ask: Ask, there: Iterable[Model], real: bool) -> Keep:
+def _default_only(ask: Wanted, there: Iterable[Model], real: bool) -> Keep:
     """An unpinned embed: the first default model, whoever serves it."""
     eligible = [m for m in there if ask.vendor in (None, m.vendor) and not m.pinned_only]
     wanted = [m for m in eligible if ask.vendor or m.on_machine != real]
@@ -120,8 +187,8 @@ def _default_only(ask: Ask, there: Iterable[Model], real: bool) -> Keep:
     return _unless(f"an unpinned embed is served by {chosen}", lambda model: canonical(model.id) == chosen)
 
 
-def _lacking(ask: Ask) -> Keep:
-    dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
+def _lacking(ask: Wanted) -> Keep:
+    dimensions = ask.dimensions
 
     def why(model: Model) -> str | None:
         if model.assumed or (dimensions is None and ask.needs <= model.abilities):
@@ -130,25 +197,6 @@ def _lacking(ask: Ask) -> Keep:
             return f"has no vectors of {dimensions} dimensions"
         lacks = sorted(ask.needs - model.abilities)
         return f"lacks {', '.join(lacks)}" if lacks else None
-
-    return why
-
-
-def _fits(ask: Ask) -> Keep:
-    """Drops models whose context is too small. No text has more tokens than bytes, so short ones are not estimated."""
-    in_bytes = len(prompt_text(ask.capability, ask.body).encode("utf-8", "surrogatepass"))
-    wanted = ask.body.get("max_tokens", 1)
-    careful: list[int] = []
-
-    def why(model: Model) -> str | None:
-        answer = min(wanted, model.max_output_tokens or wanted)
-        if model.context_window is None or in_bytes + answer <= model.context_window:
-            return None
-        if not careful:
-            careful.append(expected_usage(ask.capability, ask.body, upper=True)["prompt_tokens"])
-        if careful[0] + answer <= model.context_window:
-            return None
-        return f"context of {model.context_window} tokens is too small for about {careful[0] + answer}"
 
     return why
 

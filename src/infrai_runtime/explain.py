@@ -68,14 +68,16 @@ def explained(
 
 def estimate(ask: Ask) -> Json:
     """What the request is expected to use, and the careful number of prompt tokens that limits are held against."""
-    careful = expected_usage(ask.capability, ask.body, upper=True)
-    return expected_usage(ask.capability, ask.body) | {"prompt_tokens_careful": careful.get("prompt_tokens")}
+    careful = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt)
+    return expected_usage(ask.capability, ask.body, prompt=ask.prompt) | {
+        "prompt_tokens_careful": careful.get("prompt_tokens")
+    }
 
 
 def _row(ask: Ask, made: Plan, place: int, health: Health) -> Json:
     candidate = made.candidates[place]
     model = candidate.model
-    careful = cost_nano(expected_usage(ask.capability, ask.body, upper=True), model.prices)
+    careful = cost_nano(expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt), model.prices)
     return {
         "rank": place + 1,
         "name": candidate.name,

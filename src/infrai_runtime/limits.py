@@ -60,7 +60,7 @@ async def take(
 async def _take_tokens(
     ephemeral: Ephemeral, held: Held, bucket: str, per_minute: int, ask: Ask, headers: dict[str, str]
 ) -> None:
-    expected = expected_usage(ask.capability, ask.body, upper=True)
+    expected = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt)
     tokens = min(per_minute, expected.get("prompt_tokens", 0) + expected.get("completion_tokens", 0))
     taken = await ephemeral.take(bucket, tokens, per_minute)
     _tell(headers, "tokens", per_minute, taken)

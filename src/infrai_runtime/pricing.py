@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from infrai_core.tokens import estimate_upper
 from infrai_runtime.catalogue import NANO, Model, Prices
+from infrai_runtime.prompt import Prompt
 
 MILLION = 1_000_000
 EXPECTED_OUTPUT_TOKENS = 512
@@ -104,41 +104,20 @@ def nano_of_usd(amount: float) -> int:
     return int(Decimal(str(amount)) * NANO)
 
 
-def prompt_text(capability: str, body: Mapping[str, Any]) -> str:
-    """Everything that a model reads of a request, for estimates."""
-    return "\n".join(_texts(body.get(_READ_FIELD.get(capability, "input"), "")))
-
-
-_READ_FIELD = {"chat": "messages", "vision": "prompt", "embed": "input", "image": "prompt", "rerank": "candidates"}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for name in ("parts", "text", "name", "arguments"):
-            yield from _texts(value.get(name))
-
-
-def expected_usage(capability: str, body: Mapping[str, Any], *, upper: bool = False) -> dict[str, Any]:
+def expected_usage(
+    capability: str, body: Mapping[str, Any], *, upper: bool = False, prompt: Prompt | None = None
+) -> dict[str, Any]:
     """What a request is expected to use, to compare models with; ``upper`` gives careful numbers for reserves and
-    context limits.
+    context limits. ``prompt`` is that of the request, where it is at hand.
 
     Comparing is on the path of every request, so it counts a token per four bytes and reads no word.
     """
-    text = prompt_text(capability, body)
-    prompt = estimate_upper(text) if upper else len(text.encode("utf-8", "surrogatepass")) // 4 + 1
-    return _EXPECTED.get(capability, _tokens_in)(prompt, body)
+    prompt = prompt or Prompt(capability, body)
+    return _EXPECTED.get(capability, _tokens_in)(prompt.careful if upper else prompt.rough, body)
 
 
-def expected_costs(capability: str, body: Mapping[str, Any], models: Sequence[Model]) -> list[int | None]:
-    """What each model is expected to cost for a request, to compare them."""
-    if all(model.prices.free for model in models):
-        return [0] * len(models)
-    usage = expected_usage(capability, body)
+def expected_costs(usage: Mapping[str, Any], models: Sequence[Model]) -> list[int | None]:
+    """What each model costs for an expected usage, to compare them."""
     if usage.keys() == _WORDS_ONLY:
         into, out = usage["prompt_tokens"], usage["completion_tokens"]
         return [_cost_of_words(into, out, model.prices) for model in models]

@@ -35,6 +35,7 @@ from infrai_runtime.field import (
     table,
     text,
 )
+from infrai_runtime.prompt import Prompt
 
 Body = dict[str, Any]
 
@@ -88,6 +89,15 @@ class Ask:
     warnings: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """The caller's words for what the call belongs to: budgets and reports go by them."""
+    _prompt: Prompt | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def prompt(self) -> Prompt:
+        """What a model reads of it, read when first asked for."""
+        if self._prompt is None:
+            object.__setattr__(self, "_prompt", Prompt(self.capability, self.body))
+        assert self._prompt is not None
+        return self._prompt
 
 
 # -- kinds that belong to one field -----------------------------------------------------------------------------------

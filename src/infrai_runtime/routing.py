@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
 
 from infrai_runtime.catalogue import Catalogue, Model
-from infrai_runtime.eligible import EVERYTHING, Allowed, Dropped, check_pins, named_vendor, nothing_left, sifted
+from infrai_runtime.eligible import EVERYTHING, Allowed, Dropped, Sifted, check_pins, named_vendor, nothing_left, sifted
 from infrai_runtime.health import Health
-from infrai_runtime.pricing import expected_costs
+from infrai_runtime.pricing import expected_costs, expected_usage
 from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import Vendor
 
@@ -82,15 +85,13 @@ def surveyed(
     """As ``plan``, but also without a candidate. Raises MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
     ask = pinned(ask, catalogue, vendors)
     check_pins(ask, catalogue, vendors)
-    kept, dropped = sifted(ask, catalogue, vendors, allowed)
-    costs = expected_costs(ask.capability, ask.body, kept)
-    candidates = [Candidate(m, cost, health.cooling_s.get(m.name, 0.0)) for m, cost in zip(kept, costs, strict=True)]
-    candidates.sort(key=_order(ask, health))
+    found = sifted(ask, catalogue, vendors, allowed)
+    candidates = _as_they_do(_ranked(ask, found), health)
     stay = last or maker_of(ask)
     if stay is not None:
-        candidates.sort(key=lambda candidate: candidate.name != stay or candidate.cooling_s > 0)
-    tried = tuple(candidates[:1] if ask.vendor else candidates)
-    return Plan(tried, tuple(dropped), _reason(ask, tried, dropped, stay), _warnings(tried))
+        candidates = tuple(sorted(candidates, key=lambda other: other.name != stay or other.cooling_s > 0))
+    tried = candidates[:1] if ask.vendor else candidates
+    return Plan(tried, found.dropped, _reason(ask, tried, found.dropped, stay), _warnings(tried))
 
 
 def pinned(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> Ask:
@@ -114,10 +115,50 @@ def maker_of(ask: Ask) -> str | None:
 Key = Callable[[Candidate], tuple[float, ...]]
 
 
-def _order(ask: Ask, health: Health) -> Callable[[Candidate], tuple[tuple[float, ...], float, str]]:
-    """By preference; among equals the one that answered faster so far, then by name."""
-    first, seen = _ORDERS[ask.prefer](ask.task), health.latency_ms
-    return lambda candidate: (first(candidate), seen.get(candidate.name, math.inf), candidate.name)
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of equals."""
+
+    candidates: tuple[Candidate, ...]
+    ties: tuple[tuple[int, int], ...]
+
+
+def _ranked(ask: Ask, found: Sifted) -> Ranked:
+    usage = expected_usage(ask.capability, ask.body, prompt=ask.prompt)
+    return _ranked_once(found, ask.prefer, ask.task, _Used(usage))
+
+
+class _Used(dict[str, Any]):
+    """An expected usage, equal and hashed by its numbers."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
+@lru_cache(maxsize=128)
+def _ranked_once(found: Sifted, prefer: str, task: str, usage: _Used) -> Ranked:
+    """Requests of about one length that want the same have one ranking (``Sifted`` is that of all of them)."""
+    first = _ORDERS[prefer](task)
+    costs = expected_costs(usage, found.kept)
+    candidates = (Candidate(model, cost) for model, cost in zip(found.kept, costs, strict=True))
+    rows = sorted(((first(candidate), candidate.name, candidate) for candidate in candidates), key=lambda row: row[:2])
+    places = [list(group) for _, group in groupby(range(len(rows)), key=lambda place: rows[place][0])]
+    ties = tuple((group[0], group[-1] + 1) for group in places if len(group) > 1)
+    return Ranked(tuple(candidate for _, _, candidate in rows), ties)
+
+
+def _as_they_do(ranked: Ranked, health: Health) -> tuple[Candidate, ...]:
+    """The candidates as they do right now: who rests, and among equals the one first that answered faster so far."""
+    seen, cooling = health.latency_ms, health.cooling_s
+    candidates = ranked.candidates
+    for start, end in ranked.ties if seen else ():
+        equals = candidates[start:end]
+        if any(candidate.name in seen for candidate in equals):
+            equals = tuple(sorted(equals, key=lambda candidate: seen.get(candidate.name, math.inf)))
+            candidates = (*candidates[:start], *equals, *candidates[end:])
+    if not cooling:
+        return candidates
+    return tuple(replace(c, cooling_s=cooling[c.name]) if c.name in cooling else c for c in candidates)
 
 
 def _price(candidate: Candidate) -> float:

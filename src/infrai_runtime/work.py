@@ -12,11 +12,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
-from infrai_core.tokens import estimate
 from infrai_runtime.assembly import Assembly, estimated_usage
 from infrai_runtime.failure import Failure
 from infrai_runtime.opaque import marked, without_foreign
-from infrai_runtime.pricing import nano_of_usd, prompt_text
+from infrai_runtime.pricing import nano_of_usd
 from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import Call, Event, File, Finish, Fragment, Note, Vendor
 from infrai_runtime.wire import Json, chat_data, encoded
@@ -147,7 +146,7 @@ def usage_of(assembly: Assembly, ask: Ask) -> Json:
     if assembly.finish is not None and assembly.finish.usage is not None:
         return assembly.finish.usage
     written = [*assembly.parts, *(part for parts, _ in assembly.others() for part in parts)]
-    return estimated_usage(estimate(prompt_text(ask.capability, ask.body)), written)
+    return estimated_usage(ask.prompt.likely, written)
 
 
 async def _embed(vendor: Any, ask: Ask, call: Call) -> Outcome:

@@ -31,6 +31,11 @@ def test_the_upper_bound_is_never_below_the_estimate(text: str) -> None:
     assert estimate_upper(text) >= estimate(text) >= bool(text)
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=300))
+def test_ascii_counts_the_same_alone_and_beside_another_script(text: str) -> None:
+    assert estimate(f"{text}x") + estimate("\u4e2d") == estimate(f"{text}x\u4e2d")
+
+
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_more_text_never_has_fewer_tokens(one: str, other: str) -> None:
     assert estimate(one + "\n" + other) >= max(estimate(one), estimate(other))
