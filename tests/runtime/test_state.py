@@ -14,7 +14,7 @@ import pytest
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import hash_key
-from infrai_runtime.store.durable import UNKNOWN, Budget, KeyRow, Policy, key_scope, project_scope, tag_scope
+from infrai_runtime.store.durable import Budget, KeyRow, Policy, key_scope, project_scope, tag_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
 
@@ -130,20 +130,6 @@ async def test_a_repetition_is_only_for_a_key_that_may_use_the_model(tmp_path: P
         assert (await at.ask("wide", idempotency_key="k")).status_code == 200
         refused = await at.ask("narrow", idempotency_key="k")
         assert (refused.status_code, len(at.vendor.requests)) == (403, 1)
-
-
-async def test_a_call_whose_process_died_is_made_again_and_its_outcome_is_on_record(tmp_path: Path) -> None:
-    async with shop(tmp_path) as at:
-        await at.ask(idempotency_key="k")
-        (row,) = at.store._db.execute("SELECT * FROM call").fetchall()
-        # As a process that was killed after it asked the vendor leaves it: no answer, a lease long over.
-        dead = "UPDATE call SET answer = NULL, lease_s = 0, reserved_nano = 7, scopes = '[\"project:p\"]'"
-        at.store._db.execute(dead)
-        at.store._db.execute("UPDATE budget SET reserved_nano = 7")
-        again = await at.ask(idempotency_key="k")
-        assert (again.status_code, "idempotent-replay" in again.headers) == (200, False)
-        assert UNKNOWN in {told.outcome for told in await at.store.rows(row[3])}
-        assert await at.left() == CREDIT - 2 * 20_000
 
 
 # -- cache -------------------------------------------------------------------------------------------------------------

@@ -575,6 +575,77 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         SqliteDurable(tmp_path / "x.db")
 
 
+def test_a_file_of_the_second_schema_keeps_its_calls_answers_and_ledger(tmp_path: Path) -> None:
+    from infrai_runtime.store.sqlite import MIGRATIONS
+
+    facts = "'fp', 'request', 'me', 30.0, 900.0, 5, '[\"project:p\"]', 'k1', 'chat'"
+    old = "'answer', 100.5, 'p', 'k1', 'request', 'chat', 'v', 'm', 'ok', 1.5, 3, 2, 7, 0, 0, '{}', 0, NULL, NULL, '{}'"
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        for script in MIGRATIONS[:2]:
+            db.executescript(script)
+        db.execute("INSERT INTO project VALUES ('p', 'a', 1)")
+        db.execute("INSERT INTO budget VALUES ('project:p', 'p', 100, 'total', '', 0, 5)")
+        db.execute(f"INSERT INTO call VALUES ('p', 'running', {facts}, NULL)")
+        db.execute(f"INSERT INTO call VALUES ('p', 'ended', {facts.replace('5,', '0,', 1)}, x'61')")
+        for _ in range(2):
+            db.execute(f"INSERT INTO ledger VALUES ({old})")
+        db.execute("PRAGMA user_version = 2")
+        db.commit()
+
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        assert (await store.admit(call("running", fingerprint="fp", now=1.0))).state == "running"
+        assert (await store.admit(call("ended", fingerprint="fp", now=1.0))).state == "done"
+        assert len(await store.rows("request")) == 2
+        assert [used.cost_nano for used in await store.usage("p", [], 100)] == [14]
+        assert await store.usage("p", [], 101) == []
+        await store.tend("other", 31.0)
+        assert await store.balance_nano("p") == 100
+        await store.close()
+
+    asyncio.run(body())
+
+
+def test_calls_of_one_moment_are_committed_together_and_one_that_fails_harms_no_other(tmp_path: Path) -> None:
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        await store.add_project("p", "a", 100, 0)
+        calls = [paid(10) for _ in range(5)]
+        states = [admitted.state for admitted in await asyncio.gather(*map(store.admit, calls))]
+        assert states == ["new"] * 5
+        broken = end(calls[0], 1, row(at_s="no time", request_id=calls[0].request_id))
+        whole = [end(admission, 10, row(request_id=admission.request_id)) for admission in calls[1:]]
+        ended = await asyncio.gather(*(store.book(booking) for booking in [*whole, broken]), return_exceptions=True)
+        assert [type(error) for error in ended if error is not None] == [ValueError]
+        assert await store.balance_nano("p") == 100 - 4 * 10 - 10  # what the broken one set aside is still set aside
+        assert len(await store.rows(calls[1].request_id)) == 1
+        await store.release(calls[0])
+        assert await store.balance_nano("p") == 60
+        await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_kept_answer_is_in_the_file_when_its_caller_hears_of_it(tmp_path: Path) -> None:
+    async def body() -> None:
+        store, reader = SqliteDurable(tmp_path / "x.db"), SqliteDurable(tmp_path / "x.db")
+        await store.add_project("p", "a", 100, 0)
+        asked = [call(str(number), reserve_nano=1, scopes=(project_scope("p"),)) for number in range(20)]
+
+        async def one(admission: Admission) -> None:
+            await store.admit(admission)
+            assert (await reader.admit(replace(admission, request_id="other"))).state == "running"
+            await store.book(end(admission, 1, answer=b"x"))
+            assert (await reader.admit(replace(admission, request_id="other"))).answer == b"x"
+
+        await asyncio.gather(*map(one, asked))
+        assert await reader.balance_nano("p") == 80
+        for opened in (store, reader):
+            await opened.close()
+
+    asyncio.run(body())
+
+
 def test_a_file_of_the_first_schema_keeps_its_credit_and_keys(tmp_path: Path) -> None:
     from infrai_runtime.store.sqlite import MIGRATIONS
 

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 LEASE_S = 30.0
 """How long a running call is vouched for; its owner renews that in ``tend``."""
@@ -144,9 +145,14 @@ class Admitted:
     short: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """One attempt at a vendor (``kind`` ``attempt``) or one answered call (``answer``). Unknown cost is None."""
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class LedgerRow(NamedTuple):
+    """One attempt at a vendor (``kind`` ``attempt``) or one answered call (``answer``). Unknown cost is None.
+
+    A named tuple, because every call makes two or more.
+    """
 
     kind: Literal["attempt", "answer"]
     at_s: float
@@ -163,12 +169,12 @@ class LedgerRow:
     cost_nano: int | None = None
     cache_hit: bool = False
     estimated: bool = False
-    usage: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = _NOTHING
     reserved_nano: int = 0
     """Only of ``unknown`` outcomes: what had been set aside."""
     idempotency_key: str | None = None
     batch_id: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)

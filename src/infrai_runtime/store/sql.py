@@ -23,7 +23,10 @@ LEDGER_COLUMNS = (
     "kind, at_s, project_id, key_id, request_id, capability, vendor, model, outcome, latency_ms, prompt_tokens,"
     " completion_tokens, cost_nano, cache_hit, estimated, usage, reserved_nano, idempotency_key, batch_id, tags"
 )
-INSERT_LEDGER = f"INSERT INTO ledger ({LEDGER_COLUMNS}) VALUES ({', '.join(f'${n}' for n in range(1, 21))})"
+LEDGER_VALUES = 20
+INSERT_LEDGER = (
+    f"INSERT INTO ledger ({LEDGER_COLUMNS}) VALUES ({', '.join(f'${n}' for n in range(1, LEDGER_VALUES + 1))})"
+)
 BOOKED = f"SELECT 1 FROM ledger WHERE request_id = $1 AND outcome <> '{UNKNOWN}' LIMIT 1"
 """Whether a call has been booked."""
 _SET_BUDGET = (
@@ -37,6 +40,8 @@ class SqlDurable(Vouching):
 
     DAY: str
     """The day of ``at_s`` in UTC, in the store's own words."""
+    SINCE = "at_s >= $1"
+    """Whether a row of the ledger is not older than the first parameter."""
 
     @abstractmethod
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
@@ -105,7 +110,7 @@ class SqlDurable(Vouching):
         where, values = ("", ()) if project_id is None else (" AND project_id = $2", (project_id,))
         sql = (
             f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS}"
-            f" FROM ledger WHERE kind = 'answer' AND at_s >= $1{where}{groups}"
+            f" FROM ledger WHERE kind = 'answer' AND {self.SINCE}{where}{groups}"
         )
         n = len(chosen)
         rows = [tuple(row) for row in await self._fetch(sql, since_s, *values)]
@@ -150,28 +155,8 @@ def _budget(row: Sequence[Any], now: float) -> Budget:
 
 def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
     """A row's values in the order of ``LEDGER_COLUMNS``."""
-    return (
-        row.kind,
-        row.at_s,
-        row.project_id,
-        row.key_id,
-        row.request_id,
-        row.capability,
-        row.vendor,
-        row.model,
-        row.outcome,
-        row.latency_ms,
-        row.prompt_tokens,
-        row.completion_tokens,
-        row.cost_nano,
-        int(row.cache_hit),
-        int(row.estimated),
-        orjson.dumps(dict(row.usage)).decode() if row.usage else "{}",
-        row.reserved_nano,
-        row.idempotency_key,
-        row.batch_id,
-        orjson.dumps(dict(row.tags)).decode() if row.tags else "{}",
-    )
+    usage, tags = (orjson.dumps(dict(value)).decode() if value else "{}" for value in (row.usage, row.tags))
+    return (*row[:13], int(row.cache_hit), int(row.estimated), usage, *row[16:19], tags)
 
 
 def ledger_of(row: Sequence[Any]) -> LedgerRow:

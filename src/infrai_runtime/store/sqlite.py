@@ -1,35 +1,38 @@
 """The durable state in one SQLite file (WAL), shared by all processes of a machine; or, without a path, in memory.
 
-A transaction of a call takes some 20 microseconds, less than handing it to a thread, so it runs on the event loop
-itself: nothing can interleave with it, and a cancelled caller cannot leave half of it. What can take long does not:
-a file that another process is writing to is waited for with the loop free, reports read on a thread with a connection
-of their own, and the WAL is brought home by ``tend``, never by a call.
+A transaction of a call takes less time than handing it to a thread, so it runs on the event loop itself: nothing can
+interleave with it, and calls of the same moment share one (``commit``). Its price is the pages that it changes, so
+running calls stand in a small table of their own, and only what is kept for a repetition goes into a large one. What
+can take long is not done here: a file that another process is writing to is waited for with the loop free, reports are
+read and the WAL is brought home on a thread, with a connection of their own.
+
+A transaction is in the file's log when its caller hears of it: killing the process loses nothing. The log reaches the
+disk every few seconds, so a power failure may lose the latest of them (docs/state.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sqlite3
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from infrai_core.errors import ConfigError
-from infrai_runtime.store.durable import LEASE_S, UNKNOWN, Admission, Admitted, Booking, LedgerRow, window
-from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, SqlDurable, Statement, ledger_values
+from infrai_runtime.store.commit import BUSY_S, Commits
+from infrai_runtime.store.durable import LEASE_S, UNKNOWN, Admission, Admitted, Booking, LedgerRow
+from infrai_runtime.store.purse import Purse
+from infrai_runtime.store.sql import BOOKED, LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, Statement, ledger_values
 
-T = TypeVar("T")
-
-BUSY_S = 30.0
-"""How long a file that others write to is waited for."""
 SWEPT_AT_ONCE = 500
+LONG_LOG = 4000
+"""Transactions after which the log is brought home without waiting for the next ``tend``."""
 
 MIGRATIONS = (
     """
@@ -84,32 +87,53 @@ MIGRATIONS = (
     ALTER TABLE ledger ADD COLUMN tags TEXT NOT NULL DEFAULT '{}';
     CREATE INDEX ledger_request ON ledger (request_id);
     """,
+    """
+    ALTER TABLE call RENAME TO call_2;
+    CREATE TABLE call (
+      project_id TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, request_id TEXT NOT NULL,
+      owner TEXT NOT NULL, lease_s REAL NOT NULL, expires_s REAL NOT NULL, reserved_nano INTEGER NOT NULL,
+      scopes TEXT NOT NULL, key_id TEXT, capability TEXT NOT NULL, PRIMARY KEY (project_id, key)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO call SELECT project_id, key, fingerprint, request_id, owner, lease_s, expires_s, reserved_nano, scopes,
+      key_id, capability FROM call_2 WHERE answer IS NULL;
+    CREATE TABLE answer (
+      id INTEGER PRIMARY KEY, project_id TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL,
+      expires_s REAL NOT NULL, answer BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO answer (id, project_id, key, fingerprint, expires_s, answer)
+      SELECT (CAST(expires_s * 1000 AS INTEGER) << 20) + row_number() OVER (), project_id, key, fingerprint, expires_s,
+        answer FROM call_2 WHERE answer IS NOT NULL;
+    CREATE UNIQUE INDEX answer_key ON answer (project_id, key);
+    DROP TABLE call_2;
+    ALTER TABLE ledger RENAME TO ledger_2;
+    DROP INDEX ledger_project;
+    DROP INDEX ledger_request;
+    CREATE TABLE ledger (
+      id INTEGER PRIMARY KEY,
+      kind TEXT NOT NULL, at_s REAL NOT NULL, project_id TEXT NOT NULL, key_id TEXT, request_id TEXT NOT NULL,
+      capability TEXT NOT NULL, vendor TEXT, model TEXT, outcome TEXT NOT NULL, latency_ms REAL NOT NULL,
+      prompt_tokens INTEGER, completion_tokens INTEGER, cost_nano INTEGER,
+      cache_hit INTEGER NOT NULL, estimated INTEGER NOT NULL, usage TEXT NOT NULL,
+      reserved_nano INTEGER NOT NULL, idempotency_key TEXT, batch_id TEXT, tags TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO ledger SELECT (CAST(at_s * 1000 AS INTEGER) << 20) + row_number() OVER (ORDER BY at_s), * FROM ledger_2;
+    CREATE INDEX ledger_request ON ledger (request_id);
+    DROP TABLE ledger_2;
+    """,
 )
 """Forward only: entry N brings a file of version N to version N + 1. Landed entries never change."""
 
-_FIND_CALL = (
-    "SELECT fingerprint, answer, lease_s, expires_s, request_id, reserved_nano, scopes, key_id, capability"
+_CLAIM = (
+    "INSERT INTO call SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11"
+    " WHERE NOT EXISTS (SELECT 1 FROM answer WHERE project_id = ?1 AND key = ?2) ON CONFLICT DO NOTHING"
+)
+_UNCLAIM = "DELETE FROM call WHERE project_id = ? AND key = ? AND request_id = ?"
+_CALL = (
+    "SELECT fingerprint, lease_s, expires_s, request_id, reserved_nano, scopes, key_id, capability"
     " FROM call WHERE project_id = ? AND key = ?"
 )
-_PUT_CALL = "INSERT OR REPLACE INTO call VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL)"
-_NOW_IN = "CASE period WHEN 'total' THEN '' WHEN 'month' THEN :month ELSE :day END"
-_SPENT = f"CASE WHEN spent_in = {_NOW_IN} THEN spent_nano ELSE 0 END"
-_SHORT = (
-    "SELECT scope FROM budget WHERE scope IN (SELECT value FROM json_each(:scopes))"
-    f" AND limit_nano - {_SPENT} - reserved_nano < :least ORDER BY scope LIMIT 1"
-)
-_RESERVE = (
-    "UPDATE budget SET reserved_nano = reserved_nano + :nano WHERE scope IN (SELECT value FROM json_each(:scopes))"
-)
-_SETTLE = (
-    f"UPDATE budget SET reserved_nano = reserved_nano - :nano, spent_nano = {_SPENT} + :cost, spent_in = {_NOW_IN}"
-    " WHERE scope IN (SELECT value FROM json_each(:scopes))"
-)
-
-_RENEW = (
-    "UPDATE call SET lease_s = max(lease_s, ?) WHERE owner = ? AND answer IS NULL"
-    " AND request_id IN (SELECT value FROM json_each(?))"
-)
+_ANSWER = "SELECT id, fingerprint, expires_s, answer FROM answer WHERE project_id = ? AND key = ?"
+_KEEP = "INSERT INTO answer VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
 
 
 @lru_cache(maxsize=256)
@@ -118,8 +142,14 @@ def _own(sql: str) -> str:
     return sql.replace("$", "?")
 
 
-_INSERT_LEDGER = _own(INSERT_LEDGER)
+def first_id(at_s: float) -> int:
+    """The least id of a row of this time. Rows that are read by time have it in their id, which costs no index."""
+    return int(at_s * 1000) << 20
+
+
+_RENEW = "UPDATE call SET lease_s = max(lease_s, ?) WHERE owner = ? AND request_id IN (SELECT value FROM json_each(?))"
 _BOOKED = _own(BOOKED)
+_NOTE = f"INSERT INTO ledger (id, {LEDGER_COLUMNS}) VALUES (?{', ?' * LEDGER_VALUES})"
 
 
 class SqliteDurable(SqlDurable):
@@ -129,163 +159,165 @@ class SqliteDurable(SqlDurable):
     """
 
     DAY = "date(at_s, 'unixepoch')"
+    SINCE = "id >= CAST($1 * 1000 AS INTEGER) << 20 AND at_s >= $1"
 
     def __init__(self, path: Path | None) -> None:
         super().__init__()
         self._path = path
         self._db = _open(path)
-
-    # -- running statements
-
-    async def _do(self, work: Callable[[], T]) -> T:
-        """Runs ``work`` in one transaction, as soon as no other process writes."""
-        return await self._patient(lambda: self._once(work))
-
-    async def _patient(self, work: Callable[[], T]) -> T:
-        give_up, wait_s = time.monotonic() + BUSY_S, 0.001
-        while True:
-            try:
-                return work()
-            except sqlite3.OperationalError as error:
-                if not _busy(error) or time.monotonic() > give_up:
-                    raise
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, 0.05)
-
-    def _once(self, work: Callable[[], T]) -> T:
-        # Takes the write lock at once, so that a read-then-write cannot be overtaken.
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            result = work()
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        return result
+        self._purse = Purse(self._db)
+        self._rows: list[LedgerRow] = []
+        self._commits = Commits(self._db, self._finish, self._forget)
+        self._homing: asyncio.Task[None] | None = None
 
     async def _write(self, *statements: Statement) -> int:
-        return await self._do(lambda: [self._db.execute(_own(sql), values).rowcount for sql, values in statements][-1])
+        def work() -> int:
+            return [self._db.execute(_own(sql), values).rowcount for sql, values in statements][-1]
+
+        return await self._commits.run(work)
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
         if self._path is None or " FROM ledger" not in sql:
-            return await self._patient(lambda: self._db.execute(_own(sql), values).fetchall())
+            return self._db.execute(_own(sql), values).fetchall()
         return await asyncio.to_thread(self._report, _own(sql), values)
 
     def _report(self, sql: str, values: Sequence[Any]) -> list[Any]:
         with closing(sqlite3.connect(self._path or "", timeout=BUSY_S)) as db:
             return db.execute(sql, values).fetchall()
 
+    def _finish(self) -> None:
+        """The end of every transaction: what its calls share is written once."""
+        self._purse.write()
+        if self._rows:
+            (last,) = self._db.execute("SELECT max(id) FROM ledger").fetchone()
+            noted = []
+            for row in self._rows:
+                last = max(first_id(row.at_s), (last or 0) + 1)
+                noted.append((last, *ledger_values(row)))
+            self._rows.clear()
+            self._db.executemany(_NOTE, noted)
+
+    def _forget(self) -> None:
+        self._purse.forget()
+        self._rows.clear()
+
     # -- a call
 
+    @property
+    def _alone(self) -> bool:
+        """Whether there is at most one call, which need not wait for others."""
+        return len(self._running) < 2
+
     async def _admit_once(self, admission: Admission) -> Admitted:
-        return await self._do(lambda: self._admit(admission))
+        return await self._commits.run(lambda: self._admit(admission), alone=self._alone)
 
     def _admit(self, a: Admission) -> Admitted:
-        found = self._db.execute(_FIND_CALL, (a.project_id, a.key)).fetchone()
-        if found is not None:
-            standing = self._standing(a, found)
+        if not self._claim(a):
+            standing = self._standing(a)
             if standing is not None:
                 return standing
-        if (short := self._reserve(a)) is not None:
-            return Admitted("refused", short=short)
+            self._claim(a)
+        if a.reserve_nano is None or (short := self._purse.reserve(a.scopes, a.reserve_nano, a.now)) is None:
+            return Admitted("new")
+        self._db.execute(_UNCLAIM, (a.project_id, a.key, a.request_id))
+        return Admitted("refused", short=short)
+
+    def _claim(self, a: Admission) -> bool:
+        """Writes the call down; False where one with its key stands."""
         scopes = _json_list(a.scopes if a.reserve_nano else ())
         when = (a.now + LEASE_S, a.now + a.ttl_s)
         about = (a.reserve_nano or 0, scopes, a.key_id, a.capability)
-        self._db.execute(_PUT_CALL, (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *about))
-        return Admitted("new")
+        values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *about)
+        return self._db.execute(_CLAIM, values).rowcount > 0
 
-    def _standing(self, a: Admission, found: Sequence[Any]) -> Admitted | None:
-        """What a call with the same key leads to; None when it no longer counts."""
-        fingerprint, answer, lease_s, expires_s = found[:4]
-        running = answer is None and lease_s > a.now
-        if not running and expires_s <= a.now and answer is not None:
-            return None
+    def _standing(self, a: Admission) -> Admitted | None:
+        """What the call with the same key that stands leads to; None when it no longer counted, and is gone."""
+        found = self._db.execute(_CALL, (a.project_id, a.key)).fetchone()
+        if found is None:
+            return self._stored(a)
+        fingerprint, lease_s, expires_s = found[:3]
+        running = lease_s > a.now
         if fingerprint != a.fingerprint and (running or expires_s > a.now):
             return Admitted("conflict")
-        if answer is not None:
-            return Admitted("done", answer)
         if running:
             return Admitted("running")
-        self._bury(a.project_id, a.key, found[4:], a.now)
+        self._bury(a.project_id, a.key, found[3:], a.now)
         return None
 
-    def _reserve(self, a: Admission) -> str | None:
-        """Sets the money aside under all scopes, or names the first that does not cover it."""
-        if a.reserve_nano is None:
-            return None
-        values = _budget_values(a.scopes, a.reserve_nano, a.now) | {"least": max(1, a.reserve_nano)}
-        short = self._db.execute(_SHORT, values).fetchone()
-        if short is not None:
-            return str(short[0])
-        self._db.execute(_RESERVE, values)
+    def _stored(self, a: Admission) -> Admitted | None:
+        id_, fingerprint, expires_s, answer = self._db.execute(_ANSWER, (a.project_id, a.key)).fetchone()
+        if expires_s > a.now:
+            return Admitted("done", answer) if fingerprint == a.fingerprint else Admitted("conflict")
+        self._db.execute("DELETE FROM answer WHERE id = ?", (id_,))
         return None
 
-    def _settle(self, scopes: str, reserved_nano: int, cost_nano: int, now: float) -> None:
-        self._db.execute(_SETTLE, _budget_values(scopes, reserved_nano, now) | {"cost": cost_nano})
-
-    def _drop(self, a: Admission) -> bool:
-        sql = "DELETE FROM call WHERE project_id = ? AND key = ? AND request_id = ? AND answer IS NULL"
-        return self._db.execute(sql, (a.project_id, a.key, a.request_id)).rowcount > 0
+    def _unclaim(self, a: Admission) -> bool:
+        return self._db.execute(_UNCLAIM, (a.project_id, a.key, a.request_id)).rowcount > 0
 
     async def _book_once(self, booking: Booking, doubtful: bool) -> None:
-        await self._do(lambda: self._book(booking, doubtful))
+        await self._commits.run(lambda: self._book(booking, doubtful), alone=self._alone)
+        if self._commits.count > LONG_LOG:
+            self._bring_home()
 
     def _book(self, booking: Booking, doubtful: bool) -> None:
         a = booking.admission
         if doubtful and self._db.execute(_BOOKED, (a.request_id,)).fetchone():
             return
-        ours = self._keep_answer(a, booking.answer) if booking.answer is not None and a.ttl_s else self._drop(a)
+        ours = self._unclaim(a)
+        if ours and booking.answer is not None and a.ttl_s:
+            self._keep(a, booking.answer)
         reserved = (a.reserve_nano or 0) if ours else 0
         if a.scopes and (reserved or booking.cost_nano):
-            self._settle(_json_list(a.scopes), reserved, booking.cost_nano, booking.now)
-        self._db.executemany(_INSERT_LEDGER, map(ledger_values, booking.rows))
+            self._purse.settle(a.scopes, reserved, booking.cost_nano, booking.now)
+        self._rows += booking.rows
 
-    def _keep_answer(self, a: Admission, answer: bytes) -> bool:
-        sql = (
-            "UPDATE call SET answer = ?, reserved_nano = 0"
-            " WHERE project_id = ? AND key = ? AND request_id = ? AND answer IS NULL"
-        )
-        return self._db.execute(sql, (answer, a.project_id, a.key, a.request_id)).rowcount > 0
+    def _keep(self, a: Admission, answer: bytes) -> None:
+        expires_s = a.now + a.ttl_s
+        about = (a.project_id, a.key, a.fingerprint, expires_s, answer)
+        while not self._db.execute(_KEEP, (first_id(expires_s) + random.getrandbits(20), *about)).rowcount:
+            pass  # another answer of this millisecond has drawn the same number
 
     def _bury(self, project_id: str, key: str, found: Sequence[Any], now: float) -> None:
         """Ends a call that nobody vouches for: the money comes back, a row says that its outcome is unknown."""
         request_id, reserved_nano, scopes, key_id, capability = found
         if reserved_nano:
-            self._settle(scopes, reserved_nano, 0, now)
+            self._purse.settle(orjson.loads(scopes), reserved_nano, 0, now)
         told = unknown_row(project_id, request_id, key_id, capability, now)
         kept = None if key == request_id else key
-        told = replace(told, reserved_nano=reserved_nano, idempotency_key=kept)
-        self._db.execute(_INSERT_LEDGER, ledger_values(told))
-        self._db.execute("DELETE FROM call WHERE project_id = ? AND key = ?", (project_id, key))
+        self._rows.append(told._replace(reserved_nano=reserved_nano, idempotency_key=kept))
+        self._db.execute(_UNCLAIM, (project_id, key, request_id))
 
     # -- in the background
 
     async def _tend_once(self, owner: str, now: float, running: Collection[str]) -> None:
-        await self._do(lambda: self._tend(owner, now, running))
-        if self._path is not None:
-            await asyncio.to_thread(self._checkpoint)
+        await self._commits.run(lambda: self._tend(owner, now, running))
+        await self._bring_home()
 
     def _tend(self, owner: str, now: float, running: Collection[str]) -> None:
-        self._db.execute(_RENEW, (now + LEASE_S, owner, orjson.dumps(tuple(running)).decode()))
+        self._db.execute(_RENEW, (now + LEASE_S, owner, _json_list(running)))
         dead = self._db.execute(
             "SELECT project_id, key, request_id, reserved_nano, scopes, key_id, capability FROM call"
-            " WHERE answer IS NULL AND lease_s <= ? LIMIT ?",
+            " WHERE lease_s <= ? LIMIT ?",
             (now, SWEPT_AT_ONCE),
         ).fetchall()
         for row in dead:
             self._bury(row[0], row[1], row[2:], now)
         self._db.execute(
-            "DELETE FROM call WHERE rowid IN"
-            " (SELECT rowid FROM call WHERE answer IS NOT NULL AND expires_s <= ? LIMIT ?)",
-            (now, SWEPT_AT_ONCE),
+            "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE id <= ? LIMIT ?)",
+            (first_id(now), SWEPT_AT_ONCE),
         )
 
-    def _checkpoint(self) -> None:
-        with closing(sqlite3.connect(self._path or "", timeout=0)) as db:
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    def _bring_home(self) -> asyncio.Task[None]:
+        """Copies the log into the file, on a thread, so that it does not grow."""
+        if self._homing is None or self._homing.done():
+            self._commits.count = 0
+            self._homing = asyncio.create_task(asyncio.to_thread(_checkpoint, self._path))
+        return self._homing
 
     async def close(self) -> None:
         """Closes the file."""
+        if self._homing is not None and not self._homing.done():
+            await asyncio.wait([self._homing])
         self._db.close()
 
 
@@ -294,17 +326,17 @@ def unknown_row(project_id: str, request_id: str, key_id: str | None, capability
     return LedgerRow("attempt", now, project_id, key_id, request_id, capability, None, None, UNKNOWN, 0.0)
 
 
-def _json_list(scopes: Sequence[str]) -> str:
-    return orjson.dumps(list(scopes)).decode()
+def _json_list(names: Collection[str]) -> str:
+    return orjson.dumps(list(names)).decode()
 
 
-def _budget_values(scopes: Sequence[str] | str, nano: int, now: float) -> dict[str, Any]:
-    listed = scopes if isinstance(scopes, str) else _json_list(scopes)
-    return {"scopes": listed, "nano": nano, "month": window("month", now), "day": window("day", now)}
-
-
-def _busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+def _checkpoint(path: Path | None) -> None:
+    """Most of the log is copied beside the writers; they wait only for the little that came meanwhile, after which the
+    log starts anew."""
+    if path is not None:
+        with closing(sqlite3.connect(path, timeout=1.0)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            db.execute("PRAGMA wal_checkpoint(RESTART)")
 
 
 # -- opening ---------------------------------------------------------------------------------------------------------

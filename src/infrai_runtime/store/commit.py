@@ -1,0 +1,133 @@
+"""Group commit for SQLite: what is asked for in one turn of the event loop is committed in one transaction.
+
+A transaction costs locks and pages of the log whatever it holds, so calls that run at the same time share one. Each
+waits for the commit that holds its own work. Work that fails does not harm the rest: the transaction is rolled back and
+all of it is done again, each in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+BUSY_S = 30.0
+"""How long a file that other processes write to is waited for."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.05
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    work: Callable[[], Any]
+    done: asyncio.Future[Any]
+    since: float
+
+    def tell(self, result: Any, error: BaseException | None = None) -> None:
+        if self.done.done():
+            return
+        self.done.set_result(result) if error is None else self.done.set_exception(error)
+
+
+class Commits:
+    """Transactions of one connection. ``finish`` is called before each commit, ``forget`` when one was rolled back."""
+
+    def __init__(self, db: sqlite3.Connection, finish: Callable[[], None], forget: Callable[[], None]) -> None:
+        self._db = db
+        self._finish = finish
+        self._forget = forget
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._jobs: list[_Job] = []
+        self._wait_s = FIRST_WAIT_S
+        self.count = 0
+        """Transactions so far; whoever reads it may start again from 0."""
+
+    async def run(self, work: Callable[[], T], undo: Callable[[T], object] | None = None, *, alone: bool = False) -> T:
+        """The result of ``work``, once it is committed. Raises what it raises, and ``sqlite3.OperationalError`` when
+        other processes hold the file for longer than ``BUSY_S``.
+
+        Work whose caller is gone before its turn is not done. ``alone``: nobody else is expected in this turn, so it is
+        done at once.
+        """
+        if alone and not self._jobs:
+            try:
+                (at_once,) = self._together([work])
+            except sqlite3.OperationalError as error:
+                if not busy(error):
+                    raise
+            else:
+                return cast(T, at_once)
+        result: T = await self._add(work)
+        return result
+
+    def _add(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # what waited for a loop that has ended is gone with its callers
+            self._loop, self._jobs = loop, []
+        job = _Job(work, loop.create_future(), time.monotonic())
+        self._jobs.append(job)
+        if len(self._jobs) == 1:
+            loop.call_soon(self._commit)
+        return job.done
+
+    def _commit(self) -> None:
+        jobs = [job for job in self._jobs if not job.done.cancelled()]
+        self._jobs = []
+        try:
+            results = self._together([job.work for job in jobs])
+        except Exception as error:
+            self._later(jobs, error) if busy(error) else self._one_by_one(jobs, error)
+        else:
+            self._wait_s = FIRST_WAIT_S
+            for job, result in zip(jobs, results, strict=True):
+                job.tell(result)
+
+    def _together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        if not works:
+            return []
+        # Takes the write lock at once, so that a read-then-write cannot be overtaken.
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            results = [work() for work in works]
+            self._finish()
+            self._db.execute("COMMIT")
+            self.count += 1
+        except BaseException:
+            self._forget()
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return results
+
+    def _one_by_one(self, jobs: Sequence[_Job], error: Exception) -> None:
+        if len(jobs) == 1:
+            return jobs[0].tell(None, error)
+        for job in jobs:
+            try:
+                (result,) = self._together([job.work])
+            except Exception as its:
+                self._later([job], its) if busy(its) else job.tell(None, its)
+            else:
+                job.tell(result)
+
+    def _later(self, jobs: Sequence[_Job], error: Exception) -> None:
+        """Another process writes: what has waited long enough fails, the rest is tried again."""
+        give_up = time.monotonic() - BUSY_S
+        for job in jobs:
+            if job.since < give_up:
+                job.tell(None, error)
+        waits = bool(self._jobs)
+        self._jobs += [job for job in jobs if job.since >= give_up]
+        if self._jobs and not waits and self._loop is not None:
+            self._loop.call_later(self._wait_s, self._commit)
+            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+
+
+def busy(error: Exception) -> bool:
+    """Whether another process holds the file."""
+    code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
