@@ -49,10 +49,13 @@ def postgres() -> Iterator[Postgres]:
     server.close()
 
 
+_TABLES = ("ledger", "call", "key", "budget", "project")
+
+
 async def emptied(url: str) -> PostgresDurable:
     """A store whose tables are empty."""
     store = await PostgresDurable.connect(url)
-    await store._write(*((f"DELETE FROM {table}", ()) for table in ("ledger", "call", "key", "budget", "project")))
+    await store._write(*((f"DELETE FROM {table}", ()) for table in ("batch_row", "batch_shard", "batch", *_TABLES)))
     return store
 
 

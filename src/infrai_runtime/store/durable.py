@@ -19,6 +19,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
+from infrai_runtime.store.batch import BatchStore, Outcome
+
 LEASE_S = 30.0
 """How long a running call is vouched for; its owner renews that in ``tend``."""
 TEND_EVERY_S = 5.0
@@ -129,6 +131,8 @@ class Admission:
     scopes: tuple[str, ...] = ()
     key_id: str | None = None
     capability: str = ""
+    lease_s: float = LEASE_S
+    """How long the call is vouched for without ``tend``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +183,15 @@ class LedgerRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """The end of an admitted call: what it cost, its ledger rows, and its answer (None: a repetition makes it anew)."""
+    """The end of an admitted call: what it cost, its ledger rows, and its answer (None: a repetition makes it anew).
+    ``outcome``: the call was a request of a batch, and this is what became of it."""
 
     admission: Admission
     now: float
     cost_nano: int
     rows: Sequence[LedgerRow]
     answer: bytes | None = field(default=None, repr=False)
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +207,7 @@ class UsageRow:
     cache_hits: int = 0
 
 
-class Durable(Protocol):
+class Durable(BatchStore, Protocol):
     """What a durable store can do."""
 
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:

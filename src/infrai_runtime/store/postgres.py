@@ -13,8 +13,10 @@ from typing import Any
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure, missing_extra
+from infrai_runtime.store.batch import Outcome
 from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, window
-from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, SqlDurable, Statement, ledger_values
+from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, SqlDurable, ledger_values
+from infrai_runtime.store.statement import Statement
 
 POOL = 10
 CONNECT_S = 5.0
@@ -153,6 +155,30 @@ MIGRATIONS = (
         WHERE answer IS NOT NULL AND expires_s <= p_now LIMIT p_most FOR UPDATE SKIP LOCKED);
     END $$;
     """,
+    """
+    CREATE TABLE batch (
+      batch_id TEXT PRIMARY KEY, project_id TEXT NOT NULL, key_id TEXT, created_s DOUBLE PRECISION NOT NULL,
+      deadline_s DOUBLE PRECISION NOT NULL, idempotency_key TEXT, metadata TEXT NOT NULL, total BIGINT,
+      fingerprint TEXT NOT NULL, estimated_nano BIGINT, purge_s DOUBLE PRECISION NOT NULL,
+      cancelled_s DOUBLE PRECISION, UNIQUE (project_id, idempotency_key)
+    );
+    CREATE INDEX batch_project ON batch (project_id, batch_id);
+    CREATE INDEX batch_purge ON batch (purge_s);
+    CREATE TABLE batch_shard (
+      batch_id TEXT NOT NULL, number BIGINT NOT NULL, first BIGINT NOT NULL, rows BIGINT NOT NULL,
+      requests BYTEA NOT NULL, turn_s DOUBLE PRECISION NOT NULL, owner TEXT NOT NULL DEFAULT '',
+      lease_s DOUBLE PRECISION NOT NULL DEFAULT 0, fence BIGINT NOT NULL DEFAULT 0,
+      wake_s DOUBLE PRECISION NOT NULL DEFAULT 0, completed BIGINT NOT NULL DEFAULT 0,
+      failed BIGINT NOT NULL DEFAULT 0, done SMALLINT NOT NULL DEFAULT 0, here SMALLINT NOT NULL DEFAULT 0, job TEXT,
+      PRIMARY KEY (batch_id, number)
+    );
+    CREATE INDEX batch_shard_turn ON batch_shard (turn_s) WHERE done = 0;
+    CREATE INDEX batch_shard_owner ON batch_shard (owner) WHERE done = 0;
+    CREATE TABLE batch_row (
+      batch_id TEXT NOT NULL, place BIGINT NOT NULL, ok SMALLINT NOT NULL, answer BYTEA NOT NULL,
+      PRIMARY KEY (batch_id, place)
+    );
+    """,
 )
 """Forward only: entry N brings a schema of version N to version N + 1. Landed entries never change."""
 
@@ -160,6 +186,12 @@ _ADMIT = "SELECT state, stored, short FROM admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,
 _FINISH = "SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9)"
 _RENEW = "UPDATE call SET lease_s = greatest(lease_s, $1) WHERE owner = $2 AND answer IS NULL AND request_id = ANY($3)"
 _TEND = "SELECT tend('',$1,$2,$3,$4,$5)"  # nobody's: leases are renewed by the call, not by the owner
+_PUT_OUTCOME = (
+    "WITH put AS (INSERT INTO batch_row SELECT $1::text, $3::bigint, $4::smallint, $5::bytea FROM batch_shard"
+    " WHERE batch_id = $1 AND number = $2 ON CONFLICT DO NOTHING RETURNING ok)"
+    " UPDATE batch_shard SET completed = completed + (SELECT count(*) FROM put WHERE ok = 1),"
+    " failed = failed + (SELECT count(*) FROM put WHERE ok = 0) WHERE batch_id = $1 AND number = $2"
+)
 _HOLD = "SELECT 1 FROM call WHERE project_id = $1 AND key = $2 FOR UPDATE"
 
 
@@ -167,6 +199,7 @@ class PostgresDurable(SqlDurable):
     """``Durable`` in a PostgreSQL schema. Make one with ``connect``."""
 
     DAY = "to_char(to_timestamp(at_s) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+    SKIP = " FOR UPDATE OF s SKIP LOCKED"
 
     def __init__(self, pool: Any) -> None:
         super().__init__()
@@ -196,6 +229,8 @@ class PostgresDurable(SqlDurable):
         rows: Sequence[Sequence[Any]] = await self._call("fetch", sql, *values)
         return rows
 
+    _change = _fetch
+
     async def _write(self, *statements: Statement) -> int:
         if len(statements) == 1:
             return _changed(await self._call("execute", statements[0][0], *statements[0][1]))
@@ -218,7 +253,7 @@ class PostgresDurable(SqlDurable):
 
     async def _admit_once(self, admission: Admission) -> Admitted:
         a = admission
-        when = (a.now, a.now + LEASE_S, a.now + a.ttl_s)
+        when = (a.now, a.now + a.lease_s, a.now + a.ttl_s)
         money = (a.reserve_nano, list(a.scopes), a.key_id, a.capability)
         values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *money, *_windows(a.now))
         row = await self._call("fetchrow", _ADMIT, *values)
@@ -231,6 +266,12 @@ class PostgresDurable(SqlDurable):
             await connection.execute(_FINISH, *_finish_values(booking))
             if booking.rows:
                 await connection.executemany(INSERT_LEDGER, [ledger_values(row) for row in booking.rows])
+            for sql, values in self._outcome(booking.outcome) if booking.outcome else ():
+                await connection.execute(sql, *values)
+
+    def _outcome(self, outcome: Outcome) -> tuple[Statement, ...]:
+        values = (outcome.batch_id, outcome.shard, outcome.place, int(outcome.ok), outcome.answer)
+        return ((_PUT_OUTCOME, values),)
 
     async def _tend_once(self, owner: str, now: float, running: Collection[str]) -> None:
         if running:

@@ -1,22 +1,20 @@
 """What both SQL stores say in the same words: keys, budgets, usage. ``admit``, ``book`` and ``tend`` are their own.
 
-Statements number their parameters (``$1``), which SQLite and PostgreSQL both read.
+Batches are in ``batch_sql``.
 """
 
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 
+from infrai_runtime.store.batch_sql import SqlBatches
 from infrai_runtime.store.durable import UNKNOWN, Budget, KeyRow, LedgerRow, Policy, UsageRow, project_scope, window
 from infrai_runtime.store.vouch import Vouching
-
-Statement: TypeAlias = tuple[str, Sequence[Any]]
 
 KEY_COLUMNS = "key_id, project_id, name, trial, created_s, expires_s, revoked, policy"
 LEDGER_COLUMNS = (
@@ -35,21 +33,13 @@ _SET_BUDGET = (
 )
 
 
-class SqlDurable(Vouching):
+class SqlDurable(Vouching, SqlBatches):
     """The part of ``Durable`` that is one statement or a few."""
 
     DAY: str
     """The day of ``at_s`` in UTC, in the store's own words."""
     SINCE = "at_s >= $1"
     """Whether a row of the ledger is not older than the first parameter."""
-
-    @abstractmethod
-    async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
-        """The rows of one reading statement."""
-
-    @abstractmethod
-    async def _write(self, *statements: Statement) -> int:
-        """Runs statements in one transaction; how many rows the last one changed."""
 
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
         """Makes a project with this much credit."""

@@ -25,10 +25,12 @@ from typing import Any
 import orjson
 
 from infrai_core.errors import ConfigError
+from infrai_runtime.store.batch import Outcome
 from infrai_runtime.store.commit import BUSY_S, Commits
 from infrai_runtime.store.durable import LEASE_S, UNKNOWN, Admission, Admitted, Booking, LedgerRow
 from infrai_runtime.store.purse import Purse
-from infrai_runtime.store.sql import BOOKED, LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, Statement, ledger_values
+from infrai_runtime.store.sql import BOOKED, LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, ledger_values
+from infrai_runtime.store.statement import Statement
 
 SWEPT_AT_ONCE = 500
 LONG_LOG = 4000
@@ -120,6 +122,29 @@ MIGRATIONS = (
     CREATE INDEX ledger_request ON ledger (request_id);
     DROP TABLE ledger_2;
     """,
+    """
+    CREATE TABLE batch (
+      batch_id TEXT PRIMARY KEY, project_id TEXT NOT NULL, key_id TEXT, created_s REAL NOT NULL,
+      deadline_s REAL NOT NULL, idempotency_key TEXT, metadata TEXT NOT NULL, total INTEGER,
+      fingerprint TEXT NOT NULL, estimated_nano INTEGER, purge_s REAL NOT NULL, cancelled_s REAL,
+      UNIQUE (project_id, idempotency_key)
+    ) STRICT;
+    CREATE INDEX batch_project ON batch (project_id, batch_id);
+    CREATE INDEX batch_purge ON batch (purge_s);
+    CREATE TABLE batch_shard (
+      batch_id TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL, rows INTEGER NOT NULL,
+      requests BLOB NOT NULL, turn_s REAL NOT NULL, owner TEXT NOT NULL DEFAULT '', lease_s REAL NOT NULL DEFAULT 0,
+      fence INTEGER NOT NULL DEFAULT 0, wake_s REAL NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0,
+      failed INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0, here INTEGER NOT NULL DEFAULT 0, job TEXT,
+      PRIMARY KEY (batch_id, number)
+    ) STRICT;
+    CREATE INDEX batch_shard_turn ON batch_shard (turn_s) WHERE done = 0;
+    CREATE INDEX batch_shard_owner ON batch_shard (owner) WHERE done = 0;
+    CREATE TABLE batch_row (
+      batch_id TEXT NOT NULL, place INTEGER NOT NULL, ok INTEGER NOT NULL, answer BLOB NOT NULL,
+      PRIMARY KEY (batch_id, place)
+    ) STRICT;
+    """,
 )
 """Forward only: entry N brings a file of version N to version N + 1. Landed entries never change."""
 
@@ -152,6 +177,16 @@ _BOOKED = _own(BOOKED)
 _NOTE = f"INSERT INTO ledger (id, {LEDGER_COLUMNS}) VALUES (?{', ?' * LEDGER_VALUES})"
 
 
+_PUT_OUTCOME = (
+    "INSERT INTO batch_row SELECT $1, $3, $4, $5 FROM batch_shard WHERE batch_id = $1 AND number = $2"
+    " ON CONFLICT DO NOTHING"
+)
+_COUNT_OUTCOME = (  # of the statement before it: 1 where the outcome is new
+    "UPDATE batch_shard SET completed = completed + changes() * $3, failed = failed + changes() * (1 - $3)"
+    " WHERE batch_id = $1 AND number = $2"
+)
+
+
 class SqliteDurable(SqlDurable):
     """``Durable`` in a file. The file is made, readable by its owner only, when it is not there.
 
@@ -159,6 +194,7 @@ class SqliteDurable(SqlDurable):
     """
 
     DAY = "date(at_s, 'unixepoch')"
+    SKIP = ""
     SINCE = "id >= CAST($1 * 1000 AS INTEGER) << 20 AND at_s >= $1"
 
     def __init__(self, path: Path | None) -> None:
@@ -171,10 +207,13 @@ class SqliteDurable(SqlDurable):
         self._homing: asyncio.Task[None] | None = None
 
     async def _write(self, *statements: Statement) -> int:
-        def work() -> int:
-            return [self._db.execute(_own(sql), values).rowcount for sql, values in statements][-1]
+        return await self._commits.run(lambda: self._run(statements))
 
-        return await self._commits.run(work)
+    def _run(self, statements: Sequence[Statement]) -> int:
+        return [self._db.execute(_own(sql), values).rowcount for sql, values in statements][-1]
+
+    async def _change(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
+        return await self._commits.run(lambda: self._db.execute(_own(sql), values).fetchall())
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
         if self._path is None or " FROM ledger" not in sql:
@@ -225,7 +264,7 @@ class SqliteDurable(SqlDurable):
     def _claim(self, a: Admission) -> bool:
         """Writes the call down; False where one with its key stands."""
         scopes = _json_list(a.scopes if a.reserve_nano else ())
-        when = (a.now + LEASE_S, a.now + a.ttl_s)
+        when = (a.now + a.lease_s, a.now + a.ttl_s)
         about = (a.reserve_nano or 0, scopes, a.key_id, a.capability)
         values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *about)
         return self._db.execute(_CLAIM, values).rowcount > 0
@@ -270,6 +309,13 @@ class SqliteDurable(SqlDurable):
         if a.scopes and (reserved or booking.cost_nano):
             self._purse.settle(a.scopes, reserved, booking.cost_nano, booking.now)
         self._rows += booking.rows
+        if booking.outcome is not None:
+            self._run(self._outcome(booking.outcome))
+
+    def _outcome(self, outcome: Outcome) -> tuple[Statement, ...]:
+        ours = (outcome.batch_id, outcome.shard)
+        put = (_PUT_OUTCOME, (*ours, outcome.place, int(outcome.ok), outcome.answer))
+        return put, (_COUNT_OUTCOME, (*ours, int(outcome.ok)))
 
     def _keep(self, a: Admission, answer: bytes) -> None:
         expires_s = a.now + a.ttl_s

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection
 
-from infrai_runtime.store.durable import Admission, Admitted, Booking
+from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking
 
 
 class Vouching(ABC):
@@ -37,7 +37,8 @@ class Vouching(ABC):
 
     async def admit(self, admission: Admission) -> Admitted:
         """Claims the idempotency key and sets money aside."""
-        self._running.add(admission.request_id)
+        if admission.lease_s <= LEASE_S:  # else it is vouched for already, and for longer than this process may live
+            self._running.add(admission.request_id)
         try:
             admitted = await self._admit_once(admission)
         except BaseException:
