@@ -543,6 +543,7 @@ class BatchList(Reply):
     """Batch jobs, newest first."""
 
     data: list[BatchRecord]
+    has_more: bool = False
 
 
 class BatchResults(Reply):

@@ -23,10 +23,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from infrai_core.fetch import Fetcher
 from infrai_runtime import account, activation, discovery, explain, guard, metrics, openai_surface, readiness, standing
 from infrai_runtime import request as native_request
+from infrai_runtime.batch import job as batch_job
+from infrai_runtime.batch.record import as_json, as_lines, in_frames
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.failure import Failure
 from infrai_runtime.form import form_fields
+from infrai_runtime.keys import Caller
 from infrai_runtime.live import Head
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
@@ -44,6 +47,7 @@ NATIVE = Native()
 OPENAI = openai_surface.OpenAI()
 _OPENAI_PATHS = ("/chat/", "/embeddings", "/models", "/images/", "/audio/")
 _ASKED_PATH = "infrai.asked_path"
+NDJSON = "application/x-ndjson"
 _NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
@@ -269,15 +273,59 @@ class Stream:
         sender.cancel()
 
 
-async def _batch(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    await service.caller(request.headers.get("authorization"), _embedded(request))
-    raise Failure(
-        "UNSUPPORTED_CAPABILITY", "this runtime does not run batch jobs yet", hint="send the requests one by one"
-    )
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+
+async def _caller(service: Service, request: Request) -> Caller:
+    return await service.caller(request.headers.get("authorization"), _embedded(request))
+
+
+async def _batch_submit(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    caller = await _caller(service, request)
+    handed_in = await service.batches.submit(caller, *await _submission(service.settings, request))
+    head = Head(headers=trace.headers() | ({"Idempotent-Replay": "true"} if handed_in.again else {}))
+    return Whole(head, dumps(envelope(handed_in.record, trace.metadata())))
+
+
+async def _submission(settings: Settings, request: Request) -> tuple[batch_job.Job, batch_job.Requests]:
+    """The options and the requests of a submission: a JSON body, or lines with the options in the query."""
+    key = request.headers.get("idempotency-key")
+    if guard.content_type(request.headers) == NDJSON:
+        options = batch_job.job_in_query(request.query_params, key)
+        return options, batch_job.in_lines(request.receive, settings.max_batch_bytes)
+    guard.check_content_type(request.headers, "application/json")
+    body = await _json_body(settings, request)
+    return batch_job.job_of(body, key), batch_job.in_body(body)
+
+
+async def _batch_list(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    caller, query = await _caller(service, request), request.query_params
+    limit = batch_job.limit_of(query.get("limit"))
+    return _enveloped(await service.batches.listed(caller, limit, query.get("after")), trace)
+
+
+async def _batch_status(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    caller = await _caller(service, request)
+    return _enveloped(await service.batches.record(caller, request.path_params["id"]), trace)
+
+
+async def _batch_cancel(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    caller = await _caller(service, request)
+    return _enveloped(await service.batches.cancel(caller, request.path_params["id"]), trace)
+
+
+async def _batch_results(service: Service, request: Request, trace: Trace) -> ASGIApp:
+    caller = await _caller(service, request)
+    record, rows = await service.batches.results(caller, request.path_params["id"])
+    headers = trace.headers() | {"X-Infrai-Total-Count": str(record["total_count"])}
+    if NDJSON in request.headers.get("accept", ""):
+        return Stream(Head(200, NDJSON, headers), in_frames(as_lines(rows)), lambda: None)
+    whole = envelope(record | {"results": []}, trace.metadata())
+    return Stream(Head(200, headers=headers), in_frames(as_json(rows, whole)), lambda: None)
 
 
 async def _explain(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    caller = await _caller(service, request)
     ask = explain.read(await _json_body(service.settings, request))
     return _enveloped(await service.explain(caller, ask), trace)
 
@@ -335,12 +383,12 @@ async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp
 
 
 async def _balance(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    caller = await _caller(service, request)
     return _enveloped(await account.balance(service.durable, caller), trace)
 
 
 async def _usage(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    caller = await _caller(service, request)
     return _enveloped(await account.usage(service.durable, caller, request.query_params), trace)
 
 
@@ -388,11 +436,11 @@ _TABLE: Sequence[tuple[str, str, Answer]] = (
     ("POST", "/images/generations", _capability("image", OPENAI)),
     ("POST", "/audio/speech", _capability("tts", OPENAI)),
     ("POST", "/audio/transcriptions", _capability("asr", OPENAI, "multipart/form-data")),
-    ("POST", "/ai/batch/submit", _batch),
-    ("GET", "/ai/batch/list", _batch),
-    ("GET", "/ai/batch/status/{id}", _batch),
-    ("GET", "/ai/batch/results/{id}", _batch),
-    ("POST", "/ai/batch/cancel/{id}", _batch),
+    ("POST", "/ai/batch/submit", _batch_submit),
+    ("GET", "/ai/batch/list", _batch_list),
+    ("GET", "/ai/batch/status/{id}", _batch_status),
+    ("GET", "/ai/batch/results/{id}", _batch_results),
+    ("POST", "/ai/batch/cancel/{id}", _batch_cancel),
     ("POST", "/ai/route/explain", _explain),
     ("GET", "/ai/models", _ai_models),
     ("GET", "/ai/vendors", _ai_vendors),

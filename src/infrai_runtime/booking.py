@@ -12,9 +12,10 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.ledger import rows_of
 from infrai_runtime.live import Live, Lives, packed
 from infrai_runtime.routing import Plan
+from infrai_runtime.store.batch import Outcome
 from infrai_runtime.store.durable import TEND_EVERY_S, Admission, Booking, Durable
 from infrai_runtime.trace import Trace
-from infrai_runtime.wire import Json
+from infrai_runtime.wire import Json, dumps, failed
 
 MOST_UNBOOKED = 10_000
 """How many calls may wait to be booked before no further one is begun."""
@@ -46,7 +47,7 @@ class Books:
     def __init__(self, durable: Durable, lives: Lives, owner: str, now: Callable[[], float]) -> None:
         self._durable = durable
         self._lives = lives
-        self._owner = owner
+        self.owner = owner
         self._now = now
         self._unbooked: deque[Booking] = deque()
 
@@ -82,7 +83,7 @@ class Books:
             key=ask.idempotency_key or trace.request_id,
             fingerprint=ask.fingerprint,
             request_id=trace.request_id,
-            owner=self._owner,
+            owner=self.owner,
             now=self._now(),
             ttl_s=kept_s(ask),
             reserve_nano=None if ready.plan is None else may_cost_nano(ask, ready.plan),
@@ -91,17 +92,20 @@ class Books:
             capability=ask.capability,
         )
 
-    async def settle(self, trace: Trace, live: Live, admission: Admission, whole: bool) -> None:
-        """Books the call: money, ledger, and the answer for its idempotency key (only a whole one is kept).
+    async def settle(self, trace: Trace, live: Live, admission: Admission, failure: Failure | None) -> None:
+        """Books the call: money, ledger, and the answer for its idempotency key (only a whole one is kept) or for its
+        batch.
 
         A store that fails does not take the answer away from the caller: it is asked again until it works.
         """
         now = self._now()
-        answer = packed(live.head, live.body) if whole and admission.ttl_s else None
-        booking = Booking(admission, now, trace.cost_nano or 0, rows_of(trace, now), answer)
-        await self._book(booking)
+        kept = failure is None and admission.ttl_s and trace.place is None
+        answer = packed(live.head, live.body) if kept else None
+        outcome = outcome_of(trace, live.body, failure)
+        await self.book(Booking(admission, now, trace.cost_nano or 0, rows_of(trace, now), answer, outcome))
 
-    async def _book(self, booking: Booking) -> None:
+    async def book(self, booking: Booking) -> None:
+        """Books a call that has ended, now or as soon as the store works again."""
         try:
             await self._durable.book(booking)
         except BaseException as error:
@@ -113,6 +117,20 @@ class Books:
     async def tend(self) -> None:
         """Lets the store look after itself, so that what waits to be booked is vouched for; then books that, each once,
         so that one that the store will never take holds up no other."""
-        await self._durable.tend(self._owner, self._now())
+        await self._durable.tend(self.owner, self._now())
         for _ in range(len(self._unbooked)):
-            await self._book(self._unbooked.popleft())
+            await self.book(self._unbooked.popleft())
+        await self._durable.purge_batches(self._now())
+
+
+WAITED_FOR = frozenset({"RATE_LIMITED", "OVERLOADED", "SHUTTING_DOWN", "IDEMPOTENCY_IN_PROGRESS"})
+"""What is no outcome of a request of a batch: it is tried again later."""
+
+
+def outcome_of(trace: Trace, body: bytes, failure: Failure | None) -> Outcome | None:
+    """What became of a request of a batch; None where that is not yet known, and for other calls."""
+    place = trace.place
+    if place is None or (failure is not None and failure.code in WAITED_FOR):
+        return None
+    answer = body if failure is None else dumps(failed(failure, trace.metadata()))
+    return Outcome(place.batch_id, place.shard, place.number, failure is None, answer)

@@ -47,10 +47,15 @@ def host_name(host: str) -> str:
 def check_content_type(headers: Mapping[str, str], allowed: str) -> None:
     """Raises UNSUPPORTED_MEDIA_TYPE for another content type."""
     came = headers.get("content-type", "")
-    if came.partition(";")[0].strip().lower() != allowed:
+    if content_type(headers) != allowed:
         raise Failure(
             "UNSUPPORTED_MEDIA_TYPE", f"content-type: came {came[:100]!r}, allowed is {allowed}", param="content-type"
         )
+
+
+def content_type(headers: Mapping[str, str]) -> str:
+    """The media type of the body, without parameters, in lower case."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive, max_bytes: int) -> bytes:

@@ -31,6 +31,7 @@ def _attempt(trace: Trace, row: dict[str, Any], now: float) -> LedgerRow:
         latency_ms=row["latency_ms"],
         cost_nano=None if cost is None else nano_of_usd(cost),
         idempotency_key=ask.idempotency_key,
+        batch_id=trace.batch_id,
         tags=ask.tags,
     )
 
@@ -55,5 +56,6 @@ def _answer(trace: Trace, now: float) -> LedgerRow:
         estimated=bool(trace.usage.get("estimated")),
         usage=trace.usage,
         idempotency_key=ask.idempotency_key,
+        batch_id=trace.batch_id,
         tags=ask.tags,
     )

@@ -34,6 +34,7 @@ from infrai_runtime.field import (
     refuse,
     table,
     text,
+    unknown_field,
 )
 from infrai_runtime.prompt import Prompt
 
@@ -86,6 +87,8 @@ class Ask:
     """How the surface writes a transcript."""
     needs: frozenset[str] = frozenset()
     """Abilities that a model must have for this request."""
+    as_batch: Mapping[str, Any] | None = None
+    """The request as it came, where it is to run as a batch of one."""
     warnings: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """The caller's words for what the call belongs to: budgets and reports go by them."""
@@ -371,16 +374,16 @@ def parse_json(raw: bytes) -> Body:
 def read(capability: str, given: Mapping[str, Any], idempotency_key: str | None = None) -> Ask:
     """The ask of a native body. ``idempotency_key`` is the one of the header; one in the body must be the same."""
     print_ = fingerprint(capability, given)
-    return ask(capability, check_table(FIELDS[capability], given), print_, idempotency_key)
+    checked = check_table(FIELDS[capability], given)
+    return ask(capability, checked, print_, idempotency_key, as_batch=_for_a_batch(checked, given))
 
 
 def ask(capability: str, checked: Mapping[str, Any], print_: str, header_key: str | None = None, **more: Any) -> Ask:
     """An ask of checked fields. ``more`` sets what is no field of the native routes."""
-    _refuse_batch_mode(checked)
     body = {name: value for name, value in checked.items() if name not in _CONTROLS}
     renamed = {_ASK_NAMES.get(n, n): v for n, v in checked.items() if n in _CONTROLS and n != "batch_mode"}
     body_key = renamed.pop("idempotency_key", None)
-    key = _one_key(header_key, body_key)
+    key = one_key(header_key, body_key)
     given = key is not None and (body_key is not None or not _CLIENT_MADE.fullmatch(key))
     model, prefer = _alias(renamed.pop("model", None), renamed.pop("prefer", None))
     needs = frozenset(more.pop("needs", ())) | needed(capability, body)
@@ -408,7 +411,8 @@ def _alias(model: str | None, prefer: str | None) -> tuple[str | None, str]:
     return model, prefer or "balanced"
 
 
-def _one_key(header: str | None, body: str | None) -> str | None:
+def one_key(header: str | None, body: Any) -> str | None:
+    """The idempotency key of a request that may have it in its header, its body, or both. Raises INVALID_REQUEST."""
     if header is not None and body is not None and header != body:
         raise Failure(
             "INVALID_REQUEST",
@@ -416,21 +420,39 @@ def _one_key(header: str | None, body: str | None) -> str | None:
             param="idempotency_key",
         )
     key = header if header is not None else body
-    if key is not None and not (0 < len(key) <= 256 and key.isprintable()):
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= 256 and key.isprintable()):
         raise refuse("idempotency_key", key, "1 to 256 printable characters")
     return key
 
 
-def _refuse_batch_mode(checked: Mapping[str, Any]) -> None:
-    if checked.get("batch_mode") and checked.get("stream"):
+def _for_a_batch(checked: Mapping[str, Any], given: Mapping[str, Any]) -> Body | None:
+    """The request that is to run as a batch of one, as it came."""
+    if not checked.get("batch_mode"):
+        return None
+    if checked.get("stream"):
         raise Failure("INVALID_REQUEST", "batch_mode and stream exclude each other", param="batch_mode")
-    if checked.get("batch_mode"):
-        raise Failure(
-            "UNSUPPORTED_CAPABILITY",
-            "this runtime does not run batch jobs yet",
-            hint="send the request without batch_mode",
-            param="batch_mode",
-        )
+    return {name: value for name, value in given.items() if name not in _NOT_IN_BATCHES}
+
+
+_NOT_IN_BATCHES = frozenset({"batch_mode", "stream", "idempotency_key"})
+"""Fields that a request of a batch has no use for."""
+
+
+def read_in_batch(capability: str, given: Mapping[str, Any]) -> Ask:
+    """The ask of a request of a batch. Raises INVALID_REQUEST, also for fields that make no sense there."""
+    wrong = next((name for name in given if name in _NOT_IN_BATCHES and given[name]), None)
+    if wrong is not None:
+        raise Failure("INVALID_REQUEST", f"{wrong}: a request of a batch has none", param=wrong)
+    return read(capability, given)
+
+
+def check_options(vendors: Mapping[str, object], options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuses a vendor option that is not on the vendor's own list (``allowed_options``)."""
+    for name in options.keys() & vendors.keys():
+        allowed: frozenset[str] = getattr(vendors[name], "allowed_options", frozenset())
+        unknown = next((option for option in options[name] if option not in allowed), None)
+        if unknown is not None:
+            raise unknown_field(f"vendor_options.{name}.{unknown}", unknown, allowed)
 
 
 def fingerprint(route: str, given: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from infrai_core.errors import ConfigError
 from infrai_core.fetch import Fetcher
 from infrai_runtime import sign
+from infrai_runtime.batch.worker import Worker
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.catalogue_file import CatalogueFiles, Catalogues, FixedCatalogue
 from infrai_runtime.observe import CallLog, Observer
@@ -25,6 +27,9 @@ from infrai_runtime.vendors import configured
 from infrai_runtime.vendors.base import Vendor
 
 log = logging.getLogger("infrai_runtime")
+
+BATCH_GRACE_S = 5.0
+"""How long running requests of batches may go on after a server was told to stop."""
 
 
 class Runtime:
@@ -45,6 +50,7 @@ class Runtime:
         self._observers = observers
         self._service: Service | None = None
         self._tending: asyncio.Task[None] | None = None
+        self._worker: Worker | None = None
         self._lock = asyncio.Lock()
 
     async def service(self) -> Service:
@@ -54,6 +60,8 @@ class Runtime:
                 if self._service is None:
                     self._service = await self._open()
                     self._tending = asyncio.create_task(_tend(self._service))
+                    if self._settings.batch_concurrency:
+                        self._worker = Worker(self._service, self._settings.batch_concurrency, time.time)
         return self._service
 
     async def _open(self) -> Service:
@@ -76,12 +84,14 @@ class Runtime:
             return FixedCatalogue(self._catalogue)
         return await asyncio.to_thread(CatalogueFiles, self._settings.home)
 
-    async def close(self) -> None:
-        """Ends what runs and closes the stores."""
+    async def close(self, batch_grace_s: float = BATCH_GRACE_S) -> None:
+        """Ends what runs and closes the stores. Running requests of batches have ``batch_grace_s`` to end."""
         service, self._service = self._service, None
         if service is not None:
             if self._tending is not None:
                 self._tending.cancel()
+            if self._worker is not None:
+                await self._worker.stop(0.0 if self._settings.embedded else batch_grace_s)
             await service.close()
             await _tend_once(service)  # what could not be booked so far
             await service.durable.close()

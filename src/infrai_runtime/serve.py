@@ -147,6 +147,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of serving, for this module's command and for the ``infrai`` command."""
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (8402)")
+    add_state_options(parser)
+    parser.add_argument(
+        "--batch-concurrency",
+        type=int,
+        metavar="N",
+        help="requests of batches at a time; 0 leaves them to `infrai worker` (INFRAI_BATCH_CONCURRENCY or 8)",
+    )
+    parser.add_argument("--public-url", help="base of media links, where clients see another address than this one")
+    parser.add_argument("--no-auth", action="store_true", default=None, help="no keys; only on 127.0.0.1")
+    parser.add_argument(
+        "--allow-activation",
+        action=argparse.BooleanOptionalAction,
+        help="let anybody who reaches the service make a key (only this machine, and only without vendor keys)",
+    )
+
+
+def add_state_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every process that works with a runtime's state: where that is, and what it tells."""
     parser.add_argument("--home", type=Path, help="directory of state and media (INFRAI_HOME or ~/.infrai)")
     parser.add_argument(
         "--database",
@@ -165,19 +183,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("off", "on", "content"),
         help="OpenTelemetry spans and metrics; content: also what was asked and answered (INFRAI_TELEMETRY or off)",
     )
-    parser.add_argument("--public-url", help="base of media links, where clients see another address than this one")
-    parser.add_argument("--no-auth", action="store_true", default=None, help="no keys; only on 127.0.0.1")
-    parser.add_argument(
-        "--allow-activation",
-        action=argparse.BooleanOptionalAction,
-        help="let anybody who reaches the service make a key (only this machine, and only without vendor keys)",
-    )
+
+
+_GIVEN = ("host", "port", "home", "public_url", "no_auth", "allow_activation", "batch_concurrency")
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
     """The settings that the options and the environment ask for. Raises ``ConfigError``."""
-    names = ("host", "port", "home", "public_url", "no_auth", "allow_activation")
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given = {name: value for name in _GIVEN if (value := getattr(options, name, None)) is not None}
     # As the variable says it, so that both read the same.
     named = {"INFRAI_DATABASE": options.database, "INFRAI_REDIS": options.redis, "INFRAI_TELEMETRY": options.telemetry}
     environ = {**os.environ, **{name: value for name, value in named.items() if value}}

@@ -8,6 +8,7 @@ validate                     ``request`` and ``openai_surface``, whose readers c
 cache                        ``cache.Cache``
 plan                         ``router.Router`` around the pure ``routing``
 admit, settle                ``booking.Books`` around the durable store
+batches                      ``batch.desk.Desk`` takes them in; ``batch.worker`` sends each request through here
 limits, walk, price          ``answer.Answers``, with ``limits``, ``failover``, ``work`` and ``pricing``
 ===========================  ========================================================================
 
@@ -29,16 +30,17 @@ from typing import Any, TypeAlias
 from infrai_core.fetch import Fetcher
 from infrai_runtime import identity, keys
 from infrai_runtime.answer import Answers
+from infrai_runtime.batch.desk import Desk
+from infrai_runtime.batch.job import Job, one
 from infrai_runtime.booking import Books, Ready, Slot
 from infrai_runtime.cache import Cache
 from infrai_runtime.catalogue_file import Catalogues
 from infrai_runtime.failure import Failure
-from infrai_runtime.field import unknown_field
 from infrai_runtime.keys import Caller
 from infrai_runtime.live import Head, Live, Lives, unpacked
 from infrai_runtime.metrics import Metrics
 from infrai_runtime.observe import Observer
-from infrai_runtime.request import Ask
+from infrai_runtime.request import Ask, check_options
 from infrai_runtime.router import Router
 from infrai_runtime.settings import Settings
 from infrai_runtime.sign import Signer
@@ -47,7 +49,7 @@ from infrai_runtime.store.durable import Admission, Durable
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Vendor
-from infrai_runtime.wire import Json, Surface
+from infrai_runtime.wire import Json, Surface, dumps, envelope
 
 Told: TypeAlias = AsyncGenerator[tuple[bytes, bool], None]
 """Frames of a stream, each with whether it is the last."""
@@ -114,8 +116,9 @@ class Service:
         self.observers = tuple(observers) if settings.embedded else (*observers, self.metrics)
         self._cache = Cache(ephemeral, settings.media_ttl_s)
         self._router = Router(settings, self.vendors, catalogues, ephemeral)
-        self._books = Books(durable, self._lives, identity.request_id(), now)
-        self._answers = Answers(
+        self.books = Books(durable, self._lives, identity.request_id(), now)
+        self.batches = Desk(durable, self.vendors, now)
+        self.answers = Answers(
             settings,
             self.vendors,
             self._router,
@@ -129,6 +132,11 @@ class Service:
             now=now,
         )
 
+    @property
+    def running(self) -> int:
+        """How many answers are made right now."""
+        return len(self._lives)
+
     async def close(self) -> None:
         """Cancels what runs and waits until it has been settled, then frees the vendors."""
         await self._lives.close()
@@ -137,7 +145,7 @@ class Service:
     async def tend(self) -> None:
         """Done now and then: books what could not be booked, and lets the stores look after themselves."""
         await self.ephemeral.tend()
-        await self._books.tend()
+        await self.books.tend()
 
     # -- the pipeline ----------------------------------------------------------------------------------------------
 
@@ -150,13 +158,22 @@ class Service:
         trace.capability, trace.parent = incoming.capability, incoming.traceparent
         trace.caller = await self.caller(incoming.authorization, incoming.embedded)
         trace.ask = await self.validate(incoming)
+        if trace.ask.as_batch is not None:
+            return await self._handed_in(trace, trace.ask.as_batch)
         ready = await self.prepare(trace)
-        slot = await self._books.admit(trace, ready)
+        slot = await self.books.admit(trace, ready)
         if slot.stored is not None:
             trace.route = "replay"
             self.tell(trace, None)
             return _replayed(slot.stored, trace.caller)
         return await self.deliver(slot.running or self.start(trace, slot, ready), trace)
+
+    async def _handed_in(self, trace: Trace, request: Mapping[str, Any]) -> Served:
+        """A call that is to run as a batch of one: 202 and the record of the batch."""
+        ask, caller = trace.known()
+        made = await self.batches.submit(caller, Job(idempotency_key=ask.idempotency_key), one(ask.capability, request))
+        self.tell(trace, None)
+        return Served(Head(202, headers=trace.headers()), dumps(envelope(made.record, trace.metadata())))
 
     async def caller(self, authorization: str | None, embedded: bool) -> Caller:
         """The caller of a header; the embedded runtime and ``no_auth`` need no key. Raises UNAUTHORIZED."""
@@ -207,7 +224,7 @@ class Service:
         """Makes the answer and settles it, whatever happens; only then the readers hear that it has ended."""
         failure: Failure | None = Failure("SHUTTING_DOWN", "the answer was cancelled")
         try:
-            await self._answers.make(trace, live, ready)
+            await self.answers.make(trace, live, ready)
             failure = None
         except Failure as raised:
             failure = raised
@@ -216,8 +233,8 @@ class Service:
             failure = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
         finally:
             live.seal()
-            await self._books.settle(trace, live, admission, failure is None)
-            await self._answers.give_back(trace)
+            await self.books.settle(trace, live, admission, failure)
+            await self.answers.give_back(trace)
             self.tell(trace, failure)
             live.finish(failure)
 
@@ -254,15 +271,6 @@ class Service:
                 yield frame, last
         except Failure as failure:
             yield trace.writer().error(failure, trace.metadata()), True
-
-
-def check_options(vendors: Mapping[str, Vendor], options: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuses a vendor option that is not on the vendor's own list (``allowed_options``)."""
-    for name in options.keys() & vendors.keys():
-        allowed: frozenset[str] = getattr(vendors[name], "allowed_options", frozenset())
-        unknown = next((option for option in options[name] if option not in allowed), None)
-        if unknown is not None:
-            raise unknown_field(f"vendor_options.{name}.{unknown}", unknown, allowed)
 
 
 def _grace_s(ask: Ask) -> float | None:

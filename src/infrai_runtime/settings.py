@@ -14,7 +14,7 @@ from infrai_core.config import is_loopback
 from infrai_core.errors import ConfigError
 
 _ABOVE_ZERO = (
-    *("max_body_bytes", "media_ttl_s", "first_delta_wait_s", "keep_alive_s"),
+    *("max_body_bytes", "max_batch_bytes", "media_ttl_s", "first_delta_wait_s", "keep_alive_s"),
     *("first_token_timeout_s", "idle_timeout_s", "connect_timeout_s"),
 )
 
@@ -46,6 +46,8 @@ class Settings:
     trial_credit_usd: Decimal = Decimal(5)
     activations_per_minute: int = 10
     max_body_bytes: int = 64 * 1024 * 1024
+    max_batch_bytes: int = 1024 * 1024 * 1024
+    """Of a batch that is handed in line by line."""
     media_ttl_s: float = 3600.0
     public_url: str | None = None
     first_delta_wait_s: float = 10.0
@@ -62,6 +64,8 @@ class Settings:
     retry_pause_s: float = 0.5
     """Before the first of these; every further one doubles it."""
     keep_alive_s: float = 15.0
+    batch_concurrency: int = 8
+    """How many requests of batches this process works on at a time; 0: it leaves them to others."""
     allowed_hosts: tuple[str, ...] = ()
     embedded: bool = False
     telemetry: bool = False
@@ -85,6 +89,8 @@ class Settings:
                 raise ConfigError(f"{name}={getattr(self, name)!r}: allowed is a number above 0")
         if self.retries < 0 or self.retry_pause_s < 0:
             raise ConfigError(f"retries={self.retries!r}, retry_pause_s={self.retry_pause_s!r}: allowed is at least 0")
+        if self.batch_concurrency < 0:
+            raise ConfigError(f"batch_concurrency={self.batch_concurrency!r}: allowed is at least 0")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port={self.port!r}: allowed is a number from 0 to 65535")
 
@@ -92,9 +98,9 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, a ``postgresql://`` address, or ``memory``),
         ``INFRAI_REDIS``, ``INFRAI_PUBLIC_URL``, ``INFRAI_VENDORS`` (names with commas between),
-        ``INFRAI_VENDORS_FILE``, ``INFRAI_EMBED_MODEL``, ``INFRAI_TELEMETRY`` (off, on, or content: spans also hold
-        what was asked and answered) and the vendors' own variables; ``overrides`` win. The durable state is kept in
-        ``<home>/runtime.db`` unless told otherwise."""
+        ``INFRAI_VENDORS_FILE``, ``INFRAI_EMBED_MODEL``, ``INFRAI_BATCH_CONCURRENCY``,
+        ``INFRAI_TELEMETRY`` (off, on, or content: spans also hold what was asked and answered) and the vendors' own
+        variables; ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
         env = os.environ if environ is None else environ
         home = Path(overrides.pop("home", None) or default_home(env))
         values: dict[str, Any] = {"home": home, "database": _database(env.get("INFRAI_DATABASE"), home)}
@@ -108,6 +114,8 @@ class Settings:
             values["vendors"] = tuple(filter(None, (name.strip() for name in env["INFRAI_VENDORS"].split(","))))
         if env.get("INFRAI_VENDORS_FILE"):
             values["vendors_file"] = Path(env["INFRAI_VENDORS_FILE"])
+        if env.get("INFRAI_BATCH_CONCURRENCY"):
+            values["batch_concurrency"] = _count("INFRAI_BATCH_CONCURRENCY", env["INFRAI_BATCH_CONCURRENCY"])
         if env.get("INFRAI_TELEMETRY"):
             values |= _telemetry(env["INFRAI_TELEMETRY"])
         values["vendor_environ"] = tuple(sorted(env.items()))
@@ -121,6 +129,12 @@ def _telemetry(word: str) -> dict[str, bool]:
     if word not in ("off", "on", "content"):
         raise ConfigError(f"INFRAI_TELEMETRY={word!r}: allowed are off, on, content")
     return {"telemetry": word != "off", "telemetry_content": word == "content"}
+
+
+def _count(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigError(f"{name}={text!r}: allowed is a number from 0 on")
+    return int(text)
 
 
 def _database(named: str | None, home: Path) -> Path | str | None:

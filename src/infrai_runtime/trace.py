@@ -15,6 +15,15 @@ from infrai_runtime.routing import Plan
 from infrai_runtime.wire import Frames, Json, Surface
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call stands that is a request of a batch."""
+
+    batch_id: str
+    shard: int
+    number: int
+
+
 @dataclass(slots=True)
 class Trace:
     """Starts with an id and a clock; the steps of the service fill in the rest."""
@@ -49,6 +58,8 @@ class Trace:
     finish_reason: str | None = None
     parts: Sequence[Json] = ()
     """The answer of a chat."""
+    place: Place | None = None
+    """Set where the call is a request of a batch."""
     told: bool = False
     """Whether the observers know that it has ended."""
 
@@ -57,6 +68,11 @@ class Trace:
         assert self.ask is not None
         assert self.caller is not None
         return self.ask, self.caller
+
+    @property
+    def batch_id(self) -> str | None:
+        """The batch that the call is a request of."""
+        return None if self.place is None else self.place.batch_id
 
     def known_breaker(self) -> Breaker:
         """The breakers as this call's plan saw them."""
@@ -98,7 +114,7 @@ class Trace:
             "attempts": self.rows,
             "warnings": self.warnings,
         }
-        more = {"invented": self.invented, "route": self.route}
+        more = {"invented": self.invented, "route": self.route, "batch_id": self.batch_id}
         return block | {name: value for name, value in more.items() if value}
 
     def headers(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 _UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _NUMBER = r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?"
 _WORDS = r"(?s).+"
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _LINK = r"(https?|file)://\S+"
 
 FORMS: dict[str, str] = {
@@ -22,10 +23,13 @@ FORMS: dict[str, str] = {
     "body.*.data.created": r"[0-9]+",
     "body.data.session_id": f"sess_{_UUID7}",
     "body.data.token": r"[\w.-]{40,}",
-    "body.data.expires_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     "body.data.images.*.url": _LINK,
     "body.data.*.url": _LINK,
     "body.data.audio_url": _LINK,
+    "body.data.batch_id": f"batch_{_UUID7}",
+    "body.data.created_at": _MOMENT,
+    "body.data.expires_at": _MOMENT,
+    "body.data.results_until": _MOMENT,
     "body.data.account_id": r"acct_\w+",
     "body.data.project_id": r"proj_\w+",
     "body.data.primary_api_key": r"ifr_pk_proj_\S{20,}",

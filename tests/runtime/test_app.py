@@ -516,8 +516,10 @@ async def test_models_are_listed_and_shown(tmp_path: Path) -> None:
         ("GET", "/ai/chat", "", b"", (405, "METHOD_NOT_ALLOWED", None)),
         ("PUT", "/chat/completions", "", b"", (405, "METHOD_NOT_ALLOWED", None)),
         ("GET", "/discovery/nothing", "", b"", (404, "NOT_FOUND", "id")),
-        ("POST", "/ai/batch/submit", "application/json", b"{}", (400, "UNSUPPORTED_CAPABILITY", None)),
-        ("GET", "/ai/batch/status/b1", "", b"", (400, "UNSUPPORTED_CAPABILITY", None)),
+        ("POST", "/ai/batch/submit", "application/json", b"{}", (400, "INVALID_REQUEST", "requests")),
+        ("POST", "/ai/batch/submit", "text/plain", b"{}", (415, "UNSUPPORTED_MEDIA_TYPE", "content-type")),
+        ("GET", "/ai/batch/status/b1", "", b"", (404, "NOT_FOUND", "batch_id")),
+        ("GET", "/ai/batch/list?limit=0", "", b"", (400, "INVALID_REQUEST", "limit")),
     ],
 )
 async def test_http_mistakes_have_their_own_codes(

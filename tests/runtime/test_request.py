@@ -128,8 +128,10 @@ def test_bad_input_is_refused_with_the_field_what_came_and_what_is_allowed(
     assert says in failure.message
 
 
-def test_batch_mode_is_refused_as_unsupported() -> None:
-    assert refusal("chat", {"messages": "x", "batch_mode": True}).code == "UNSUPPORTED_CAPABILITY"
+def test_batch_mode_keeps_the_request_as_it_came_for_the_batch() -> None:
+    ask = read("chat", {"messages": "x", "batch_mode": True, "idempotency_key": "k", "top_p": 0.5})
+    assert ask.as_batch == {"messages": "x", "top_p": 0.5}
+    assert read("chat", {"messages": "x", "batch_mode": False}).as_batch is None
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"x"', b'{"a": NaN}', b"\xff\xfe"])

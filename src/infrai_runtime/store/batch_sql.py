@@ -174,7 +174,9 @@ def _ours(shard: Shard) -> tuple[str, int, int]:
 def _batch(row: Sequence[Any]) -> Batch:
     """The batch of a row of ``_BATCH`` and ``_COUNTS``."""
     completed, failed, opened, busy, fence = map(int, row[12:])
-    return replace(Batch(*row[:12]), completed=completed, failed=failed, open_shards=opened, busy_shards=busy, begun=fence > 0)
+    return replace(
+        Batch(*row[:12]), completed=completed, failed=failed, open_shards=opened, busy_shards=busy, begun=fence > 0
+    )
 
 
 def _shard(row: Sequence[Any]) -> Shard:

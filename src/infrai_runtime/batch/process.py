@@ -1,0 +1,34 @@
+"""A worker in a process of its own: a runtime without HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from infrai_core.errors import ConfigError
+from infrai_runtime.runtime import Runtime
+from infrai_runtime.settings import Settings
+
+
+def work(settings: Settings, grace_s: float) -> None:
+    """Works on batches until SIGINT or SIGTERM, then lets running requests end for ``grace_s`` seconds; what is left
+    is taken up by other workers.
+
+    Prints one line once it has begun. Raises ``ConfigError`` for a database that other processes cannot see.
+    """
+    if settings.database is None:
+        raise ConfigError("a worker needs a database that it shares with the serving processes, not memory")
+    asyncio.run(_work(settings, grace_s))
+
+
+async def _work(settings: Settings, grace_s: float) -> None:
+    over = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, over.set)
+    runtime = Runtime(settings, None, None)
+    try:
+        await runtime.service()
+        print(f"infrai worker: {settings.batch_concurrency} requests at a time", flush=True)
+        await over.wait()
+    finally:
+        await runtime.close(grace_s)

@@ -1,0 +1,261 @@
+"""Works on batches: takes shards, sends each request through the service, and lets calls that somebody waits for go
+first.
+
+A worker lives in a serving process, in the embedded runtime, or alone (``infrai worker``); they share the work through
+the store and know nothing of each other. A request goes the way of every call, under its key's policy and limits, with
+its place in the batch as idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+
+import orjson
+
+from infrai_runtime.batch.job import read
+from infrai_runtime.booking import WAITED_FOR, outcome_of
+from infrai_runtime.failure import Failure
+from infrai_runtime.keys import Caller
+from infrai_runtime.request import Ask
+from infrai_runtime.service import Service
+from infrai_runtime.store.batch import Batch, Shard, row_key
+from infrai_runtime.store.durable import Durable
+from infrai_runtime.trace import Place, Trace
+from infrai_runtime.wire import Native
+
+log = logging.getLogger("infrai_runtime")
+
+SHARDS = 4
+"""How many shards a worker has at a time, so that a small batch need not wait for all of a large one."""
+LOOK_EVERY_S = 1.0
+"""How often the store is asked for work that was handed in elsewhere."""
+HOLD_EVERY_S = 5.0
+YIELD_S = 0.02
+"""How long a request waits to see whether there is room beside the calls that somebody waits for."""
+PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+"""Before a request is tried again that was refused for a moment; every further pause is twice as long."""
+BROKEN_PAUSE_S = 5.0
+"""Before a shard is taken up again that broke."""
+NATIVE = Native()
+
+
+class Gate:
+    """Room for ``most`` requests at a time, first come first served. Each call that somebody waits for (``others``)
+    takes the place of one, but one always goes on."""
+
+    def __init__(self, most: int, others: Callable[[], int]) -> None:
+        self._queue = asyncio.Lock()
+        self._room = asyncio.Semaphore(most)
+        self._most = most
+        self._others = others
+        self.inside = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncGenerator[None, None]:
+        """A place for one request."""
+        async with self._room:
+            async with self._queue:
+                while self.inside and self.inside + self._others() >= self._most:
+                    await asyncio.sleep(YIELD_S)
+                self.inside += 1
+            try:
+                yield
+            finally:
+                self.inside -= 1
+
+
+class Worker:
+    """Works until it is stopped; ``concurrency`` requests at a time."""
+
+    def __init__(self, service: Service, concurrency: int, now: Callable[[], float]) -> None:
+        self.service = service
+        self.concurrency = concurrency
+        self.now = now
+        self.gate = Gate(concurrency, lambda: max(0, service.running - self.gate.inside))
+        self._runs: dict[tuple[str, int], ShardRun] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops = [asyncio.create_task(self._take()), asyncio.create_task(self._hold())]
+
+    async def stop(self, grace_s: float) -> None:
+        """Begins nothing more, lets running requests end for ``grace_s``, and gives its shards back."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.wait(self._loops)
+        for run in self._runs.values():
+            run.over = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _take(self) -> None:
+        """Takes shards while there is room for them."""
+        while True:
+            shard = None
+            try:
+                shard = await self.service.durable.take_shard(self.service.books.owner, self.now())
+            except Exception as error:
+                log.warning("no work could be taken (%s: %s); it is tried again", type(error).__name__, error)
+            if shard is None:
+                await _heard(self.service.batches.news, LOOK_EVERY_S)
+                continue
+            self._begin(shard)
+            while len(self._runs) >= SHARDS:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    def _begin(self, shard: Shard) -> None:
+        run = ShardRun(self, shard)
+        key = (shard.batch.batch_id, shard.number)
+        self._runs[key] = run
+        task = asyncio.create_task(run.run())
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, key))
+
+    def _ended(self, key: tuple[str, int], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._runs.pop(key, None)
+
+    async def _hold(self) -> None:
+        """Renews the leases of its shards, hears of closed batches, and lets go of what is no longer its own."""
+        while True:
+            await _heard(self.service.batches.cancels, HOLD_EVERY_S)
+            if not self._runs:
+                continue
+            try:
+                held = await self.service.durable.hold_shards(self.service.books.owner, self.now())
+            except Exception as error:
+                log.warning("leases could not be renewed (%s: %s)", type(error).__name__, error)
+                continue
+            closed = {(one.batch_id, one.number, one.fence): one.closed for one in held}
+            for key, run in self._runs.items():
+                run.over = run.over or closed.get((*key, run.shard.fence), True)
+
+
+class ShardRun:
+    """One shard in work. ``over``: nothing more of it is begun."""
+
+    def __init__(self, worker: Worker, shard: Shard) -> None:
+        self.shard = shard
+        self.over = False
+        self._worker = worker
+        self._service = worker.service
+        self._again = shard.fence > 1
+        """Whether somebody may have worked on it before, or still does."""
+
+    async def run(self) -> None:
+        """Sees to it that every request has its outcome, as far as the batch is open; then the shard is done, else it
+        is given back."""
+        shard, durable = self.shard, self._service.durable
+        try:
+            caller = await caller_of(durable, shard.batch)
+            while (left := await self._left()) and not self._closed():
+                await self._run_all(left, caller)
+                self._again = True
+            if left and not self._batch_closed():
+                await durable.leave_shard(shard, 0.0)
+            else:
+                await durable.finish_shard(shard)
+        except BaseException as error:
+            broke = isinstance(error, Exception)
+            with suppress(Exception):
+                await durable.leave_shard(shard, self._worker.now() + BROKEN_PAUSE_S if broke else 0.0)
+            if not broke:
+                raise
+            log.exception("shard %s of %s broke; it is taken up again", shard.number, shard.batch.batch_id)
+
+    async def _left(self) -> list[tuple[int, bytes]]:
+        """The requests that have no outcome, with their places in the batch."""
+        shard = self.shard
+        known = await self._service.durable.known_places(shard.batch.batch_id, shard.first, shard.rows)
+        lines = enumerate(shard.requests.split(b"\n"), shard.first)
+        return [(place, line) for place, line in lines if place not in known]
+
+    def _closed(self) -> bool:
+        return self.over or self._batch_closed()
+
+    def _batch_closed(self) -> bool:
+        return self.shard.batch.closed(self._worker.now()) is not None
+
+    async def _run_all(self, left: list[tuple[int, bytes]], caller: Caller | Failure) -> None:
+        rows = iter(left)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._worker.concurrency, len(left))):
+                group.create_task(self._run_some(rows, caller))
+
+    async def _run_some(self, rows: Iterator[tuple[int, bytes]], caller: Caller | Failure) -> None:
+        for place, line in rows:
+            pause_s = PAUSE_S
+            while not self._closed():
+                async with self._worker.gate.place():
+                    refused = None if self._closed() else await self._once(place, line, caller)
+                if refused is None:
+                    break
+                await asyncio.sleep(max(refused.retry_after_s or 0.0, pause_s))
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            if self._closed():
+                return
+
+    async def _once(self, place: int, line: bytes, caller: Caller | Failure) -> Failure | None:
+        """Runs a request to its outcome; the failure where it is to be tried again."""
+        shard = self.shard
+        trace = self._service.begin(NATIVE)
+        trace.place = Place(shard.batch.batch_id, shard.number, place)
+        try:
+            if isinstance(caller, Failure):
+                raise caller
+            trace.caller, trace.ask = caller, ask_of(shard.batch, place, line)
+            trace.capability = trace.ask.capability
+            await self._answer(trace, place)
+        except Failure as failure:
+            if failure.code in WAITED_FOR:
+                return failure
+            outcome = outcome_of(trace, b"", failure)
+            assert outcome is not None
+            await self._service.durable.put_outcome(outcome)  # of a call that was made it is there already
+            self._service.tell(trace, failure)
+        return None
+
+    async def _answer(self, trace: Trace, place: int) -> None:
+        service = self._service
+        ready = await service.prepare(trace)
+        slot = await service.books.admit(trace, ready)
+        if self._again and slot.running is None and await self._is_known(place):
+            # Somebody who held the shard before wrote it between our look and our claim.
+            await service.durable.release(slot.admission)
+            return
+        await service.deliver(slot.running or service.start(trace, slot, ready), trace)
+
+    async def _is_known(self, place: int) -> bool:
+        return bool(await self._service.durable.known_places(self.shard.batch.batch_id, place, 1))
+
+
+async def _heard(event: asyncio.Event, at_most_s: float) -> None:
+    """Returns when the event was set, or after a while."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s):
+            await event.wait()
+    event.clear()
+
+
+def ask_of(batch: Batch, place: int, line: bytes) -> Ask:
+    """The request at a place. Files come inside the answer: a link would be dead before the results are read."""
+    ask = read(orjson.loads(line))
+    inline = ask.inline or ask.capability in ("image", "tts")
+    return replace(ask, idempotency_key=row_key(batch.batch_id, place), inline=inline)
+
+
+async def caller_of(durable: Durable, batch: Batch) -> Caller | Failure:
+    """Whose request it is, with what the key may do by now. A revoked key's batches do not go on."""
+    if batch.key_id is None:
+        return Caller(batch.project_id)
+    keys = await durable.keys(batch.project_id)
+    row = next((row for row in keys if row.key_id == batch.key_id and not row.revoked), None)
+    if row is None:
+        return Failure("UNAUTHORIZED", "the key that handed this batch in was revoked")
+    return Caller(row.project_id, row.key_id, row.trial, row.policy)
