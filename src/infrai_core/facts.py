@@ -1,8 +1,9 @@
 """What models are like: context, output limit, modalities and abilities, as data.
 
 The models that every runtime has stand in ``data/models.json``. Models of vendors stand in ``data/vendor_models.json``,
-which is generated together with the runtime's catalogue (``infrai catalogue refresh``). ``learn`` adds the rows of
-``/ai/models``. Prices and quality are the runtime's business.
+which is generated together with the runtime's catalogue (``infrai catalogue refresh``). Models that only a service
+knows, such as those of its own catalogue file, are learned when ``client.models()`` lists them. Prices and quality are
+the runtime's business.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ def _of_vendors(model: str) -> ModelInfo | None:
 
 
 def known(capability: str | None = None) -> list[ModelInfo]:
-    """The models that a route may pick, of one capability where given: those of every runtime, and the learned ones.
-    Which vendors a service has is not known before it is asked, so models of vendors are not among them."""
-    rows = {**_everywhere(), **_learned}.values()
-    return [row for row in rows if capability in (None, row.capability)]
+    """The models that a route may pick on every runtime, of one capability where given. Which vendors a service has is
+    not known before it is asked, so models of vendors are not among them."""
+    return [row for row in _everywhere().values() if capability in (None, row.capability)]
 
 
 def learn(rows: Iterable[ModelInfo]) -> None:
-    """Adds or replaces rows, such as those of ``client.models()``."""
+    """Remembers the rows that a service listed, for models that nobody else knows. Bare ids teach nothing."""
+    told = {row.id: row for row in rows if row.context_window or row.abilities}
     with _lock:
-        _learned.update({row.id: row for row in rows})
+        _learned.update(told)
 
 
 def facts_of(model: str | None, capability: str = "chat") -> ModelInfo:
@@ -60,7 +61,7 @@ def facts_of(model: str | None, capability: str = "chat") -> ModelInfo:
     """
     if model is None or model in ALIASES:
         return _common_ground(known(capability), model or "auto", capability)
-    row = _learned.get(model) or _everywhere().get(model) or _of_vendors(model)
+    row = _everywhere().get(model) or _of_vendors(model) or _learned.get(model)
     return row or ModelInfo(id=model, capability=capability)
 
 

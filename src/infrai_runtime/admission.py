@@ -22,8 +22,8 @@ def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
     prices = plan.candidates[0].model.prices
     if prices.free:
         return None
-    first = cost_nano(expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt), prices)
-    return int((first or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
+    usage = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=plan.token_ratio)
+    return int((cost_nano(usage, prices) or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
 
 
 def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:

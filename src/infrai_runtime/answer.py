@@ -148,6 +148,9 @@ class Answers:
         trace.rows.append(row_of(candidate, word, seconds, cost))
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
         trace.usage, trace.cost_nano = outcome.usage, cost
+        if word == "ok":
+            ask, _ = trace.known()
+            self._router.counted(ask, candidate.name, outcome.usage)
         trace.finish_reason, trace.parts = outcome.data.get("finish_reason"), outcome.data.get("parts", ())
         trace.warnings += outcome.warnings
         trace.invented += outcome.invented

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from infrai_runtime.catalogue import Catalogue, Model, canonical
 from infrai_runtime.failure import Failure
+from infrai_runtime.health import Health
 from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import CAPABILITIES, Vendor
 from infrai_runtime.vendors.configuration import LOCAL
@@ -87,14 +88,16 @@ class Sifted:
     room: float
 
 
-def sifted(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], allowed: Allowed = EVERYTHING) -> Sifted:
+def sifted(
+    ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], health: Health, allowed: Allowed = EVERYTHING
+) -> Sifted:
     """Who may answer a request. The same object for requests that want the same, as long as all fit."""
     dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
     wanted = Wanted(ask.capability, ask.model, ask.vendor, ask.needs, dimensions)
     found = _sifted(wanted, catalogue, _kinds(vendors), allowed)
     if ask.prompt.in_bytes + ask.body.get("max_tokens", 1) <= found.room:
         return found
-    return _fitting(ask, found)
+    return _fitting(ask, found, health)
 
 
 @lru_cache(maxsize=256)
@@ -133,23 +136,25 @@ def _assumed(ask: Wanted, catalogue: Catalogue, serving: Collection[str]) -> lis
     return [Model(ask.model, ask.vendor, ask.capability, assumed=True, reason="not in the catalogue")]
 
 
-def _fitting(ask: Ask, found: Sifted) -> Sifted:
+def _fitting(ask: Ask, found: Sifted, health: Health) -> Sifted:
     """Without the models whose context is too small."""
-    verdicts = [(model, _too_small(ask, model)) for model in found.kept]
+    ratio = health.token_ratio
+    verdicts = [(model, _too_small(ask, model, ratio.get(model.name, 1.0))) for model in found.kept]
     small = (Dropped(model.name, why) for model, why in verdicts if why is not None)
     kept = tuple(model for model, why in verdicts if why is None)
     return Sifted(kept, (*small, *found.dropped), _room(kept))
 
 
-def _too_small(ask: Ask, model: Model) -> str | None:
+def _too_small(ask: Ask, model: Model, ratio: float) -> str | None:
     """No text has more tokens than bytes, so one that fits by its bytes is not estimated."""
     wanted = ask.body.get("max_tokens", 1)
     answer = min(wanted, model.max_output_tokens or wanted)
     if model.context_window is None or ask.prompt.in_bytes + answer <= model.context_window:
         return None
-    if ask.prompt.careful + answer <= model.context_window:
+    needed = ask.prompt.careful_for(ratio) + answer
+    if needed <= model.context_window:
         return None
-    return f"context of {model.context_window} tokens is too small for about {ask.prompt.careful + answer}"
+    return f"context of {model.context_window} tokens is too small for about {needed}"
 
 
 def _rules(ask: Wanted, catalogue: Catalogue, there: Sequence[Model], allowed: Allowed) -> list[Keep]:

@@ -77,7 +77,9 @@ def estimate(ask: Ask) -> Json:
 def _row(ask: Ask, made: Plan, place: int, health: Health) -> Json:
     candidate = made.candidates[place]
     model = candidate.model
-    careful = cost_nano(expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt), model.prices)
+    ratio = health.token_ratio.get(candidate.name, 1.0)
+    usage = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=ratio)
+    careful = cost_nano(usage, model.prices)
     return {
         "rank": place + 1,
         "name": candidate.name,
@@ -90,6 +92,7 @@ def _row(ask: Ask, made: Plan, place: int, health: Health) -> Json:
         "quality_reason": model.reason or None,
         "balance": _balance(ask, candidate),
         "latency_ms": health.latency_ms.get(candidate.name),
+        "token_ratio": round(ratio, 3),
         "cooling_s": round(candidate.cooling_s, 3) or None,
         "price_source": model.source or None,
         "price_date": model.date or None,

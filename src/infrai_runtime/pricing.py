@@ -105,15 +105,21 @@ def nano_of_usd(amount: float) -> int:
 
 
 def expected_usage(
-    capability: str, body: Mapping[str, Any], *, upper: bool = False, prompt: Prompt | None = None
+    capability: str,
+    body: Mapping[str, Any],
+    *,
+    upper: bool = False,
+    prompt: Prompt | None = None,
+    ratio: float = 1.0,
 ) -> dict[str, Any]:
     """What a request is expected to use, to compare models with; ``upper`` gives careful numbers for reserves and
-    context limits. ``prompt`` is that of the request, where it is at hand.
+    context limits, times the ``ratio`` of a model's own count of tokens to the estimate. ``prompt`` is that of the
+    request, where it is at hand.
 
     Comparing is on the path of every request, so it counts a token per four bytes and reads no word.
     """
     prompt = prompt or Prompt(capability, body)
-    return _EXPECTED.get(capability, _tokens_in)(prompt.careful if upper else prompt.rough, body)
+    return _EXPECTED.get(capability, _tokens_in)(prompt.careful_for(ratio) if upper else prompt.rough, body)
 
 
 def expected_costs(usage: Mapping[str, Any], models: Sequence[Model]) -> list[int | None]:

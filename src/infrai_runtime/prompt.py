@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,20 @@ _READ_FIELD = {"chat": "messages", "vision": "prompt", "embed": "input", "image"
 _READ_OF_PART = ("parts", "text", "name", "arguments")
 _DIGITS = 6
 """Binary digits of a rounded estimate: at most 3 % too much, far less than a token per four bytes may be wrong."""
+
+
+_COMPARABLE = range(1000, 16_001)
+"""Characters of a prompt whose estimate is worth comparing: a shorter one is mostly what frames it, and a longer one
+takes long to estimate."""
+_COUNTED_TOO = frozenset({"tools", "response_format"})
+
+
+def text_alone(capability: str, body: Mapping[str, Any]) -> bool:
+    """Whether a vendor's count of a request's tokens is that of its text, and nothing else is in it."""
+    if capability not in ("chat", "embed") or not _COUNTED_TOO.isdisjoint(body):
+        return False
+    parts = (part for message in body.get("messages", ()) for part in message["parts"])
+    return all(part["type"] in ("text", "cache_point") for part in parts)
 
 
 class Prompt:
@@ -38,11 +53,21 @@ class Prompt:
         return estimate(self.text)
 
     @property
+    def comparable(self) -> bool:
+        """Whether it has a length at which its estimate says something of how a model counts."""
+        return len(self.text) in _COMPARABLE
+
+    @property
     def careful(self) -> int:
         """A number of tokens that the text hardly exceeds."""
         if self._careful is None:
             self._careful = estimate_upper(self.text)
         return self._careful
+
+    def careful_for(self, ratio: float) -> int:
+        """``careful`` for a model whose own count of tokens is ``ratio`` times the estimate; no text has more tokens
+        than bytes."""
+        return self.careful if ratio == 1.0 else min(math.ceil(self.careful * ratio), max(self.in_bytes, self.careful))
 
 
 def _gather(value: Any, found: list[str]) -> None:

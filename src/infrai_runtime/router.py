@@ -8,8 +8,9 @@ from dataclasses import replace
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue_file import Catalogues
 from infrai_runtime.explain import explained
-from infrai_runtime.health import Health, Latency
+from infrai_runtime.health import Health, Latency, TokenRatio
 from infrai_runtime.keys import Caller
+from infrai_runtime.prompt import text_alone
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Plan, plan
 from infrai_runtime.settings import Settings
@@ -33,6 +34,7 @@ class Router:
         self._catalogues = catalogues
         self._ephemeral = ephemeral
         self._latency = Latency()
+        self._token_ratio = TokenRatio()
 
     async def plan(self, trace: Trace) -> Plan:
         """Which models may answer, with all that the caller should know of it. Raises what ``routing.plan`` raises."""
@@ -68,6 +70,19 @@ class Router:
         if ask.session_id is not None:
             await self._ephemeral.put(_session_key(caller, ask), name.encode(), SESSION_TTL_S)
 
+    def counted(self, ask: Ask, name: str, usage: Json) -> None:
+        """Learns from the prompt tokens that ``vendor/model`` reported, where they are those of a text alone."""
+        reported = usage.get("prompt_tokens")
+        if (
+            not reported
+            or usage.get("estimated")
+            or not ask.prompt.comparable
+            or not text_alone(ask.capability, ask.body)
+        ):
+            return
+        if self._token_ratio.wanted(name):
+            self._token_ratio.note(name, reported, ask.prompt.likely)
+
     def _embedding(self, ask: Ask) -> Ask:
         """An unpinned ``embed`` with the operator's choice of its model: vectors of two models do not mix, and the
         catalogue's own default may be another one after a vendor was added."""
@@ -75,7 +90,7 @@ class Router:
         return replace(ask, model=self._settings.embed_model) if free and self._settings.embed_model else ask
 
     def _health(self, breaker: Breaker) -> Health:
-        return Health(breaker.cooling_s(), self._latency.seen_ms)
+        return Health(breaker.cooling_s(), self._latency.seen_ms, self._token_ratio.seen)
 
     async def _last_of_session(self, caller: Caller, ask: Ask) -> str | None:
         if ask.session_id is None:

@@ -44,12 +44,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The candidates in the order to try them; ``reason`` says how that order came about."""
+    """The candidates in the order to try them; ``reason`` says how that order came about, ``token_ratio`` how the
+    first one's own count of tokens compares to the estimate."""
 
     candidates: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...]
     reason: str
     warnings: tuple[str, ...] = ()
+    token_ratio: float = 1.0
 
 
 def plan(
@@ -85,13 +87,14 @@ def surveyed(
     """As ``plan``, but also without a candidate. Raises MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
     ask = pinned(ask, catalogue, vendors)
     check_pins(ask, catalogue, vendors)
-    found = sifted(ask, catalogue, vendors, allowed)
+    found = sifted(ask, catalogue, vendors, health, allowed)
     candidates = _as_they_do(_ranked(ask, found), health)
     stay = last or maker_of(ask)
     if stay is not None:
         candidates = tuple(sorted(candidates, key=lambda other: other.name != stay or other.cooling_s > 0))
     tried = candidates[:1] if ask.vendor else candidates
-    return Plan(tried, found.dropped, _reason(ask, tried, found.dropped, stay), _warnings(tried))
+    ratio = health.token_ratio.get(tried[0].name, 1.0) if tried else 1.0
+    return Plan(tried, found.dropped, _reason(ask, tried, found.dropped, stay), _warnings(tried), ratio)
 
 
 def pinned(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> Ask:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from infrai_core.tokens import estimate
+
 from .api import client
 from .fake import FakeChat, FakeEmbed, catalogue, model, says
 
@@ -73,3 +75,31 @@ async def test_the_operator_chooses_the_model_of_an_unpinned_embed(tmp_path: Pat
         told = await api.post("/ai/route/explain", json={"capability": "embed", "input": "x"})
     assert (unpinned.json()["data"]["model"], pinned.json()["data"]["model"]) == ("two", "one")
     assert told.json()["data"]["reason"] == "f/two: pinned model two"
+
+
+LONG = "The raccoon opens doors with its clever paws and reads maps at night. " * 20
+
+
+async def ratios(home: Path, asked: dict[str, Any], prompt_tokens: int, times: int = 1) -> list[float]:
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 5}
+    async with client(home, [FakeChat("a", says("x", usage=usage))], ROWS) as api:
+        for _ in range(times):
+            assert (await api.post("/ai/chat", json=asked)).status_code == 200
+        answer = await api.post("/ai/route/explain", json={"messages": "hi"})
+    return [row["token_ratio"] for row in answer.json()["data"]["candidates"]]
+
+
+async def test_the_runtime_learns_how_a_model_counts_tokens(tmp_path: Path) -> None:
+    estimated = estimate(LONG)
+    assert await ratios(tmp_path, {"messages": LONG}, round(1.3 * estimated)) == [pytest.approx(1.3, abs=0.01)]
+    assert await ratios(tmp_path, {"messages": LONG, "stream": True}, estimated) == [pytest.approx(1.0, abs=0.01)]
+    assert await ratios(tmp_path, {"messages": LONG}, 40 * estimated, times=3) == [2.0]
+    assert await ratios(tmp_path, {"messages": LONG}, 1) == [0.5]
+
+
+async def test_it_learns_nothing_from_what_is_not_text_alone(tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    pixel = {"type": "image", "base64": "aGk=", "mime": "image/png"}
+    seen = [{"role": "user", "content": [{"type": "text", "text": LONG}, pixel]}]
+    for asked in ({"messages": "short"}, {"messages": LONG, "tools": [tool]}, {"messages": seen}):
+        assert await ratios(tmp_path, asked, 9999) == [1.0]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from infrai_runtime.admission import may_cost_nano
 from infrai_runtime.catalogue import Model, builtin
 from infrai_runtime.eligible import Allowed
 from infrai_runtime.failure import Failure
@@ -262,3 +263,41 @@ def test_the_builtin_rows_belong_to_known_capabilities() -> None:
     from infrai_runtime.vendors.base import CAPABILITIES
 
     assert {row.capability for row in builtin().models} <= CAPABILITIES.keys()
+
+
+# -- how a model counts tokens ----------------------------------------------------------------------------------------
+
+LONG = "The raccoon opens doors with its clever paws and reads maps at night. " * 20
+
+
+def needed(made: Plan) -> int:
+    return int(made.dropped[0].reason.rpartition(" ")[2])
+
+
+def test_the_context_that_a_prompt_needs_follows_how_the_model_has_counted() -> None:
+    narrow = [model("a", "tiny", context_window=10), GOOD]
+    there = vendors("a", "b")
+    usual = needed(planned({"messages": LONG}, narrow, there))
+    doubled = needed(planned({"messages": LONG}, narrow, there, health=Health(token_ratio={"a/tiny": 2.0})))
+    halved = needed(planned({"messages": LONG}, narrow, there, health=Health(token_ratio={"a/tiny": 0.5})))
+    assert halved < usual < doubled
+    assert doubled == min(2 * (usual - 1), len(LONG)) + 1
+    assert 2 * (halved - 1) in (usual - 1, usual)
+
+
+def test_a_model_that_counts_less_keeps_a_prompt_that_another_has_no_room_for() -> None:
+    rows = [model("a", "one", context_window=400), model("b", "two", context_window=400)]
+    made = planned({"messages": LONG}, rows, vendors("a", "b"), health=Health(token_ratio={"a/one": 0.6}))
+    assert order(made) == ["a/one"]
+    assert made.token_ratio == 0.6
+
+
+def test_what_is_set_aside_follows_it_too() -> None:
+    ask = read("chat", {"messages": LONG, "max_tokens": 1})
+    plain = plan(ask, catalogue(GOOD), vendors("b"), Health())
+    often = plan(ask, catalogue(GOOD), vendors("b"), Health(token_ratio={"b/large": 1.5}))
+    less, more = may_cost_nano(ask, plain), may_cost_nano(ask, often)
+    assert less is not None
+    assert more is not None
+    answer = 20_000  # one token of the answer, in nano-USD
+    assert (more - answer) / (less - answer) == pytest.approx(1.5, rel=0.01)

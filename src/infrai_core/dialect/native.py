@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from infrai_core import models as m
 from infrai_core.content import media_of, messages_of
-from infrai_core.dialect.shape import decoded_vectors, split, with_parts
+from infrai_core.dialect.shape import decoded_vectors, model_list, split, with_parts
 from infrai_core.operation import Operation
 from infrai_core.params import (
     BatchableChatParams,
@@ -104,7 +104,7 @@ def rerank(query: str, candidates: Sequence[str], params: Mapping[str, Any]) -> 
 def models(capability: str | None) -> Operation[m.ModelList]:
     """The models of the service."""
     path = "/ai/models" + (f"?capability={quote(capability)}" if capability else "")
-    return Operation("models", "GET", path, m.ModelList.model_validate)
+    return Operation("models", "GET", path, model_list)
 
 
 def vendors() -> Operation[m.VendorList]:

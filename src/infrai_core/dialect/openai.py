@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from infrai_core import models as m
 from infrai_core.content import media_bytes, media_of, messages_of, openai_messages
-from infrai_core.dialect.shape import decoded_vectors, parts_from_flat, split
+from infrai_core.dialect.shape import decoded_vectors, model_list, parts_from_flat, split
 from infrai_core.errors import ConfigError, ProtocolError
 from infrai_core.operation import Operation
 from infrai_core.params import (
@@ -155,7 +155,7 @@ def models(capability: str | None) -> Operation[m.ModelList]:
     """The models of the service."""
     if capability:
         _absent("filter by capability")
-    return Operation("models", "GET", "/models", m.ModelList.model_validate)
+    return Operation("models", "GET", "/models", model_list)
 
 
 def realtime_token(params: Mapping[str, Any]) -> Operation[m.RealtimeToken]:

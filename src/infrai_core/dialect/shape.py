@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infrai_core.errors import ProtocolError
+from infrai_core.models import ModelList
 
 _OPTIONS = frozenset({"timeout_seconds", "idempotency_key", "extra_headers", "extra_body"})
 
@@ -17,6 +18,15 @@ def split(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(body fields, call options)."""
     body = {name: value for name, value in params.items() if name not in _OPTIONS}
     return body, {name: value for name, value in params.items() if name in _OPTIONS}
+
+
+def model_list(data: dict[str, Any]) -> ModelList:
+    """The models of a service, which ``facts`` learns on the way."""
+    from infrai_core.facts import learn  # it reads files, and only this call needs it
+
+    found = ModelList.model_validate(data)
+    learn(found.data)
+    return found
 
 
 def with_parts(data: dict[str, Any]) -> dict[str, Any]:
