@@ -136,7 +136,7 @@ def _same_arguments(expected: Mapping[str, Any], written: str) -> bool:
 def mark_schema(case: Case, answer: Answer) -> Mark:
     """The share of fields that are right, less one field for each undeclared value that nothing supports."""
     filled = json_object(text_of(answer))
-    declared = {match.dotted(path) for path in answer.invented}
+    declared = {_field(path) for path in answer.invented}
     got = {path: value for path, value in match.leaves(filled or {}) if value not in (None, [], {})}
     supported = dict(match.leaves(case["expected"]))
     unknown, optional = case.get("invented", ()), case.get("absent", ())
@@ -149,6 +149,11 @@ def mark_schema(case: Case, answer: Answer) -> Mark:
     ]
     inventions = len(set(got) - set(supported) - doubted)
     return _schema_mark(sum(rights), len(rights), inventions)
+
+
+def _field(path: str) -> str:
+    """A declared path as a path of the filled object: the wire's ``content.age`` is its field ``age``."""
+    return match.dotted(path).removeprefix("content.")
 
 
 def _stands(want: Any, value: Any, doubted: bool) -> bool:

@@ -366,3 +366,11 @@ def test_every_layout_is_used_and_leaves_no_placeholder() -> None:
     assert {case["layout"] for case in laid_out} == set(score.layouts())
     assert all(3 <= len(passages) <= 8 for passages in score.contexts().values())
     assert not [case["id"] for case in laid_out if re.search(r"\{\w+\}", json.dumps(score.messages(case))[1:-1])]
+
+
+def test_a_path_declared_as_the_wire_writes_it_is_the_field_of_the_object() -> None:
+    case = {"expected": {"name": "Ada"}, "invented": ["age"]}
+    declared = words('{"name": "Ada", "age": 0}', invented=("content.age",))
+    assert score.mark_schema(case, declared) == score.Mark(
+        1.0, {"fields right": 2, "fields": 2, "whole objects": 1, "undeclared inventions": 0}
+    )
