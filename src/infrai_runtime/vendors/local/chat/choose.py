@@ -12,9 +12,11 @@ from infrai_runtime.failure import Failure
 
 from . import arithmetic
 from .concept import chinese_words, name_vocabulary, related, vocabulary
+from .mention import mentions
+from .slot import Slot
 from .table import words
 from .verb import VERB_STEMS
-from .word import has_cjk, name_words, stem, tokens
+from .word import STOP, has_cjk, name_words, stem, tokens
 
 THRESHOLD = 1.6
 _GENERIC = frozenset(
@@ -47,6 +49,8 @@ class Tool:
     own: frozenset[str]
     told: frozenset[str]
     taken: frozenset[str]
+    kinds: frozenset[str]
+    about: str
 
     @property
     def words(self) -> frozenset[str]:
@@ -68,12 +72,15 @@ def _tool(function: Any, at: int) -> Tool:
     if not isinstance(parameters, Mapping):
         raise Failure("INVALID_REQUEST", f"tools.{at}.function.parameters must be an object", param="tools")
     description = str(function.get("description") or "")[:2_000]
+    about = f"{function['name']} {description[:100]}"
     return Tool(
         function["name"],
         parameters if parameters else {"type": "object", "properties": {}},
         name_vocabulary(function["name"]) | vocabulary(function["name"]),
         vocabulary(description) - _GENERIC,
         _parameter_words(parameters),
+        _parameter_kinds(parameters, about),
+        about,
     )
 
 
@@ -88,27 +95,64 @@ def _parameter_words(parameters: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(words) - _GENERIC
 
 
+_TELLING = frozenset(words("email url path language currency money code colour phone zip"))
+_WAY = re.compile(r"\bfrom\b.+?\bto\b|从.+?[到去飞往]", re.IGNORECASE)
+
+
+def _parameter_kinds(parameters: Mapping[str, Any], about: str) -> frozenset[str]:
+    """The kinds of value that only few things take, and 'way' for a place or unit to start from and one to reach."""
+    properties = parameters.get("properties")
+    slots = [
+        Slot((str(name),), schema, True, (about,))
+        for name, schema in (properties if isinstance(properties, Mapping) else {}).items()
+        if isinstance(schema, Mapping)
+    ]
+    best = [slot.roles[0][0] for slot in slots if slot.roles]
+    kinds = {role.kinds[0] for role in best} | {unit for slot in slots for unit in slot.units}
+    way = {"way"} if {"origin", "destination"} <= {role.name for role in best} else set()
+    return frozenset(kinds & _TELLING | way)
+
+
+def _kinds_in(request: str) -> frozenset[str]:
+    way = {"way"} if _WAY.search(request) else set()
+    return frozenset({mention.kind for mention in mentions(request)} & _TELLING | way)
+
+
 def scores(request: str, tools: Sequence[Tool]) -> list[float]:
     """One score per tool; from :data:`THRESHOLD` on the request is taken to be about it."""
     written = request
     for pattern, word in _OPERATORS:
         request = pattern.sub(word, request)
-    asked = vocabulary(request[:4_000])
+    request = _QUOTED.sub(" ", request)
     lead = _lead(request)
+    asked = vocabulary(request[:4_000]) | ({lead} - {""})
     plain = request.lower()
     rarity = {word: _rarity(word, tools) for word in asked}
-    return [_score(tool, asked, rarity, plain, lead) + _sums(tool, written) for tool in tools]
+    kinds = {kind: 0.8 / sum(kind in tool.kinds for tool in tools) for kind in _kinds_in(written) & _wanted(tools)}
+    return [
+        _score(tool, asked, rarity, plain, lead) + _sums(tool, written) + sum(kinds[k] for k in tool.kinds & set(kinds))
+        for tool in tools
+    ]
+
+
+def _wanted(tools: Sequence[Tool]) -> frozenset[str]:
+    return frozenset().union(*(tool.kinds for tool in tools))
+
+
+_QUOTED = re.compile(r"\"[^\"\n]*\"|\u201c[^\u201d\n]*\u201d|\u300c[^\u300d\n]*\u300d|(?<!\w)'[^'\n]{2,}'(?!\w)")
+"""What is quoted is a value: 'translate "play music"' plays none."""
 
 
 def _lead(request: str) -> str:
     """The stem of the verb that the request begins with, if it begins with one."""
     if has_cjk(request):
         return next((word for word, _, _ in chinese_words(request[:200])), "")
-    words = [word for word in tokens(request[:200]) if word not in _POLITE]
-    return stem(words[0]) if words and stem(words[0]) in VERB_STEMS else ""
+    words = [word for word in tokens(request[:200]) if word not in POLITE]
+    speaks = words[:1] and words[0] in STOP and words[1:2] in (["me"], ["us"])
+    return stem(words[0]) if words and stem(words[0]) in VERB_STEMS and not speaks else ""
 
 
-_POLITE = frozenset(
+POLITE = frozenset(
     words("""
     please can could would will you i we need want to like d i'd kindly hey hi let's now also then and
     """)

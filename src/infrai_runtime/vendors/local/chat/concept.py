@@ -16,6 +16,10 @@ weather forecast temperature rain hot sun rainy raining snow snowing sunny umbre
 weather rain snow climate storm humidity | 天气 下雨 下雪 气象 气温
 temperature thermostat degree warm cold heat heating cool fahrenheit celsius thermometer | 温度 气温 暖气
 email mail inbox e-mail | 邮件 邮箱 电邮
+sender from send | 发件人 寄件人
+recipient receiver to addressee | 收件人 收货人
+winner win won champion | 冠军 获胜
+spouse marry married wife husband | 妻子 丈夫 结婚
 message text sms chat slack dm notify tell ping whatsapp | 短信 消息 通知 信息
 send deliver forward compose mail email | 发送 发给 发 寄 写信
 call phone dial ring telephone | 打电话 拨打 电话
@@ -35,13 +39,13 @@ country nation | 国家
 time clock hour timezone | 时间 几点 时刻 钟
 date day calendar | 日期 日子 几号
 calendar event meeting appointment schedule agenda invite | 日历 日程 会议 约会 安排 活动
-remind reminder remember | 提醒
+remind reminder remember forget | 提醒
 alarm wake | 闹钟 叫醒
 timer countdown | 计时 倒计时 计时器
 task todo to-do ticket item checklist remind reminder | 任务 待办 提醒
 ticket issue bug incident problem support | 工单 问题 故障
 note memo jot | 笔记 备忘 记下
-play listen song artist music track album artist playlist | 播放 听 歌 音乐 歌曲 歌手
+play listen hear song artist music track album artist playlist | 播放 听 歌 音乐 歌曲 歌手
 movie film cinema | 电影
 video clip youtube | 视频
 photo picture image draw illustration painting | 图片 图像 照片 画 图
@@ -61,12 +65,12 @@ define definition meaning dictionary mean | 定义 意思 词典 解释
 search find look lookup browse google web internet online | 搜索 查找 查询 搜 找 查 检索
 news headline article latest | 新闻 头条 消息
 wikipedia encyclopedia | 百科
-stock share ticker quote market nasdaq | 股票 股价 股市
+stock share ticker quote trade market nasdaq | 股票 股价 股市
 currency exchange convert conversion rate dollar euro yen pound usd eur gbp jpy yuan | 汇率 货币 兑换
 currency exchange dollar euro yen yuan | 汇率 货币 换算 兑换 美元 欧元 人民币 日元
 convert conversion unit into | 换算 转换 单位
 price cost expensive cheap fee worth amount | 价格 价钱 费用 多少钱 售价
-pay payment transfer wire money | 付款 支付 转账 汇款
+pay payment transfer wire send money | 付款 支付 转账 汇款
 balance account bank | 余额 账户 银行
 invoice bill receipt | 发票 账单 收据
 refund return reimburse | 退款 退货

@@ -21,24 +21,35 @@ _MOST_RECORDS = 200
 
 @dataclass
 class Filled:
-    """``value`` satisfies the schema; ``invented`` are paths that nothing supported, ``given`` what was found."""
+    """``value`` satisfies the schema; ``invented`` are the paths in it that nothing supported.
+
+    ``given`` is what the text supports; ``guessed`` what may stand in a required place that it does not support.
+    """
 
     value: Any
     invented: list[str] = field(default_factory=list)
     given: dict[Path, Candidate] = field(default_factory=dict)
+    guessed: dict[Path, Candidate] = field(default_factory=dict)
 
 
 def fill(
-    node: Any, text: str, *, param: str, free_text: bool = False, known: Mapping[Path, Any] | None = None
+    node: Any,
+    text: str,
+    *,
+    param: str,
+    free_text: bool = False,
+    known: Mapping[Path, Any] | None = None,
+    about: str = "",
 ) -> Filled:
     """The value of the JSON schema ``node`` that ``text`` supports.
 
-    ``free_text`` lets whole phrases of a request fill string fields. ``known`` values win over those of the text.
+    ``free_text`` lets whole phrases of a request fill string fields, ``about`` tells what all fields are about.
+    ``known`` values win over those of the text.
     Raises ``Failure("INVALID_REQUEST", param=param)`` for a schema that is too deep, too large or cannot be satisfied.
     """
     if not isinstance(node, Mapping):
         raise Schema({}, param).failure(f"a schema must be an object, not {type(node).__name__}")
-    return _Filling(Schema(node, param), free_text).whole(node, text, known or {})
+    return _Filling(Schema(node, param), free_text, (about,) if about else ()).whole(node, text, known or {})
 
 
 @dataclass
@@ -56,8 +67,9 @@ class _Shape:
 class _Filling:
     """One run over one schema; holds the budget and the mode."""
 
-    def __init__(self, schema: Schema, free_text: bool, parents: tuple[str, ...] = ()) -> None:
+    def __init__(self, schema: Schema, free_text: bool, parents: tuple[str, ...] = (), piece: bool = False) -> None:
         self._schema = schema
+        self._piece = piece
         self._parents = parents
         self._text = ""
         self._free_text = free_text
@@ -76,18 +88,19 @@ class _Filling:
 
     def _variant(self, node: dict[str, Any], source: Any, text: str, known: Mapping[Path, Any], depth: int) -> Filled:
         shape = self._shape((), node, True, depth, source)
-        scene = Scene(text)
+        scene = Scene(text, piece=self._piece)
         self._text = text
         about = (*self._parents, str(node.get("title") or ""))
-        given = assign(
+        found = assign(
             [s for s in self._slots(shape, about if about[-1] else self._parents) if s.path not in known],
             scene,
             free_text=self._free_text,
         )
-        given.update({path: Candidate(value, 1.0, 0, 0) for path, value in known.items()})
+        given = found.given | {path: Candidate(value, 1.0, 0, 0) for path, value in known.items()}
+        left = _blanked(text, found.given)
         for lists in self._lists(shape):
-            given.update(self._records(lists, text, depth))
-        filled = Filled(None, [], given)
+            given.update(self._records(lists, left, depth))
+        filled = Filled(None, [], given, found.guessed)
         filled.value = self._built(shape, filled, depth)
         return filled
 
@@ -144,9 +157,9 @@ class _Filling:
             return {}
         best: list[Filled] = []
         for pieces in segmentations(text):
-            inner = _Filling(self._schema, self._free_text, shape.path[-1:])
+            inner = _Filling(self._schema, self._free_text, shape.path[-1:], piece=True)
             found = [inner.whole(shape.node["items"], piece, {}, level) for piece in pieces[:_MOST_RECORDS]]
-            kept = [filled for filled in found if _is_record(filled)]
+            kept = _records(found)
             if _worth(kept) > _worth(best):
                 best = kept
         best = best[: shape.node.get("maxItems", _MOST_RECORDS)]
@@ -168,6 +181,8 @@ class _Filling:
             built = {m.path[-1]: self._built(m, filled, depth) for m in shape.members if self._wanted(m, filled)}
             return built
         filled.invented.append(_dotted(shape.path))
+        if shape.path in filled.guessed and not shape.nullable:
+            return filled.guessed[shape.path].value
         return least(self._schema, shape.source, depth)
 
     def _mapping(self, shape: _Shape, filled: Filled) -> dict[str, Any]:
@@ -203,6 +218,25 @@ class _Filling:
 
 class _Records(list[Filled]):
     """The filled records of one list of objects."""
+
+
+def _blanked(text: str, given: Mapping[Path, Candidate]) -> str:
+    """The text without the values that surely belong to single fields: no record of a list holds them."""
+    for candidate in given.values():
+        if candidate.fit >= _SURE and not isinstance(candidate.value, list):
+            text = text[: candidate.start] + " " * (candidate.end - candidate.start) + text[candidate.end :]
+    return text
+
+
+_SURE = 0.75
+
+
+def _records(found: list[Filled]) -> list[Filled]:
+    """Those that are records; where some are complete, a half empty one is something else."""
+    kept = [filled for filled in found if _is_record(filled)]
+    if any(not filled.invented for filled in kept):
+        return [filled for filled in kept if len(filled.invented) < len(filled.given)]
+    return kept
 
 
 def _is_record(filled: Filled) -> bool:

@@ -12,11 +12,11 @@ from . import polarity, summary, unit
 from .concept import related, vocabulary
 from .mention import CURRENCY, Mention, clock, iso_date
 from .number import json_number, numbers
-from .role import Role
+from .role import RELATIONS, Role
 from .scene import MARKERS, Scene
 from .slot import Slot
 from .table import words
-from .word import STOP, name_words, stem, tokens
+from .word import STOP, has_cjk, name_words, stem, tokens
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Candidate:
     fit: float
     start: int
     end: int
+
+    def overlaps(self, other: Candidate) -> bool:
+        """Whether both use a stretch of the text."""
+        return self.start < other.end and other.start < self.end
 
 
 def candidates(slot: Slot, scene: Scene, free_text: bool) -> list[Candidate]:
@@ -59,13 +63,13 @@ def _parent_words(slot: Slot) -> frozenset[str]:
 
 def _enum(slot: Slot, scene: Scene) -> Iterable[Candidate]:
     text = scene.text.lower()
-    for place, option in enumerate(slot.schema["enum"]):
+    for option in slot.schema["enum"]:
         found = _option(str(option).lower(), text) if isinstance(option, str) else _number_option(option, scene)
         if found:
             fit = found[0] + _marked(slot, scene, found[1]) + _cue(slot, scene, found[1], found[2])
             yield Candidate(option, min(1.0, fit), found[1], found[2])
         elif isinstance(option, str):
-            yield from _meant(slot, option, place, scene)
+            yield from _meant(slot, option, scene)
 
 
 def _option(option: str, text: str) -> tuple[float, int, int] | None:
@@ -89,7 +93,7 @@ def _number_option(option: object, scene: Scene) -> tuple[float, int, int] | Non
     return None
 
 
-def _meant(slot: Slot, option: str, place: int, scene: Scene) -> Iterable[Candidate]:
+def _meant(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
     """An option that the text means without its word: by a related word, a unit, a currency, a mood."""
     wanted = {stem(word) for word in name_words(option)} | vocabulary(option)
     measure = unit.named(option.lower())
@@ -97,12 +101,14 @@ def _meant(slot: Slot, option: str, place: int, scene: Scene) -> Iterable[Candid
         base = stem(token.low)
         if base in wanted and len(wanted) <= 2 and len(base) > 2:
             yield Candidate(option, 0.72, token.start, token.end)
-        elif measure and unit.named(token.low) == measure and len(token.low) > 1:
+        elif measure and len(token.low) > 1 and unit.named(token.low) == measure:
             yield Candidate(option, 0.7, token.start, token.end)
         elif CURRENCY.get(token.low, "") == option.upper():
             yield Candidate(option, 0.75 + _marked(slot, scene, token.start), token.start, token.end)
         elif len(base) > 2 and any(related(base, word) for word in wanted if len(word) > 2):
-            yield Candidate(option, 0.5 - 0.001 * place, token.start, token.end)
+            yield Candidate(option, 0.52, token.start, token.end)
+    if measure and any(m.unit and unit.named(m.unit) == measure for m in scene.mentions):
+        yield Candidate(option, 0.7, 0, 0)
     yield from _by_sign(slot, option, scene)
     yield from _by_mood(option, scene)
 
@@ -151,7 +157,7 @@ def _number(slot: Slot, scene: Scene, mention: Mention, free_text: bool) -> Iter
     fit = max(fit, _number_cue(slot, scene, mention)) if fit >= 0 else 0.0
     fit = max(fit, _YEAR_FIT if "year" in slot.words and 1000 <= mention.value <= 2200 and not mention.unit else 0)
     if fit == 0 and mention.kind == "number" and not _foreign(slot, mention):
-        fit = 0.45 if free_text else _bare(slot, scene, mention)
+        fit = 0.55 if free_text else _bare(slot, scene, mention)
     checked = _checked(slot, value)
     if fit > 0 and checked is not None:
         yield Candidate(checked, fit, mention.start, mention.end)
@@ -166,8 +172,15 @@ def _bare(slot: Slot, scene: Scene, mention: Mention) -> float:
     counts = bool(after) and after[0].isalpha() and after[0] not in STOP
     if counts or mention.unit:
         return 0.6 if slot.words & _COUNTS else 0.0
-    yearly = 1900 <= mention.value <= 2100 and len(mention.text) == 4
-    return 0.0 if yearly or (mention.value > 150 and "age" in slot.words) else 0.35
+    if "age" in slot.words:
+        return 0.55 if mention.value <= 120 and _beside_name(scene, mention) else 0.0
+    return 0.0 if 1900 <= mention.value <= 2100 and len(mention.text) == 4 else 0.35
+
+
+def _beside_name(scene: Scene, mention: Mention) -> bool:
+    """'Ana, 34,' and 'Ana (34)' and 'Ana is 34' tell an age."""
+    before = scene.before(mention.start, 1)
+    return bool(before) and before[0] in (",", "，", "(", "（", "is", "turns", "aged")
 
 
 _YEAR_FIT = 0.85
@@ -231,7 +244,7 @@ def _hinted(slot: Slot, after: str, before: str) -> bool:
 
 def _foreign(slot: Slot, mention: Mention) -> bool:
     """Whether the number's unit speaks of something else than the slot."""
-    return bool(mention.unit and slot.units and unit.named(mention.unit))
+    return bool(mention.unit and slot.units and not slot.words & _COUNTS and unit.named(mention.unit))
 
 
 def _checked(slot: Slot, value: Fraction) -> int | float | None:
@@ -248,14 +261,16 @@ def _booleans(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
         low = value.strip().lower()
         if low in _TRUE or low in _FALSE:
             yield Candidate(low in _TRUE, fit, start, end)
-    words = slot.words - _AUXILIARY
+    inverse = bool(_WITHOUT & set(name_words(slot.name)))
+    words = slot.words - _AUXILIARY - {stem(word) for word in _WITHOUT}
     said = polarity.yes_or_no(scene, words) if words else None
     if said:
-        yield Candidate(said[0], 0.6 + 0.2 * said[1], said[2], said[2])
+        yield Candidate(said[0] != inverse, 0.6 + 0.2 * said[1], said[2], said[2])
 
 
 _TRUE = frozenset(words("yes true y on 是 有 需要 对"))
 _FALSE = frozenset(words("no false n off none 否 无 没有 不需要 不"))
+_WITHOUT = frozenset(words("free no non not without"))
 _AUXILIARY = frozenset(
     map(
         stem,
@@ -278,7 +293,7 @@ def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
         yield from _by_role(slot, role, sure, scene, free_text)
     yield from _called(slot, scene)
     yield from _named_by_cue(slot, scene, free_text)
-    if slot.words & _SUMMARY:
+    if slot.words & _SUMMARY and not free_text:
         yield Candidate(summary.short(scene.text), 0.5, 0, 0)
     if free_text:
         yield from _loose(slot, scene)
@@ -322,13 +337,8 @@ def _by_role(slot: Slot, role: Role, sure: float, scene: Scene, free_text: bool)
             yield from _PHRASES[kind](slot, role, base, scene, free_text)
             continue
         for mention in scene.mentions:
-            if mention.kind == kind:
-                fit = (
-                    base
-                    + _role_marker(role, scene, mention)
-                    + _marked(slot, scene, mention.start)
-                    + _cue(slot, scene, mention.start, mention.end)
-                )
+            if mention.kind == kind or (role.name == kind == "code" and _is_acronym(mention)):
+                fit = _fit(slot, role, base, scene, mention)
                 start = mention.end if kind == "money" else mention.start
                 text, at, end = (
                     _name_part(slot, _text_of(slot, mention), start, mention.end)
@@ -336,6 +346,49 @@ def _by_role(slot: Slot, role: Role, sure: float, scene: Scene, free_text: bool)
                     else (_text_of(slot, mention), start, mention.end)
                 )
                 yield from _shaped(slot, text, min(0.99, fit), at, end)
+
+
+def _fit(slot: Slot, role: Role, base: float, scene: Scene, mention: Mention) -> float:
+    """How well a mention of a fitting kind fits, by the words around it."""
+    way = _marked(slot, scene, mention.start) + _cue(slot, scene, mention.start, mention.end)
+    marked = _role_marker(role, scene, mention)
+    if mention.kind == "number" and way <= 0 and marked <= 0:
+        return min(base, _GUESS)
+    if mention.kind == "name" and role.name in _THINGS and way <= 0 and marked <= 0 and not _subject(scene, mention):
+        return min(base, _GUESS)
+    if role.name == "person" and slot.words & RELATIONS and not _spoken_of(slot, scene, mention):
+        return min(base, _GUESS)
+    return base + marked + way
+
+
+_GUESS = 0.45
+
+
+def _is_acronym(mention: Mention) -> bool:
+    return mention.kind == "name" and mention.text.isupper() and mention.text.isalpha() and len(mention.text) > 1
+
+
+def _subject(scene: Scene, mention: Mention) -> bool:
+    """Whether a name is surely one: it has more words, stands inside a sentence, or a verb follows it."""
+    if not mention.text.isascii() and has_cjk(mention.text):
+        return False
+    after = scene.after(mention.end, 1)
+    return " " in mention.text or bool(scene.before(mention.start, 1)) or (bool(after) and _inflected(after[0]))
+
+
+def _inflected(word: str) -> bool:
+    return word in ("is", "was", "has", "had", "will", "are") or (word.isalpha() and stem(word) != word)
+
+
+def _spoken_of(slot: Slot, scene: Scene, mention: Mention) -> bool:
+    """Whether the text speaks of what makes somebody the author, the sender, the winner: 'by Ann', 'Ann won'."""
+    if scene.marker(mention.start) in ("by", "由"):
+        return True
+    after = [stem(word) for word in scene.after(mention.end, 1)]
+    if after and any(own.startswith(after[0]) and own[-2:] in ("er", "or") for own in slot.words):
+        return True
+    said = vocabulary(scene.text)
+    return any(related(word, own) for word in said for own in slot.words & RELATIONS)
 
 
 _GIVEN_NAME = frozenset({"first", "given", "forename"})
@@ -360,16 +413,36 @@ def _text_of(slot: Slot, mention: Mention) -> str:
 
 
 def _role_marker(role: Role, scene: Scene, mention: Mention) -> float:
+    mention = _first_of_list(scene, mention)
     marker = scene.marker(mention.start) if mention.start else ""
     if role.name in ("place", "company") and (placed := _cjk_place(role, scene, mention)):
         return placed
     if not marker.isascii() or not scene.text[max(0, mention.start - 1) : mention.start].isascii():
         marker = scene.text[max(0, mention.start - 1) : mention.start]
     if marker in role.markers:
-        return 0.2
+        return 0.08 if role.name == "place" and marker in ("for", "of", "to", "is") else 0.2
     if role.name == "person":
         return -0.25 if marker in _NOT_PERSON else 0.22 if not marker or marker in _HARD_STOPS else 0.05
-    return -0.1 if marker in _ALL_MARKERS else (-0.12 if not marker else -0.02)
+    if not marker:
+        return -0.12 if role.name == "place" else 0.0
+    if marker in _NOT_PLACE and role.name == "place":
+        return -0.25
+    return -0.25 if marker in _NOT_PERSON and role.name in _THINGS else -0.1 if marker in _ALL_MARKERS else -0.02
+
+
+def _first_of_list(scene: Scene, mention: Mention) -> Mention:
+    """The first of 'ann@a.example or bob@b.example': what stands before it speaks for all."""
+    joined = _AND if mention.kind == "name" else _JOINED
+    for other in reversed(scene.mentions):
+        if other.end <= mention.start and other.kind == mention.kind:
+            if not joined.fullmatch(scene.text, other.end, mention.start):
+                break
+            mention = other
+    return mention
+
+
+_AND = re.compile(r"\s*(?:\bor\b|\band\b|或者?|和)\s*")
+_JOINED = re.compile(r"\s*(?:,|、|，|\bor\b|\band\b|或者?|和)\s*")
 
 
 def _cjk_place(role: Role, scene: Scene, mention: Mention) -> float:
@@ -383,6 +456,8 @@ def _cjk_place(role: Role, scene: Scene, mention: Mention) -> float:
     return 0.0
 
 
+_NOT_PLACE = frozenset(words("beside behind above below with by about against after before like"))
+_THINGS = frozenset(words("title product company"))
 _NOT_PERSON = frozenset(words("in at near from to into of on since 在 于 去 到 从"))
 _HARD_STOPS = frozenset(words(", . ; ! ? : and ( - 。 ， ； ！"))
 _ALL_MARKERS = frozenset(words("in at on for from to with by about of near as is 在 从 到 给 和"))
@@ -434,25 +509,29 @@ _IS = frozenset({"", "is", "am", "of"})
 
 def _rest(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     """The rest of the sentence after a marker: 'about the history of tea'."""
+    for token in scene.tokens:
+        if token.low in role.markers & _TELLING:
+            yield from _until_end(scene, token.end, base, role)
     if not free_text:
         return
     for token in scene.tokens:
-        if token.low in role.markers and token.low not in ("is", "to", "for", "of"):
-            yield from _until_end(scene, token.end, base)
+        if token.low in role.markers - _TELLING and token.low not in ("is", "to", "for", "of"):
+            yield from _until_end(scene, token.end, base, role)
     for token in scene.tokens:
         if token.low in role.markers and token.low in ("for", "to", "of"):
-            yield from _until_end(scene, token.end, base - 0.12)
+            yield from _until_end(scene, token.end, base - 0.12, role)
 
 
+_TELLING = frozenset(words("about regarding because"))
 _END = re.compile(r"[.!?;\n。！？；]|,? and then |$")
 
 
-def _until_end(scene: Scene, start: int, fit: float) -> Iterable[Candidate]:
+def _until_end(scene: Scene, start: int, fit: float, role: Role) -> Iterable[Candidate]:
     end = _END.search(scene.text, start)
     stop = end.start() if end else len(scene.text)
     text = scene.text[start:stop].strip(" ,:：，\"'")
-    text = _without_article(text)
-    if text:
+    text = text if role.name in ("message", "heading") else _without_article(text)
+    if text and text.lower() not in _PRONOUNS:
         at = scene.text.find(text, start)
         yield Candidate(text, fit, at, at + len(text))
 
@@ -462,6 +541,8 @@ _JOB = re.compile(
     r"|our|the new|, an?|an?)\s+"
     r"(?P<job>(?:[a-z][\w-]*\s+){0,3}?[a-z]+(?:er|or|ist|ian|eer|ant|ent|man|woman|nurse|chef|cook"
     r"|clerk|pilot|judge|ect|yst|ic))\b"
+    r"|\b(?:is|was|as|became)\s+(?:the|an?|our)\s+(?P<post>[a-z][\w-]*(?:\s[a-z][\w-]*){0,2}?)"
+    r"(?=[,.;]|\s(?:of|at|and|in|for|from|with)\b|\s*$)"
     r"|(?:是一?[名位个]?|担任|当|做)(?P<cjk>[\u3400-\u9fff]{2,8}?(?:师|员|生|家|长|人|官|手|匠"
     r"|经理|主管|教授|司机|护士|总监))",
     re.IGNORECASE,
@@ -470,12 +551,15 @@ _JOB = re.compile(
 
 def _occupation(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     for match in _JOB.finditer(scene.text):
-        group = "job" if match.group("job") else "cjk"
+        group = str(match.lastgroup)
         yield Candidate(match.group(group), base + 0.15, match.start(group), match.end(group))
 
 
 def _head(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:
-    """What the text opens with: 'Team offsite on …'."""
+    """What the text opens with: 'Team offsite on …', 'Desk lamp, 3 pieces'."""
+    if scene.piece and (match := _OPENING.match(scene.text)) and len(match.group("head").split()) <= 5:
+        fit = 0.5 if match.end() < len(scene.text) and scene.text[match.end()] in _AMOUNT else 0.55
+        yield Candidate(match.group("head").strip(), fit, match.start("head"), match.end("head"))
     first = scene.phrases[0] if scene.phrases and not free_text else None
     words = first.text.lower().split() if first else []
     if first and not first.marker and 1 <= len(words) <= 6 and words[0] not in _PRONOUNS:
@@ -483,10 +567,14 @@ def _head(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) ->
         yield Candidate(text, 0.38, first.end - len(text), first.end)
 
 
+_AMOUNT = frozenset("0123456789$€£¥￥")
+_OPENING = re.compile(
+    r"[^\w\n]*(?P<head>[^\W\d_](?:[^\d,:：;；(（|=\n–—]*[^\W\d_])?)[\s\"'*]*(?=[,:：;(（|=–—\d$€£¥￥]|\s-\s|$)"
+)
 _PRONOUNS = frozenset(
     words(
         """
-    i you he she it we they there this that please who what when where how my
+    i you he she it we they them there this that please who what when where how my
     """
     )
 )
@@ -495,20 +583,33 @@ _PRONOUNS = frozenset(
 def _counted(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     """What a number counts: '3 jars of honey' gives 'jars of honey'."""
     for mention in scene.mentions:
-        if mention.kind == "number" and not _after_is_break(scene, mention):
-            end = _COUNTED_END.search(scene.text, mention.end)
+        start = _after_unit(scene, mention)
+        if mention.kind == "number" and start and not _after_is_break(scene, start):
+            end = _COUNTED_END.search(scene.text, start)
             stop = end.start() if end else len(scene.text)
-            text = scene.text[mention.end : stop].strip()
-            if text and len(text.split()) <= 5:
-                at = scene.text.find(text, mention.end)
+            text = _MEASURE.sub("", scene.text[start:stop]).strip()
+            if text and len(text.split()) <= 5 and not vocabulary(text) <= _UNITLESS | _parent_words(slot):
+                at = scene.text.find(text, start)
                 yield Candidate(text, base + 0.1, at, at + len(text))
 
 
+_UNITLESS = vocabulary("item items piece pieces pcs thing things unit units product products entries rows")
 _COUNTED_END = re.compile(r"[,.;!?\n，。；]|\s(?:and|for|at|from|with|on|in|to|by)\s|$")
 
 
-def _after_is_break(scene: Scene, mention: Mention) -> bool:
-    after = scene.after(mention.end, 1)
+_MEASURE = re.compile(r"^\s*(?:of\s+|[个瓶本张台件斤箱盒杯只条双包袋块支把份])")
+
+
+def _after_unit(scene: Scene, mention: Mention) -> int:
+    """Where the counted thing starts: after '3' or, in an item of a list, after '300 g'; 0 for a mere measure."""
+    if not mention.unit:
+        return mention.end
+    at = scene.text.lower().find(mention.unit, mention.end)
+    return at + len(mention.unit) if scene.piece and at >= 0 else 0
+
+
+def _after_is_break(scene: Scene, start: int) -> bool:
+    after = scene.after(start, 1)
     return not after or not after[0].isalpha() or after[0] in STOP
 
 
@@ -533,9 +634,11 @@ def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candida
         if own and following and following[0].low in ("is", "was", "of", ":", "=", "named", "called"):
             yield from _until_phrase_end(slot, scene, following[0].end, 0.72)
         elif following and (mention := _mention_at(scene, following[0].start)):
-            yield from _shaped(slot, str(mention.text).strip("\"'"), 0.7 if own else 0.45, mention.start, mention.end)
+            yield from _shaped(slot, str(mention.text).strip("\"'"), 0.7 if own else 0.52, mention.start, mention.end)
+        elif own and at and (mention := _mention_at(scene, scene.tokens[at - 1].start)):
+            yield from _shaped(slot, str(mention.text), 0.66, mention.start, mention.end)
         elif not own and following and following[0].low not in MARKERS:
-            yield from _until_phrase_end(slot, scene, token.end, 0.4)
+            yield from _until_phrase_end(slot, scene, token.end, 0.52)
 
 
 def _called(slot: Slot, scene: Scene) -> Iterable[Candidate]:
@@ -571,10 +674,11 @@ def _without_article(text: str) -> str:
 
 def _loose(slot: Slot, scene: Scene) -> Iterable[Candidate]:
     """For requests only: a quoted text, a name, or a marked phrase, with low confidence."""
+    kinds = {kind for role, _ in slot.roles for kind in role.kinds}
     wide = any(role.name in ("query", "title", "message") for role, _ in slot.roles[:1])
     for mention in scene.mentions:
         fit = _LOOSE.get(mention.kind)
-        if fit and not (wide and mention.kind != "quoted"):
+        if fit and not (wide and mention.kind != "quoted") and (not kinds or mention.kind in kinds):
             yield from _shaped(
                 slot,
                 str(mention.value),
@@ -585,7 +689,7 @@ def _loose(slot: Slot, scene: Scene) -> Iterable[Candidate]:
 
 
 _SUMMARY = frozenset(map(stem, words("summary abstract gist overview synopsis 摘要 总结 概要")))
-_LOOSE = {"quoted": 0.42, "name": 0.36, "code": 0.34}
+_LOOSE = {"quoted": 0.55, "name": 0.52, "code": 0.5}
 
 
 def _any(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:

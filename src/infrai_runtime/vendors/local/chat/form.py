@@ -76,14 +76,25 @@ def source_text(conversation: Conversation) -> str:
 def _material(request: str) -> str:
     """The request without a leading or trailing instruction to extract something."""
     question, context = split(request)
-    if context and len(context) > len(question) / 2 and (is_question(question) or _instructs(question)):
+    if context and len(context) > len(question) / 2 and _is_task(question):
         return context
     head, colon, rest = request.partition(":")
     if colon and _instructs(head) and rest.strip():
         return rest.strip()
     found = sentences(request)
-    kept = [s.text for s in found if not _instructs(s.text)]
-    return "\n".join(kept) if kept and len(kept) < len(found) else request
+    while len(found) > 1 and _is_task(found[0].text):
+        found = found[1:]
+    while len(found) > 1 and _is_task(found[-1].text):
+        found = found[:-1]
+    return request[found[0].start : found[-1].end] if found else request
+
+
+def _is_task(text: str) -> bool:
+    """Whether ``text`` only says what to do with the rest: a command to extract, or a question without any value."""
+    return _instructs(text) or (is_question(text) and not any(m.kind in _VALUES for m in Scene(text).mentions))
+
+
+_VALUES = frozenset(words("email url phone date datetime day time money percent number code street zip path"))
 
 
 _INSTRUCTS = frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .choose import Tool
-from .concept import related
+from .concept import chinese_words, related
 from .scene import MARKERS, Scene, Token
 from .table import words
 from .verb import VERBS
@@ -51,7 +51,7 @@ def leftover(clause: str, tool: Tool, used: Sequence[tuple[int, int]], keep: fro
 
 def _without_opening(found: list[Token], tool: Tool) -> list[Token]:
     """Drops polite words, one verb, its particles and, for a search, the words of searching."""
-    at = _skip(found, 0, _POLITE)
+    at = _skip(found, _cjk_opening(found, tool), _POLITE)
     if at < len(found) and (found[at].low in VERBS or _of_tool(found[at], tool) or stem(found[at].low) in _SEARCHING):
         at = _skip(found, at + 1, _PARTICLE)
         while at < len(found) and (
@@ -59,6 +59,15 @@ def _without_opening(found: list[Token], tool: Tool) -> list[Token]:
         ):
             at += 1
     return found[at:]
+
+
+def _cjk_opening(found: list[Token], tool: Tool) -> int:
+    """The number of tokens of a Chinese verb of the tool's at the beginning, with its object: 提醒我."""
+    text = "".join(token.low for token in found)
+    word, start, end = next(iter(chinese_words(text)), ("", 9, 0))
+    if start > 2 or any(len(token.low) > 1 for token in found[:end]) or not any(related(word, own) for own in tool.own):
+        return 0
+    return end + (text[end : end + 1] == "我")
 
 
 def _skip(found: list[Token], at: int, words: frozenset[str]) -> int:

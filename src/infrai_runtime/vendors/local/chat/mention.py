@@ -52,6 +52,8 @@ _TYPED: tuple[tuple[str, str], ...] = (
     ),
     ("url", r"\b(?:https?|ftp)://[^\s<>\"'，。）)]+|\bwww\.[^\s<>\"'，。）)]+"),
     ("email", r"[\w.+\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{2,63}){1,5}"),
+    ("ip", r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)"),
+    ("version", r"(?<![\d.])v?\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.]*\d)"),
     (
         "path",
         r"(?<![\w/])(?:~|\.{1,2})?/(?:[\w.\-]+/?)+|\b[A-Za-z]:\\[\w.\\\-]+|\b[\w\-]{1,80}\.(?:txt|pdf"
@@ -90,7 +92,7 @@ _TYPED: tuple[tuple[str, str], ...] = (
     ),
     (
         "code",
-        r"(?<![\w])#?(?=[A-Za-z]*\d|[A-Z]+-)(?:[A-Z]{1,8}[-_]?\d[\w\-]{0,30}|[A-Z]{1,8}(?:-[A-Z0-9]{1,12}){1,4}"
+        r"(?<![\w-])(?!\d{4}-\d{4}\b)\d{1,6}-\d{3,8}(?![\w-])|(?<![\w])#?(?=[A-Za-z]*\d|[A-Z]+-)(?:[A-Z]{1,8}[-_]?\d[\w\-]{0,30}|[A-Z]{1,8}(?:-[A-Z0-9]{1,12}){1,4}"
         r"|\d{1,6}[A-Z]{1,4}[\w\-]*|(?=[\d-]{1,24}[A-Z])\d{1,8}(?:-[A-Z0-9]{1,12}){1,4})\b|#\d{1,12}\b",
     ),
     (
@@ -204,8 +206,13 @@ def _typed(kind: str, pattern: re.Pattern[str], text: str, taken: bytearray) -> 
     return [
         _VALUE.get(kind, _plain)(kind, m.group().rstrip(" ,"), m.start())
         for m in pattern.finditer(text)
-        if _take(taken, m.start(), m.end()) and m.group().lower() != "may"
+        if _take(taken, m.start(), m.end()) and m.group().lower() != "may" and not _is_key(kind, text, m.end())
     ]
+
+
+def _is_key(kind: str, text: str, end: int) -> bool:
+    """A quoted word before a colon is the name of a value: '"city": "Graz"'."""
+    return kind == "quoted" and text[end:].lstrip()[:1] == ":"
 
 
 def _plain(kind: str, text: str, start: int) -> Mention:
@@ -344,7 +351,7 @@ def _common(word: str) -> bool:
 
 def _is_name(text: str, start: int, end: int) -> bool:
     words = text[start:end].split()
-    if words[0].lower().rstrip(".") in _NOT_NAME and len(words) == 1:
+    if text[end : end + 1] in (":", "：") or (words[0].lower().rstrip(".") in _NOT_NAME and len(words) == 1):
         return False
     if len(words) == 1 and _starts_sentence(text, start) and words[0].endswith(("ed", "ing")):
         return False
@@ -355,7 +362,7 @@ _CJK_BREAK = re.compile(
     r"飞往|飞到|飞|请问|请|帮我|帮|给我|一下|我想要?|我要|想要|需要|查询|查看|查|问|看看|告诉我?"
     r"|把|将|给|从|到|去|在|于|和|与|跟|及|以及|或|向|对|为|用|"
     r"的|了|着|过|是|有|叫做?|名叫|名字|吗|呢|吧|怎么样|怎样|如何|多少|什么|几|哪里?|这|那|个|位"
-    r"|名|岁|我们?|你们?|他们?|她|它|也|就|可以|现在|今年|住|来自|担任|工作|写|说|买|卖|订|"
+    r"|名|岁|很|非常|最|真|款|举办|举行|召开|成立|创立|现有|我们?|你们?|他们?|她|它|也|就|可以|现在|今年|住|来自|担任|工作|写|说|买|卖|订|"
     r"先生|女士|小姐|今年"
 )
 _CJK_RUN = re.compile(r"[\u3400-\u9fff]{2,}")

@@ -10,17 +10,28 @@ from infrai_runtime.failure import Failure
 
 from . import voice
 from .answer import Draft, call_part, say
-from .choose import THRESHOLD, Tool, read_tools, scores
+from .choose import POLITE, THRESHOLD, Tool, read_tools, scores
 from .clause import clauses
 from .conversation import Conversation, Result
 from .fill import fill
 from .form import source_text
-from .step import Call, Step, calls, complete_from_results, guess_by_phrase, refers_back, takes_text
+from .sentence import is_question
+from .step import (
+    Call,
+    Step,
+    calls,
+    complete_from_results,
+    guess_by_phrase,
+    refers_back,
+    takes_number,
+    takes_text,
+)
 from .verb import VERB_STEMS
-from .word import has_cjk, name_words, stem
+from .wish import idle, refuses
+from .word import has_cjk, name_words, stem, tokens
 
 _MOST_CALLS = 16
-_NEAR = 0.9
+_NEAR = 0.75
 _SURE = 0.55
 _CHOICES = ("auto", "none", "required", "any")
 
@@ -64,8 +75,10 @@ def _forced(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None) -> To
 
 
 def _unsupported(call: Call) -> bool:
-    """Whether a call needs arguments and the conversation gives none of them."""
+    """Whether the conversation gives none of the arguments that a call needs, or not one number that it needs."""
     wanted = call.tool.parameters.get("required") or ()
+    if any(path in wanted and takes_number(call.tool, path) for path in call.missing):
+        return True
     return bool(wanted) and all(any(path.split(".")[0] == name for path in call.invented) for name in wanted)
 
 
@@ -80,7 +93,7 @@ def _draft(kept: Sequence[Call], salt: str) -> Draft:
 
 
 def _planned(conversation: Conversation, tools: Sequence[Tool], must: bool) -> list[Call]:
-    steps = _steps(conversation.request, tools)
+    steps = [] if _nothing_wanted(conversation, must) else _steps(conversation.request, tools)
     if must:
         steps = [step for step in steps if _is_action(step.tool)]
     steps = steps or _again(conversation, tools)
@@ -89,6 +102,10 @@ def _planned(conversation: Conversation, tools: Sequence[Tool], must: bool) -> l
     planned = [call for at, step in enumerate(steps) for call in _ready(steps, at, step, conversation)]
     left = [call for call in planned if not any(call.same_as(result) for result in conversation.results)]
     return planned if left or not must else [_anyhow(conversation, tools)]
+
+
+def _nothing_wanted(conversation: Conversation, must: bool) -> bool:
+    return not must and all(idle(clause) for clause in clauses(conversation.request))
 
 
 def _is_action(tool: Tool) -> bool:
@@ -134,8 +151,10 @@ def _steps(request: str, tools: Sequence[Tool]) -> list[Step]:
     steps: list[Step] = []
     pending = ""
     for clause in clauses(request):
+        if refuses(clause):
+            continue
         tool = _best(clause, tools)
-        if tool is None and steps:
+        if steps and (tool is None or not _asks(clause)):
             steps[-1] = Step(steps[-1].tool, f"{steps[-1].clause}, {clause}", steps[-1].later)
         elif tool is None:
             pending = f"{pending}{clause} "
@@ -145,6 +164,12 @@ def _steps(request: str, tools: Sequence[Tool]) -> list[Step]:
     if not steps and (tool := _best(request, tools)):
         steps.append(Step(tool, request))
     return steps
+
+
+def _asks(clause: str) -> bool:
+    """Whether a clause is a command or a question; a statement tells more about what was asked before it."""
+    words = [word for word in tokens(clause) if word not in POLITE]
+    return has_cjk(clause) or is_question(clause) or (bool(words) and stem(words[0]) in VERB_STEMS)
 
 
 def _best(text: str, tools: Sequence[Tool]) -> Tool | None:
@@ -159,10 +184,12 @@ def _best(text: str, tools: Sequence[Tool]) -> Tool | None:
 def _evident(text: str, tool: Tool) -> bool:
     """Whether the text holds a typed value for every required argument of a tool that it half speaks of."""
     wanted = tool.parameters.get("required") or ()
-    filled = fill(tool.parameters, text, param="tools") if wanted else None
-    if filled is None or not filled.given or not all(takes_text(tool, path) for path in filled.invented):
+    filled = fill(tool.parameters, text, param="tools", about=tool.about) if wanted else None
+    found = filled.given | filled.guessed if filled else {}
+    missing = [path for path in filled.invented if tuple(path.split(".")) not in found] if filled else []
+    if not found or not all(takes_text(tool, path) for path in missing):
         return False
-    return all(candidate.fit >= _SURE for path, candidate in filled.given.items() if path[0] in wanted)
+    return all(candidate.fit >= _SURE for path, candidate in found.items() if path[0] in wanted)
 
 
 def _anyhow(conversation: Conversation, tools: Sequence[Tool]) -> Call:

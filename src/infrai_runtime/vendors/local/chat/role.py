@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .table import words
 from .word import name_words, stem
@@ -25,6 +26,8 @@ def _role(name: str, words: str, kinds: str, markers: str = "") -> Role:
 ROLES: tuple[Role, ...] = (
     _role("email", "email mail e-mail 邮箱 邮件地址", "email", "to at"),
     _role("url", "url uri link website site homepage webpage 网址 链接", "url", "at from"),
+    _role("host", "host ip server hostname 主机 服务器", "ip url", "on at to for"),
+    _role("version", "version release 版本", "version number", "version to"),
     _role("phone", "phone telephone mobile tel fax 电话 手机", "phone number", "at on"),
     _role(
         "path",
@@ -40,8 +43,9 @@ ROLES: tuple[Role, ...] = (
         "date",
         "date day deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 生日",
         "date datetime day",
-        "on by for until from due before 在",
+        "on by for until till through from to since due before 在",
     ),
+    _role("start", "start begin open 开始", "time datetime date day", "from at on since 从"),
     _role("time", "time hour clock at 时间 时刻", "time datetime", "at by from 在"),
     _role("language", "language lang locale 语言 语种", "language", "into to in from 成 为"),
     _role("color", "color colour 颜色", "colour", "in"),
@@ -55,10 +59,10 @@ ROLES: tuple[Role, ...] = (
         "code quoted number",
         "number id order ticket #",
     ),
-    _role("origin", "origin source departure from start depart 出发 起点 始发", "name phrase", "from leaving 从 由"),
+    _role("origin", "origin source departure from depart 出发 起点 始发", "name phrase", "from leaving 从 由"),
     _role(
         "destination",
-        "destination target arrival to dest end goal 目的地 终点 到达",
+        "destination target arrival to dest goal 目的地 终点 到达",
         "name phrase",
         "to into for reach 到 去 飞往 至",
     ),
@@ -92,22 +96,23 @@ ROLES: tuple[Role, ...] = (
         "name phrase",
         "is am i'm name named called with by for to of meet from and dear 叫 和 跟 与 给 名叫 我是",
     ),
+    _role("heading", "description summary", "quoted head rest", "about :"),
     _role(
         "message",
-        "message body text content note comment description reminder sentence input prompt 内容 消息 "
-        "正文 文本 信息 备注",
+        "message body text content note comment reminder sentence input prompt 内容 消息 正文 文本 信息 备注",
         "quoted rest",
         "saying that says : say to about 说 内容",
     ),
+    _role("reason", "reason cause why rationale justification 原因 理由", "rest", "because 因为 由于"),
     _role(
         "title",
         "title subject headline label heading task event meeting topic theme 标题 主题 题目 任务 名称 活动",
-        "quoted rest name head",
-        "called titled named about to for 叫 名为",
+        "quoted head name rest",
+        "called titled named about to for : 叫 名为",
     ),
     _role(
         "product",
-        "product item model device good ingredient book movie dish object thing what 产品 商品 物品 菜",
+        "product item model device vehicle car good ingredient book movie dish object thing what 产品 商品 物品 菜",
         "quoted name counted head",
         "the of buy order bought ordered for 买 订",
     ),
@@ -184,6 +189,7 @@ _NUMBER_UNITS: dict[str, str] = {
 NUMBER_UNITS = {stem(word): frozenset(units.split()) for word, units in _NUMBER_UNITS.items()}
 
 
+@lru_cache(maxsize=4_000)
 def roles_of(name: str, description: str) -> list[tuple[Role, float]]:
     """The roles of a parameter, best first, with how sure they are: the name counts most, its last word above all."""
     words = [stem(word) for word in name_words(name)]
@@ -214,19 +220,35 @@ _PEOPLE = frozenset(
         ),
     )
 )
+RELATIONS = _PEOPLE | frozenset(
+    map(
+        stem,
+        words(
+            """
+    author artist owner assignee manager actor director sender doctor speaker reviewer spouse
+    recipient receiver partner parent child coach captain publisher translator 作者 经理 导演 医生
+    """
+        ),
+    )
+)
+"""What somebody is only by something that the text must speak of; a name alone makes nobody an author."""
 _PERSON = next(role for role in ROLES if role.name == "person")
 
 
 def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, float]]:
     """The roles of a parameter inside an object: the name or title of an item is an item's, not a person's."""
     found = roles_of(name, description)
-    if parent and [stem(word) for word in name_words(name)] in (["name"], ["title"], ["label"]):
+    if parent and set(name_words(name)) <= _SIDES:
+        return [(role, 1.0) for role, _ in roles_of("", parent)][:2] + found
+    if parent and name_words(name) in (("name",), ("title",), ("label",)):
         of_parent = [(role, sure) for role, sure in roles_of(parent, "") if role.name in _NAMED]
         rest = [pair for pair in found if pair[0].name != "person"]
         return of_parent[:1] + rest if of_parent else found
     return found
 
 
+_SIDES = frozenset(words("from to source target start end"))
+"""Names that say only on which side of something the value stands."""
 _NAMED = frozenset({"product", "company", "title", "place", "person"})
 
 

@@ -24,9 +24,9 @@ _TOKEN = re.compile(
 )
 _FIELD = re.compile(
     r"(?:^|[\n;,|，；。{(])[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
-    r"\t]*[:：=]\**[ \t]*(?P<value>[^\n;|；]{1,500})"
+    r"\t]*(?<!\d(?=:\d))[:：=]\**[ \t]*(?![ \t{])(?P<value>[^\n;|；]{1,500})"
 )
-_FIELD_END = re.compile(r"[,，]\s*[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
+_FIELD_END = re.compile(r"\s+\w+=|[,，]\s*[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Field:
-    """A 'key: value' pair; ``key`` holds the stems of ``label``."""
+    """A 'key: value' pair; ``key`` holds the stems of ``label``, which stands ``at`` a place of the text."""
 
     label: str
+    at: int
     key: frozenset[str]
     value: str
     start: int
@@ -62,12 +63,16 @@ class Field:
 class Scene:
     """One text with what can be found in it, each part worked out when it is first asked for."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, piece: bool = False) -> None:
+        """``piece`` says that the text was cut out as one item of a list."""
         self.text = text[:MOST_TEXT]
+        self.piece = piece
 
     @cached_property
     def mentions(self) -> list[Mention]:
-        return mentions(self.text)
+        """All typed mentions; a name inside a label is none."""
+        labels = [(field.at, field.at + len(field.label)) for field in self.fields]
+        return [m for m in mentions(self.text) if m.kind != "name" or not any(a <= m.start < b for a, b in labels)]
 
     @cached_property
     def tokens(self) -> list[Token]:
@@ -155,7 +160,11 @@ def _fields(text: str) -> list[Field]:
         key = frozenset(stem(word) for word in name_words(match.group("key").replace(" ", "_")))
         value = value.rstrip(" \t,，.。})\"'")
         if value and not value.startswith("//"):
-            found.append(Field(match.group("key").strip(), key, value.lstrip("\"'"), start, start + len(value)))
+            found.append(
+                Field(
+                    match.group("key").strip(), match.start("key"), key, value.lstrip("\"'"), start, start + len(value)
+                )
+            )
         if len(found) > 200:
             break
     return found

@@ -21,6 +21,7 @@ from .number import numbers, plain
 from .outcome import facts, readable
 from .role import roles_of
 from .slot import kind_of
+from .support import TIED
 from .valid import valid
 from .word import stem
 
@@ -45,11 +46,17 @@ class Step:
 
 @dataclass
 class Call:
-    """A call ready to be made, or not: ``missing`` are required arguments that nothing gave."""
+    """A call ready to be made, or not: ``invented`` are arguments that nothing supports; some are ``guessed``."""
 
     tool: Tool
     arguments: dict[str, Any]
     invented: list[str] = field(default_factory=list)
+    guessed: frozenset[str] = frozenset()
+
+    @property
+    def missing(self) -> list[str]:
+        """The arguments for which nothing at all was found."""
+        return [path for path in self.invented if path not in self.guessed]
 
     @property
     def waits(self) -> bool:
@@ -71,15 +78,25 @@ def _number(value: Any) -> Any:
 def calls(step: Step, request: str, results: Sequence[Result], *, command: bool = True) -> list[Call]:
     """The calls of one step: one, or one per item where the clause lists several values for one argument."""
     clause = _with_results(step, results)
-    filled = fill(step.tool.parameters, clause, param="tools", free_text=command, known=_known(step, clause, results))
-    call = Call(step.tool, dict(filled.value or {}), list(filled.invented))
+    filled = fill(
+        step.tool.parameters,
+        clause,
+        param="tools",
+        free_text=command,
+        known=_known(step, clause, results),
+        about=step.tool.about,
+    )
+    guessed = frozenset(".".join(path) for path in filled.guessed)
+    shared = _shared(filled, clause)
+    invented = [path for path in filled.invented if shared is None or path != shared.name]
+    call = Call(step.tool, dict(filled.value or {}), invented, guessed)
     if step.later:
         call.invented += [path for path, value in call.arguments.items() if str(value).lower() in _POINTERS]
     for source in _sources(clause, request, results if step.later else ()):
         _complete(call, source, command and source == request and not step.later, source == request and step.later)
     if command:
         _complete_by_phrase(call, clause, [(c.start, c.end) for c in filled.given.values() if c.end > c.start])
-    return [call, *_siblings(call, filled, clause)]
+    return [call, *_siblings(call, shared)] if shared else [call]
 
 
 def refers_back(step: Step) -> bool:
@@ -175,6 +192,12 @@ def _takes_name(tool: Tool, path: str) -> bool:
     return any("name" in role.kinds for role, _ in roles_of(path, str(schema.get("description") or ""))[:1])
 
 
+def takes_number(tool: Tool, path: str) -> bool:
+    """Whether an argument is a number."""
+    schema = (tool.parameters.get("properties") or {}).get(path)
+    return isinstance(schema, Mapping) and kind_of(schema) in ("number", "integer")
+
+
 _POINTERS = frozenset({"it", "that", "this", "them", "the result", "result", "the answer", "它", "结果"})
 
 
@@ -220,24 +243,36 @@ _AND = re.compile(r"^\s*(?:,|and|or|&|, and|、|和|与|以及|跟|及)\s*(?:in|
 _NOT_SPREAD = frozenset({"array", "object", "boolean"})
 
 
-def _siblings(call: Call, filled: Filled, clause: str) -> list[Call]:
-    """More calls of the same tool, for the further items of a list whose first item filled an argument."""
-    spread = [
-        (path, c)
-        for path, c in filled.given.items()
-        if len(path) == 1 and c.end > c.start and not isinstance(c.value, list | dict)
-    ]
-    taken = [(c.start, c.end) for _, c in spread]
-    for path, candidate in spread:
-        found = list(_further(clause, candidate.start, candidate.end, taken))
-        if len(found) == 1 and _is_apposition(clause, candidate, found[0]):
-            call.arguments[path[0]] = clause[candidate.start : found[0].end]
-        elif found:
-            return [
-                Call(call.tool, {**call.arguments, path[0]: _like(more.value, candidate.value)}, list(call.invented))
-                for more in found
-            ]
-    return []
+@dataclass(frozen=True)
+class _Shared:
+    """An argument for which a clause lists several values: the first one and the ``others``."""
+
+    name: str
+    first: Candidate
+    others: list[Mention]
+    whole: str = ""
+
+
+def _shared(filled: Filled, clause: str) -> _Shared | None:
+    """The argument whose value is followed by more of its kind, as in 'in Cairo and Athens'."""
+    tied = {path: c for path, c in filled.guessed.items() if c.fit >= TIED} | filled.given
+    spread = {p: c for p, c in tied.items() if len(p) == 1 and c.end > c.start and not isinstance(c.value, list | dict)}
+    taken = [(c.start, c.end) for c in spread.values()]
+    for path, first in spread.items():
+        others = list(_further(clause, first.start, first.end, taken))
+        if len(others) == 1 and _is_apposition(clause, first, others[0]):
+            return _Shared(path[0], first, [], clause[first.start : others[0].end])
+        if others:
+            return _Shared(path[0], first, others)
+    return None
+
+
+def _siblings(call: Call, shared: _Shared) -> list[Call]:
+    """More calls of the same tool, for the further values of the list; one value in two parts stays one call."""
+    if shared.whole:
+        call.arguments[shared.name] = shared.whole
+    made = [{**call.arguments, shared.name: _like(other.value, shared.first.value)} for other in shared.others]
+    return [Call(call.tool, arguments, list(call.invented), call.guessed) for arguments in made]
 
 
 def _is_apposition(clause: str, first: Candidate, second: Mention) -> bool:

@@ -96,6 +96,21 @@ def _bare(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("e") else word
 
 
+def is_past(verb: str) -> bool:
+    """Whether a word is written in the past form of a verb: booked, went, had."""
+    low = verb.lower()
+    return (
+        low in ("had", "was", "were", "did")
+        or (low.endswith("ed") and not low.endswith("eed"))
+        or _IRREGULAR.get(low, low) in _PRESENT - {low}
+    )
+
+
+_PRESENT = frozenset(
+    present for past, present in _IRREGULAR.items() if not past.endswith(("est", "er", "ing")) and "'" not in past
+)
+
+
 def tokens(text: str) -> list[str]:
     """Lower-case tokens in order: words, numbers without thousands commas, runs of Chinese characters."""
     return [match.group().lower().replace(",", "") for match in _TOKEN.finditer(text)]

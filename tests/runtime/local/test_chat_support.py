@@ -1,0 +1,271 @@
+"""A value belongs to a field for a reason that stands in the text; what is given without one is declared."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infrai_runtime.vendors.local.chat import Answer, reply
+
+S: dict[str, Any] = {"type": "string"}
+INTEGER: dict[str, Any] = {"type": "integer"}
+N: dict[str, Any] = {"type": "number"}
+B: dict[str, Any] = {"type": "boolean"}
+DATE: dict[str, Any] = {"type": "string", "format": "date"}
+EMAIL: dict[str, Any] = {"type": "string", "format": "email"}
+
+
+def obj(optional: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def many(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+def one_of(*options: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(options)}
+
+
+def function(name: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "description": about, "parameters": schema}}
+
+
+def asked(text: str, **options: Any) -> Answer:
+    return reply([{"role": "user", "parts": [{"type": "text", "text": text}]}], **options)
+
+
+def fill(schema: dict[str, Any], text: str) -> tuple[Any, list[str]]:
+    """The filled object and the paths that are declared as invented."""
+    wanted = {"type": "json_schema", "json_schema": {"name": "form", "schema": schema}}
+    answer = asked(text, response_format=wanted)
+    return json.loads(answer.parts[0]["text"]), [path.removeprefix("content.") for path in answer.invented]
+
+
+def forced(schema: dict[str, Any], text: str) -> tuple[Any, list[str]]:
+    """The arguments of a call that had to be made and the paths that are declared as invented."""
+    answer = asked(text, tools=[function("submit", "Submits a form", schema)], tool_choice="required")
+    prefix = "tool_calls.0.arguments."
+    return json.loads(answer.parts[0]["arguments"]), [path.removeprefix(prefix) for path in answer.invented]
+
+
+SUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (
+        obj(sender=EMAIL, recipient=S, subject=S, meeting_date=DATE),
+        "From: lena@norddruck.example\nTo: Purchasing team\nSubject: Revised quote\n\nHello,\nplease find attached the "
+        "quote. Could we meet on 2026-03-12 to go through it?\nBest, Lena Fischer",
+        {
+            "sender": "lena@norddruck.example",
+            "recipient": "Purchasing team",
+            "subject": "Revised quote",
+            "meeting_date": "2026-03-12",
+        },
+    ),
+    (
+        obj(number=S, items=many(obj(description=S, quantity=INTEGER, unit_price=N)), tax=N, total=N, currency=S),
+        "INVOICE INV-7731\n\n- Oak shelf, quantity 2, unit price 140.00\n- Wall bracket, quantity 6, unit price 7.50"
+        "\n\nTax: 65.00\nTotal: 390.00 GBP",
+        {
+            "number": "INV-7731",
+            "items": [
+                {"description": "Oak shelf", "quantity": 2, "unit_price": 140},
+                {"description": "Wall bracket", "quantity": 6, "unit_price": 7.5},
+            ],
+            "tax": 65,
+            "total": 390,
+            "currency": "GBP",
+        },
+    ),
+    (
+        obj(products=many(obj(("discount",), name=S, price=N, discount=N))),
+        "Desk lamp: 29.90 EUR\nFloor lamp: 84.00 EUR",
+        {"products": [{"name": "Desk lamp", "price": 29.9}, {"name": "Floor lamp", "price": 84}]},
+    ),
+    (
+        obj(person=obj(name=S, age=INTEGER), employer=obj(name=S, city=S)),
+        "Jun Okada, 29, works for Brightwave in Osaka as a sound engineer.",
+        {"person": {"name": "Jun Okada", "age": 29}, "employer": {"name": "Brightwave", "city": "Osaka"}},
+    ),
+    (
+        obj(people=many(obj(name=S, role=S))),
+        "Helga Brandt is the treasurer, Owen Price is the secretary and Lucia Moretti is the chair.",
+        {
+            "people": [
+                {"name": "Helga Brandt", "role": "treasurer"},
+                {"name": "Owen Price", "role": "secretary"},
+                {"name": "Lucia Moretti", "role": "chair"},
+            ]
+        },
+    ),
+    (
+        obj(author=S, title=S, pages=INTEGER, year=INTEGER),
+        "'The Salt Road' by Ines Duarte, published in 2011, has 384 pages.",
+        {"author": "Ines Duarte", "title": "The Salt Road", "pages": 384, "year": 2011},
+    ),
+    (obj(host=S, version=S), "Version 2.10.3 runs on 10.0.0.3.", {"host": "10.0.0.3", "version": "2.10.3"}),
+    (
+        obj(accident_free=B, fuel=one_of("petrol", "diesel")),
+        "Diesel, never had an accident.",
+        {
+            "accident_free": True,
+            "fuel": "diesel",
+        },
+    ),
+    (
+        obj(sensors=many(obj(id=S, temperature=N, unit=one_of("C", "F")))),
+        "Sensor T1 reads 21.5 C, sensor T2 reads 19 C.",
+        {"sensors": [{"id": "T1", "temperature": 21.5, "unit": "C"}, {"id": "T2", "temperature": 19, "unit": "C"}]},
+    ),
+    (
+        obj(订单号=S, 金额=N, 姓名=S),
+        "姓名:陈晓明,订单号:A20931,金额:358元。",
+        {"订单号": "A20931", "金额": 358, "姓名": "陈晓明"},
+    ),
+    (
+        obj(company=S, founded_year=INTEGER, employees=INTEGER),
+        "Veltra was founded in 1998 and has 240 employees.",
+        {"company": "Veltra", "founded_year": 1998, "employees": 240},
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "value"), SUPPORTED)
+def test_what_the_text_plainly_says_is_given_and_not_declared(
+    schema: dict[str, Any], text: str, value: dict[str, Any]
+) -> None:
+    assert fill(schema, text) == (value, [])
+
+
+DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    ("one of two prices", obj(price=N), "The chair is 120 euros, the table is 340 euros.", ["price"]),
+    ("one of two addresses", obj(email=EMAIL), "Write to ann@one.example or bob@two.example.", ["email"]),
+    ("one of two dates", obj(date=DATE), "We moved from 2025-01-02 to 2025-01-09.", ["date"]),
+    ("one of two options", obj(drink=one_of("tea", "coffee")), "Which is better, tea or coffee?", ["drink"]),
+    ("a number that counts rooms", obj(name=S, age=INTEGER), "Room 214 was booked by Petra Lang.", ["age"]),
+    ("a company as a person", obj(company=S, ceo=S), "Veltra was founded in 1998.", ["ceo"]),
+    ("a first word as a product", obj(product=S), "Waste of money.", ["product"]),
+    ("a river as a city", obj(city=S), "The village lies on a hill beside the Drava.", ["city"]),
+    ("figures as a score", obj(answer=S, score=N), "It has 2 authors and 18 figures.", ["answer", "score"]),
+    ("a nice lamp as a name", obj(name=S, price=N), "这款台灯很好看。", ["name", "price"]),
+    ("a company as its head", obj(company=S, ceo=S), "Contact Veltra.", ["ceo"]),
+    (
+        "all of nothing",
+        obj(name=S, age=INTEGER, active=B, tags=many(S), address=obj(street=S, zip=S)),
+        "It rained all day.",
+        ["name", "age", "active", "tags", "address.street", "address.zip"],
+    ),
+    ("没有的电话", obj(姓名=S, 电话=S), "陈晓明,今年34岁。", ["电话"]),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "declared"), [row[1:] for row in DOUBTED], ids=[row[0] for row in DOUBTED])
+def test_what_the_text_does_not_tie_to_its_field_is_declared(
+    schema: dict[str, Any], text: str, declared: list[str]
+) -> None:
+    assert fill(schema, text)[1] == declared
+
+
+def test_an_optional_field_without_a_reason_is_left_out() -> None:
+    schema = obj(("po_number", "phone", "discount"), total=N, po_number=S, phone=S, discount=N)
+    text = "Receipt: two cappuccinos and a cheesecake, total 14.20 euros."
+    assert fill(schema, text) == ({"total": 14.2}, [])
+
+
+def test_a_nullable_field_without_a_reason_is_null_and_declared() -> None:
+    schema = obj(price={"anyOf": [N, {"type": "null"}]})
+    assert fill(schema, "The chair is 120 euros, the table is 340 euros.") == ({"price": None}, ["price"])
+
+
+def test_a_choice_from_a_numbered_list_is_declared() -> None:
+    text = (
+        "Some choices are given below.\n(1) A summary about tea\n(2) A summary about steel\nWhich one fits 'green tea'?"
+    )
+    assert forced(obj(index=INTEGER, reason=S), text)[1] == ["index", "reason"]
+
+
+def test_a_forced_call_takes_the_option_that_the_words_support() -> None:
+    assert forced(obj(drink=one_of("tea", "coffee")), "I'll have the coffee.") == ({"drink": "coffee"}, [])
+    assert forced(obj(mood=one_of("good", "bad")), "The soup was cold and I hated it.") == ({"mood": "bad"}, [])
+
+
+def test_a_forced_call_without_any_support_declares_every_argument() -> None:
+    value, declared = forced(obj(title=S, pages=INTEGER, final=B), "It rained all day.")
+    assert value == {"title": "", "pages": 0, "final": False}
+    assert declared == ["title", "pages", "final"]
+
+
+def test_the_arguments_that_an_agent_wrote_down_are_supported() -> None:
+    text = 'Thought: I need the weather.\nAction: submit\nAction Input: {"city": "Graz", "days": 3}'
+    assert forced(obj(city=S, days=INTEGER), text) == ({"city": "Graz", "days": 3}, [])
+
+
+MESSAGE = function("send_message", "Send a text message to a contact", obj(recipient=S, text=S))
+MONEY = function("transfer_money", "Transfer money to a person", obj(("note",), amount=N, to=S, note=S))
+EXCHANGE = function("exchange", "Convert money between currencies", obj(**{"amount": N, "from": S, "to": S}))
+REMINDER = function("set_reminder", "Remind the user of something", obj(("when",), text=S, when=S))
+HOTEL = function("book_hotel", "Book a hotel room", obj(("guests",), city=S, nights=INTEGER, guests=INTEGER))
+ROUTE = function("route", "Directions from one place to another", obj(start=S, destination=S))
+TRANSLATE = function("translate", "Translate a text", obj(text=S, language=S))
+DELETE = function("delete_file", "Delete a file", obj(path=S))
+VOLUME = function("set_volume", "Set how loud the music is", obj(level=INTEGER))
+OFFERED = [MESSAGE, MONEY, EXCHANGE, REMINDER, HOTEL, ROUTE, TRANSLATE, DELETE, VOLUME]
+
+CALLED: list[tuple[str, str, dict[str, Any]]] = [
+    ("Text Nora that I'm running late", "send_message", {"recipient": "Nora", "text": "I'm running late"}),
+    ("What's 80 pounds in dollars?", "exchange", {"amount": 80, "from": "GBP", "to": "USD"}),
+    (
+        "Don't let me forget to call the plumber tomorrow",
+        "set_reminder",
+        {"text": "call the plumber", "when": "tomorrow"},
+    ),
+    ("Get me a hotel room in Porto for two nights", "book_hotel", {"city": "Porto", "nights": 2}),
+    ("How do I get from Lyon to Nice?", "route", {"start": "Lyon", "destination": "Nice"}),
+    ("从南京到苏州怎么走", "route", {"start": "南京", "destination": "苏州"}),
+    ("How do you say 'play music' in Polish?", "translate", {"text": "play music", "language": "Polish"}),
+    ("Remove /tmp/old.log", "delete_file", {"path": "/tmp/old.log"}),
+    ("Set the volume to 30", "set_volume", {"level": 30}),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "arguments"), CALLED)
+def test_a_request_that_gives_all_that_is_needed_is_called(text: str, name: str, arguments: dict[str, Any]) -> None:
+    answer = asked(text, tools=OFFERED)
+    assert [(part["name"], json.loads(part["arguments"])) for part in answer.parts] == [(name, arguments)]
+    assert answer.invented == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please do not send any message to Nora.",
+        "I already booked the hotel in Porto, thanks.",
+        "I deleted the file yesterday by mistake.",
+        "Thanks for translating that!",
+        "不用提醒我了",
+        "我已经订了酒店",
+    ],
+)
+def test_what_is_refused_or_was_done_already_calls_no_tool(text: str) -> None:
+    assert [part["type"] for part in asked(text, tools=OFFERED).parts] == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [
+        ("Transfer some money to Lars", "amount"),
+        ("Set the volume", "level"),
+        ("Book a hotel in Porto please", "nights"),
+    ],
+)
+def test_a_number_that_a_call_needs_is_asked_for(text: str, lacking: str) -> None:
+    (part,) = asked(text, tools=OFFERED).parts
+    assert part["type"] == "text"
+    assert lacking in part["text"]
+
+
+def test_a_statement_tells_more_about_the_command_before_it() -> None:
+    answer = asked("Remind me to water the plants. The file is on my desk.", tools=OFFERED)
+    assert [part["name"] for part in answer.parts] == ["set_reminder"]
