@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from infrai_runtime.failure import Failure
-from infrai_runtime.vendors.local.sight import NOT_RECOGNISED, look
+from infrai_runtime.vendors.local.read_text import READER
+from infrai_runtime.vendors.local.sight import NOT_READ, NOT_RECOGNISED, look
 
 
 def _file(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
@@ -114,3 +119,45 @@ def test_a_decompression_bomb_is_refused_unopened(side: int) -> None:
     with pytest.raises(Failure, match="pixels") as caught:
         look([bomb + struct.pack(">I", 0) + b"IDAT"], "?", read_text=False)
     assert (caught.value.code, caught.value.param) == ("PAYLOAD_TOO_LARGE", "images")
+
+
+@pytest.mark.parametrize("prompt", ["What does it say?", "Read the text", "Describe it.", "How much is the total?"])
+def test_a_model_that_does_not_read_says_so_where_text_was_wanted(prompt: str) -> None:
+    assert NOT_READ in look([_file(_page("Total: 45 EUR"))], prompt, read_text=False).text
+
+
+def test_nothing_is_said_of_text_that_nobody_asked_for() -> None:
+    assert NOT_READ not in look([_file(_page("Total: 45 EUR"))], "Which colours?", read_text=False).text
+
+
+def test_a_late_reading_ends_with_its_process() -> None:
+    page = _file(_page(*(["many words in a long line"] * 8)))
+    with pytest.raises(Failure) as caught:
+        look([page], "read", limit_s=0.001)
+    assert caught.value.code == "VENDOR_TIMEOUT"
+    assert READER.process_id() is None
+    assert len(look([page], "read").images[0]["text_lines"]) == 8
+
+
+_LEAVES_EARLY = """
+import sys
+from pathlib import Path
+from infrai_core import Infrai, InfraiError, Retry
+
+client = Infrai(base_url="embedded", retry=Retry(attempts=0))
+try:
+    client.vision("What?", images=[Path(sys.argv[1])], model="infrai-sight", timeout_seconds=float(sys.argv[2]))
+except InfraiError as error:
+    print("late:", error)
+"""
+
+
+def test_a_process_that_ends_while_a_picture_is_read_ends_well(tmp_path: Path) -> None:
+    large = _page(*(["many words in a long line"] * 40)).resize((2000, 2000))
+    picture = tmp_path / "page.png"
+    picture.write_bytes(_file(large))
+    environment = {**os.environ, "INFRAI_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", _LEAVES_EARLY, str(picture), "1"], capture_output=True, text=True, env=environment
+    )
+    assert (done.stdout[:5], done.stderr, done.returncode) == ("late:", "", 0)

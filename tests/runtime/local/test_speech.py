@@ -11,7 +11,7 @@ import pytest
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.local import audio
-from infrai_runtime.vendors.local.espeak import ESPEAK, Espeak
+from infrai_runtime.vendors.local.espeak import ESPEAK, worker
 from infrai_runtime.vendors.local.speech import LANGUAGES, PERSONAS, speak
 
 REQUEST = {"text": "Hello there", "voice": "en-us", "words_per_minute": 165, "pitch": 50}
@@ -100,31 +100,31 @@ def test_many_threads_get_their_own_sound() -> None:
 
 
 def test_a_worker_that_died_is_replaced() -> None:
-    worker = Espeak()
-    worker.ask(REQUEST, 10)
-    first = worker.process_id()
+    speaker = worker()
+    speaker.ask(REQUEST, b"", 10)
+    first = speaker.process_id()
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    head, pcm = worker.ask(REQUEST, 10)
+    head, pcm = speaker.ask(REQUEST, b"", 10)
     assert head["rate_hz"] == 22_050
     assert len(pcm) > 10_000
-    assert worker.process_id() not in (None, first)
-    worker.stop()
-    assert worker.process_id() is None
+    assert speaker.process_id() not in (None, first)
+    speaker.stop()
+    assert speaker.process_id() is None
 
 
 def test_a_worker_that_hangs_is_killed_and_the_next_request_is_answered() -> None:
-    worker = Espeak()
-    worker.ask(REQUEST, 10)
-    stopped = worker.process_id()
+    speaker = worker()
+    speaker.ask(REQUEST, b"", 10)
+    stopped = speaker.process_id()
     assert stopped is not None
     os.kill(stopped, signal.SIGSTOP)
     with pytest.raises(Failure) as caught:
-        worker.ask(REQUEST, 0.2)
+        speaker.ask(REQUEST, b"", 0.2)
     assert caught.value.code == "VENDOR_TIMEOUT"
-    assert worker.process_id() is None
-    assert len(worker.ask(REQUEST, 10)[1]) > 10_000
-    worker.stop()
+    assert speaker.process_id() is None
+    assert len(speaker.ask(REQUEST, b"", 10)[1]) > 10_000
+    speaker.stop()
 
 
 def _speak_in_child(report: Connection) -> None:

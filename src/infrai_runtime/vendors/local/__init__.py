@@ -97,7 +97,7 @@ class Local:
         for note in _ignored(request, ("temperature",)):
             yield note
         images = [(await material(m, call, f"images.{i}")).data for i, m in enumerate(request["images"])]
-        sight = await self._run(partial(_look, images, request["prompt"], not call.model.endswith("-fast")))
+        sight = await self._run(partial(_look, images, request, call))
         pieces = _within(_pieces(sight.text), request.get("max_tokens"))
         text = "".join(pieces)
         async for fragment in _told([{"type": "text", "text": text}]):
@@ -293,14 +293,16 @@ def _within(pieces: Sequence[str], max_tokens: int | None) -> list[str]:
 # -- engines, each imported when first used ----------------------------------------------------------------------------
 
 
-def _look(images: Sequence[bytes], prompt: str, read_text: bool) -> Any:
+def _look(images: Sequence[bytes], request: Request, call: Call) -> Any:
     from infrai_runtime.vendors.local.sight import look
 
-    return look(images, prompt, read_text=read_text)
+    return look(images, request["prompt"], read_text=not call.model.endswith("-fast"), limit_s=call.deadline_s)
 
 
 def _seen(found: Material) -> str:
-    return str(_look([found.data], "Describe this image.", True).text)
+    from infrai_runtime.vendors.local.sight import look
+
+    return str(look([found.data], "Describe this image.").text)
 
 
 def _transcribed(data: bytes, language: str | None, fast: bool) -> Any:

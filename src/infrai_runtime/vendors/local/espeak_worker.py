@@ -1,23 +1,14 @@
-"""A process of its own that holds espeak-ng: reads requests on stdin, writes sound on stdout.
+"""espeak-ng in a process of its own: a request ``{text, voice, words_per_minute, pitch}`` becomes
+``{rate_hz, words: [[start_ms, position, length], ...]}`` and mono 16 bit samples, or ``{error}`` alone.
 
-Run by path with the library and its data directory as arguments; it imports the standard library only.
-A request is one frame of JSON ``{text, voice, words_per_minute, pitch}``. A reply is one frame of JSON:
-``{rate_hz, words: [[start_ms, position, length], ...]}``, followed by one frame of mono 16 bit samples,
-or ``{error}`` alone. A frame is its length in 4 bytes, big endian, and that many bytes. The end of stdin
-ends the process.
+Run by ``worker_child.py``; needs the standard library only.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
-import os
-import struct
-import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO
-
-_LENGTH = struct.Struct(">I")
+from typing import Any
 
 # The names and numbers of espeak-ng's public header, speak_lib.h.
 _OUTPUT_SYNCHRONOUS = 2
@@ -47,22 +38,7 @@ class _Event(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
-def read_frame(source: BinaryIO) -> bytes | None:
-    """The next frame, or None when the other side has closed."""
-    head = source.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (size,) = _LENGTH.unpack(head)
-    body = source.read(size)
-    return body if len(body) == size else None
-
-
-def write_frame(target: BinaryIO, body: bytes) -> None:
-    target.write(_LENGTH.pack(len(body)) + body)
-    target.flush()
-
-
-def load_espeak(library: str, data: str) -> Callable[[dict[str, Any]], tuple[dict[str, Any], bytes]]:
+def start(library: str, data: str) -> Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]:
     """A function from a request to a reply's head and samples. Raises OSError when espeak-ng does not start."""
     espeak = ctypes.CDLL(library)
     rate_hz = espeak.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, data.encode(), _DO_NOT_EXIT)
@@ -79,7 +55,7 @@ def load_espeak(library: str, data: str) -> Callable[[dict[str, Any]], tuple[dic
 
     callback = _Callback(collect)
 
-    def speak(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def speak(request: dict[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
         sound.clear()
         words.clear()
         espeak.espeak_SetSynthCallback(callback)
@@ -104,29 +80,3 @@ def _words_of(events: Any) -> list[list[int]]:
             found.append([event.audio_position, event.text_position - 1, event.length])
         index += 1
     return found
-
-
-def _private_stdout() -> BinaryIO:
-    """Stdout for frames only: whatever the library prints goes to the null device."""
-    frames = os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
-    return frames
-
-
-def main(library: str, data: str) -> None:
-    target = _private_stdout()
-    speak = load_espeak(library, data)
-    while (request := read_frame(sys.stdin.buffer)) is not None:
-        head, sound = speak(json.loads(request))
-        try:
-            write_frame(target, json.dumps(head).encode())
-            if "error" not in head:
-                write_frame(target, sound)
-        except BrokenPipeError:
-            return
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

@@ -26,6 +26,7 @@ NOT_RECOGNISED = (
     "only colour measurement and text reading."
 )
 NO_READER = 'Text was not read: the reader is not installed (pip install "infrai-integrations[local-vision]").'
+NOT_READ = "Text was not read: this model measures sizes and colours only; infrai-sight reads text."
 
 _THUMB = 160
 _PALETTE = 12
@@ -50,22 +51,23 @@ class Sight:
     read_text: bool
 
 
-def look(images: Sequence[bytes], prompt: str, *, read_text: bool = True) -> Sight:
+def look(images: Sequence[bytes], prompt: str, *, read_text: bool = True, limit_s: float = 60.0) -> Sight:
     """What can be measured in the pictures, as an answer to ``prompt``; of an animation, its first frame.
 
     Raises INVALID_REQUEST (param ``images``) for none, too many or unreadable pictures, PAYLOAD_TOO_LARGE
-    above 40 million pixels, NO_VENDOR_AVAILABLE without Pillow. Without rapidocr the answer says so.
+    above 40 million pixels, NO_VENDOR_AVAILABLE without Pillow, VENDOR_TIMEOUT when reading one of them takes longer
+    than ``limit_s``. Where text was not read the answer says so.
     """
     if not 1 <= len(images) <= MAX_IMAGES:
         message = f"images holds {len(images)} pictures; 1 to {MAX_IMAGES} are allowed"
         raise Failure("INVALID_REQUEST", message, param="images")
     reads = read_text and ocr.can_read()
-    facts = [_facts(data, place, reads) for place, data in enumerate(images)]
-    note = NO_READER if read_text and not reads else ""
+    facts = [_facts(data, place, limit_s if reads else None) for place, data in enumerate(images)]
+    note = "" if reads else NO_READER if read_text else NOT_READ
     return Sight(_answer(facts, prompt, reads, note), facts, reads)
 
 
-def _facts(data: bytes, place: int, reads: bool) -> Facts:
+def _facts(data: bytes, place: int, read_within_s: float | None) -> Facts:
     format, image = _opened(data, place)
     blank = _is_blank(image)
     return {
@@ -75,7 +77,7 @@ def _facts(data: bytes, place: int, reads: bool) -> Facts:
         "mime": f"image/{format.lower()}",
         "colors": _colours(image),
         "blank": blank,
-        "text_lines": ocr.lines_in(image) if reads and not blank else [],
+        "text_lines": ocr.lines_in(image, read_within_s) if read_within_s and not blank else [],
     }
 
 

@@ -138,7 +138,7 @@ def speak(
         "words_per_minute": _clamp(round(_WORDS_PER_MINUTE * speed), *_ESPEAK_RATES),
         "pitch": pitch,
     }
-    head, pcm = ESPEAK.ask(request, _LIMIT_S)
+    head, pcm = ESPEAK.ask(request, b"", _LIMIT_S)
     if "error" in head:
         raise Failure("VENDOR_ERROR", head["error"])
     if not pcm:
