@@ -110,6 +110,7 @@ class Service:
         self.ephemeral = ephemeral
         self.blobs = blobs
         self.signer = signer
+        self.fetcher = fetcher or Fetcher()
         self._clock = clock
         self._lives = Lives()
         self.metrics = Metrics(lambda: len(self._lives))
@@ -126,7 +127,7 @@ class Service:
             ephemeral,
             blobs,
             signer,
-            fetcher or Fetcher(),
+            self.fetcher,
             requests_per_minute=requests_per_minute,
             clock=clock,
             now=now,

@@ -14,7 +14,7 @@ from infrai_core.config import is_loopback
 from infrai_core.errors import ConfigError
 
 _ABOVE_ZERO = (
-    *("max_body_bytes", "max_batch_bytes", "media_ttl_s", "first_delta_wait_s", "keep_alive_s"),
+    *("max_body_bytes", "max_batch_bytes", "media_ttl_s", "batch_poll_s", "first_delta_wait_s", "keep_alive_s"),
     *("first_token_timeout_s", "idle_timeout_s", "connect_timeout_s"),
 )
 
@@ -66,6 +66,8 @@ class Settings:
     keep_alive_s: float = 15.0
     batch_concurrency: int = 8
     """How many requests of batches this process works on at a time; 0: it leaves them to others."""
+    batch_poll_s: float = 5.0
+    """How long a vendor's batch job is left alone at the least."""
     allowed_hosts: tuple[str, ...] = ()
     embedded: bool = False
     telemetry: bool = False

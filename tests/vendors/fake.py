@@ -91,8 +91,11 @@ class Fake:
         return self.requests[-1]
 
 
+F = TypeVar("F", bound=Fake)
+
+
 @contextmanager
-def serving(fake: Fake) -> Iterator[Fake]:
+def serving(fake: F) -> Iterator[F]:
     """The service on a free port; ``fake.url`` is its origin."""
 
     class Handler(BaseHTTPRequestHandler):

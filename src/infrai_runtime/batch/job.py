@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import orjson
@@ -16,6 +16,7 @@ import orjson
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import refuse, unknown_field
 from infrai_runtime.request import FIELDS, Ask, check_options, one_key, read_in_batch
+from infrai_runtime.store.batch import Batch, row_key
 
 CAPABILITIES = tuple(name for name in FIELDS if name != "realtime")
 """What a batch can ask for; a realtime session cannot wait."""
@@ -146,6 +147,14 @@ def _check_size(where: str, line: bytes) -> None:
 async def one(capability: str, body: Mapping[str, Any]) -> Requests:
     """A single request, which was checked before."""
     yield "requests.0", {"capability": capability, "body": dict(body)}
+
+
+def ask_at(batch: Batch, place: int, line: bytes) -> Ask:
+    """The request at a place. Files come inside the answer: a link would be dead before the results are read. Raises
+    INVALID_REQUEST where this version no longer takes it."""
+    ask = read(orjson.loads(line))
+    inline = ask.inline or ask.capability in ("image", "tts")
+    return replace(ask, idempotency_key=row_key(batch.batch_id, place), inline=inline)
 
 
 class Checked:

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from functools import partial
 
-import orjson
-
-from infrai_runtime.batch.job import read
+from infrai_runtime.batch.job import ask_at
+from infrai_runtime.batch.native import Jobs, Lost
 from infrai_runtime.booking import WAITED_FOR, outcome_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
-from infrai_runtime.request import Ask
 from infrai_runtime.service import Service
-from infrai_runtime.store.batch import Batch, Shard, row_key
+from infrai_runtime.store.batch import Batch, Shard
 from infrai_runtime.store.durable import Durable
 from infrai_runtime.trace import Place, Trace
 from infrai_runtime.wire import Native
@@ -151,30 +148,40 @@ class ShardRun:
     async def run(self) -> None:
         """Sees to it that every request has its outcome, as far as the batch is open; then the shard is done, else it
         is given back."""
-        shard, durable = self.shard, self._service.durable
+        durable = self._service.durable
         try:
-            caller = await caller_of(durable, shard.batch)
-            while (left := await self._left()) and not self._closed():
-                await self._run_all(left, caller)
-                self._again = True
-            if left and not self._batch_closed():
-                await durable.leave_shard(shard, 0.0)
-            else:
-                await durable.finish_shard(shard)
+            await self._work()
+        except Lost:
+            log.info("shard %s of %s is somebody else's now", self.shard.number, self.shard.batch.batch_id)
         except BaseException as error:
             broke = isinstance(error, Exception)
             with suppress(Exception):
-                await durable.leave_shard(shard, self._worker.now() + BROKEN_PAUSE_S if broke else 0.0)
+                await durable.leave_shard(self.shard, self._worker.now() + BROKEN_PAUSE_S if broke else 0.0)
             if not broke:
                 raise
-            log.exception("shard %s of %s broke; it is taken up again", shard.number, shard.batch.batch_id)
+            log.exception("shard %s of %s broke; it is taken up again", self.shard.number, self.shard.batch.batch_id)
 
-    async def _left(self) -> list[tuple[int, bytes]]:
+    async def _work(self) -> None:
+        shard, durable = self.shard, self._service.durable
+        lines = dict(enumerate(shard.requests.split(b"\n"), shard.first))
+        jobs = Jobs(self._service, shard, lines, self._worker.now)
+        caller = await caller_of(durable, shard.batch)
+        away = await jobs.tended(caller, await self._left(lines), self._batch_closed())
+        while (left := [row for row in await self._left(lines) if row[0] not in away]) and not self._closed():
+            await self._run_all(left, caller)
+            self._again = True
+        if away:
+            await durable.leave_shard(shard, jobs.wake_s, here=jobs.here)
+        elif left and not self._batch_closed():
+            await durable.leave_shard(shard, 0.0, here=jobs.here)
+        else:
+            await durable.finish_shard(shard)
+
+    async def _left(self, lines: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
         """The requests that have no outcome, with their places in the batch."""
         shard = self.shard
         known = await self._service.durable.known_places(shard.batch.batch_id, shard.first, shard.rows)
-        lines = enumerate(shard.requests.split(b"\n"), shard.first)
-        return [(place, line) for place, line in lines if place not in known]
+        return [(place, line) for place, line in lines.items() if place not in known]
 
     def _closed(self) -> bool:
         return self.over or self._batch_closed()
@@ -209,7 +216,7 @@ class ShardRun:
         try:
             if isinstance(caller, Failure):
                 raise caller
-            trace.caller, trace.ask = caller, ask_of(shard.batch, place, line)
+            trace.caller, trace.ask = caller, ask_at(shard.batch, place, line)
             trace.capability = trace.ask.capability
             await self._answer(trace, place)
         except Failure as failure:
@@ -241,13 +248,6 @@ async def _heard(event: asyncio.Event, at_most_s: float) -> None:
         async with asyncio.timeout(at_most_s):
             await event.wait()
     event.clear()
-
-
-def ask_of(batch: Batch, place: int, line: bytes) -> Ask:
-    """The request at a place. Files come inside the answer: a link would be dead before the results are read."""
-    ask = read(orjson.loads(line))
-    inline = ask.inline or ask.capability in ("image", "tts")
-    return replace(ask, idempotency_key=row_key(batch.batch_id, place), inline=inline)
 
 
 async def caller_of(durable: Durable, batch: Batch) -> Caller | Failure:

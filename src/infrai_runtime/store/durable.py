@@ -192,6 +192,8 @@ class Booking:
     rows: Sequence[LedgerRow]
     answer: bytes | None = field(default=None, repr=False)
     outcome: Outcome | None = None
+    shared: bool = False
+    """Another process may have booked it already."""
 
 
 @dataclass(frozen=True, slots=True)

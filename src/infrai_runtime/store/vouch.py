@@ -65,7 +65,7 @@ class Vouching(ABC):
         """Ends an admitted call. May be asked again after it failed."""
         name = booking.admission.request_id
         try:
-            await self._book_once(booking, name in self._doubtful)
+            await self._book_once(booking, booking.shared or name in self._doubtful)
         except BaseException:
             self._doubtful.add(name)
             raise

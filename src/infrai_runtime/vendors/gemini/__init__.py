@@ -172,7 +172,7 @@ class Gemini(RemoteChat[Draft]):
 
     def _row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         if "error" in row:
-            return {"failure": self.http.failure(200, row)}
+            return {"failure": self.http.failure(batch.status_of(row["error"]), row)}
         try:
             return {"events": self._complete(Reader(self.name, batch.answer_tool(row)), row["response"])}
         except Failure as failure:

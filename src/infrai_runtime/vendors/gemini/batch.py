@@ -62,6 +62,15 @@ def rows(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return sorted(found, key=lambda row: int(row["metadata"]["key"]))
 
 
+def status_of(error: Mapping[str, Any]) -> int:
+    """The HTTP status that a row's error (google.rpc.Status) would have had on the usual way; 200 where none fits
+    (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
+    return _HTTP.get(error.get("code", 0), 200)
+
+
+_HTTP = {3: 400, 5: 404, 7: 403, 8: 429, 16: 401}
+
+
 def answer_tool(row: Mapping[str, Any]) -> str | None:
     """The name of the tool whose arguments are the answer of a row."""
     name: str | None = row["metadata"].get("answer")

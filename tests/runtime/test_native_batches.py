@@ -1,0 +1,174 @@
+"""Batches that go to the vendors' own batch services, which are real servers here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infrai_runtime.keys import hash_key
+from infrai_runtime.settings import Settings
+from infrai_runtime.store.durable import UNKNOWN, KeyRow, Policy
+from infrai_runtime.store.sqlite import SqliteDurable
+from infrai_runtime.vendors import configured
+from tests.vendors.batch_services import Anthropic, BatchService, Gemini, OpenAI
+from tests.vendors.fake import KEY, says, serving
+from tests.vendors.openai_answers import completion
+
+from .api import client
+from .fake import catalogue, model
+from .test_batches import CREDIT, Echo, Shop, codes
+
+pytestmark = pytest.mark.anyio
+Json = dict[str, Any]
+Service = Callable[[], BatchService]
+PRICES = {"input_mtok": 2, "output_mtok": 4, "batch_input_mtok": 1, "batch_output_mtok": 2}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@asynccontextmanager
+async def shop(
+    tmp_path: Path, service: BatchService, usd: Json = PRICES, credit: int = CREDIT, **more: Any
+) -> AsyncIterator[Shop]:
+    """A runtime whose only vendor has a batch service."""
+    name = type(service).__name__.lower()
+    base = f"{service.url}/v1" if name == "openai" else service.url
+    environ = {f"{name.upper()}_API_KEY": KEY, f"{name.upper()}_BASE_URL": base}
+    vendors = configured(Settings.from_environment({"INFRAI_HOME": str(tmp_path), "INFRAI_VENDORS": name, **environ}))
+    store = SqliteDurable(tmp_path / "x.db")
+    if await store.balance_nano("p") is None:
+        await store.add_project("p", "acct", credit, 0)
+        await store.add_key(hash_key("one"), KeyRow("key_one", "p", policy=Policy()))
+    options: Json = {"no_auth": False, "database": tmp_path / "x.db", "batch_poll_s": 0.02, **more}
+    async with client(tmp_path, vendors, catalogue(model(name, "big", usd=usd)), **options) as api:
+        yield Shop(api, store, Echo())
+    await store.close()
+
+
+async def handed_over(service: BatchService) -> None:
+    while not service.jobs:
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("kind", [OpenAI, Anthropic, Gemini])
+async def test_a_job_at_the_vendor_costs_its_batch_price_and_fails_row_by_row(tmp_path: Path, kind: Service) -> None:
+    with serving(kind()) as service:
+        service.refused = {"n2"}
+        async with shop(tmp_path, service) as at:
+            record = await at.submit(f"n{n}" for n in range(4))
+            await handed_over(service)
+            assert (await at.get(f"/ai/batch/status/{record['batch_id']}")).json()["data"]["state"] == "running"
+            left = await at.store.balance_nano("p")
+            assert left is not None
+            assert left < CREDIT  # set aside
+            service.done = True
+            record = await at.ended(record["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert codes(rows) == ["ok", "ok", "CONTEXT_LENGTH_EXCEEDED", "ok"]
+            assert [row["data"]["content"] for row in rows if row["ok"]] == ["echo n0", "echo n1", "echo n3"]
+            usage = rows[0]["data"]["usage"]
+            cost = usage["prompt_tokens"] * 1e-6 + usage["completion_tokens"] * 2e-6
+            assert rows[0]["metadata"]["cost_usd"] == pytest.approx(cost)
+            paid = sum(round(row["metadata"]["cost_usd"] * 1e9) for row in rows if row["ok"])
+            assert await at.store.balance_nano("p") == CREDIT - paid
+            booked = await at.store.rows(rows[0]["metadata"]["request_id"])
+            assert {(row.batch_id, row.cost_nano) for row in booked} == {(record["batch_id"], round(cost * 1e9))}
+            assert service.jobs == {"job0": ["n0", "n1", "n2", "n3"]}
+
+
+async def test_a_batch_price_that_is_not_known_makes_the_cost_unknown(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.done = True
+        async with shop(tmp_path, service, usd={"input_mtok": 2, "output_mtok": 4}) as at:
+            record = await at.ended((await at.submit(["x"]))["batch_id"])
+            (row,) = await at.results(record["batch_id"])
+            assert (row["ok"], row["metadata"]["cost_usd"]) == (True, None)
+
+
+async def test_a_batch_that_wants_its_results_sooner_is_run_here(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.live = says(completion({"content": "now"}))
+        async with shop(tmp_path, service) as at:
+            record = await at.ended((await at.submit(["x"], batch_timeout="23h"))["batch_id"])
+            assert (record["completed_count"], service.jobs) == (1, {})
+
+
+@pytest.mark.parametrize("kind", [OpenAI, Anthropic, Gemini])
+async def test_cancelling_stops_the_vendors_job_and_keeps_what_it_has_done(tmp_path: Path, kind: Service) -> None:
+    with serving(kind()) as service:
+        async with shop(tmp_path, service) as at:
+            record = await at.submit(["n0", "n1", "n2"])
+            await handed_over(service)
+            await at.post(f"/ai/batch/cancel/{record['batch_id']}")
+            record = await at.ended(record["batch_id"])
+            assert (record["state"], record["completed_count"]) == ("cancelled", 1)
+            rows = await at.results(record["batch_id"])
+            assert codes(rows) == ["ok", "BATCH_CANCELLED", "BATCH_CANCELLED"]
+            paid = round(rows[0]["metadata"]["cost_usd"] * 1e9)
+            assert await at.store.balance_nano("p") == CREDIT - paid
+
+
+async def test_another_runtime_goes_on_with_the_job_and_nothing_is_booked_twice(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        async with shop(tmp_path, service) as at:
+            record = await at.submit(["n0", "n1"])
+            await handed_over(service)
+        service.done = True
+        async with shop(tmp_path, service) as at:
+            record = await at.ended(record["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert codes(rows) == ["ok", "ok"]
+            paid = sum(round(row["metadata"]["cost_usd"] * 1e9) for row in rows)
+            assert await at.store.balance_nano("p") == CREDIT - paid
+        assert len(service.jobs) == 1
+
+
+async def test_a_job_whose_worker_died_over_handing_it_in_is_an_unknown_outcome_and_done_again(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        async with shop(tmp_path, service) as at:
+            record = await at.submit(["n0", "n1"])
+            await handed_over(service)
+        store = SqliteDurable(tmp_path / "x.db")
+        # As a process leaves it that was killed before it could write down the vendor's name of the job.
+        lost = "UPDATE batch_shard SET lease_s = 0, wake_s = 0, job = replace(job, '\"job0\"', 'null')"
+        await store._write((lost, ()))
+        await store.close()
+        service.done = True
+        async with shop(tmp_path, service) as at:
+            record = await at.ended(record["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert codes(rows) == ["ok", "ok"]
+            assert len(service.jobs) == 2
+            unknown = await at.store._fetch("SELECT reserved_nano FROM ledger WHERE outcome = $1", UNKNOWN)
+            assert [row[0] > 0 for row in unknown] == [True, True]
+            paid = sum(round(row["metadata"]["cost_usd"] * 1e9) for row in rows)
+            assert await at.store.balance_nano("p") == CREDIT - paid
+
+
+async def test_a_job_that_the_vendor_does_not_take_or_fails_is_run_here(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.failed = True
+        service.live = says(completion({"content": "here"}))
+        async with shop(tmp_path, service) as at:
+            record = await at.ended((await at.submit(["x"]))["batch_id"])
+            (row,) = await at.results(record["batch_id"])
+            assert row["data"]["content"] == "here"
+            assert await at.store.balance_nano("p") == CREDIT - round(row["metadata"]["cost_usd"] * 1e9)
+
+
+async def test_requests_that_the_credit_does_not_cover_stay_out_of_the_job(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.done = True
+        async with shop(tmp_path, service, credit=50_000) as at:
+            record = await at.ended((await at.submit(f"n{n}" for n in range(9)))["batch_id"])
+            found = codes(await at.results(record["batch_id"]))
+            assert set(found) == {"ok", "INSUFFICIENT_CREDIT"}
+            assert len(service.jobs["job0"]) == found.count("ok") == record["completed_count"]

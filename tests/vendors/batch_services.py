@@ -1,0 +1,162 @@
+"""The vendors' batch services on a real socket. What is handed in can be read when the test says so.
+
+Shapes: https://platform.openai.com/docs/guides/batch, https://platform.claude.com/docs/en/api/messages/batches/create,
+https://ai.google.dev/api/batch-api; test_openai_media, test_anthropic_batches and test_gemini_media hold the same ones
+against the official SDKs.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import Any
+
+from tests.runtime.vendors.claude_answers import message, text
+from tests.runtime.vendors.gemini_answers import response
+from tests.vendors.fake import KEY, Fake, Json, Said, Seen, says
+from tests.vendors.openai_answers import completion
+
+NO_SUCH_PLACE = says({"error": {"message": "not found"}}, 404)
+
+
+class BatchService(Fake, ABC):
+    """One vendor. ``done``: its jobs have ended; prompts in ``refused`` have failed there. Only jobs are answered: a
+    request on the usual way is 404, unless ``live`` has an answer."""
+
+    def __init__(self, auth: tuple[str, str]) -> None:
+        super().__init__({}, auth)
+        self.jobs: dict[str, list[str]] = {}
+        self.done = False
+        self.failed = False
+        self.stopped: set[str] = set()
+        self.refused: set[str] = set()
+        self.full = False
+        self.live: Said | None = None
+
+    def answer(self, seen: Seen) -> Said:
+        self.requests.append(seen)
+        name, value = self.auth
+        return self.served(seen) if seen.headers.get(name) == value else says({"error": {"message": "no key"}}, 401)
+
+    @abstractmethod
+    def served(self, seen: Seen) -> Said:
+        """The answer to a request with the right key."""
+
+    def begin(self, prompts: list[str]) -> str:
+        name = f"job{len(self.jobs)}"
+        self.jobs[name] = prompts
+        return name
+
+    def reached(self, job: str, prompt: str) -> bool:
+        """A job that was stopped has answered nothing but its first request."""
+        return job not in self.stopped or prompt == self.jobs[job][0]
+
+
+class OpenAI(BatchService):
+    def __init__(self) -> None:
+        super().__init__(("authorization", f"Bearer {KEY}"))
+        self._uploads: list[list[Json]] = []
+
+    def served(self, seen: Seen) -> Said:
+        if seen.path == "/v1/files":
+            lines = [line for line in seen.content.split(b"\r\n") if line.startswith(b'{"custom_id"')]
+            self._uploads.append([json.loads(row) for row in lines[0].splitlines()])
+            return says({"id": f"file-{len(self._uploads) - 1}", "object": "file", "purpose": "batch"})
+        if seen.path == "/v1/batches":
+            if self.full:
+                return says({"error": {"message": "too many batches", "code": "rate_limit_exceeded"}}, 429)
+            rows = self._uploads[int(seen.body["input_file_id"].removeprefix("file-"))]
+            return says(self._batch(self.begin([row["body"]["messages"][0]["content"] for row in rows])))
+        if seen.path.startswith("/v1/batches/"):
+            job, _, action = seen.path.removeprefix("/v1/batches/").partition("/")
+            if action == "cancel":
+                self.stopped.add(job)
+            return says(self._batch(job))
+        if seen.path.endswith("/content"):
+            return self._results(seen.path.split("/")[3].removeprefix("out-"))
+        return self.live or NO_SUCH_PLACE
+
+    def _batch(self, job: str) -> Json:
+        ended = "failed" if self.failed else "cancelled" if job in self.stopped else "completed"
+        status = ended if self.done or self.failed or job in self.stopped else "in_progress"
+        out = None if status in ("in_progress", "failed") else f"out-{job}"
+        counts = {"total": len(self.jobs[job]), "completed": 0, "failed": 0}
+        return {"id": job, "object": "batch", "status": status, "output_file_id": out, "request_counts": counts}
+
+    def _results(self, job: str) -> Said:
+        rows = [self._row(place, prompt) for place, prompt in enumerate(self.jobs[job]) if self.reached(job, prompt)]
+        data = b"\n".join(json.dumps(row).encode() for row in reversed(rows))  # the service promises no order
+        return Said([data], "application/octet-stream")
+
+    def _row(self, place: int, prompt: str) -> Json:
+        body: Any = completion({"content": f"echo {prompt}"})
+        status = 200
+        if prompt in self.refused:
+            status, body = 400, {"error": {"message": "too long", "code": "context_length_exceeded"}}
+        return {"custom_id": str(place), "response": {"status_code": status, "body": body}, "error": None}
+
+
+class Anthropic(BatchService):
+    def __init__(self) -> None:
+        super().__init__(("x-api-key", KEY))
+
+    def served(self, seen: Seen) -> Said:
+        if seen.path == "/v1/messages/batches":
+            prompts = [row["params"]["messages"][0]["content"][0]["text"] for row in seen.body["requests"]]
+            return says(self._batch(self.begin(prompts)))
+        if not seen.path.startswith("/v1/messages/batches/"):
+            return self.live or NO_SUCH_PLACE
+        job, _, action = seen.path.removeprefix("/v1/messages/batches/").partition("/")
+        if action == "cancel":
+            self.stopped.add(job)
+        if action != "results":
+            return says(self._batch(job))
+        rows = [{"custom_id": str(n), "result": self._result(job, prompt)} for n, prompt in enumerate(self.jobs[job])]
+        return Said([b"".join(json.dumps(row).encode() + b"\n" for row in reversed(rows))], "application/x-jsonlines")
+
+    def _batch(self, job: str) -> Json:
+        counts = {"processing": 0, "succeeded": 1, "errored": 0, "expired": 0, "canceled": int(job in self.stopped)}
+        ended = self.done or job in self.stopped
+        return {"id": job, "processing_status": "ended" if ended else "in_progress", "request_counts": counts}
+
+    def _result(self, job: str, prompt: str) -> Json:
+        if not self.reached(job, prompt):
+            return {"type": "canceled"}
+        if prompt in self.refused:
+            wrong = {"type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum"}
+            return {"type": "errored", "error": {"type": "error", "error": wrong}}
+        return {"type": "succeeded", "message": message(text(f"echo {prompt}"))}
+
+
+class Gemini(BatchService):
+    def __init__(self) -> None:
+        super().__init__(("x-goog-api-key", KEY))
+
+    def served(self, seen: Seen) -> Said:
+        if seen.path.endswith(":batchGenerateContent"):
+            rows = seen.body["batch"]["inputConfig"]["requests"]["requests"]
+            return says(self._batch(self.begin([row["request"]["contents"][0]["parts"][0]["text"] for row in rows])))
+        if not seen.path.startswith("/v1beta/batches/"):
+            return self.live or NO_SUCH_PLACE
+        job, _, action = seen.path.removeprefix("/v1beta/batches/").partition(":")
+        if action == "cancel":
+            self.stopped.add(job)
+            return says({})
+        return says(self._batch(job))
+
+    def _batch(self, job: str) -> Json:
+        ended = self.done or job in self.stopped
+        word = "CANCELLED" if job in self.stopped else "SUCCEEDED"
+        about: Json = {"state": f"BATCH_STATE_{word}" if ended else "BATCH_STATE_RUNNING", "batchStats": {}}
+        if ended:
+            rows = [self._row(job, str(n), prompt) for n, prompt in enumerate(self.jobs[job])]
+            about["output"] = {"inlinedResponses": {"inlinedResponses": rows}}
+        return {"name": f"batches/{job}", "metadata": about}
+
+    def _row(self, job: str, key: str, prompt: str) -> Json:
+        if prompt in self.refused:
+            message = "The input token count (9) exceeds the maximum number of tokens allowed (8)."
+            return {"metadata": {"key": key}, "error": {"code": 3, "message": message}}
+        if not self.reached(job, prompt):
+            return {"metadata": {"key": key}, "error": {"code": 1, "message": "The operation was cancelled."}}
+        return {"metadata": {"key": key}, "response": response({"text": f"echo {prompt}"}, finish="STOP")}
