@@ -12,8 +12,10 @@ _READ_FIELD = {"chat": "messages", "vision": "prompt", "embed": "input", "image"
 _READ_OF_PART = ("parts", "text", "name", "arguments")
 _DIGITS = 6
 """Binary digits of a rounded estimate: at most 3 % too much, far less than a token per four bytes may be wrong."""
-
-
+_CHATS = frozenset({"chat", "vision"})
+MESSAGE_TOKENS = 8
+"""What a vendor counts for the borders and role of a message, carefully: OpenAI's chat format takes 3, and 3 more for
+the answer's beginning (https://cookbook.openai.com, "How to count tokens with tiktoken"); other formats take more."""
 _COMPARABLE = range(1000, 16_001)
 """Characters of a prompt whose estimate is worth comparing: a shorter one is mostly what frames it, and a longer one
 takes long to estimate."""
@@ -31,13 +33,15 @@ def text_alone(capability: str, body: Mapping[str, Any]) -> bool:
 class Prompt:
     """A request's text. Each number is worked out when first asked for, and once."""
 
-    __slots__ = ("_careful", "in_bytes", "text")
+    __slots__ = ("_borders", "_careful", "in_bytes", "text")
 
     def __init__(self, capability: str, body: Mapping[str, Any]) -> None:
         found: list[str] = []
         _gather(body.get(_READ_FIELD.get(capability, "input"), ""), found)
         self.text = "\n".join(found)
         self.in_bytes = len(self.text) if self.text.isascii() else len(self.text.encode("utf-8", "surrogatepass"))
+        messages = body.get("messages") if capability in _CHATS else ()
+        self._borders = MESSAGE_TOKENS * (len(messages) if isinstance(messages, list | tuple) else 1)
         self._careful: int | None = None
 
     @property
@@ -59,15 +63,19 @@ class Prompt:
 
     @property
     def careful(self) -> int:
-        """A number of tokens that the text hardly exceeds."""
+        """A number of tokens that the text and what stands around its messages hardly exceed."""
         if self._careful is None:
-            self._careful = estimate_upper(self.text)
+            self._careful = estimate_upper(self.text) + self._borders
         return self._careful
 
     def careful_for(self, ratio: float) -> int:
         """``careful`` for a model whose own count of tokens is ``ratio`` times the estimate; no text has more tokens
         than bytes."""
-        return self.careful if ratio == 1.0 else min(math.ceil(self.careful * ratio), max(self.in_bytes, self.careful))
+        return (
+            self.careful
+            if ratio == 1.0
+            else min(math.ceil(self.careful * ratio), max(self.in_bytes + self._borders, self.careful))
+        )
 
 
 def _gather(value: Any, found: list[str]) -> None:
