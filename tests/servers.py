@@ -1,4 +1,4 @@
-"""Private servers for tests: PostgreSQL and Redis from installed binaries, on free ports, in a directory.
+"""Private servers for tests: PostgreSQL, Redis and HAProxy from installed binaries, on free ports, in a directory.
 
 Each is a context manager. ``found`` says whether the binary is there; tests skip with its words where it is not,
 unless ``INFRAI_REQUIRE_SERVERS`` is set, as it is in CI.
@@ -14,13 +14,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 START_S = 30.0
+READY = "ready to accept connections"
 
 
 def found(*names: str) -> list[str]:
@@ -29,7 +30,7 @@ def found(*names: str) -> list[str]:
     paths = [shutil.which(name, path=f"{places}:/usr/sbin:/sbin") for name in names]
     missing = [name for name, path in zip(names, paths, strict=True) if path is None]
     if missing:
-        message = f"{', '.join(missing)} is not installed (Debian: postgresql redis-server)"
+        message = f"{', '.join(missing)} is not installed (Debian: postgresql redis-server haproxy)"
         if os.environ.get("INFRAI_REQUIRE_SERVERS"):
             pytest.fail(message)
         pytest.skip(message)
@@ -55,10 +56,13 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, log: Path, user: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], port: int, log: Path, user: str | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server process, ended with its context."""
+    env = {**os.environ, **(environ or {})}
     with log.open("ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, user=user)
+        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, user=user, env=env)
     try:
         wait_for(port, process, log)
         yield process
@@ -92,14 +96,18 @@ class Postgres:
         return f"postgresql://infrai@127.0.0.1:{self._port}/{database}"
 
     @contextmanager
-    def up(self) -> Iterator[Postgres]:
-        """The server runs."""
+    def up(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The server runs; its process, should somebody want to kill it."""
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         options |= {"max_connections": "200", "shared_buffers": "32MB"}
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [self._postgres, "-D", str(self._directory / "data"), "-p", str(self._port), *flags]
-        with running(command, self._port, self._directory / "log", self._user):
-            yield self
+        log = self._directory / "log"
+        before = log.read_text().count(READY) if log.exists() else 0
+        with running(command, self._port, log, self._user) as process:
+            while log.read_text().count(READY) == before and process.poll() is None:
+                time.sleep(0.02)  # it listens while it still recovers, and refuses everybody
+            yield process
 
     def close(self) -> None:
         """Removes its files."""
@@ -113,11 +121,21 @@ def _other_user() -> str:
 
 
 @contextmanager
-def redis(directory: Path) -> Iterator[str]:
-    """A Redis server; its address."""
+def redis(directory: Path, port: int | None = None) -> Iterator[str]:
+    """A Redis server; its address. It keeps nothing: one that is started again is empty."""
     (binary,) = found("redis-server")
     directory.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
     with running(command, port, directory / "redis.log"):
         yield f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
+def haproxy(configuration: Path, port: int, directory: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """HAProxy with a configuration that listens on ``INFRAI_BIND``."""
+    (binary,) = found("haproxy")
+    environ = {**environ, "INFRAI_BIND": f"127.0.0.1:{port}"}
+    command = [binary, "-db", "-f", str(configuration)]
+    with running(command, port, directory / "haproxy.log", environ=environ):
+        yield

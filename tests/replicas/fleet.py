@@ -1,0 +1,248 @@
+"""Three served runtimes on one PostgreSQL and one Redis, behind HAProxy, with a vendor that keeps its own account."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from infrai_core import Infrai
+from infrai_runtime.keys import hash_key, mint_key
+from infrai_runtime.store.durable import KeyRow, LedgerRow, Policy, project_scope
+from infrai_runtime.store.postgres import PostgresDurable
+from tests.servers import Postgres, free_port, haproxy, redis
+from tests.serving import ServedProcess, served_process
+
+from .vendor import Vendor, serving
+
+T = TypeVar("T")
+
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
+CREDIT_NANO = 10**12
+WAIT_S = 30.0
+
+_CATALOGUE = """
+[[model]]
+vendor = "acme"
+id = "m"
+capability = "chat"
+context_window = 32768
+prices = { input_mtok = 1.0, output_mtok = 2.0 }
+
+[[model]]
+vendor = "acme"
+id = "twice"
+capability = "chat"
+context_window = 32768
+prices = { input_mtok = 1.0, output_mtok = 2.0 }
+
+[[model]]
+vendor = "beta"
+id = "twice"
+capability = "chat"
+context_window = 32768
+prices = { input_mtok = 1.1, output_mtok = 2.0 }
+"""
+
+_SELLER = """
+[{name}]
+dialect = "openai"
+base_url = "{url}/{name}/v1"
+key = "test-key"
+"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a project of its own."""
+
+    secret: str = field(repr=False)
+    key_id: str
+    project_id: str
+
+
+@dataclass
+class Fleet:
+    """Everything that runs. ``replicas`` are the addresses of the runtimes, ``proxy`` that of HAProxy; none has /v1."""
+
+    vendor: Vendor
+    postgres: Postgres
+    directory: Path
+    redis_port: int
+    stack: ExitStack
+    replicas: list[str] = field(default_factory=list)
+    proxy: str = ""
+    _runtimes: list[ServedProcess] = field(default_factory=list)
+    _postgres_up: ExitStack = field(default_factory=ExitStack)
+    _redis_up: ExitStack = field(default_factory=ExitStack)
+
+    # -- servers that end and begin again
+
+    def begin(self) -> None:
+        """Starts everything."""
+        _written(self.directory / "home", self.vendor)
+        self.stack.callback(self._postgres_up.close)
+        self.stack.callback(self._redis_up.close)
+        together([self.start_postgres, self.start_redis])
+        ports = [free_port() for _ in range(3)]
+        self.replicas = [f"http://127.0.0.1:{port}" for port in ports]
+        self.proxy = f"http://127.0.0.1:{(front := free_port())}"
+        self._runtimes = together([partial(self._started, port) for port in ports])
+        named = {f"INFRAI_RUNTIME_{n}": f"127.0.0.1:{port}" for n, port in enumerate(ports, 1)}
+        self.stack.enter_context(haproxy(CONFIGURATION, front, self.directory, named))
+        until(lambda: self.ready() == "ok", "the proxy found a runtime")
+
+    def _started(self, port: int) -> ServedProcess:
+        environ = {"INFRAI_DATABASE": self.postgres.url(), "INFRAI_REDIS": f"redis://127.0.0.1:{self.redis_port}"}
+        environ |= {"INFRAI_VENDORS": "acme,beta,local", "INFRAI_HOME": str(self.directory / "home")}
+        options = ("--port", str(port), "--home", environ["INFRAI_HOME"], "--public-url", self.proxy)
+        own = self.directory / f"runtime-{secrets.token_hex(4)}"  # of its log
+        return self.stack.enter_context(served_process(own, *options, environ=environ))
+
+    def kill(self, number: int) -> None:
+        """``kill -9`` of a runtime."""
+        self._runtimes[number].process.kill()
+        self._runtimes[number].process.wait()
+
+    def restart(self, number: int) -> None:
+        """A runtime that was killed comes back at its old address."""
+        self._runtimes[number] = self._started(urlsplit(self.replicas[number]).port or 0)
+
+    def start_postgres(self) -> None:
+        """The database comes back with all that it had."""
+        self.postgres_process = self._postgres_up.enter_context(self.postgres.up())
+
+    def stop_postgres(self) -> None:
+        """The database is killed."""
+        self.postgres_process.kill()
+        self._postgres_up.pop_all().close()
+
+    def start_redis(self) -> None:
+        """Redis comes back, empty."""
+        self._redis_up.enter_context(redis(self.directory / "redis", self.redis_port))
+
+    def stop_redis(self) -> None:
+        """Redis ends."""
+        self._redis_up.pop_all().close()
+
+    # -- asking
+
+    def client(self, key: Key, at: str | None = None, **options: Any) -> Infrai:
+        """The real client, of the proxy unless another address is given."""
+        return Infrai(key.secret, base_url=at or self.proxy, **options)
+
+    def ask(self, key: Key, at: str, prompt: str, **body: Any) -> httpx.Response:
+        """One request for a chat, without retries."""
+        asked = {"messages": [{"role": "user", "content": prompt}], "model": "m", "max_tokens": 5, **body}
+        headers = {"authorization": f"Bearer {key.secret}"}
+        return httpx.post(f"{at}/v1/ai/chat", json=asked, headers=headers, timeout=WAIT_S, trust_env=False)
+
+    def ready(self, at: str | None = None) -> Any:
+        """What ``/readyz`` says."""
+        answer = httpx.get(f"{at or self.proxy}/readyz", timeout=WAIT_S, trust_env=False)
+        return answer.json()["status"] if answer.headers.get("content-type") == "application/json" else None
+
+    # -- the store
+
+    def on_store(self, work: Callable[[PostgresDurable], Awaitable[T]]) -> T:
+        """What ``work`` returns for a store of this test's own."""
+
+        async def run() -> T:
+            store = await PostgresDurable.connect(self.postgres.url())
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(run())
+
+    def key(self, credit_nano: int = CREDIT_NANO, **policy: Any) -> Key:
+        """A new project with this credit and a key with this policy."""
+        made = Key(mint_key(), f"key_{secrets.token_hex(4)}", f"proj_{secrets.token_hex(4)}")
+
+        async def add(store: PostgresDurable) -> None:
+            await store.add_project(made.project_id, "acct", credit_nano, time.time())
+            await store.add_key(hash_key(made.secret), KeyRow(made.key_id, made.project_id, policy=Policy(**policy)))
+
+        self.on_store(add)
+        return made
+
+    def ledger(self, key: Key) -> list[LedgerRow]:
+        """The ledger of a key's project."""
+
+        async def rows(store: PostgresDurable) -> list[LedgerRow]:
+            sql = "SELECT DISTINCT request_id FROM ledger WHERE project_id = $1"
+            ids = [row[0] for row in await store._fetch(sql, key.project_id)]
+            return [row for name in ids for row in await store.rows(name)]
+
+        return self.on_store(rows)
+
+    def money(self, key: Key) -> tuple[int, int]:
+        """What the project of a key has spent, and what is set aside."""
+
+        async def budget(store: PostgresDurable) -> tuple[int, int]:
+            budgets = await store.budgets(key.project_id, time.time())
+            (found,) = (budget for budget in budgets if budget.scope == project_scope(key.project_id))
+            return found.spent_nano, found.reserved_nano
+
+        return self.on_store(budget)
+
+    def running(self, key: Key) -> int:
+        """How many calls of the key's project the store has as running."""
+        sql = "SELECT count(*) FROM call WHERE project_id = $1 AND answer IS NULL"
+        return int(self.on_store(lambda store: store._fetch(sql, key.project_id))[0][0])
+
+    def owner(self, key: Key) -> str:
+        """The name in the store of the process that makes the running call of a project."""
+        sql = "SELECT owner FROM call WHERE project_id = $1 AND answer IS NULL"
+        return str(self.on_store(lambda store: store._fetch(sql, key.project_id))[0][0])
+
+    def leases_are_over(self, owner: str) -> None:
+        """The calls of a process that has died are as old as they are half a minute later."""
+        sql = "UPDATE call SET lease_s = 0 WHERE owner = $1 AND answer IS NULL"
+        self.on_store(lambda store: store._write((sql, (owner,))))
+
+
+def until(told: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
+    """Returns when something has come true, as the world outside this process does in its own time."""
+    end = time.monotonic() + within_s
+    while not told():
+        assert time.monotonic() < end, f"it did not happen: {what}"
+        time.sleep(0.02)
+
+
+def together(work: Sequence[Callable[[], T]]) -> list[T]:
+    """What several pieces of work return that are done at the same time."""
+    with ThreadPoolExecutor(len(work)) as pool:
+        return [future.result() for future in [pool.submit(piece) for piece in work]]
+
+
+@contextmanager
+def fleet(directory: Path) -> Iterator[Fleet]:
+    """A fleet that is ready to answer."""
+    with ExitStack() as stack:
+        vendor = stack.enter_context(serving())
+        postgres = Postgres()
+        stack.callback(postgres.close)
+        made = Fleet(vendor, postgres, directory, free_port(), stack=stack)
+        made.begin()
+        yield made
+
+
+def _written(home: Path, vendor: Vendor) -> None:
+    """The configuration that all runtimes share."""
+    home.mkdir()
+    path = home / "vendors.toml"
+    path.touch(mode=0o600)
+    path.write_text("".join(_SELLER.format(name=name, url=vendor.url) for name in ("acme", "beta")))
+    (home / "catalogue.toml").write_text(_CATALOGUE)
