@@ -12,7 +12,7 @@ from . import polarity, summary, unit
 from .concept import related, vocabulary
 from .mention import CURRENCY, Mention, clock, iso_date
 from .number import json_number, numbers
-from .role import RELATIONS, Role
+from .role import NUMBER_UNITS, RELATIONS, Role
 from .scene import MARKERS, Scene
 from .slot import Slot
 from .table import words
@@ -515,7 +515,7 @@ def _rest(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) ->
     if not free_text:
         return
     for token in scene.tokens:
-        if token.low in role.markers - _TELLING and token.low not in ("is", "to", "for", "of"):
+        if token.low in (":", "：", *(role.markers - _TELLING)) and token.low not in ("is", "to", "for", "of"):
             yield from _until_end(scene, token.end, base, role)
     for token in scene.tokens:
         if token.low in role.markers and token.low in ("for", "to", "of"):
@@ -557,9 +557,10 @@ def _occupation(slot: Slot, role: Role, base: float, scene: Scene, free_text: bo
 
 def _head(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     """What the text opens with: 'Team offsite on …', 'Desk lamp, 3 pieces'."""
-    if scene.piece and (match := _OPENING.match(scene.text)) and len(match.group("head").split()) <= 5:
-        fit = 0.5 if match.end() < len(scene.text) and scene.text[match.end()] in _AMOUNT else 0.55
-        yield Candidate(match.group("head").strip(), fit, match.start("head"), match.end("head"))
+    opening = _OPENING.match(scene.text) if scene.piece else None
+    if opening and _is_thing(opening["head"]):
+        fit = 0.5 if scene.text[opening.end() : opening.end() + 1] in _AMOUNT else 0.55
+        yield Candidate(opening["head"].strip(), fit, opening.start("head"), opening.end("head"))
     first = scene.phrases[0] if scene.phrases and not free_text else None
     words = first.text.lower().split() if first else []
     if first and not first.marker and 1 <= len(words) <= 6 and words[0] not in _PRONOUNS:
@@ -567,9 +568,15 @@ def _head(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) ->
         yield Candidate(text, 0.38, first.end - len(text), first.end)
 
 
+def _is_thing(head: str) -> bool:
+    """Whether the opening of an item can name it; 'Total: 39' and 'It closes at six' are no items."""
+    words = head.lower().split()
+    return len(words) <= 5 and words[0] not in _PRONOUNS and not any(stem(word) in NUMBER_UNITS for word in words)
+
+
 _AMOUNT = frozenset("0123456789$€£¥￥")
 _OPENING = re.compile(
-    r"[^\w\n]*(?P<head>[^\W\d_](?:[^\d,:：;；(（|=\n–—]*[^\W\d_])?)[\s\"'*]*(?=[,:：;(（|=–—\d$€£¥￥]|\s-\s|$)"
+    r"[^\w\n]*(?P<head>(?![我你您他她它这那请])[^\W\d_](?:[^\d,:：;；(（|=\n–—]*[^\W\d_])?)[\s\"'*]*(?=[,:：;(（|=–—\d$€£¥￥]|\s-\s|$)"
 )
 _PRONOUNS = frozenset(
     words(
@@ -588,13 +595,19 @@ def _counted(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool)
             end = _COUNTED_END.search(scene.text, start)
             stop = end.start() if end else len(scene.text)
             text = _MEASURE.sub("", scene.text[start:stop]).strip()
-            if text and len(text.split()) <= 5 and not vocabulary(text) <= _UNITLESS | _parent_words(slot):
+            if text and len(text.split()) <= 5 and not _is_list_name(text, slot):
                 at = scene.text.find(text, start)
                 yield Candidate(text, base + 0.1, at, at + len(text))
 
 
+def _is_list_name(text: str, slot: Slot) -> bool:
+    """'2 items' counts the list itself."""
+    words = vocabulary(text)
+    return bool(words) and words <= _UNITLESS | _parent_words(slot)
+
+
 _UNITLESS = vocabulary("item items piece pieces pcs thing things unit units product products entries rows")
-_COUNTED_END = re.compile(r"[,.;!?\n，。；]|\s(?:and|for|at|from|with|on|in|to|by)\s|$")
+_COUNTED_END = re.compile(r"[,.;!?\n，。；、和]|\s(?:and|for|at|from|with|on|in|to|by)\s|$")
 
 
 _MEASURE = re.compile(r"^\s*(?:of\s+|[个瓶本张台件斤箱盒杯只条双包袋块支把份])")

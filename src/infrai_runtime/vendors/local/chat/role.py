@@ -96,19 +96,19 @@ ROLES: tuple[Role, ...] = (
         "name phrase",
         "is am i'm name named called with by for to of meet from and dear 叫 和 跟 与 给 名叫 我是",
     ),
-    _role("heading", "description summary", "quoted head rest", "about :"),
+    _role("heading", "description summary", "quoted head rest", "about"),
     _role(
         "message",
         "message body text content note comment reminder sentence input prompt 内容 消息 正文 文本 信息 备注",
         "quoted rest",
-        "saying that says : say to about 说 内容",
+        "saying that says say to about 说 内容",
     ),
     _role("reason", "reason cause why rationale justification 原因 理由", "rest", "because 因为 由于"),
     _role(
         "title",
         "title subject headline label heading task event meeting topic theme 标题 主题 题目 任务 名称 活动",
         "quoted head name rest",
-        "called titled named about to for : 叫 名为",
+        "called titled named about to for 叫 名为",
     ),
     _role(
         "product",
@@ -121,7 +121,7 @@ ROLES: tuple[Role, ...] = (
         "query topic question search keyword term keywords q phrase about theme word expression 关键词 "
         "查询 问题 主题 搜索",
         "quoted rest",
-        "for about on regarding : ： 关于 搜索 查找",
+        "for about on regarding 关于 搜索 查找",
     ),
     _role(
         "occupation",
@@ -136,6 +136,10 @@ _NUMBER_UNITS: dict[str, str] = {
     "cost": "money",
     "amount": "money",
     "total": "money",
+    "subtotal": "money",
+    "vat": "percent money",
+    "shipping": "money",
+    "deposit": "money",
     "budget": "money",
     "salary": "money",
     "fee": "money",

@@ -26,7 +26,9 @@ _FIELD = re.compile(
     r"(?:^|[\n;,|，；。{(])[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
     r"\t]*(?<!\d(?=:\d))[:：=]\**[ \t]*(?![ \t{])(?P<value>[^\n;|；]{1,500})"
 )
-_FIELD_END = re.compile(r"\s+\w+=|[,，]\s*[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
+_FIELD_END = re.compile(r"[,，]\s*[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
+
+_PAIR = re.compile(r"(?<!\S)(?P<key>[A-Za-z_][\w.-]*)=(?P<value>\"[^\"\n]*\"|\S+(?:[ \t]+(?![\w.-]+=)\S+)*)")
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,13 @@ def _fields(text: str) -> list[Field]:
             )
         if len(found) > 200:
             break
-    return found
+    return found + [_pair(match) for match in _PAIR.finditer(text)]
+
+
+def _pair(match: re.Match[str]) -> Field:
+    """One of 'service=billing code=502'."""
+    key = frozenset(stem(word) for word in name_words(match["key"]))
+    return Field(match["key"], match.start("key"), key, match["value"].strip('"'), match.start("value"), match.end())
 
 
 def _phrases(scene: Scene) -> list[Phrase]:
