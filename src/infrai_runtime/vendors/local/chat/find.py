@@ -370,14 +370,20 @@ def _is_acronym(mention: Mention) -> bool:
 
 def _subject(scene: Scene, mention: Mention) -> bool:
     """Whether a name is surely one: it has more words, stands inside a sentence, or a verb follows it."""
-    if not mention.text.isascii() and has_cjk(mention.text):
-        return False
+    if has_cjk(mention.text):
+        return bool(_CJK_FIRM.search(mention.text) or _CJK_STATES.match(scene.text, mention.end))
     after = scene.after(mention.end, 1)
     return " " in mention.text or bool(scene.before(mention.start, 1)) or (bool(after) and _inflected(after[0]))
 
 
+_CJK_FIRM = re.compile(r"(?:公司|科技|集团|银行|大学|学院|医院|酒店|餐厅|书店|工厂)$")
+_CJK_STATES = re.compile(r"成立|创立|创办|是|有|现有|拥有|位于|发布|推出")
+
+
 def _inflected(word: str) -> bool:
-    return word in ("is", "was", "has", "had", "will", "are") or (word.isalpha() and stem(word) != word)
+    if word in ("is", "was", "has", "had", "will", "are"):
+        return True
+    return word.isalpha() and not word.endswith("ing") and stem(word) != word
 
 
 def _spoken_of(slot: Slot, scene: Scene, mention: Mention) -> bool:

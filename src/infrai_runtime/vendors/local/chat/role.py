@@ -182,8 +182,6 @@ _NUMBER_UNITS: dict[str, str] = {
     "seat": "people person",
     "rating": "star point",
     "score": "point star",
-    "star": "star",
-    "night": "night",
     "year": "year",
     "brightness": "percent",
     "level": "percent",

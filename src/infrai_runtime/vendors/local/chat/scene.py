@@ -150,6 +150,10 @@ def _nearest(found: list[Token], count: int) -> list[str]:
     return words[:count]
 
 
+_MOST_LABEL = 4
+"""The words of a label at most; more are a sentence that ends in a colon."""
+
+
 def _fields(text: str) -> list[Field]:
     found = []
     at = 0
@@ -161,7 +165,7 @@ def _fields(text: str) -> list[Field]:
         at = max(start + len(value), match.end("key"))
         key = frozenset(stem(word) for word in name_words(match.group("key").replace(" ", "_")))
         value = value.rstrip(" \t,，.。})\"'")
-        if value and not value.startswith("//"):
+        if value and not value.startswith("//") and len(match.group("key").split()) <= _MOST_LABEL:
             found.append(
                 Field(
                     match.group("key").strip(), match.start("key"), key, value.lstrip("\"'"), start, start + len(value)
