@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeAlias, TypeVar
 
 from infrai_core.fetch import Fetcher
 from infrai_core.retry import Retry
-from infrai_runtime import limits
+from infrai_runtime import limits, sound
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.booking import Ready
-from infrai_runtime.cache import Cache
+from infrai_runtime.cache import Cache, wanted
 from infrai_runtime.failover import Terms, Walk, as_vendors, broken, row_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.live import Live
@@ -77,7 +78,8 @@ class Answers:
         assert ready.plan is not None
         trace.note(ready.plan)
         ask, _ = trace.known()
-        await (self._stream if ask.stream else self._whole)(trace, live, ready.plan)
+        make = self._whole if not ask.stream else self._sound if ask.capability == "tts" else self._stream
+        await make(trace, live, ready.plan)
 
     # -- limits ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +114,8 @@ class Answers:
         """How long a stream may take to its first content while others could follow. A model that reasons is silent
         for long, and a whole answer takes its time: both have their share of the time left."""
         thinks = "reasoning" in candidate.model.abilities
-        return self._settings.first_token_timeout_s if ask.stream and not thinks else None
+        along = ask.stream and ask.capability != "tts"
+        return self._settings.first_token_timeout_s if along and not thinks else None
 
     async def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Outcome:
         vendor, ask, call = self._call(trace, candidate, left_s)
@@ -188,9 +191,12 @@ class Answers:
         trace.warnings, trace.invented = stored["warnings"], stored["invented"]
         data = stored["data"] | _id(trace, stored["data"])
         trace.usage = data.get("usage") or {}
-        if not ask.stream:
+        if not ask.stream or ask.raw:
             return await self._send(trace, live, data)
         live.head.headers.update(trace.headers())
+        if ask.capability == "tts":
+            await live.put(sound.piece(ask, base64.b64decode(data["b64"])))
+            return await live.put(sound.end(ask, trace.usage, trace.metadata()))
         writer = trace.writer()
         for choice, answer in enumerate(data.get("choices") or [data]):
             for index, part in enumerate(answer["parts"]):
@@ -202,38 +208,58 @@ class Answers:
     async def _stream(self, trace: Trace, live: Live, plan: Plan) -> None:
         ask, _ = trace.known()
         candidate, opened = await self.walk(trace, plan, self._open)
+        self._begun(trace, live, candidate)
+        writer, assembly = trace.writer(), Assembly()
+        pumped = self._pump(trace, live, candidate, opened, writer, assembly)
+        made = partial(chat_outcome, assembly, ask, candidate.model.id)
+        outcome = await self._carried(trace, candidate, pumped, made)
+        data = outcome.data | {"id": trace.request_id}
+        await self._cache.keep(trace, data)
+        await live.put(writer.end(data, trace.metadata()))
+
+    def _begun(self, trace: Trace, live: Live, candidate: Candidate) -> None:
+        """The first content is there."""
         trace.first_s = self._clock() - trace.started
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
         live.head.headers.update(trace.headers())
-        writer, assembly, word = trace.writer(), Assembly(), "cancelled"
+
+    async def _carried(
+        self, trace: Trace, candidate: Candidate, pumped: Awaitable[None], made: Callable[[], Outcome]
+    ) -> Outcome:
+        """Lets a stream run to its end, and prices what came of it, whatever happens."""
+        word = "cancelled"
         early: Failure | None = None
         try:
-            await self._pump(trace, live, candidate, opened, writer, assembly)
+            await pumped
             word = "ok"
             await trace.known_breaker().worked(candidate.name)
         except Failure as failure:
             word, early = as_vendors(failure, candidate).code, failure
         finally:
-            outcome = chat_outcome(assembly, ask, candidate.model.id)
+            outcome = made()
             self.price(trace, candidate, outcome, word)
         if early is not None:
             raise await self._ended_early(trace, candidate, early) from early
-        data = outcome.data | {"id": trace.request_id}
-        await self._cache.keep(trace, data)
-        await live.put(writer.end(data, trace.metadata()))
+        return outcome
 
     async def _pump(
         self, trace: Trace, live: Live, candidate: Candidate, opened: Opened, writer: Frames, assembly: Assembly
     ) -> None:
         """Moves events from the vendor into frames until the vendor is done or time is up."""
+        async with self._watched(trace, candidate) as silence, aclosing(opened.events()) as events:
+            async for event in events:
+                silence.broken()
+                assembly.add(event)
+                if isinstance(event, Fragment):
+                    await live.put(writer.fragment(event))
+
+    @asynccontextmanager
+    async def _watched(self, trace: Trace, candidate: Candidate) -> AsyncIterator[Silence]:
+        """Ends what is silent for too long or beyond the deadline; what breaks inside is the candidate's failure."""
         try:
-            async with asyncio.timeout(None) as limit, aclosing(opened.events()) as events:
+            async with asyncio.timeout(None) as limit:
                 silence = Silence(limit, trace.left_s(), self._settings.idle_timeout_s)
-                async for event in events:
-                    silence.broken()
-                    assembly.add(event)
-                    if isinstance(event, Fragment):
-                        await live.put(writer.fragment(event))
+                yield silence
         except Failure:
             raise
         except Exception as error:
@@ -248,6 +274,36 @@ class Answers:
             await trace.known_breaker().failed(candidate.name, failure)
         told = as_vendors(failure, candidate)
         return Failure(told.code, told.message, hint=told.hint, attempts=trace.rows)
+
+    # -- speech as it is made --------------------------------------------------------------------------------------
+
+    async def _sound(self, trace: Trace, live: Live, plan: Plan) -> None:
+        ask, _ = trace.known()
+        candidate, opened = await self.walk(trace, plan, self._open_sound)
+        made = opened.sound
+        trace.cost_nano = cost_nano(made.usage, candidate.model.prices)
+        self._begun(trace, live, candidate)
+        live.head.media_type = sound.head_mime(ask, made)
+        data = {"model": candidate.model.id, "usage": made.usage, "mime": made.mime}
+        heard: list[bytes] = []
+        pumped = self._pass_on(trace, live, candidate, opened, heard)
+        await self._carried(trace, candidate, pumped, lambda: Outcome(data, made.usage, (), made.warnings))
+        if wanted(ask):
+            await self._cache.keep(trace, data | {"b64": base64.b64encode(b"".join(heard)).decode()})
+        await live.put(sound.end(ask, made.usage, trace.metadata()))
+
+    async def _open_sound(self, trace: Trace, candidate: Candidate, left_s: float) -> sound.OpenedSound:
+        return await sound.open_sound(*self._call(trace, candidate, left_s))
+
+    async def _pass_on(
+        self, trace: Trace, live: Live, candidate: Candidate, opened: sound.OpenedSound, heard: list[bytes]
+    ) -> None:
+        ask, _ = trace.known()
+        async with self._watched(trace, candidate) as silence, aclosing(opened.pieces()) as pieces:
+            async for piece in pieces:
+                silence.broken()
+                heard.append(piece)
+                await live.put(sound.piece(ask, piece))
 
 
 def _id(trace: Trace, data: Json) -> Json:

@@ -251,6 +251,8 @@ class Stream:
             sender.uncancel()
         except OSError:
             log.debug("a client went away inside its answer")
+        except Failure as failure:  # the server sees that the answer has no end, and breaks the connection
+            log.warning("an answer was cut: %s", failure)
         finally:
             watch.cancel()
             self._release()

@@ -15,7 +15,18 @@ from infrai_runtime.wire import Json
 
 TTL_S = 3600.0
 
-_FIELDS = ("capability", "body", "model", "vendor", "task", "prefer", "vendor_options", "inline", "encoding_format")
+_FIELDS = (
+    "capability",
+    "body",
+    "model",
+    "vendor",
+    "task",
+    "prefer",
+    "vendor_options",
+    "inline",
+    "encoding_format",
+    "raw",
+)
 _WITH_LINKS = frozenset({"image", "tts"})
 _NEVER = frozenset({"realtime"})
 

@@ -160,9 +160,9 @@ class Live:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def read(self, keep_alive_s: float) -> AsyncIterator[tuple[bytes, bool]]:
+    async def read(self, keep_alive_s: float | None) -> AsyncIterator[tuple[bytes, bool]]:
         """All frames from the first, each with whether it is the last; comments while nothing comes for
-        ``keep_alive_s``. Raises a failure last."""
+        ``keep_alive_s`` (None: no comments). Raises a failure last."""
         place = 0
         while place < len(self._frames) or not self._done:
             if place < len(self._frames):

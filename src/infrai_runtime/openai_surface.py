@@ -50,7 +50,6 @@ def _from_form(kind: Kind) -> Kind:
     return Kind(check, kind.schema)
 
 
-_ANSWER = Field(choice(("audio",)), "only audio: speech is not told as events")
 COMPLETION: Table = {name: field for name, field in CHAT.items() if name != "batch_mode"} | {
     "max_completion_tokens": Field(CHAT["max_tokens"].kind, "most tokens of the answer"),
     "stream_options": Field(Kind(_stream_options, {"type": "object"}), "include_usage: a last chunk with the usage"),
@@ -66,7 +65,7 @@ IMAGES: Table = IMAGE | {"response_format": Field(choice(("url", "b64_json")), "
 SPEECH: Table = {name: field for name, field in TTS.items() if name not in ("format", "inline")} | {
     "voice": Field(Kind(_voice, {"anyOf": [{"type": "string"}, {"type": "object"}]}), "id of the voice"),
     "response_format": Field(choice(("mp3", "opus", "aac", "flac", "wav", "pcm", "ogg")), "sound format, default mp3"),
-    "stream_format": _ANSWER,
+    "stream_format": Field(choice(("audio", "sse")), "audio (default): the sound's bytes; sse: events that hold them"),
 }
 TRANSCRIPTION: Table = ASR | {
     "response_format": Field(
@@ -127,9 +126,9 @@ def speech_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/audio/speech`` body."""
     print_ = fingerprint("openai/tts", given)
     body = _split(SPEECH, given)
-    body.pop("stream_format", None)
+    raw = body.pop("stream_format", "audio") == "audio"
     sound = {"format": body.pop("response_format")} if "response_format" in body else {}
-    return ask("tts", body | sound | {"inline": True}, print_, idempotency_key)
+    return ask("tts", body | sound | {"inline": True, "stream": True}, print_, idempotency_key, raw=raw)
 
 
 def transcription_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:

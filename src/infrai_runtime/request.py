@@ -83,6 +83,8 @@ class Ask:
     inline: bool = False
     encoding_format: str = "float"
     include_usage: bool = False
+    raw: bool = False
+    """The stream is a file's own bytes: without comments and events, cut where it fails."""
     reply_format: str | None = None
     """How the surface writes a transcript."""
     needs: frozenset[str] = frozenset()

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -259,18 +260,22 @@ class Service:
         try:
             if not ask.stream:
                 return Served(live.head, await live.whole())
-            await live.opened(self.settings.first_delta_wait_s)
+            await live.opened(math.inf if ask.capability == "tts" else self.settings.first_delta_wait_s)
         except BaseException:
             live.leave()
             raise
         return Served(live.head, frames=self._frames(live, trace), release=live.leave)
 
     async def _frames(self, live: Live, trace: Trace) -> Told:
-        """The frames, each with whether it is the last; a failure becomes the last of them."""
+        """The frames, each with whether it is the last; a failure becomes the last of them. Bytes of a file have no
+        frame for that: they end without a last one."""
+        ask, _ = trace.known()
         try:
-            async for frame, last in live.read(self.settings.keep_alive_s):
+            async for frame, last in live.read(None if ask.raw else self.settings.keep_alive_s):
                 yield frame, last
         except Failure as failure:
+            if ask.raw:
+                raise
             yield trace.writer().error(failure, trace.metadata()), True
 
 

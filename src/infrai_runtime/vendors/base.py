@@ -8,7 +8,7 @@ cancels the vendor's work; blocking work runs in threads.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -111,6 +111,17 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """Speech that is being made. ``pieces`` are its bytes as they come; closing them ends the vendor's work, and a cut
+    sound raises ``Failure`` there."""
+
+    mime: str
+    pieces: AsyncGenerator[bytes, None]
+    usage: dict[str, Any]
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What was said; segments are ``{"start", "end", "text"}``, words ``{"start", "end", "word"}``, in seconds."""
 
@@ -177,6 +188,14 @@ class Speaks(Protocol):
 
     async def speak(self, request: Request, call: Call) -> Files:
         """One sound file; ``about`` has ``format`` and ``seconds``."""
+
+
+@runtime_checkable
+class SpeaksAlong(Protocol):
+    """Gives speech out while it is made, which a vendor may do beside ``Speaks``."""
+
+    async def speak_along(self, request: Request, call: Call) -> Sound:
+        """The sound, once the vendor has begun to answer."""
 
 
 @runtime_checkable

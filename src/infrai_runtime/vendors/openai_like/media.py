@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infrai_core.fetch import FetchFailed, FetchRefused
-from infrai_runtime.vendors.base import Call, File, Files, Ranking, Request, Transcript, Vectors
+from infrai_runtime.vendors.base import Call, File, Files, Ranking, Request, Sound, Transcript, Vectors
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.form import Upload
 from infrai_runtime.vendors.material import MAX_MEDIA_BYTES, material
@@ -121,20 +121,40 @@ class Speaks(Base):
 
     async def speak(self, request: Request, call: Call) -> Files:
         """One sound file; a format that the vendor lacks is replaced by one that it has, with a warning."""
+        body, warnings = self._speech(request, call)
+        reply = await self.http.post_for_bytes(self.path(self.row.speak, call), body, call)
+        if not reply.data or not _is_sound(reply.mime):
+            raise self.http.broken("its answer is no sound")
+        form = body["response_format"]
+        about = {"format": form, "voice": body["voice"]}
+        return Files([File(reply.data, _SOUNDS.get(form, reply.mime), about)], _spoken(request), warnings)
+
+    async def speak_along(self, request: Request, call: Call) -> Sound:
+        """The same as it is made: the vendor sends its sound in chunks."""
+        body, warnings = self._speech(request, call)
+        mime, pieces = await self.http.post_for_pieces(self.path(self.row.speak, call), body, call)
+        if not _is_sound(mime):
+            await pieces.aclose()
+            raise self.http.broken("its answer is no sound")
+        return Sound(_SOUNDS.get(body["response_format"], mime), pieces, _spoken(request), warnings)
+
+    def _speech(self, request: Request, call: Call) -> tuple[Json, list[str]]:
         wanted = request.get("format", "mp3")
         form = _speech_format(wanted, self.row.speech_formats)
         body: Json = {"model": self.model(call), "input": request["input"], "response_format": form}
         body["voice"] = request.get("voice", self.row.voice)
         if "speed" in request:
             body["speed"] = request["speed"]
-        reply = await self.http.post_for_bytes(self.path(self.row.speak, call), body | _options(request, call), call)
-        if not reply.data or reply.mime == "application/json" or reply.mime.startswith("text/"):
-            raise self.http.broken("its answer is no sound")
         warnings = [] if form == wanted else [f"format: this vendor has no {wanted}; the sound is {form}"]
-        about = {"format": form, "voice": body["voice"]}
-        return Files(
-            [File(reply.data, _SOUNDS.get(form, reply.mime), about)], {"characters": len(request["input"])}, warnings
-        )
+        return body | _options(request, call), warnings
+
+
+def _spoken(request: Request) -> Json:
+    return {"characters": len(request["input"])}
+
+
+def _is_sound(mime: str) -> bool:
+    return mime != "application/json" and not mime.startswith("text/")
 
 
 _SOUNDS = {
