@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import socket
 import sys
@@ -29,11 +30,10 @@ def serve(settings: Settings) -> None:
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
     uvicorn, create_app = _packages()
-    if settings.telemetry:
-        _export_telemetry()
+    flush = _export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
-        watched = _Watched(create_app(settings), lambda: print(_line(settings), flush=True))
+        watched = _Watched(create_app(settings), lambda: print(_line(settings), flush=True), flush)
         server = uvicorn.Server(
             uvicorn.Config(
                 watched,
@@ -64,14 +64,14 @@ def _packages() -> tuple[Any, Callable[[Settings], App]]:
     return uvicorn, create_app
 
 
-def _export_telemetry() -> None:
+def _export_telemetry() -> Callable[[], None]:
     try:
         from infrai_runtime import telemetry
     except ImportError as error:
         raise ConfigError(
             f'telemetry needs the package {error.name}: pip install "infrai-integrations[otel]"'
         ) from error
-    telemetry.export_by_environment()
+    return telemetry.export_by_environment()
 
 
 def _listener(settings: Settings) -> socket.socket:
@@ -105,11 +105,13 @@ def _key_advice(settings: Settings, base: str) -> str:
 
 
 class _Watched:
-    """An application whose start is announced, and whose failure to start is kept."""
+    """An application whose start is announced, and whose failure to start is kept. ``last`` is done when it has ended:
+    after that the server leaves by the signal that stopped it, and nothing registered with ``atexit`` runs."""
 
-    def __init__(self, app: App, announce: Callable[[], None]) -> None:
+    def __init__(self, app: App, announce: Callable[[], None], last: Callable[[], None] | None = None) -> None:
         self._app = app
         self._announce = announce
+        self._last = last
         self.problem: Exception | None = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -123,6 +125,8 @@ class _Watched:
             if message["type"] == "lifespan.startup.failed":
                 self.problem = RuntimeError(message.get("message", ""))
                 message = {**message, "message": ""}  # it is a whole traceback; the error is raised instead
+            if message["type"] == "lifespan.shutdown.complete" and self._last is not None:
+                await asyncio.to_thread(self._last)
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self._announce()

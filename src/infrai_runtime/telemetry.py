@@ -8,7 +8,7 @@ nothing while it runs. What was asked and answered is left out unless the operat
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -158,9 +158,14 @@ _TOLD: dict[str, Any] = {
 }
 
 
-def export_by_environment() -> None:
+FLUSH_MS = 5000
+"""How long the end of a server may wait for its collector."""
+
+
+def export_by_environment() -> Callable[[], None]:
     """Sends to the collector that the standard variables name (``OTEL_EXPORTER_OTLP_ENDPOINT`` and the like), for a
-    process that has no providers of its own. Raises ``ConfigError`` without the exporter's package."""
+    process that has no providers of its own. What it returns sends what is left, for a process that ends by a signal.
+    Raises ``ConfigError`` without the exporter's package."""
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -177,6 +182,12 @@ def export_by_environment() -> None:
     tracing = TracerProvider(resource=resource)
     tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(tracing)
-    metrics.set_meter_provider(
-        MeterProvider(resource=resource, metric_readers=[PeriodicExportingMetricReader(OTLPMetricExporter())])
-    )
+    readers = [PeriodicExportingMetricReader(OTLPMetricExporter())]
+    metering = MeterProvider(resource=resource, metric_readers=readers)
+    metrics.set_meter_provider(metering)
+
+    def flush() -> None:
+        tracing.force_flush(FLUSH_MS)
+        metering.force_flush(FLUSH_MS)
+
+    return flush

@@ -94,7 +94,7 @@ class Cohere(Reranker):
         self._embed_path = embed_path
 
     async def embed(self, request: Request, call: Call) -> Vectors:
-        """Vectors of documents; ``vendor_options.cohere.input_type = "search_query"`` makes those of questions."""
+        """Vectors of documents, or of queries where ``input_type`` says so."""
         texts: Sequence[str] = request["input"]
         calls = [texts[start : start + MAX_TEXTS] for start in range(0, len(texts), MAX_TEXTS)]
         replies = [await self.http.post(self._embed_path, _embed_body(part, request, call), call) for part in calls]
@@ -102,9 +102,13 @@ class Cohere(Reranker):
             return _vectors(replies, texts)
 
 
+_INPUT_TYPES = {"query": "search_query", "document": "search_document"}
+"""https://docs.cohere.com/reference/embed: required, the rest of its values are for other uses than search."""
+
+
 def _embed_body(texts: Sequence[str], request: Request, call: Call) -> Json:
     size = {"output_dimension": request["dimensions"]} if "dimensions" in request else {}
-    usual = {"input_type": "search_document", "embedding_types": ["float"]}
+    usual = {"input_type": _INPUT_TYPES[request.get("input_type", "document")], "embedding_types": ["float"]}
     return {"model": call.model, "texts": list(texts), **usual, **size, **call.options}
 
 

@@ -158,6 +158,12 @@ def test_vectors_are_those_that_the_sdk_reads() -> None:
     assert made.usage == {"prompt_tokens": 4, "total_tokens": 4}
 
 
+@pytest.mark.parametrize(("given", "said"), [("query", "search_query"), ("document", "search_document")])
+def test_what_the_texts_are_is_said_in_coheres_words(given: str, said: str) -> None:
+    _, wall = embedded(["a"], [whole(vectors([[1.0]]))], input_type=given)
+    assert wall.requests[0].body["input_type"] == said
+
+
 def test_more_texts_than_a_call_takes_are_several_calls_and_unbilled_tokens_are_estimated() -> None:
     plays = [whole(vectors([[1.0]] * 96, None)), whole(vectors([[2.0]] * 4, None))]
     made, wall = embedded(["x"] * 100, plays)

@@ -74,6 +74,18 @@ def test_vectors_are_those_that_the_sdk_reads() -> None:
     assert made.usage["estimated"] is True
 
 
+@pytest.mark.parametrize(("given", "task"), [("query", "RETRIEVAL_QUERY"), ("document", "RETRIEVAL_DOCUMENT")])
+def test_what_the_texts_are_is_said_to_the_model_that_takes_it(given: str, task: str) -> None:
+    _, wall = embedded("gemini-embedding-001", ["a", "b"], [whole(VECTORS)], input_type=given)
+    with Wall([whole(VECTORS)]) as other, sdk(other) as client:
+        config = types.EmbedContentConfig(task_type=task)
+        client.models.embed_content(model="gemini-embedding-001", contents=list[Any](["a", "b"]), config=config)
+    ours, theirs = (seen.requests[0].body["requests"][1] for seen in (wall, other))
+    assert ours["taskType"] == theirs["taskType"] == task
+    _, wall = embedded("gemini-embedding-2", ["a", "b"], [whole(VECTORS)], input_type=given)
+    assert "taskType" not in wall.requests[0].body["requests"][0]
+
+
 def test_what_the_service_counted_is_the_usage() -> None:
     counted = VECTORS | {"usageMetadata": {"promptTokenCount": 7}}
     made, _ = embedded("gemini-embedding-2", ["a", "b"], [whole(counted)])

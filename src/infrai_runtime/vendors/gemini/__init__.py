@@ -88,7 +88,7 @@ class Gemini(RemoteChat[Draft]):
     async def embed(self, request: Request, call: Call) -> Vectors:
         """Vectors by ``batchEmbedContents``, as many calls as the API's limit of texts needs."""
         path = _path(call.model, "batchEmbedContents")
-        asked = bodies(request["input"], call.model, request.get("dimensions"))
+        asked = bodies(request, call.model)
         replies = [await self.http.post(path, body, call) for body in asked]
         with documented(self.http):
             return vectors_of(replies, request, call.model)

@@ -13,13 +13,20 @@ Json = dict[str, Any]
 
 MAX_TEXTS = 100
 """The most texts of a call."""
-_NORMALISED_AT_FULL_LENGTH_ONLY = "gemini-embedding-001"
+_FIRST = "gemini-embedding-001"
+"""Its vectors have length 1 at their full number of dimensions only."""
 
 
-def bodies(texts: Sequence[str], model: str, dimensions: int | None) -> list[Json]:
-    """The calls for these texts, in order."""
-    size = {"outputDimensionality": dimensions} if dimensions else {}
-    rows = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **size} for text in texts]
+_TASKS = {"query": "RETRIEVAL_QUERY", "document": "RETRIEVAL_DOCUMENT"}
+"""https://ai.google.dev/gemini-api/docs/embeddings#supported-task-types; models after the first take none."""
+
+
+def bodies(request: Request, model: str) -> list[Json]:
+    """The calls for the texts of a request, in order."""
+    more: Json = {"outputDimensionality": request["dimensions"]} if request.get("dimensions") else {}
+    if "input_type" in request and model == _FIRST:
+        more["taskType"] = _TASKS[request["input_type"]]
+    rows = [{"model": f"models/{model}", "content": {"parts": [{"text": t}]}, **more} for t in request["input"]]
     return [{"requests": rows[start : start + MAX_TEXTS]} for start in range(0, len(rows), MAX_TEXTS)]
 
 
@@ -29,7 +36,7 @@ def vectors_of(replies: Sequence[Mapping[str, Any]], request: Request, model: st
     texts: Sequence[str] = request["input"]
     if len(vectors) != len(texts):
         raise ValueError(f"{len(vectors)} vectors for {len(texts)} texts")
-    if request.get("dimensions") and model == _NORMALISED_AT_FULL_LENGTH_ONLY:
+    if request.get("dimensions") and model == _FIRST:
         vectors = [normalised(vector) for vector in vectors]
     return Vectors(vectors, _usage(replies, texts))
 
