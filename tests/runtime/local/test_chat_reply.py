@@ -273,3 +273,30 @@ def test_an_earlier_picture_is_not_told_again_for_another_question() -> None:
         {"role": "user", "parts": [{"type": "text", "text": "Which river runs through Prague?"}]},
     ]
     assert not reply(messages).grounded
+
+
+BAKERY = (
+    "The bakery opened in 1987. It was founded by Renate Vogt after she left the paper mill.\n"
+    "Bread is baked twice a day. The rye loaf weighs 1.2 kilograms.\n"
+    "On Mondays the shop stays closed. Orders for cakes have to be placed three days ahead by telephone."
+)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Answer the question using only the sources above: {question}",
+        "Based on the text above, {question}",
+        "According to the information above: {question}",
+        "Query: {question}\nAnswer: ",
+    ],
+)
+@pytest.mark.parametrize(
+    ("question", "fact"),
+    [("when is the shop shut?", "Mondays"), ("how far in advance must I order a cake?", "three days")],
+)
+def test_words_that_only_point_at_the_text_are_no_part_of_the_question(prompt: str, question: str, fact: str) -> None:
+    text = f"{BAKERY}\n\n{prompt.format(question=question)}"
+    answer = reply([{"role": "user", "parts": [{"type": "text", "text": text}]}])
+    assert fact in answer.parts[0]["text"]
+    assert answer.grounded is True

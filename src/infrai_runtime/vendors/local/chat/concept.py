@@ -153,12 +153,28 @@ live reside residence home city | 住 居住 住址
 like love favorite favourite prefer enjoy hobby interest | 喜欢 爱好 兴趣 最爱
 want need wish | 想 要 需要
 invent create develop design inventor | 发明 创造 开发 设计
-found establish create start founder | 创立 成立 建立 创始人 创办
+found establish create start begin founder | 创立 成立 建立 创始人 创办
 discover find discovery | 发现
 win victory prize award | 获奖 赢得 奖
 lead head manage chief director boss leader ceo | 领导 负责人 主管 经理
 population inhabitant resident people | 人口
 area surface size | 面积
+deep depth dive | 深 深度
+computer laptop pc notebook | 电脑 笔记本
+maintenance upkeep maintain service repair | 维护 保养 维修
+submerged underwater dive | 水下
+advance ahead before early prior beforehand | 提前 预先
+replace exchange swap renew change | 更换 替换
+parental parent baby newborn child maternity paternity | 育儿 产假
+hold seat capacity accommodate fit sit | 容纳 座位
+run manage operate own owner lead head | 经营 管理
+home remote remotely office | 在家 远程
+employee worker staff hire | 雇员
+allow permit may possible permission | 允许 可以
+buy cost price pay fee charge | 费用 费
+close shut closed | 关门 休息
+open opening | 开门 营业
+yearly annual annually year | 每年 年度
 capital | 首都
 river stream | 河 江
 mountain peak hill | 山

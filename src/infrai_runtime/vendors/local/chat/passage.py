@@ -50,6 +50,7 @@ _MARK = re.compile(
 def reading(conversation: Conversation) -> Reading:
     """The question of the last user message and every passage of the conversation that may answer it."""
     question, context = split(conversation.request)
+    question = _bare(question)
     passages = [*_marked(context, "user")]
     passages += [
         p for result in conversation.results if not result.is_error for p in _marked(result.text, result.call_id)
@@ -59,6 +60,21 @@ def reading(conversation: Conversation) -> Reading:
     passages += [p for turn in conversation.earlier if turn.role == "user" for p in _earlier(turn.text)]
     passages += [p for r in conversation.old_results if not r.is_error for p in _marked(r.text, r.call_id)]
     return Reading(question, tuple(passages))
+
+
+_TASK = re.compile(
+    r"^\W*(?:please\s+)?(?:"
+    r"(?:answer|reply|respond|tell)\b[^:?\n]{0,160}:"
+    r"|(?:based on|according to|using|given|from|considering)\b[^,:?\n]{0,60}?"
+    r"\b(?:text|context|sources?|documents?|passages?|information|articles?|excerpts?|material|above|below)\b[^,:?\n]{0,40}[,:]"
+    r"|(?:根据|按照|依据|请?回答)[^,，:：?？\n]{0,40}[,，:：])\s*",
+    re.IGNORECASE,
+)
+
+
+def _bare(question: str) -> str:
+    """The question without the words that only say where its answer is to come from."""
+    return _TASK.sub("", question) or question
 
 
 def _earlier(text: str) -> list[Passage]:

@@ -14,6 +14,8 @@ from .word import has_cjk
 _SUPPORT = 0.5
 _SUPPORT_TOLD = 0.34
 _CLOSE = 0.82
+_TRIED = 3
+"""How far down a sentence may stand that answers where those before it only speak of the same thing."""
 _MOST_TEXT = 60_000
 _MOST_SENTENCES = 600
 
@@ -76,9 +78,8 @@ def _chosen(found: list[Candidate], scored: list[Scored], most: int, about_speak
     best = order[0]
     told = about_speaker and found[best].passage.source == "user" and _about_speaker(found[best].text)
     least = _SUPPORT_TOLD if told else _SUPPORT
-    if scored[best].support < least:
-        return []
-    keep = [i for i in order[:most] if scored[i].rank >= _CLOSE * scored[best].rank and scored[i].support >= least]
+    fit = [i for i in order[:_TRIED] if scored[i].support >= least]
+    keep = [i for i in fit[:most] if scored[i].rank >= _CLOSE * scored[fit[0]].rank]
     distinct = {found[i].text: i for i in reversed(keep)}
     return [found[i] for i in sorted(distinct.values())]
 

@@ -10,6 +10,7 @@ from math import log
 
 from .concept import related
 from .number import numbers
+from .table import words
 from .word import stem, terms, tokens
 
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
@@ -68,8 +69,23 @@ def _weights(asked: Sequence[str], bags: Sequence[Counter[str]], question: str) 
     for term in asked:
         seen = sum(term in bag for bag in bags)
         weight[term] = log(2 + (size - seen + 0.5) / (seen + 0.5)) * (1.5 if term in named or term.isdigit() else 1.0)
-        weight[term] = min(weight[term], 4.0)
+        weight[term] = min(weight[term], 4.0) * (_SLIGHT if term in _VAGUE else 1.0)
     return weight
+
+
+_SLIGHT = 0.35
+_VAGUE = frozenset(
+    map(
+        stem,
+        words(
+            """
+    go use kind sort type thing happen today now currently nowadays remain keep become do need must new still
+    each every one time during within inside again often usually work long big far kind people person
+    """
+        ),
+    )
+)
+"""Words of questions that an answer rarely repeats."""
 
 
 class _Fit:

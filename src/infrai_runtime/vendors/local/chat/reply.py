@@ -96,7 +96,7 @@ def _story(question: Question) -> Draft | None:
 
 def _noted(question: Question) -> Draft | None:
     """A statement of the user, to come back to later."""
-    told = question.conversation.request
+    told = question.text
     if not told or not terms(told) or is_question(told) or not _SPEAKER & set(told.lower().split()):
         return None if not _told_in_chinese(told) else say(voice.phrase("noted", True))
     return say(voice.phrase("noted", has_cjk(told)))
