@@ -9,9 +9,9 @@ from infrai_core import Infrai
 from infrai_core.params import CHOICES
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--base-url``, ``--profile``, ``--dialect``, ``--timeout``. There is none for the key: it would be seen by
-    every process of the machine and kept in the shell's history."""
+def add_connection(parser: argparse.ArgumentParser, timeout: str = "--timeout") -> None:
+    """Adds ``--base-url``, ``--profile``, ``--dialect``, ``--timeout`` (or what ``timeout`` names). There is none for
+    the key: it would be seen by every process of the machine and kept in the shell's history."""
     group = parser.add_argument_group("service")
     group.add_argument(
         "--base-url",
@@ -21,7 +21,8 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--profile", default="default", metavar="NAME", help="profile of the credentials file")
     group.add_argument("--dialect", choices=("native", "openai"), default="native", help="default: native")
-    group.add_argument("--timeout", type=float, default=60.0, metavar="S", help="deadline in seconds (default: 60)")
+    about = "deadline of a call in seconds (default: 60)"
+    group.add_argument(timeout, type=float, default=60.0, metavar="S", dest="timeout", help=about)
 
 
 def add_routing(parser: argparse.ArgumentParser) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "route": "say which model would answer a request, which would take over, what it costs, and why",
     "catalogue": "the models a runtime may route to, their prices and sources: list, show, validate, refresh",
     "serve": "serve the runtime over HTTP",
+    "batch": "batch jobs: submit, wait for, read, cancel, list",
     "worker": "work on batches, apart from the serving processes",
     "keys": "project keys of a runtime's database: create, list, rotate, revoke",
     "budgets": "limits of spending by project, key or tag: set, list, drop",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
@@ -20,7 +20,9 @@ from infrai_core.chat_stream import AsyncChatStream, ChatStream
 from infrai_core.config import ClientOptions, Config
 from infrai_core.dialect import Surface, native
 from infrai_core.dialect import openai as openai_shaped
+from infrai_core.envelope import opened
 from infrai_core.errors import ConfigError, InfraiError, ParseFailed, twin_of
+from infrai_core.lines import LineReader, Rows
 from infrai_core.operation import Operation
 from infrai_core.params import (
     BatchableChatParams,
@@ -45,10 +47,13 @@ from infrai_core.protocol import (
     book,
     call,
     chat_from_batch,
+    open_lines,
     open_stream,
+    record,
+    row_opened,
     wait_for_batch,
 )
-from infrai_core.transport import AsyncPool, SyncPool, Transport, asend, send
+from infrai_core.transport import AsyncPool, SyncPool, Transport, apieces, asend, mapped_errors, pieces, send
 from infrai_core.usage import Ledger
 
 T = TypeVar("T")
@@ -99,6 +104,28 @@ class _Client:
     def _twin(self, error: InfraiError) -> InfraiError:
         """The error as the class that the caller asked for."""
         return twin_of(error, self.config.error_classes)
+
+    def batch_request(self, messages: Prompt, **params: Unpack[ChatParams]) -> dict[str, Any]:
+        """A chat as a request for ``batch_submit``. Nothing is sent."""
+        return self._ops.batch_request(messages, params)
+
+    def batch_reply(self, row: Mapping[str, Any]) -> m.ChatReply:
+        """The reply of a chat in a batch job from its row of the results; books it in ``ledger``. Raises the
+        ``StatusError`` of a row that failed."""
+        try:
+            reply = self._ops.batch_reply(row_opened(row))
+        except InfraiError as error:
+            raise self._twin(error) from None
+        record("chat", self.config, reply)
+        return reply
+
+    def _rows(self, response: Response) -> LineReader | list[dict[str, Any]]:
+        """What reads an open answer, or the rows of one that came whole."""
+        if response.content is None:
+            return LineReader(response.headers.get("x-infrai-total-count"))
+        found = opened(response.content, response.headers, "batch")
+        rows: list[dict[str, Any]] = found.get("results", found.get("data")) or []
+        return rows
 
     def _with_origin(self, reply: T) -> T:
         """Lets the files of a reply be read from the service's own host, which may be this machine."""
@@ -279,8 +306,9 @@ class Infrai(_Client):
 
     # -- batch jobs ------------------------------------------------------------------------------------------------
 
-    def batch_submit(self, requests: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]) -> m.BatchRecord:
-        """Submits ``{"capability", "body"}`` requests as one job."""
+    def batch_submit(self, requests: Rows, **options: Unpack[BatchOptions]) -> m.BatchRecord:
+        """Submits ``{"capability", "body"}`` requests as one job. More than 1,000, or an iterator's, are sent line by
+        line while they are made, in constant memory; an iterator is sent once, without a retry."""
         return self._call(self._ops.batch_submit(requests, options))
 
     def batch_status(self, batch_id: str) -> m.BatchRecord:
@@ -290,6 +318,24 @@ class Infrai(_Client):
     def batch_results(self, batch_id: str) -> m.BatchResults:
         """One envelope per request of a job, in order."""
         return self._call(self._ops.batch_results(batch_id))
+
+    def batch_rows(self, batch_id: str) -> Iterator[dict[str, Any]]:
+        """The envelopes of ``batch_results`` one by one, in constant memory. Raises ``ProtocolError`` when the answer
+        is cut short."""
+        response = self._drive(open_lines(self._ops.batch_lines(batch_id), self.config))
+        reader = self._rows(response)
+        if isinstance(reader, list):
+            yield from reader
+            return
+        try:
+            with mapped_errors():
+                for piece in pieces(response.handle):
+                    yield from reader.feed(piece)
+                yield from reader.end()
+        except InfraiError as error:
+            raise self._twin(error) from error.__cause__
+        finally:
+            response.handle.close()
 
     def batch_cancel(self, batch_id: str) -> m.BatchRecord:
         """Stops a job; what is done stays done."""
@@ -456,9 +502,7 @@ class AsyncInfrai(_Client):
 
     # -- batch jobs ------------------------------------------------------------------------------------------------
 
-    async def batch_submit(
-        self, requests: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
-    ) -> m.BatchRecord:
+    async def batch_submit(self, requests: Rows, **options: Unpack[BatchOptions]) -> m.BatchRecord:
         return await self._call(self._ops.batch_submit(requests, options))
 
     async def batch_status(self, batch_id: str) -> m.BatchRecord:
@@ -466,6 +510,25 @@ class AsyncInfrai(_Client):
 
     async def batch_results(self, batch_id: str) -> m.BatchResults:
         return await self._call(self._ops.batch_results(batch_id))
+
+    async def batch_rows(self, batch_id: str) -> AsyncIterator[dict[str, Any]]:
+        response = await self._drive(open_lines(self._ops.batch_lines(batch_id), self.config))
+        reader = self._rows(response)
+        if isinstance(reader, list):
+            for row in reader:
+                yield row
+            return
+        try:
+            with mapped_errors():
+                async for piece in apieces(response.handle):
+                    for row in reader.feed(piece):
+                        yield row
+                for row in reader.end():
+                    yield row
+        except InfraiError as error:
+            raise self._twin(error) from error.__cause__
+        finally:
+            await response.handle.aclose()
 
     async def batch_cancel(self, batch_id: str) -> m.BatchRecord:
         return await self._call(self._ops.batch_cancel(batch_id))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from infrai_core.lines import Upload
+
 T = TypeVar("T")
 
 
@@ -15,7 +17,8 @@ class Operation(Generic[T]):
 
     ``read`` makes the typed reply from the opened answer (data with ``metadata``), or, with ``raw``, from the bytes
     and headers. ``chunk`` makes a chunk dictionary from the data of one stream event. ``form`` is a multipart body:
-    name -> text or (filename, bytes, mime).
+    name -> text or (filename, bytes, mime). ``upload`` is a body of lines. ``accept`` is the media type of a streamed
+    answer.
     """
 
     capability: str
@@ -26,4 +29,6 @@ class Operation(Generic[T]):
     form: Mapping[str, str | tuple[str, bytes, str]] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     stream: bool = False
+    upload: Upload | None = None
+    accept: str = "text/event-stream"
     raw: Callable[[bytes, Mapping[str, str]], T] | None = None

@@ -16,6 +16,7 @@ from infrai_core import usage
 from infrai_core.config import GRACE_S, AttemptInfo, Config, Limiter
 from infrai_core.envelope import error_from, missing_route, opened
 from infrai_core.errors import ConfigError, InfraiError, ProtocolError, StatusError, Timeout
+from infrai_core.lines import NDJSON, Upload
 from infrai_core.models import BATCH_DONE, BatchRecord, ChatReply, Reply
 from infrai_core.operation import Operation
 from infrai_core.tokens import estimate_request
@@ -35,6 +36,8 @@ class Request:
     read_timeout_s: float
     idle_timeout_s: float
     stream: bool = False
+    upload: Upload | None = None
+    """The body where it is made while it is sent; ``content`` is then empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,12 @@ def open_stream(op: Operation[T], config: Config) -> Flow[Response]:
     return response
 
 
+def open_lines(op: Operation[T], config: Config) -> Flow[Response]:
+    """The response to a call that is answered line by line, open; or whole, from a service that answers no lines."""
+    response = yield from _answered(op, config)
+    return response
+
+
 def wait_for_batch(
     status: Operation[BatchRecord],
     config: Config,
@@ -122,7 +131,7 @@ def _answered(op: Operation[T], config: Config) -> Flow[Response]:
             in_progress = isinstance(error, StatusError) and error.code == "IDEMPOTENCY_IN_PROGRESS"
             # The first call with this key still runs elsewhere: asking again is waiting, not retrying.
             delay = config.retry.delay(0 if in_progress and waited < config.timeout_s else tried, error)
-            if delay is None:
+            if delay is None or (op.upload is not None and op.upload.spent):
                 raise
             tried += not in_progress
         yield Wait(delay)
@@ -182,11 +191,15 @@ def _read(op: Operation[T], response: Response) -> T:
 
 def book(op: Operation[Any], config: Config, reply: Reply) -> None:
     """Books a reply in the ledger; what uses nothing (listing models, polling) is not a call."""
-    if op.method != "POST" or op.capability in ("batch", "activate"):
-        return
+    if op.method == "POST" and op.capability not in ("batch", "activate"):
+        record(op.capability, config, reply)
+
+
+def record(capability: str, config: Config, reply: Reply) -> None:
+    """Books what a reply used and cost."""
     used = getattr(reply, "usage", None)
     model = getattr(reply, "model", None)
-    config.record(usage.entry_of(op.capability, used, reply.metadata, model=model, tags=config.tags))
+    config.record(usage.entry_of(capability, used, reply.metadata, model=model, tags=config.tags))
 
 
 # -- building the request ------------------------------------------------------------------------------------------
@@ -202,7 +215,7 @@ def build(op: Operation[Any], config: Config) -> Request:
         headers["idempotency-key"] = key
         content = _content(op, headers, key, timeout_s)
     if op.stream:
-        headers["accept"] = "text/event-stream"
+        headers["accept"] = op.accept
     headers.update({name.lower(): value for name, value in (op.options.get("extra_headers") or {}).items()})
     return Request(
         op.method,
@@ -212,10 +225,14 @@ def build(op: Operation[Any], config: Config) -> Request:
         timeout_s + GRACE_S,
         config.idle_timeout_s,
         op.stream,
+        op.upload,
     )
 
 
 def _content(op: Operation[Any], headers: dict[str, str], key: str, timeout_s: float) -> bytes:
+    if op.upload is not None:
+        headers["content-type"] = NDJSON
+        return b""
     if op.form is not None:
         boundary = os.urandom(16).hex()
         headers["content-type"] = f"multipart/form-data; boundary={boundary}"
@@ -269,6 +286,11 @@ def chat_from_batch(
     """The ordinary reply of a chat that ran as a batch job of one."""
     if not results:
         raise ProtocolError(f"batch {record.batch_id} is {record.state} and has no result")
-    reply = read(opened(json.dumps(results[0]).encode(), {}, "chat"))
+    reply = read(row_opened(results[0]))
     reply.metadata.batch_id = record.batch_id
     return reply
+
+
+def row_opened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a result of a batch job, with its metadata. Raises the ``StatusError`` of one that failed."""
+    return opened(json.dumps(row).encode(), {}, "a request of a batch job")

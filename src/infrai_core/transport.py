@@ -24,6 +24,7 @@ from anyio.lowlevel import current_token
 
 from infrai_core.config import EMBEDDED_ORIGIN, home
 from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, ProtocolError, Timeout
+from infrai_core.lines import NDJSON
 from infrai_core.protocol import Request, Response
 
 CONNECT_TIMEOUT_S = 10.0
@@ -247,10 +248,11 @@ _url = lru_cache(maxsize=256)(httpx.URL)
 def http_request(request: Request) -> httpx.Request:
     """The request for httpx. Given a stream, httpx adds no header of its own."""
     url = _url(request.url)
+    length = (b"content-length", str(len(request.content)).encode())
     headers = [
         (b"host", url.netloc),
         *((name.encode(), value.encode("latin-1", "replace")) for name, value in request.headers),
-        (b"content-length", str(len(request.content)).encode()),
+        length if request.upload is None else (b"transfer-encoding", b"chunked"),
     ]
     timeout = {
         "connect": CONNECT_TIMEOUT_S,
@@ -258,7 +260,7 @@ def http_request(request: Request) -> httpx.Request:
         "pool": CONNECT_TIMEOUT_S,
         "read": request.read_timeout_s,
     }
-    stream = httpx.ByteStream(request.content)
+    stream = request.upload or httpx.ByteStream(request.content)
     return httpx.Request(request.method, url, headers=headers, stream=stream, extensions={"timeout": timeout})
 
 
@@ -284,7 +286,7 @@ def _broken(error: Exception) -> InfraiError:
 def is_open_stream(request: Request, response: httpx.Response) -> bool:
     """Whether the body is to be read piece by piece."""
     kind = response.headers.get("content-type", "")
-    return request.stream and response.status_code < 300 and kind.startswith("text/event-stream")
+    return request.stream and response.status_code < 300 and kind.startswith(("text/event-stream", NDJSON))
 
 
 def loosen(request: Request, sent: httpx.Request) -> None:

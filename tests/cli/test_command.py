@@ -30,7 +30,7 @@ def test_without_a_command_the_help_is_shown_and_the_use_is_wrong(run: Run) -> N
     assert all(command in out for command in COMMANDS)
 
 
-WITH_ACTIONS = ("local", "catalogue", "keys", "budgets", "db")
+WITH_ACTIONS = ("local", "catalogue", "keys", "budgets", "db", "batch")
 """Commands whose options belong to their actions."""
 
 

@@ -16,6 +16,7 @@ EXAMPLES = re.findall(r"\*\*([^*]+)\*\*[^\n]*\n\n```python\n(.*?)```", README, r
 
 PRINTS = {
     "Plain Python": r"30.*offline model.*Totals\(calls=2",
+    "Batch jobs": r"100 done.*9801",
     "LangChain": r"161.*'total_tokens'",
     "LlamaIndex": r"\[.*\.md",
     "The documented names": r"raccoon",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from infrai_core import models as m
 from infrai_core.content import media_of, messages_of
 from infrai_core.dialect.shape import decoded_vectors, model_list, split, with_parts
+from infrai_core.lines import NDJSON, Rows, Upload
 from infrai_core.operation import Operation
 from infrai_core.params import (
     BatchableChatParams,
@@ -122,12 +124,37 @@ def activate() -> Operation[m.Activation]:
     return Operation("activate", "POST", "/activate", m.Activation.model_validate, {})
 
 
-def batch_submit(requests: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Operation[m.BatchRecord]:
+MOST_IN_ONE_BODY = 1000
+"""How many requests of a batch job are sent as one JSON body; more, or an iterator's, go line by line."""
+
+
+def batch_submit(requests: Rows, params: Mapping[str, Any]) -> Operation[m.BatchRecord]:
     """A batch job of ``{"capability", "body"}`` requests."""
     body, options = split({k: v for k, v in params.items() if v is not None})
-    body["requests"] = [dict(request) for request in requests]
-    path = "/ai/batch/submit"
-    return Operation("batch", "POST", path, m.BatchRecord.model_validate, body, options=options)
+    read, path = m.BatchRecord.model_validate, "/ai/batch/submit"
+    if isinstance(requests, Sequence) and len(requests) <= MOST_IN_ONE_BODY:
+        body["requests"] = [dict(request) for request in requests]
+        return Operation("batch", "POST", path, read, body, options=options)
+    query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
+    path = f"{path}?{urlencode(query)}" if query else path
+    return Operation("batch", "POST", path, read, options=options, upload=Upload(requests))
+
+
+def batch_request(prompt: Prompt, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A chat as a request of a batch job."""
+    body, _ = split(checked(ChatParams, params))
+    return {"capability": "chat", "body": {**body, "messages": messages_of(prompt)}}
+
+
+def batch_reply(row: dict[str, Any]) -> m.ChatReply:
+    """The reply of an opened result of a batch job."""
+    return _chat_reply(row)
+
+
+def batch_lines(batch_id: str) -> Operation[m.BatchResults]:
+    """The results of a batch job, line by line."""
+    path = f"/ai/batch/results/{quote(batch_id, safe='')}"
+    return Operation("batch", "GET", path, _batch_results, stream=True, accept=NDJSON)
 
 
 def batch_status(batch_id: str) -> Operation[m.BatchRecord]:

@@ -10,6 +10,7 @@ from infrai_core import models as m
 from infrai_core.content import media_bytes, media_of, messages_of, openai_messages
 from infrai_core.dialect.shape import decoded_vectors, model_list, parts_from_flat, split
 from infrai_core.errors import ConfigError, ProtocolError
+from infrai_core.lines import Rows
 from infrai_core.operation import Operation
 from infrai_core.params import (
     BatchableChatParams,
@@ -183,7 +184,22 @@ def activate() -> Operation[m.Activation]:
     _absent("activation")
 
 
-def batch_submit(requests: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Operation[m.BatchRecord]:
+def batch_submit(requests: Rows, params: Mapping[str, Any]) -> Operation[m.BatchRecord]:
+    """Not on this surface."""
+    _absent("batch jobs")
+
+
+def batch_request(prompt: Prompt, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Not on this surface."""
+    _absent("batch jobs")
+
+
+def batch_reply(row: dict[str, Any]) -> m.ChatReply:
+    """Not on this surface."""
+    _absent("batch jobs")
+
+
+def batch_lines(batch_id: str) -> Operation[m.BatchResults]:
     """Not on this surface."""
     _absent("batch jobs")
 
