@@ -47,9 +47,11 @@ def _end(process: subprocess.Popen[str]) -> int:
 
 
 @contextmanager
-def served_process(home: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[ServedProcess]:
-    """A server with its state under ``home``, ready to answer; ``options`` are those of ``infrai_runtime.serve``."""
-    command = [sys.executable, "-m", "infrai_runtime.serve", "--port", "0", "--home", str(home), *options]
+def served_process(
+    home: Path, *options: str, environ: Mapping[str, str] | None = None, module: str = "infrai_runtime.serve"
+) -> Iterator[ServedProcess]:
+    """A server with its state under ``home``, ready to answer; ``options`` are those of the ``module``."""
+    command = [sys.executable, "-m", module, "--port", "0", "--home", str(home), *options]
     log = home.parent / f"{home.name}.server.log"
     with log.open("w") as errors:
         process = subprocess.Popen(

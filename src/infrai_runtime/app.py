@@ -33,7 +33,7 @@ from infrai_runtime.keys import Caller
 from infrai_runtime.live import Head
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
-from infrai_runtime.runtime import Runtime
+from infrai_runtime.runtime import Runtime, Stores
 from infrai_runtime.service import Incoming, Served, Service
 from infrai_runtime.settings import Settings
 from infrai_runtime.trace import Trace
@@ -60,14 +60,16 @@ def create_app(
     catalogue: Catalogue | None = None,
     fetcher: Fetcher | None = None,
     observers: Sequence[Observer] = (),
+    stores: Stores | None = None,
 ) -> ASGIApp:
     """The runtime as an ASGI application.
 
     ``vendors`` replaces the configured ones, ``catalogue`` the one of the home directory, ``fetcher`` the guarded
-    one for URLs in requests; ``observers`` are told of ended calls, beside the log, metrics and telemetry. Stores open
-    with the ASGI lifespan, or with the first request where a server runs none.
+    one for URLs in requests; ``observers`` are told of ended calls, beside the log, metrics and telemetry; ``stores``
+    opens others than the settings name. Stores open with the ASGI lifespan, or with the first request where a server
+    runs none.
     """
-    runtime = Runtime(settings, vendors, catalogue, fetcher, observers)
+    runtime = Runtime(settings, vendors, catalogue, fetcher, observers, stores)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

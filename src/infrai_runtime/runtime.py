@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from infrai_core.errors import ConfigError
 from infrai_core.fetch import Fetcher
@@ -28,6 +29,9 @@ from infrai_runtime.vendors.base import Vendor
 
 log = logging.getLogger("infrai_runtime")
 
+Stores: TypeAlias = Callable[[Settings], Awaitable[tuple[Durable, Ephemeral]]]
+"""Opens what a runtime keeps its state in."""
+
 BATCH_GRACE_S = 5.0
 """How long running requests of batches may go on after a server was told to stop."""
 
@@ -42,12 +46,14 @@ class Runtime:
         catalogue: Catalogue | None,
         fetcher: Fetcher | None = None,
         observers: Sequence[Observer] = (),
+        stores: Stores | None = None,
     ) -> None:
         self._settings = _with_public_url(settings)
         self._vendors = vendors
         self._catalogue = catalogue
         self._fetcher = fetcher
         self._observers = observers
+        self._stores = stores or opened
         self._service: Service | None = None
         self._tending: asyncio.Task[None] | None = None
         self._worker: Worker | None = None
@@ -66,13 +72,14 @@ class Runtime:
 
     async def _open(self) -> Service:
         settings = self._settings
+        durable, ephemeral = await self._stores(settings)
         signer = await asyncio.to_thread(sign.load, settings.home)
         return Service(
             settings,
             configured(settings) if self._vendors is None else self._vendors,
             await self._catalogues(),
-            await durable(settings.database),
-            _ephemeral(settings.redis),
+            durable,
+            ephemeral,
             Blobs(settings, signer),
             signer,
             fetcher=self._fetcher,
@@ -126,6 +133,11 @@ async def _tend_once(service: Service) -> None:
         await service.tend()
     except Exception:
         log.exception("the state could not be looked after; it is tried again while the runtime is open")
+
+
+async def opened(settings: Settings) -> tuple[Durable, Ephemeral]:
+    """The stores that the settings name. Raises ``ConfigError``."""
+    return await durable(settings.database), _ephemeral(settings.redis)
 
 
 async def durable(database: Path | str | None, *, upgrade: bool = False) -> Durable:

@@ -23,8 +23,9 @@ GRACEFUL_S = 10
 """How long running answers may go on after the server was told to stop."""
 
 
-def serve(settings: Settings) -> None:
-    """Serves until SIGINT or SIGTERM, then lets running answers end for ``GRACEFUL_S`` seconds.
+def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> None:
+    """Serves until SIGINT or SIGTERM, then lets running answers end for ``GRACEFUL_S`` seconds. ``make`` replaces
+    ``create_app``.
 
     Prints one line, once requests are answered: the URL, and how to get a key. Port 0 takes a free one. Raises
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
@@ -33,7 +34,7 @@ def serve(settings: Settings) -> None:
     flush = _export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
-        watched = _Watched(create_app(settings), lambda: print(_line(settings), flush=True), flush)
+        watched = _Watched((make or create_app)(settings), lambda: print(_line(settings), flush=True), flush)
         server = uvicorn.Server(
             uvicorn.Config(
                 watched,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,18 +16,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from infrai_core import Infrai
-from infrai_runtime.keys import hash_key, mint_key
-from infrai_runtime.store.durable import KeyRow, LedgerRow, Policy, project_scope
 from infrai_runtime.store.postgres import PostgresDurable
 from tests.servers import Postgres, free_port, haproxy, redis
 from tests.serving import ServedProcess, served_process
 
+from .state import Key, State
 from .vendor import Vendor, serving
 
 T = TypeVar("T")
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
-CREDIT_NANO = 10**12
 WAIT_S = 30.0
 
 _CATALOGUE = """
@@ -62,17 +59,8 @@ key = "test-key"
 """
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key of a project of its own."""
-
-    secret: str = field(repr=False)
-    key_id: str
-    project_id: str
-
-
 @dataclass
-class Fleet:
+class Fleet(State):
     """Everything that runs. ``replicas`` are the addresses of the runtimes, ``proxy`` that of HAProxy; none has /v1."""
 
     vendor: Vendor
@@ -88,9 +76,12 @@ class Fleet:
 
     # -- servers that end and begin again
 
+    def __post_init__(self) -> None:
+        super().__init__(lambda: PostgresDurable.connect(self.postgres.url()), "answer IS NULL")
+
     def begin(self) -> None:
         """Starts everything."""
-        _written(self.directory / "home", self.vendor)
+        configured(self.directory / "home", self.vendor)
         self.stack.callback(self._postgres_up.close)
         self.stack.callback(self._redis_up.close)
         together([self.start_postgres, self.start_redis])
@@ -152,66 +143,6 @@ class Fleet:
         answer = httpx.get(f"{at or self.proxy}/readyz", timeout=WAIT_S, trust_env=False)
         return answer.json()["status"] if answer.headers.get("content-type") == "application/json" else None
 
-    # -- the store
-
-    def on_store(self, work: Callable[[PostgresDurable], Awaitable[T]]) -> T:
-        """What ``work`` returns for a store of this test's own."""
-
-        async def run() -> T:
-            store = await PostgresDurable.connect(self.postgres.url())
-            try:
-                return await work(store)
-            finally:
-                await store.close()
-
-        return asyncio.run(run())
-
-    def key(self, credit_nano: int = CREDIT_NANO, **policy: Any) -> Key:
-        """A new project with this credit and a key with this policy."""
-        made = Key(mint_key(), f"key_{secrets.token_hex(4)}", f"proj_{secrets.token_hex(4)}")
-
-        async def add(store: PostgresDurable) -> None:
-            await store.add_project(made.project_id, "acct", credit_nano, time.time())
-            await store.add_key(hash_key(made.secret), KeyRow(made.key_id, made.project_id, policy=Policy(**policy)))
-
-        self.on_store(add)
-        return made
-
-    def ledger(self, key: Key) -> list[LedgerRow]:
-        """The ledger of a key's project."""
-
-        async def rows(store: PostgresDurable) -> list[LedgerRow]:
-            sql = "SELECT DISTINCT request_id FROM ledger WHERE project_id = $1"
-            ids = [row[0] for row in await store._fetch(sql, key.project_id)]
-            return [row for name in ids for row in await store.rows(name)]
-
-        return self.on_store(rows)
-
-    def money(self, key: Key) -> tuple[int, int]:
-        """What the project of a key has spent, and what is set aside."""
-
-        async def budget(store: PostgresDurable) -> tuple[int, int]:
-            budgets = await store.budgets(key.project_id, time.time())
-            (found,) = (budget for budget in budgets if budget.scope == project_scope(key.project_id))
-            return found.spent_nano, found.reserved_nano
-
-        return self.on_store(budget)
-
-    def running(self, key: Key) -> int:
-        """How many calls of the key's project the store has as running."""
-        sql = "SELECT count(*) FROM call WHERE project_id = $1 AND answer IS NULL"
-        return int(self.on_store(lambda store: store._fetch(sql, key.project_id))[0][0])
-
-    def owner(self, key: Key) -> str:
-        """The name in the store of the process that makes the running call of a project."""
-        sql = "SELECT owner FROM call WHERE project_id = $1 AND answer IS NULL"
-        return str(self.on_store(lambda store: store._fetch(sql, key.project_id))[0][0])
-
-    def leases_are_over(self, owner: str) -> None:
-        """The calls of a process that has died are as old as they are half a minute later."""
-        sql = "UPDATE call SET lease_s = 0 WHERE owner = $1 AND answer IS NULL"
-        self.on_store(lambda store: store._write((sql, (owner,))))
-
 
 def until(told: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
     """Returns when something has come true, as the world outside this process does in its own time."""
@@ -239,9 +170,9 @@ def fleet(directory: Path) -> Iterator[Fleet]:
         yield made
 
 
-def _written(home: Path, vendor: Vendor) -> None:
-    """The configuration that all runtimes share."""
-    home.mkdir()
+def configured(home: Path, vendor: Vendor) -> None:
+    """Makes the home that all runtimes share: it says where the vendor is, and what it sells."""
+    home.mkdir(parents=True)
     path = home / "vendors.toml"
     path.touch(mode=0o600)
     path.write_text("".join(_SELLER.format(name=name, url=vendor.url) for name in ("acme", "beta")))

@@ -10,7 +10,8 @@ import pytest
 from infrai_core import ChatReply, Retry
 from infrai_runtime.store.durable import UNKNOWN
 
-from .fleet import Fleet, Key, until
+from .fleet import Fleet, until
+from .state import Key
 from .vendor import COST_NANO
 
 CALLERS, CALLS = 8, 40

@@ -13,7 +13,8 @@ import httpx
 from infrai_cli.main import main
 from infrai_runtime.store.durable import Budget, key_scope, tag_scope
 
-from .fleet import Fleet, Key, together, until
+from .fleet import Fleet, together, until
+from .state import Key
 from .vendor import COST_NANO
 
 KEY_CHANGE_S = 5.0
