@@ -138,6 +138,17 @@ class Fleet(State):
         headers = {"authorization": f"Bearer {key.secret}"}
         return httpx.post(f"{at}/v1/ai/chat", json=asked, headers=headers, timeout=WAIT_S, trust_env=False)
 
+    def name_of(self, number: int) -> str:
+        """What a runtime is called in the store, where it is seen as the owner of a call that it makes."""
+        key, prompt = self.key(), f"who is {number}"
+        with self.vendor.holding(prompt) as gate, ThreadPoolExecutor(1) as pool:
+            call = pool.submit(self.ask, key, self.replicas[number], prompt)
+            gate.wait()
+            name = self.owner(key)
+            gate.open()
+            assert call.result().status_code == 200
+        return name
+
     def ready(self, at: str | None = None) -> Any:
         """What ``/readyz`` says."""
         answer = httpx.get(f"{at or self.proxy}/readyz", timeout=WAIT_S, trust_env=False)

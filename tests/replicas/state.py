@@ -93,7 +93,8 @@ class State:
     def leases_are_over(self, owner: str) -> None:
         """The calls of a process that has died are as old as they are half a minute later."""
         sql = f"UPDATE call SET lease_s = 0 WHERE owner = $1 AND {self._running}"
-        self.on_store(lambda store: store._write((sql, (owner,))))
+        shards = "UPDATE batch_shard SET lease_s = 0 WHERE owner = $1"
+        self.on_store(lambda store: store._write((sql, (owner,)), (shards, (owner,))))
 
 
 def on_postgres(url: str) -> State:

@@ -79,6 +79,26 @@ def check(three: Fleet, key: Key, prompts: list[str], answered: set[str]) -> Non
     assert account <= COST_NANO * (len(prompts) + len(unknown))
 
 
+def test_a_batch_that_a_killed_runtime_worked_on_is_finished_by_another(three: Fleet) -> None:
+    key, names = three.key(), [three.name_of(number) for number in range(3)]
+    prompts = [f"row {n}" for n in range(40)]
+    requests = [{"capability": "chat", "body": {"messages": p, "model": "m", "max_tokens": 5}} for p in prompts]
+    with three.vendor.holding("row 20") as gate, three.client(key) as client:
+        made = client.batch_submit(requests)
+        gate.wait()
+        ((holder,),) = three.on_store(lambda store: store._fetch("SELECT owner FROM batch_shard WHERE done = 0"))
+        number = names.index(holder)
+        three.kill(number)
+        gate.open()
+        three.leases_are_over(holder)
+        ended = client.batch_wait(made.batch_id, poll_s=0.1, timeout_s=30)
+        results = client.batch_results(made.batch_id).results
+    three.restart(number)
+    assert (ended.state, ended.completed_count, ended.failed_count) == ("completed", 40, 0)
+    assert [row["data"]["content"] for row in results] == [f"Answer to {prompt}" for prompt in prompts]
+    check(three, key, prompts, {row["metadata"]["request_id"] for row in results})
+
+
 def test_the_proxy_asks_no_dead_runtime_and_finds_one_that_is_back(three: Fleet) -> None:
     key = three.key()
     three.kill(2)
