@@ -406,8 +406,10 @@ async def _body(response: httpcore.Response, headers: Mapping[bytes, str], max_b
     data = bytearray()
     with anyio.CancelScope() as scope:
         async for chunk in response.aiter_stream():
-            if len(data) <= max_bytes:
-                data += inflate.feed(chunk, max_bytes + 1 - len(data)) if inflate else chunk
+            for piece in inflate.pieces(chunk) if inflate else (chunk,):
+                data += piece
+                if len(data) > max_bytes:
+                    break
             if len(data) > max_bytes:
                 scope.cancel()  # ends the stream from inside; raising here leaves its generators half-way
     if len(data) > max_bytes:
@@ -425,8 +427,11 @@ def _inflater(coding: str, shown: str) -> Inflater | None:
     raise FetchFailed(f"the server compressed the answer as {coding[:20]!r} though nothing was asked", shown)
 
 
+_PIECE_BYTES = 256 * 1024
+
+
 class Inflater:
-    """Unpacks gzip and zlib, never more than asked for at a time."""
+    """Unpacks gzip and zlib, a little at a time."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(wbits=47)
@@ -435,12 +440,17 @@ class Inflater:
     def complete(self) -> bool:
         return self._stream.eof
 
-    def feed(self, chunk: bytes, most: int) -> bytes:
-        data = b"" if self._stream.eof else self._stream.decompress(chunk, most)
-        while self._stream.eof and self._stream.unused_data and len(data) < most:
-            rest, self._stream = self._stream.unused_data, zlib.decompressobj(wbits=47)
-            data += self._stream.decompress(rest, most - len(data))
-        return data
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """What a chunk unpacks to, in pieces so small that who counts them stops a bomb before it takes memory."""
+        full = False
+        while chunk or full:
+            if self._stream.eof:
+                self._stream = zlib.decompressobj(wbits=47)
+            data = self._stream.decompress(chunk, _PIECE_BYTES)
+            full = len(data) == _PIECE_BYTES and not self._stream.eof
+            chunk = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            if data:
+                yield data
 
 
 @contextmanager

@@ -320,10 +320,14 @@ class Http:
     async def _read(self, response: aiohttp.ClientResponse, limit: int, *, cut: bool = False) -> bytes:
         """The body. Too large a one is a failure, or is ``cut``."""
         pieces: list[bytes] = []
-        with self._named():
-            async with aclosing(_chunks(response, limit, cut=cut)) as chunks:
-                async for chunk in chunks:
-                    pieces.append(chunk)
+        try:
+            with self._named():
+                async with aclosing(_chunks(response, limit, cut=cut)) as chunks:
+                    async for chunk in chunks:
+                        pieces.append(chunk)
+        except BaseException:
+            pieces.clear()  # the failure's traceback would keep them
+            raise
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
@@ -391,14 +395,13 @@ async def _chunks(response: aiohttp.ClientResponse, limit: int, *, cut: bool = F
     inflate = _inflater(response.headers.get("Content-Encoding", "").strip().lower())
     left = limit
     async for chunk in response.content.iter_any():
-        data = inflate.feed(chunk, left + 1) if inflate else chunk
-        left -= len(data)
-        if left < 0:
-            if cut:
-                yield data[:left]
+        for data in inflate.pieces(chunk) if inflate else (chunk,):
+            left -= len(data)
+            if left < 0 and not cut:
+                raise _Unreadable(f"its answer is larger than the {limit} bytes allowed")
+            yield data[:left] if left < 0 else data
+            if left < 0:
                 return
-            raise _Unreadable(f"its answer is larger than the {limit} bytes allowed")
-        yield data
     if inflate and not inflate.complete and left < limit:
         raise aiohttp.ClientPayloadError("the compressed answer was cut short")
 
