@@ -1,4 +1,5 @@
-"""The real clients against the real runtime: one suite for both clients, both dialects, embedded and served."""
+"""The real clients against the real runtime: one suite for both clients, both dialects, and three ways to run it:
+embedded, served, and as three processes behind HAProxy on one PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ import io
 import json
 import threading
 import wave
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -32,10 +34,14 @@ from infrai_runtime.app import create_app
 from infrai_runtime.settings import Settings
 
 from ..core.wall import Kit
+from ..replicas.fleet import CONFIGURATION, fleet
+from ..servers import free_port, haproxy
 from .host import listening, serving, url_of
 from .vendor import WAIT_S, Scripted, models_of, scripted
 
 SUM = "What is 17 * 3?"
+WAYS = {"served": 1, "replicas": 3}
+"""How many servers there are."""
 TOOL = {
     "type": "function",
     "function": {
@@ -79,7 +85,7 @@ class World:
         return self.kit.view(kind(key or self.place.key, **given))
 
 
-# -- the two runtimes --------------------------------------------------------------------------------------------------
+# -- the three runtimes ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -107,24 +113,39 @@ def places(home: Path) -> Iterator[dict[str, Place]]:
     embedded.shutdown()
 
 
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with fleet(tmp_path_factory.mktemp("fleet"), vendors="local") as three:
+        with Infrai("none-yet", base_url=three.proxy) as client:
+            key = client.activate().primary_api_key
+        yield Place(three.proxy, key)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, host: str) -> Place:
+    """Where the runtime is; the servers of three processes start when first asked for, or skip the test."""
+    place: Place = request.getfixturevalue("replicas" if host == "replicas" else "places")
+    return place if isinstance(place, Place) else place[host]
+
+
 @pytest.fixture(params=["sync", "asyncio"])
 def kit(request: pytest.FixtureRequest) -> Kit:
     return Kit(request.param)
 
 
-@pytest.fixture(params=["embedded", "served"])
+@pytest.fixture(params=["embedded", "served", "replicas"])
 def host(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(params=["native", "openai"])
-def world(request: pytest.FixtureRequest, kit: Kit, host: str, places: dict[str, Place]) -> World:
-    return World(kit, request.param, host, places[host])
+def world(request: pytest.FixtureRequest, kit: Kit, host: str, place: Place) -> World:
+    return World(kit, request.param, host, place)
 
 
 @pytest.fixture
-def native(kit: Kit, host: str, places: dict[str, Place]) -> World:
-    return World(kit, "native", host, places[host])
+def native(kit: Kit, host: str, place: Place) -> World:
+    return World(kit, "native", host, place)
 
 
 # -- chat --------------------------------------------------------------------------------------------------------------
@@ -312,9 +333,9 @@ def test_a_realtime_token_opens_its_session(native: World) -> None:
 
 def _session(world: World, token: str) -> Any:
     """What a voice service would ask with the token it was given."""
-    served = world.host == "served"
-    transport = None if served else embedded.transport()
-    base_url = world.place.base_url if served else "http://embedded.infrai.invalid"
+    in_process = world.host == "embedded"
+    transport = embedded.transport() if in_process else None
+    base_url = world.place.base_url if not in_process else "http://embedded.infrai.invalid"
     with httpx.Client(transport=transport, base_url=base_url, timeout=WAIT_S) as http:
         answer = http.get("/v1/ai/realtime/session", headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 200, answer.text
@@ -346,7 +367,7 @@ def test_an_account_has_credit_where_calls_are_paid(native: World) -> None:
     async def body() -> None:
         async with native.client() as client:
             account = await client.account()
-        assert (account.balance_usd, account.currency) == ({"served": 5, "embedded": None}[native.host], "USD")
+        assert (account.balance_usd, account.currency) == (None if native.host == "embedded" else 5, "USD")
 
     native.kit.run(body)
 
@@ -447,27 +468,38 @@ def gated(world: World, tmp_path: Path) -> Iterator[Gated]:
     vendor = scripted("acme", {"chat": SCRIPT}, go)
     models = models_of({"vendors": {"acme": {"chat": SCRIPT}}})
     in_process = world.host == "embedded"
-    app = create_app(Settings(home=tmp_path, no_auth=not in_process, embedded=in_process, retries=0), [vendor], models)
-    with _reached(world, app) as reached:
+    own = Settings(home=tmp_path, no_auth=not in_process, embedded=in_process, retries=0)
+    with _reached(world, lambda: create_app(own, [vendor], models), tmp_path) as reached:
         yield Gated(reached, vendor, go)
         go.set()
 
 
 @contextmanager
-def _reached(world: World, app: ASGIApp) -> Iterator[World]:
-    """The same kind of world with this application in it."""
-    if world.host == "served":
-        with serving(app, listening()) as url:
-            yield replace(world, place=Place(url, "not-needed"))
-    else:
-        made = embedded.transport if world.kit.mode == "sync" else embedded.async_transport
-        yield replace(world, options={"transport": made(app)})
+def _reached(world: World, make: Callable[[], ASGIApp], directory: Path) -> Iterator[World]:
+    """The same kind of world with such an application in it."""
+    with ExitStack() as stack:
+        if world.host == "embedded":
+            made = embedded.transport if world.kit.mode == "sync" else embedded.async_transport
+            yield replace(world, options={"transport": made(make())})
+            return
+        served = [stack.enter_context(serving(make(), listening())) for _ in range(WAYS[world.host])]
+        url = served[0] if len(served) == 1 else stack.enter_context(proxied(served, directory))
+        yield replace(world, place=Place(url, "not-needed"))
+
+
+@contextmanager
+def proxied(urls: list[str], directory: Path) -> Iterator[str]:
+    """The address of HAProxy in front of three servers."""
+    port = free_port()
+    named = {f"INFRAI_RUNTIME_{n}": urlsplit(url).netloc for n, url in enumerate(urls, 1)}
+    with haproxy(CONFIGURATION, port, directory, named):
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_the_first_chunk_arrives_before_the_last_is_made(gated: Gated) -> None:
     async def body() -> None:
         async with gated.world.client() as client:
-            words = []
+            words: list[str | None] = []
             async for chunk in client.stream_chat("hi"):
                 if not words:
                     assert not gated.vendor.ended.is_set()
@@ -490,5 +522,6 @@ def test_leaving_a_stream_early_ends_the_vendors_work(gated: Gated) -> None:
         assert (row.outcome, row.estimated, row.vendor, row.cost_usd) == ("aborted", True, "acme", None)
 
     gated.world.kit.run(body)
-    assert gated.vendor.ended.wait(WAIT_S)
+    assert gated.vendor.ended.wait(2 * WAIT_S)
     assert not gated.go.is_set()
+    assert not gated.vendor.waited_out

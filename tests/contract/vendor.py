@@ -37,6 +37,7 @@ class Scripted:
         self.seen: list[Json] = []
         self.begun = threading.Event()
         self.ended = threading.Event()
+        self.waited_out = False
         self._scripts = scripts
         self._commented = commented
 
@@ -60,7 +61,8 @@ class Scripted:
         """Until the caller saw a comment, or for ever."""
         if what != "comment":
             await asyncio.Event().wait()
-        assert await asyncio.to_thread(self._commented.wait, WAIT_S)
+        self.waited_out = not await asyncio.to_thread(self._commented.wait, WAIT_S)
+        assert not self.waited_out
 
     async def result(self, capability: str, request: Request) -> Any:
         self.seen.append(dict(request))

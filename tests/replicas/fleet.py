@@ -68,6 +68,7 @@ class Fleet(State):
     directory: Path
     redis_port: int
     stack: ExitStack
+    vendors: str
     replicas: list[str] = field(default_factory=list)
     proxy: str = ""
     _runtimes: list[ServedProcess] = field(default_factory=list)
@@ -95,7 +96,7 @@ class Fleet(State):
 
     def _started(self, port: int) -> ServedProcess:
         environ = {"INFRAI_DATABASE": self.postgres.url(), "INFRAI_REDIS": f"redis://127.0.0.1:{self.redis_port}"}
-        environ |= {"INFRAI_VENDORS": "acme,beta,local", "INFRAI_HOME": str(self.directory / "home")}
+        environ |= {"INFRAI_VENDORS": self.vendors, "INFRAI_HOME": str(self.directory / "home")}
         options = ("--port", str(port), "--home", environ["INFRAI_HOME"], "--public-url", self.proxy)
         own = self.directory / f"runtime-{secrets.token_hex(4)}"  # of its log
         return self.stack.enter_context(served_process(own, *options, environ=environ))
@@ -170,13 +171,13 @@ def together(work: Sequence[Callable[[], T]]) -> list[T]:
 
 
 @contextmanager
-def fleet(directory: Path) -> Iterator[Fleet]:
-    """A fleet that is ready to answer."""
+def fleet(directory: Path, vendors: str = "acme,beta,local") -> Iterator[Fleet]:
+    """A fleet that is ready to answer, with those of the vendors that it may use."""
     with ExitStack() as stack:
         vendor = stack.enter_context(serving())
         postgres = Postgres()
         stack.callback(postgres.close)
-        made = Fleet(vendor, postgres, directory, free_port(), stack=stack)
+        made = Fleet(vendor, postgres, directory, free_port(), stack, vendors)
         made.begin()
         yield made
 
