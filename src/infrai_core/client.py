@@ -353,9 +353,9 @@ class Infrai(_Client):
         timeout_s: float | None = None,
         progress: Callable[[m.BatchRecord], None] | None = None,
     ) -> m.BatchRecord:
-        """Waits until a job is done, asking every ``poll_s`` seconds; ``progress`` is called with each record.
+        """Waits until a job is done, asking soon at first and later every ``poll_s`` seconds.
 
-        Raises ``Timeout`` after ``timeout_s`` seconds.
+        ``progress`` is called with each record. Raises ``Timeout`` after ``timeout_s`` seconds.
         """
         status = self._ops.batch_status(batch_id)
         return self._drive(wait_for_batch(status, self.config, poll_s=poll_s, timeout_s=timeout_s, progress=progress))

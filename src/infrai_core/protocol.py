@@ -65,6 +65,9 @@ class Response:
     handle: Any = field(default=None, repr=False)
 
 
+FIRST_POLL_S = 0.1
+"""How soon a batch job is asked for again at first; every further wait is twice as long, up to ``poll_s``."""
+
 Step = Request | Wait | Acquire
 Flow = Generator[Step, Response | None, T]
 
@@ -102,17 +105,18 @@ def wait_for_batch(
     progress: Callable[[BatchRecord], None] | None,
 ) -> Flow[BatchRecord]:
     """Asks for the state of a batch job until it is done. Raises ``Timeout`` after ``timeout_s``."""
-    waited = 0.0
+    waited, pause_s = 0.0, min(FIRST_POLL_S, poll_s)
     while True:
         record = yield from call(status, config)
         if progress is not None:
             progress(record)
         if record.state in BATCH_DONE:
             return record
-        if timeout_s is not None and waited + poll_s > timeout_s:
+        if timeout_s is not None and waited + pause_s > timeout_s:
             raise Timeout(f"batch {record.batch_id} is still {record.state} after {waited:g} s")
-        yield Wait(poll_s)
-        waited += poll_s
+        yield Wait(pause_s)
+        waited += pause_s
+        pause_s = min(2 * pause_s, poll_s)  # small jobs are soon done
 
 
 def _answered(op: Operation[T], config: Config) -> Flow[Response]:

@@ -456,7 +456,7 @@ _DETAILS: dict[str, tuple[str, dict[str, str]]] = {
     ),
 }
 _UNITS = ("images", "audio_seconds", "characters", "search_units", "estimated")
-_FLAT = ("vendor", "request_id", "latency_ms", "cache_hit")
+_FLAT = ("vendor", "request_id", "latency_ms", "cache_hit", "batch_id")
 
 
 def metadata_of(reply: ChatReply) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -12,13 +16,15 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import get_config_list
 from pydantic import AliasChoices, Field, model_validator
 
 from infrai_core import AsyncChatStream, ChatReply, ChatStream
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Prefer, Task
 from infrai_core.tokens import estimate
+from langchain_infrai._batch import Job, JobOptions, arun_job, bounded, current, placed, run_job_aside
 from langchain_infrai._blocks import register
 from langchain_infrai._connection import Connection
 from langchain_infrai._convert import PROVIDER, message_of, traced, wire_messages
@@ -264,6 +270,108 @@ class ChatInfrai(BaseChatModel, Connection):
             for event in events.end(stream.so_far):
                 yield event
 
+    # -- batches ---------------------------------------------------------------------------------------------------
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """The answers to several inputs, in order.
+
+        With ``batch_mode`` they are one job at the service, at its batch price, and the call waits for it. Then
+        ``batch_timeout`` is how long the job may take ("24h"), ``batch_progress`` True for a bar (needs tqdm) or a
+        function that gets every record of the job, the first with its ``batch_id``. After a crash the same call with
+        that ``batch_id``, or with the same ``idempotency_key`` as before, finds the job again instead of making one.
+        """
+        if not inputs or not self._is_batched(kwargs):
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        run = partial(run_job_aside, self.client, JobOptions.taken(kwargs))
+        with ThreadPoolExecutor(1) as thread:
+            together = self._together(run, inputs, config, return_exceptions, kwargs)
+            return thread.submit(copy_context().run, asyncio.run, together).result()
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """The same. Without ``batch_mode`` at most ``max_concurrency`` of the configuration (32) run at a time."""
+        if not inputs or not self._is_batched(kwargs):
+            configs = get_config_list(config, len(inputs))
+            configs[:1] = [cast("RunnableConfig", bounded(first)) for first in configs[:1]]
+            return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
+        run = partial(arun_job, self.async_client, JobOptions.taken(kwargs))
+        return await self._together(run, inputs, config, return_exceptions, kwargs)
+
+    def batch_as_completed(  # type: ignore[override]  # LangChain overloads it by the type of return_exceptions
+        self,
+        inputs: Sequence[LanguageModelInput],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> Iterator[tuple[int, AIMessage | Exception]]:
+        """(place, answer) as they come; those of a job with ``batch_mode`` come together."""
+        if not inputs or not self._is_batched(kwargs):
+            more: Any = {"return_exceptions": return_exceptions, **kwargs}
+            yield from super().batch_as_completed(inputs, config, **more)
+            return
+        configs = list(config) if isinstance(config, Sequence) else config
+        yield from enumerate(self.batch(list(inputs), configs, return_exceptions=return_exceptions, **kwargs))
+
+    async def abatch_as_completed(  # type: ignore[override]  # as above
+        self,
+        inputs: Sequence[LanguageModelInput],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> AsyncIterator[tuple[int, AIMessage | Exception]]:
+        """The same from an event loop."""
+        configs = get_config_list(config, len(inputs)) if inputs else []
+        if not inputs or not self._is_batched(kwargs):
+            configs[:1] = [cast("RunnableConfig", bounded(first)) for first in configs[:1]]
+            more: Any = {"return_exceptions": return_exceptions, **kwargs}
+            async for found in super().abatch_as_completed(inputs, configs, **more):
+                yield found
+            return
+        answers = await self.abatch(list(inputs), configs, return_exceptions=return_exceptions, **kwargs)
+        for found in enumerate(answers):
+            yield found
+
+    async def _together(
+        self,
+        run: Callable[[list[dict[str, Any]]], Awaitable[list[dict[str, Any]]]],
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None,
+        return_exceptions: bool,
+        kwargs: dict[str, Any],
+    ) -> list[AIMessage]:
+        """A run per input, all of which wait for the rows of one job."""
+        job = Job(len(inputs), run)
+
+        async def one(place: int, given: LanguageModelInput, own: RunnableConfig) -> AIMessage:
+            with placed(job, place):
+                return await self.ainvoke(given, own, **kwargs)
+
+        configs = get_config_list(config, len(inputs))
+        runs = (one(place, *pair) for place, pair in enumerate(zip(inputs, configs, strict=True)))
+        try:
+            answers: list[Any] = await asyncio.gather(*runs, return_exceptions=True)
+        finally:
+            await job.close()
+        failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+        if failed is not None and not (return_exceptions and isinstance(failed, Exception)):
+            raise failed
+        return answers
+
     # -- requests --------------------------------------------------------------------------------------------------
 
     def _reply(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatReply:
@@ -275,7 +383,10 @@ class ChatInfrai(BaseChatModel, Connection):
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> ChatReply:
         with as_langchain():
-            client = self.async_client
+            client, job = self.async_client, current()
+            if job is not None and self._is_batched(given):
+                request = client.batch_request(self._wire(messages, given), **self._streamed(stop, given))
+                return client.batch_reply(await job[0].row(job[1], request))
             reply: ChatReply = await client.chat(self._wire(messages, given), **self._arguments(stop, given))
         return reply
 

@@ -25,6 +25,7 @@ PRINTS = {
         r"model +calls +prompt",
         r"arithmetic +2 ",
         r"(It is 36 metres high\.\n){2}",
+        r"20 of 20\n.*361.* batch_",
         r"Tickets for the ferry cost four euros\.",
         r"image-[0-9a-f]{8}\.png",
         r"\['image/png'\]",

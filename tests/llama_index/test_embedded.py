@@ -20,6 +20,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
+from infrai_core import ConfigError
 from llama_index_infrai import Infrai, InfraiEmbedding, InfraiToolSpec
 
 pytest.importorskip("infrai_runtime.embedded", reason="the runtime's extra is not installed")
@@ -163,3 +164,15 @@ def test_the_tools_draw_and_look_at_what_they_drew(tmp_path: Path, is_async: boo
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert call("look_at_images", question="What colours are in this image?", images=[name])
     assert set(spec.ledger.by("capability")) == {"image", "vision"}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_call_in_batch_mode_is_the_ordinary_answer_and_cannot_stream(llm: Infrai, is_async: bool) -> None:
+    question = "What is 17 * 3?"
+    given = (
+        asyncio.run(llm.acomplete(question, batch_mode=True)) if is_async else llm.complete(question, batch_mode=True)
+    )
+    assert "51" in given.text
+    assert llm.ledger.total.calls == 1
+    with pytest.raises(ConfigError, match="batch_mode"):
+        list(llm.stream_complete(question, batch_mode=True))

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from infrai_core import models as m
 from infrai_core.content import media_of, messages_of
 from infrai_core.dialect.shape import decoded_vectors, model_list, split, with_parts
+from infrai_core.errors import ConfigError
 from infrai_core.lines import NDJSON, Rows, Upload
 from infrai_core.operation import Operation
 from infrai_core.params import (
@@ -142,8 +143,13 @@ def batch_submit(requests: Rows, params: Mapping[str, Any]) -> Operation[m.Batch
 
 def batch_request(prompt: Prompt, params: Mapping[str, Any]) -> dict[str, Any]:
     """A chat as a request of a batch job."""
-    body, _ = split(checked(ChatParams, params))
-    return {"capability": "chat", "body": {**body, "messages": messages_of(prompt)}}
+    body, options = split(checked(ChatParams, params))
+    for name in ("idempotency_key", "extra_headers"):
+        if options.get(name):
+            raise ConfigError(f"{name}: a request of a batch job has none; it belongs to the job")
+    timeout = {"timeout_seconds": options["timeout_seconds"]} if options.get("timeout_seconds") else {}
+    body = {**body, "messages": messages_of(prompt), **timeout, **(options.get("extra_body") or {})}
+    return {"capability": "chat", "body": body}
 
 
 def batch_reply(row: dict[str, Any]) -> m.ChatReply:

@@ -29,8 +29,8 @@ log = logging.getLogger("infrai_runtime")
 
 SHARDS = 4
 """How many shards a worker has at a time, so that a small batch need not wait for all of a large one."""
-LOOK_EVERY_S = 1.0
-"""How often the store is asked for work that was handed in elsewhere."""
+LOOK_AFTER_S, LOOK_EVERY_S = 0.05, 2.0
+"""How soon the store is asked again for work where there was none; each time in a row it takes twice as long."""
 HOLD_EVERY_S = 5.0
 YIELD_S = 0.02
 """How long a request waits to see whether there is room beside the calls that somebody waits for."""
@@ -76,6 +76,7 @@ class Worker:
         self.gate = Gate(concurrency, lambda: max(0, service.running - self.gate.inside))
         self._runs: dict[tuple[str, int], ShardRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._working = asyncio.Event()
         self._loops = [asyncio.create_task(self._take()), asyncio.create_task(self._hold())]
 
     async def stop(self, grace_s: float) -> None:
@@ -93,6 +94,7 @@ class Worker:
 
     async def _take(self) -> None:
         """Takes shards while there is room for them."""
+        pause_s = LOOK_AFTER_S
         while True:
             shard = None
             try:
@@ -100,8 +102,10 @@ class Worker:
             except Exception as error:
                 log.warning("no work could be taken (%s: %s); it is tried again", type(error).__name__, error)
             if shard is None:
-                await _heard(self.service.batches.news, LOOK_EVERY_S)
+                news = await _heard(self.service.batches.news, pause_s)
+                pause_s = LOOK_AFTER_S if news else min(2 * pause_s, LOOK_EVERY_S)
                 continue
+            pause_s = LOOK_AFTER_S
             self._begin(shard)
             while len(self._runs) >= SHARDS:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -110,6 +114,7 @@ class Worker:
         run = ShardRun(self, shard)
         key = (shard.batch.batch_id, shard.number)
         self._runs[key] = run
+        self._working.set()
         task = asyncio.create_task(run.run())
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, key))
@@ -121,8 +126,10 @@ class Worker:
     async def _hold(self) -> None:
         """Renews the leases of its shards, hears of closed batches, and lets go of what is no longer its own."""
         while True:
+            await self._working.wait()
             await _heard(self.service.batches.cancels, HOLD_EVERY_S)
             if not self._runs:
+                self._working.clear()
                 continue
             try:
                 held = await self.service.durable.hold_shards(self.service.books.owner, self.now())
@@ -242,12 +249,14 @@ class ShardRun:
         return bool(await self._service.durable.known_places(self.shard.batch.batch_id, place, 1))
 
 
-async def _heard(event: asyncio.Event, at_most_s: float) -> None:
-    """Returns when the event was set, or after a while."""
+async def _heard(event: asyncio.Event, at_most_s: float) -> bool:
+    """Whether the event was set within this time; it is cleared."""
     with suppress(TimeoutError):
         async with asyncio.timeout(at_most_s):
             await event.wait()
+    heard = event.is_set()
     event.clear()
+    return heard
 
 
 async def caller_of(durable: Durable, batch: Batch) -> Caller | Failure:
