@@ -12,7 +12,7 @@ from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.openai_like.batch import Batches
 from infrai_runtime.vendors.openai_like.chat import Chat
-from infrai_runtime.vendors.openai_like.media import Draws, Embeds, Listens, Reranks, Speaks
+from infrai_runtime.vendors.openai_like.media import Draws, Embeds, Listens, Reranks, Speaks, SpeaksInJson
 from infrai_runtime.vendors.openai_like.realtime import Opens
 from infrai_runtime.vendors.openai_like.row import Row
 from infrai_runtime.vendors.openai_like.rows import PLAIN, ROWS
@@ -20,7 +20,8 @@ from infrai_runtime.vendors.openai_like.rows import PLAIN, ROWS
 _CLASSES: tuple[tuple[type, Callable[[Row], Any]], ...] = (
     (Embeds, lambda row: row.embed),
     (Draws, lambda row: row.draw),
-    (Speaks, lambda row: row.speak),
+    (Speaks, lambda row: row.speak and not row.sound_field),
+    (SpeaksInJson, lambda row: row.speak and row.sound_field),
     (Listens, lambda row: row.listen),
     (Reranks, lambda row: row.rerank),
     (Opens, lambda row: row.realtime),

@@ -116,18 +116,51 @@ def _image_usage(given: Any) -> Json:
 # -- https://platform.openai.com/docs/api-reference/audio
 
 
-class Speaks(Base):
+class _Speech(Base):
+    def _speech(self, request: Request, call: Call) -> tuple[Json, list[str]]:
+        """The body; a format that the vendor lacks is replaced by one that it has, with a warning."""
+        wanted = request.get("format", "mp3")
+        form = _speech_format(wanted, self.row.speech_formats)
+        body: Json = {"model": self.model(call), "input": request["input"], "response_format": form}
+        if voice := request.get("voice", self.row.voice):
+            body[self.row.voice_field] = voice
+        if "speed" in request:
+            body["speed"] = request["speed"]
+        warnings = [] if form == wanted else [f"format: this vendor has no {wanted}; the sound is {form}"]
+        return body | _options(request, call), warnings
+
+    def _file(self, body: Json, data: bytes, mime: str) -> File:
+        if not data:
+            raise self.http.broken("its answer is no sound")
+        form, voice = body["response_format"], body.get(self.row.voice_field)
+        return File(data, _SOUNDS.get(form, mime), {"format": form} | ({"voice": voice} if voice else {}))
+
+
+class SpeaksInJson(_Speech):
+    """Makes speech, which comes in base64 (https://docs.mistral.ai/api/endpoint/audio/speech)."""
+
+    async def speak(self, request: Request, call: Call) -> Files:
+        """One sound file."""
+        body, warnings = self._speech(request, call)
+        if "speed" in body:
+            del body["speed"]
+            warnings.append("speed: this vendor has no such option; not used")
+        answer = await self.http.post(self.path(self.row.speak, call), body, call)
+        with documented(self.http):
+            data = base64.b64decode(answer[self.row.sound_field], validate=True)
+        return Files([self._file(body, data, "application/octet-stream")], _spoken(request), warnings)
+
+
+class Speaks(_Speech):
     """Makes speech."""
 
     async def speak(self, request: Request, call: Call) -> Files:
-        """One sound file; a format that the vendor lacks is replaced by one that it has, with a warning."""
+        """One sound file."""
         body, warnings = self._speech(request, call)
         reply = await self.http.post_for_bytes(self.path(self.row.speak, call), body, call)
-        if not reply.data or not _is_sound(reply.mime):
+        if not _is_sound(reply.mime):
             raise self.http.broken("its answer is no sound")
-        form = body["response_format"]
-        about = {"format": form, "voice": body["voice"]}
-        return Files([File(reply.data, _SOUNDS.get(form, reply.mime), about)], _spoken(request), warnings)
+        return Files([self._file(body, reply.data, reply.mime)], _spoken(request), warnings)
 
     async def speak_along(self, request: Request, call: Call) -> Sound:
         """The same as it is made: the vendor sends its sound in chunks."""
@@ -137,16 +170,6 @@ class Speaks(Base):
             await pieces.aclose()
             raise self.http.broken("its answer is no sound")
         return Sound(_SOUNDS.get(body["response_format"], mime), pieces, _spoken(request), warnings)
-
-    def _speech(self, request: Request, call: Call) -> tuple[Json, list[str]]:
-        wanted = request.get("format", "mp3")
-        form = _speech_format(wanted, self.row.speech_formats)
-        body: Json = {"model": self.model(call), "input": request["input"], "response_format": form}
-        body["voice"] = request.get("voice", self.row.voice)
-        if "speed" in request:
-            body["speed"] = request["speed"]
-        warnings = [] if form == wanted else [f"format: this vendor has no {wanted}; the sound is {form}"]
-        return body | _options(request, call), warnings
 
 
 def _spoken(request: Request) -> Json:

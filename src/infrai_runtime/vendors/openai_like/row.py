@@ -35,6 +35,8 @@ class Row:
     rerank: str = ""
     realtime: str = ""
     batches: str = ""
+    batch_words: Literal["openai", "mistral", "together"] = "openai"
+    """In whose words batches are told (``batch.WORDS``)."""
 
     # -- the request
     auth: tuple[str, str] = ("Authorization", "Bearer ")
@@ -84,6 +86,10 @@ class Row:
     """What ``response_format`` of an image has to be for bytes; empty: it is not sent."""
     image_size: Literal["size", "width_height", ""] = "size"
     voice: str = "alloy"
+    """The voice of who names none; empty: the vendor's own choice."""
+    voice_field: Literal["voice", "voice_id"] = "voice"
+    sound_field: str = ""
+    """Where in a JSON answer the sound stands, in base64; empty: the answer is the sound."""
     speech_formats: Set[str] = frozenset({"mp3", "opus", "aac", "flac", "wav", "pcm"})
     verbose: str = "whisper"
     """A pattern of the transcription models that can tell segments and language (``verbose_json``)."""
