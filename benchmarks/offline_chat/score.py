@@ -365,9 +365,11 @@ def _load(address: str) -> Reply:
     return reply
 
 
-def _misses(results: Mapping[str, Sequence[Outcome]]) -> list[str]:
+def _misses(results: Mapping[str, Sequence[Outcome]], *, all_of_them: bool) -> list[str]:
+    """The cases that raised an error; with ``all_of_them`` also those that were not fully right."""
     outcomes = [outcome for rows in results.values() for outcome in rows]
-    return [f"{row.id}  {row.mark.points:.2f}  {row.said}" for row in outcomes if row.mark.points < 1]
+    shown = [row for row in outcomes if row.failed or (all_of_them and row.mark.points < 1)]
+    return [f"{row.id}  {row.mark.points:.2f}  {row.said}" for row in shown]
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -384,8 +386,9 @@ def main(argv: Sequence[str] | None = ()) -> Scores:
     results = run(_load(chosen.model), chosen.sets or tuple(MARKS))
     scores = {name: summary(outcomes) for name, outcomes in results.items()}
     print(table(scores))
-    if chosen.misses or any(row["failed"] for row in scores.values()):
-        print("\n".join(["", *_misses(results)]))
+    shown = _misses(results, all_of_them=chosen.misses)
+    if shown:
+        print("\n".join(["", *shown]))
     return scores
 
 

@@ -374,3 +374,18 @@ def test_a_path_declared_as_the_wire_writes_it_is_the_field_of_the_object() -> N
     assert score.mark_schema(case, declared) == score.Mark(
         1.0, {"fields right": 2, "fields": 2, "whole objects": 1, "undeclared inventions": 0}
     )
+
+
+TURNS = iter(range(1_000))
+
+
+def broken_at_first(messages: list[dict[str, Any]], **options: Any) -> score.Answer:
+    if next(TURNS) == 0:
+        raise ValueError("broken")
+    return score.Nothing()
+
+
+def test_without_misses_only_the_cases_that_raised_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    score.main(["--set", "arithmetic", "--model", f"{__name__}:broken_at_first"])
+    shown = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert [line.split()[-1] for line in shown] == ["ValueError('broken')"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .find import Candidate, candidates
+from .candidate import Candidate
+from .find import candidates
 from .listing import listed
 from .scene import Scene
 from .slot import Slot

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .assign import Path, assign
-from .find import Candidate, candidates
+from .candidate import Candidate
+from .find import candidates
 from .least import least
 from .records import segmentations
 from .scene import Scene

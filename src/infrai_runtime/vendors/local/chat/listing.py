@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from .candidate import Candidate
 from .concept import related
-from .find import Candidate, candidates
+from .find import candidates
 from .number import json_number
 from .scene import Scene
 from .slot import Slot

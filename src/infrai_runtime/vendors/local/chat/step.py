@@ -10,18 +10,17 @@ from fractions import Fraction
 from typing import Any
 
 from . import arithmetic
+from .candidate import TIED, Candidate
 from .choose import EXPRESSION, Tool
 from .concept import name_vocabulary
 from .conversation import Result
 from .fill import Filled, fill
-from .find import Candidate
 from .leftover import leftover
 from .mention import Mention, mentions
 from .number import numbers, plain
 from .outcome import facts, readable
 from .role import roles_of
 from .slot import kind_of
-from .support import TIED
 from .valid import valid
 from .word import stem
 

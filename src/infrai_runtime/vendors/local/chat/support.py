@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .find import Candidate
+from .candidate import TIED, Candidate
 
-TIED = 0.5
-"""The least fit of a value that something ties to its field: its label, a word of its name, its unit, its kind."""
 _CLEAR = 0.1
 
 

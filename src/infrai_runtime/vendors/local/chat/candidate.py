@@ -1,0 +1,46 @@
+"""A value for a field, and the values that a text labels with the field's own name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .concept import related
+from .scene import Scene
+from .slot import Slot
+from .word import name_words, stem
+
+TIED = 0.5
+"""The least fit of a value that something ties to its field: its label, a word of its name, its unit, its kind."""
+GUESS = 0.45
+"""The fit of a value of the right kind that nothing ties to the field."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value for a slot, how well it fits (0..1), and the stretch of text it uses up."""
+
+    value: Any
+    fit: float
+    start: int
+    end: int
+
+    def overlaps(self, other: Candidate) -> bool:
+        """Whether both use a stretch of the text."""
+        return self.start < other.end and other.start < self.end
+
+
+def field_fits(slot: Slot, scene: Scene) -> Iterable[tuple[str, float, int, int]]:
+    """Labelled values whose label names the slot."""
+    for field in scene.fields:
+        if slot.words and slot.words <= field.key:
+            yield field.value, 1.0 - 0.02 * len(field.key - slot.words), field.start, field.end
+        elif field.key and field.key <= slot.words | parent_words(slot) and field.key & slot.words:
+            yield field.value, 0.9, field.start, field.end
+        elif field.key and len(field.key) == 1 and any(related(key, word) for key in field.key for word in slot.words):
+            yield field.value, 0.75, field.start, field.end
+
+
+def parent_words(slot: Slot) -> frozenset[str]:
+    return frozenset(stem(word) for parent in slot.parents for word in name_words(parent))
