@@ -45,12 +45,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def infrai(upstream: str, home: Path) -> Iterator[Gateway]:
-    """Ours, with a project key, credit and the ledger in SQLite."""
+def infrai(upstream: str, home: Path, environ: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+    """Ours, with a project key, credit and the ledger in SQLite, unless the environment says otherwise."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "vendors.toml").write_text(f'[openai]\nbase_url = "{upstream}/v1"\nkeys = ["sk-upstream-key"]\n')
     command = [sys.executable, "-m", "infrai_runtime.serve", "--home", str(home), "--allow-activation"]
-    with _running(command, home, "--port", "healthz", {"INFRAI_VENDORS": "openai"}) as (base, pid, started_s):
+    with _running(command, home, "--port", "healthz", {"INFRAI_VENDORS": "openai", **(environ or {})}) as (
+        base,
+        pid,
+        started_s,
+    ):
         answer = httpx.post(f"{base}/v1/activate", trust_env=False)
         key = json.loads(answer.raise_for_status().content)["data"]["primary_api_key"]
         yield Gateway(f"{base}/v1/chat/completions", {"authorization": f"Bearer {key}"}, pid, started_s)

@@ -42,13 +42,18 @@ def load(pid: int, url: str, body: bytes, headers: Mapping[str, str], connection
     more connections there are: all of their answers are under way at once. ``wrk`` sends where it is installed, else
     aiohttp. Raises ``RuntimeError`` when an answer is not a 200, or none came."""
     seconds += connections * seconds / 60
-    send = _by_wrk if seconds >= 1 and shutil.which("wrk") else _by_aiohttp  # wrk counts whole seconds
     send(url, body, headers, connections, max(0.2, seconds / 5))
     before, began = cpu_s(pid), time.perf_counter()
     requests, p50_ms = send(url, body, headers, connections, seconds)
     if not requests:
         raise RuntimeError(f"{url}: no answer in {seconds:g} s on {connections} connections")
     return Load(requests, time.perf_counter() - began, p50_ms, cpu_s(pid) - before)
+
+
+def send(url: str, body: bytes, headers: Mapping[str, str], connections: int, seconds: float) -> tuple[int, float]:
+    """How many requests were answered, and their p50 in milliseconds."""
+    by = _by_wrk if seconds >= 1 and shutil.which("wrk") else _by_aiohttp  # wrk counts whole seconds
+    return by(url, body, headers, connections, seconds)
 
 
 def _by_wrk(url: str, body: bytes, headers: Mapping[str, str], connections: int, seconds: float) -> tuple[int, float]:

@@ -132,10 +132,12 @@ def redis(directory: Path, port: int | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def haproxy(configuration: Path, port: int, directory: Path, environ: Mapping[str, str]) -> Iterator[None]:
+def haproxy(
+    configuration: Path, port: int, directory: Path, environ: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """HAProxy with a configuration that listens on ``INFRAI_BIND``."""
     (binary,) = found("haproxy")
     environ = {**environ, "INFRAI_BIND": f"127.0.0.1:{port}"}
     command = [binary, "-db", "-f", str(configuration)]
-    with running(command, port, directory / "haproxy.log", environ=environ):
-        yield
+    with running(command, port, directory / "haproxy.log", environ=environ) as process:
+        yield process
