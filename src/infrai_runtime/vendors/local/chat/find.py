@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from . import polarity, summary
 from .candidate import Candidate, field_fits
 from .concept import related
-from .mention import CURRENCY, Mention, clock, iso_date
+from .mention import CURRENCY, Mention
 from .option import options
 from .phrase import PHRASES, without_article
 from .quantity import quantities
@@ -17,6 +16,7 @@ from .scene import MARKERS, Scene
 from .slot import Slot
 from .table import words
 from .tie import cue, strength
+from .when import iso_date, iso_datetime, iso_time
 from .word import name_words, stem
 
 
@@ -83,22 +83,7 @@ def _as_is(value: str) -> str | None:
     return value.strip().rstrip(".,;，。；").strip() or None
 
 
-def _iso_time(value: str) -> str | None:
-    found = clock(value)
-    return f"{found}:00" if found else None
-
-
-def _iso_datetime(value: str) -> str | None:
-    return (
-        value.replace(" ", "T") + ("" if value.endswith("Z") else "Z")
-        if re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d$", value)
-        else value
-        if "T" in value
-        else None
-    )
-
-
-_SHAPES: dict[str, Callable[[str], str | None]] = {"date": iso_date, "time": _iso_time, "date-time": _iso_datetime}
+_SHAPES: dict[str, Callable[[str], str | None]] = {"date": iso_date, "time": iso_time, "date-time": iso_datetime}
 
 
 def _by_role(slot: Slot, role: Role, sure: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:

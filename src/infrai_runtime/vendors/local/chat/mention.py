@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +13,7 @@ from .concept import chinese_words, concepts_of
 from .number import numbers
 from .table import words
 from .verb import OPENERS, VERB_STEMS
+from .when import MONTHS
 from .word import NUMBER_WORD, STOP, stem
 
 MOST_TEXT = 20_000
@@ -31,14 +31,6 @@ class Mention:
     unit: str = ""
 
 
-_MONTHS = words(
-    """
-    january february march april may june july august september october november december
-    """
-)
-_MONTH = (
-    {name: i for i, name in enumerate(_MONTHS, 1)} | {name[:3]: i for i, name in enumerate(_MONTHS, 1)} | {"sept": 9}
-)
 _DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)day"
 _M = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -168,7 +160,7 @@ COLOUR = frozenset(
     )
 )
 _NOT_NAME = (
-    frozenset(_MONTHS)
+    frozenset(MONTHS)
     | LANGUAGE
     | frozenset(
         words(
@@ -387,39 +379,3 @@ def _blanked(text: str) -> str:
         if len(word) > 1:
             text = text[:start] + " " * len(word) + text[end:]
     return _CJK_BREAK.sub(lambda match: " " * len(match.group()), text)
-
-
-def iso_date(written: str, year: int | None = None) -> str | None:
-    """A written date as YYYY-MM-DD; None where the year is not known or the date does not exist."""
-    parts = [int(part) for part in re.findall(r"\d+", written)]
-    month = next((_MONTH[w] for w in re.findall(r"[a-z]+", written.lower()) if w in _MONTH), None)
-    if month:
-        day = next((part for part in parts if part <= 31), 1)
-        years = [part for part in parts if part > 31]
-        return _iso(years[0] if years else year, month, day)
-    if len(parts) == 3 and parts[0] > 31:
-        return _iso(*parts)
-    if len(parts) == 3:
-        return _iso(parts[2] + (2000 if parts[2] < 100 else 0), *(parts[:2] if parts[0] <= 12 else parts[1::-1]))
-    return _iso(year, *parts) if len(parts) == 2 and "月" in written else None
-
-
-def _iso(year: int | None, month: int, day: int) -> str | None:
-    try:
-        return date(year or 0, month, day).isoformat()
-    except ValueError:
-        return None
-
-
-def clock(written: str) -> str | None:
-    """A written time of day as HH:MM; None where it is not one."""
-    lower = written.lower().replace(".", "")
-    if lower in ("noon", "midnight"):
-        return "12:00" if lower == "noon" else "00:00"
-    parts = [int(n.value) for n in numbers(lower.replace("点", " 点 ").replace(":", " "))]
-    if not parts or parts[0] > 24:
-        return None
-    hour = parts[0] % 12 if re.search(r"[ap]m|早上|上午|下午|晚上|凌晨", lower) else parts[0]
-    hour += 12 if re.search(r"pm|下午|晚上", lower) else 0
-    minute = 30 if "半" in lower else parts[1] if len(parts) > 1 else 0
-    return f"{hour % 24:02d}:{minute:02d}" if minute < 60 else None
