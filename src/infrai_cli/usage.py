@@ -17,12 +17,13 @@ from infrai_runtime.pricing import usd
 from infrai_runtime.store.durable import USAGE_AXES, UsageRow
 
 _EPILOG = """\
-A cost that is not known is not counted as 0: `unpriced` says how many calls have none.
+A cost that is not known is not counted as 0: `unpriced` says how many calls have none. `open` is what vendors may have
+charged beyond the cost, for attempts that nobody knows the end of or whose usage is estimated.
 examples: infrai usage                                  # by vendor and model
           infrai usage --by day,capability --since 2026-11-01 --format csv
           infrai usage --by day,model --plot usage.png
 """
-_COUNTS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "unpriced_calls", "cache_hits")
+_COUNTS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "unpriced_calls", "cache_hits", "open_usd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,11 +65,11 @@ def _since(text: str) -> float:
 
 def _values(row: UsageRow) -> dict[str, Any]:
     counts = (row.calls, row.prompt_tokens, row.completion_tokens, usd(row.cost_nano), row.unpriced_calls)
-    return {**row.group, **dict(zip(_COUNTS, (*counts, row.cache_hits), strict=True))}
+    return {**row.group, **dict(zip(_COUNTS, (*counts, row.cache_hits, usd(row.open_nano)), strict=True))}
 
 
 def _table(axes: list[str], rows: list[UsageRow]) -> str:
-    head = (*axes, "calls", "tokens in", "out", "cost", "unpriced", "cached")
+    head = (*axes, "calls", "tokens in", "out", "cost", "unpriced", "cached", "open")
     lines = [
         (
             *(str(row.group[axis] or "-") for axis in axes),
@@ -78,6 +79,7 @@ def _table(axes: list[str], rows: list[UsageRow]) -> str:
             shown_usd(row.cost_nano),
             str(row.unpriced_calls),
             str(row.cache_hits),
+            shown_usd(row.open_nano),
         )
         for row in rows
     ]

@@ -54,10 +54,12 @@ def _row(row: UsageRow) -> Json:
         "completion_tokens": row.completion_tokens,
         "cost_usd": usd(row.cost_nano),
         "unpriced_calls": row.unpriced_calls,
+        "open_usd": usd(row.open_nano),
     }
 
 
 def _total(rows: list[UsageRow]) -> Json:
     names = ("calls", "prompt_tokens", "completion_tokens", "unpriced_calls")
     sums = {name: sum(getattr(row, name) for row in rows) for name in names}
-    return sums | {"cost_usd": usd(sum(row.cost_nano for row in rows))}
+    nanos = {"cost_usd": sum(row.cost_nano for row in rows), "open_usd": sum(row.open_nano for row in rows)}
+    return sums | {name: usd(nano) for name, nano in nanos.items()}

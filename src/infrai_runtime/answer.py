@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -22,7 +23,7 @@ from infrai_runtime.failover import Terms, Walk, as_vendors, broken, row_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.live import Live
 from infrai_runtime.media import keep
-from infrai_runtime.pricing import cost_nano
+from infrai_runtime.pricing import cost_nano, expected_usage
 from infrai_runtime.realtime import session_data
 from infrai_runtime.request import Ask
 from infrai_runtime.router import Router
@@ -105,7 +106,8 @@ class Answers:
             patience_s=partial(self._patience_s, ask),
             retry=Retry(self._settings.retries, self._settings.retry_pause_s),
         )
-        walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.known_breaker(), self._clock)
+        lost = partial(_lost, trace)
+        walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.known_breaker(), self._clock, lost)
         candidate, answer = await walk.answer()
         await self._router.answered(trace, candidate.name, (self._clock() - trace.attempt_started) * 1000)
         return candidate, answer
@@ -138,6 +140,8 @@ class Answers:
             mark_cache=ask.cache_strategy == "vendor",
             connect_s=self._settings.connect_timeout_s,
             idle_s=self._settings.idle_timeout_s if ask.stream else None,
+            idempotency_key=vendor_key(trace, candidate),
+            bill=trace.bill(),
         )
         return vendor, ask, call
 
@@ -148,9 +152,10 @@ class Answers:
         reported = outcome.reported_nano
         cost = cost_nano(outcome.usage, candidate.model.prices) if reported is None else reported
         seconds = self._clock() - trace.attempt_started
+        trace.bill().close(outcome.usage, cost, partial(careful_nano, trace, candidate))
         trace.rows.append(row_of(candidate, word, seconds, cost))
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
-        trace.usage, trace.cost_nano = outcome.usage, cost
+        trace.usage, trace.cost_nano = outcome.usage, None if cost is None else trace.spent_nano()
         if word == "ok":
             ask, _ = trace.known()
             self._router.counted(ask, candidate.name, outcome.usage)
@@ -211,7 +216,10 @@ class Answers:
         self._begun(trace, live, candidate)
         writer, assembly = trace.writer(), Assembly()
         pumped = self._pump(trace, live, candidate, opened, writer, assembly)
-        made = partial(chat_outcome, assembly, ask, candidate.model.id)
+
+        def made() -> Outcome:
+            return chat_outcome(assembly, ask, candidate.model.id, trace.bill().reported)
+
         outcome = await self._carried(trace, candidate, pumped, made)
         data = outcome.data | {"id": trace.request_id}
         await self._cache.keep(trace, data)
@@ -304,6 +312,32 @@ class Answers:
                 silence.broken()
                 heard.append(piece)
                 await live.put(sound.piece(ask, piece))
+
+
+def vendor_key(trace: Trace, candidate: Candidate) -> str | None:
+    """The vendor's idempotency key of the next attempt at a candidate: the same when a process dies in the middle of a
+    keyed call and the call is made again, another for another attempt of one call."""
+    ask, caller = trace.known()
+    if ask.idempotency_key is None:
+        return None
+    model = candidate.model
+    before = sum((row["vendor"], row["model"]) == (model.vendor, model.id) for row in trace.tried())
+    told = (caller.project_id, ask.idempotency_key, ask.fingerprint, candidate.name, str(before))
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:40]
+
+
+def _lost(trace: Trace, candidate: Candidate, failure: Failure | None) -> int | None:
+    """What an attempt cost that brought no answer."""
+    return trace.bill().fail(failure, candidate.model.prices, partial(careful_nano, trace, candidate))
+
+
+def careful_nano(trace: Trace, candidate: Candidate) -> int:
+    """The most that an attempt is expected to cost; 0 where the price is not known."""
+    ask, _ = trace.known()
+    prices = candidate.model.prices
+    if prices.free:
+        return 0
+    return cost_nano(expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt), prices) or 0
 
 
 def _id(trace: Trace, data: Json) -> Json:

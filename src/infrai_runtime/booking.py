@@ -102,7 +102,10 @@ class Books:
         kept = failure is None and admission.ttl_s and trace.place is None
         answer = packed(live.head, live.body) if kept else None
         outcome = outcome_of(trace, live.body, failure)
-        await self.book(Booking(admission, now, trace.cost_nano or 0, rows_of(trace, now), answer, outcome))
+        spent = trace.spent_nano()
+        if trace.vendor is None and spent:  # no answer, but not for nothing
+            trace.cost_nano = spent
+        await self.book(Booking(admission, now, spent, rows_of(trace, now), answer, outcome))
 
     async def book(self, booking: Booking) -> None:
         """Books a call that has ended, now or as soon as the store works again."""

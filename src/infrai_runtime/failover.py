@@ -68,7 +68,10 @@ class Walk(Generic[T]):
         terms: Terms,
         breaker: Breaker,
         clock: Clock,
+        lost: Callable[[Candidate, Failure | None], int | None] = lambda candidate, failure: free_or_unknown(candidate),
     ) -> None:
+        """``lost`` tells what an attempt cost that brought no answer; None: nobody knows."""
+        self._lost = lost
         self._plan = plan
         self._run = run
         self._rows = rows
@@ -155,14 +158,15 @@ class Walk(Generic[T]):
         try:
             return candidate, await _bounded(self._run, candidate, limit_s, left_s)
         except asyncio.CancelledError:
-            self._note(candidate, "cancelled", started)
+            self._note(candidate, "cancelled", started, None)
             raise
         except Failure as failure:
-            self._note(candidate, as_vendors(failure, candidate).code, started)
+            self._note(candidate, as_vendors(failure, candidate).code, started, failure)
             await self._learn(candidate, failure)
         except Exception as error:
-            self._note(candidate, "VENDOR_ERROR", started)
-            await self._learn(candidate, broken(candidate, error))
+            ill = broken(candidate, error)
+            self._note(candidate, ill.code, started, ill)
+            await self._learn(candidate, ill)
         return None
 
     def _limit_s(self, candidate: Candidate, left_s: float, followers: Sequence[Candidate]) -> float:
@@ -182,8 +186,8 @@ class Walk(Generic[T]):
         if failure.code == "VENDOR_ERROR" and failure.transient:
             self._again.append(candidate)
 
-    def _note(self, candidate: Candidate, outcome: str, started: float) -> None:
-        self._rows.append(row_of(candidate, outcome, self._clock() - started, free_or_unknown(candidate)))
+    def _note(self, candidate: Candidate, outcome: str, started: float, failure: Failure | None) -> None:
+        self._rows.append(row_of(candidate, outcome, self._clock() - started, self._lost(candidate, failure)))
 
 
 async def _bounded(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from infrai_runtime.pricing import nano_of_usd
 from infrai_runtime.store.durable import LedgerRow
 from infrai_runtime.trace import Trace
+from infrai_runtime.vendors.bill import Bill
 
 
 def rows_of(trace: Trace, now: float) -> list[LedgerRow]:
     """What a call adds to the ledger. A call that only failed has attempts and no answer."""
-    attempts = [_attempt(trace, row, now) for row in trace.rows if not row["outcome"].startswith("skipped:")]
+    attempts = [_attempt(trace, row, bill, now) for row, bill in zip(trace.tried(), trace.bills, strict=True)]
     return [*attempts, _answer(trace, now)] if trace.vendor is not None else attempts
 
 
-def _attempt(trace: Trace, row: dict[str, Any], now: float) -> LedgerRow:
+def _attempt(trace: Trace, row: dict[str, Any], bill: Bill, now: float) -> LedgerRow:
     ask, caller = trace.known()
-    cost = row["cost_usd"]
     return LedgerRow(
         kind="attempt",
         at_s=now,
@@ -29,7 +28,12 @@ def _attempt(trace: Trace, row: dict[str, Any], now: float) -> LedgerRow:
         model=row["model"],
         outcome=row["outcome"],
         latency_ms=row["latency_ms"],
-        cost_nano=None if cost is None else nano_of_usd(cost),
+        prompt_tokens=bill.usage.get("prompt_tokens"),
+        completion_tokens=bill.usage.get("completion_tokens"),
+        cost_nano=bill.cost_nano,
+        estimated=bool(bill.usage.get("estimated")),
+        usage=bill.usage,
+        reserved_nano=bill.open_nano,
         idempotency_key=ask.idempotency_key,
         batch_id=trace.batch_id,
         tags=ask.tags,

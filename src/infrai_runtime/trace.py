@@ -12,6 +12,7 @@ from infrai_runtime.limits import Held
 from infrai_runtime.pricing import usd, usd_text
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Plan
+from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.wire import Frames, Json, Surface
 
 
@@ -51,6 +52,8 @@ class Trace:
     model: str | None = None
     parent: str | None = None
     """The caller's ``traceparent``."""
+    bills: list[Bill] = field(default_factory=list, repr=False)
+    """What each attempt cost."""
     starts: list[float] = field(default_factory=list)
     """When each attempt began, in seconds after the call did."""
     first_s: float | None = None
@@ -83,6 +86,20 @@ class Trace:
         """The call is routed by this plan."""
         self.route = plan.reason
         self.warnings += plan.warnings
+
+    def tried(self) -> list[Json]:
+        """The rows of attempts, without those of candidates that were passed over."""
+        return [row for row in self.rows if not row["outcome"].startswith("skipped:")]
+
+    def bill(self) -> Bill:
+        """The bill of the attempt that is being made, which has no row yet."""
+        if len(self.bills) <= len(self.tried()):
+            self.bills.append(Bill())
+        return self.bills[-1]
+
+    def spent_nano(self) -> int:
+        """What all attempts cost, as far as it is known; also those that failed."""
+        return sum(bill.cost_nano or 0 for bill in self.bills)
 
     def left_s(self) -> float:
         """Seconds to the caller's deadline."""

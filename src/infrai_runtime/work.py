@@ -131,22 +131,25 @@ async def _chat(vendor: Vendor, ask: Ask, call: Call) -> Outcome:
     return chat_outcome(assembly, ask, call.model)
 
 
-def chat_outcome(assembly: Assembly, ask: Ask, model: str) -> Outcome:
-    """The outcome of what came (also when the answer was cut)."""
+def chat_outcome(assembly: Assembly, ask: Ask, model: str, said: Mapping[str, Any] | None = None) -> Outcome:
+    """The outcome of what came. Of an answer that was cut, ``said`` is what the vendor has said of its usage."""
     finish = assembly.finish
-    usage = usage_of(assembly, ask)
+    usage = usage_of(assembly, ask, said)
     reported = None if finish is None or finish.cost_usd is None else nano_of_usd(finish.cost_usd)
     named = (finish and finish.model) or model
     data = chat_data("", named, assembly.parts, assembly.finish_reason, usage, assembly.others())
     return Outcome(data, usage, (), assembly.warnings, assembly.invented, reported)
 
 
-def usage_of(assembly: Assembly, ask: Ask) -> Json:
-    """The vendor's usage, or an estimate where it did not say."""
+def usage_of(assembly: Assembly, ask: Ask, said: Mapping[str, Any] | None = None) -> Json:
+    """The vendor's usage, or an estimate where it did not say. Of an answer that was cut it is what it had said, unless
+    more came than that."""
     if assembly.finish is not None and assembly.finish.usage is not None:
         return assembly.finish.usage
     written = [*assembly.parts, *(part for parts, _ in assembly.others() for part in parts)]
-    return estimated_usage(ask.prompt.likely, written)
+    known = dict(said or {})
+    guess = estimated_usage(known.get("prompt_tokens") or ask.prompt.likely, written)
+    return known | (guess if guess["completion_tokens"] > known.get("completion_tokens", 0) else {"estimated": True})
 
 
 async def _embed(vendor: Any, ask: Ask, call: Call) -> Outcome:

@@ -85,6 +85,7 @@ def spent(home: Path) -> None:
             LedgerRow("answer", 0.0, "p", "k1", "r1", "chat", "acme", "big", "ok", 1.0, 10, 5, 1_500_000_000),
             LedgerRow("answer", 86_400.0, "p", "k1", "r2", "chat", "acme", "big", "ok", 1.0, 1, 1, None),
         ]
+        rows += [row._replace(kind="attempt", reserved_nano=0 if row.cost_nano else 2_000_000_000) for row in rows]
         await store.book(Booking(Admission("p", "r", "f", "r", "me", 0.0), 0.0, 0, rows))
         await store.close()
 
@@ -93,7 +94,7 @@ def spent(home: Path) -> None:
 
 def test_usage_keeps_unknown_costs_apart_in_every_format(run: Run, spent: None) -> None:
     table = run("usage")[1].splitlines()[2].split()
-    assert table == ["acme", "big", "2", "11", "6", "$1.5000", "1", "0"]
+    assert table == ["acme", "big", "2", "11", "6", "$1.5000", "1", "0", "$2.0000"]
     (row,) = json.loads(run("usage", "--by", "key", "--format", "json")[1])
     assert (row["key"], row["calls"], row["cost_usd"], row["unpriced_calls"]) == ("k1", 2, 1.5, 1)
     rows = list(csv.DictReader(io.StringIO(run("usage", "--by", "day", "--format", "csv")[1])))

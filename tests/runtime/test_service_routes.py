@@ -306,6 +306,7 @@ async def test_activation_makes_a_key_that_pays_and_counts(tmp_path: Path) -> No
         "completion_tokens": 10,
         "unpriced_calls": 0,
         "cost_usd": 0.00004,
+        "open_usd": 0,
     }
     assert [(row["vendor"], row["model"], row["calls"]) for row in usage["data"]] == [("a", "big", 2)]
 

@@ -505,20 +505,23 @@ def test_a_call_that_this_process_does_not_make_is_not_vouched_for(postgres: Pos
 # -- the ledger --------------------------------------------------------------------------------------------------------
 
 
-def test_usage_adds_up_answers_and_keeps_unknown_costs_apart(run: Run) -> None:
+def test_usage_adds_up_answers_and_the_cost_of_all_attempts_and_keeps_unknown_costs_apart(run: Run) -> None:
     async def body(store: Durable) -> None:
         rows = [
             row(prompt_tokens=3, completion_tokens=2, cost_nano=10, key_id="k1"),
             row(prompt_tokens=1, cost_nano=None, usage={"images": 1}, cache_hit=True),
+            row(kind="attempt", cost_nano=10),
             row(kind="attempt", cost_nano=99, outcome="VENDOR_ERROR"),
+            row(kind="attempt", cost_nano=None, outcome="VENDOR_TIMEOUT", reserved_nano=20),
             row(vendor=None, model="n", cost_nano=5, at_s=90_000.0, capability="embed"),
+            row(kind="attempt", vendor=None, model="n", cost_nano=5, at_s=90_000.0, capability="embed"),
             row(project_id="other", cost_nano=7),
             row(at_s=1.0, cost_nano=1000),
         ]
         await store.book(end(call(), 0, *rows))
         (total,) = await store.usage("p", [], 500)
         assert (total.calls, total.prompt_tokens, total.completion_tokens) == (3, 4, 2)
-        assert (total.cost_nano, total.unpriced_calls, total.cache_hits) == (15, 1, 1)
+        assert (total.cost_nano, total.open_nano, total.unpriced_calls, total.cache_hits) == (114, 20, 1, 1)
         by = await store.usage("p", ["day", "vendor"], 500)
         assert sorted((u.group["day"], str(u.group["vendor"]), u.calls) for u in by) == [
             ("1970-01-01", "v", 2),
@@ -600,7 +603,7 @@ def test_a_file_of_the_second_schema_keeps_its_calls_answers_and_ledger(tmp_path
         assert (await store.admit(call("running", fingerprint="fp", now=1.0))).state == "running"
         assert (await store.admit(call("ended", fingerprint="fp", now=1.0))).state == "done"
         assert len(await store.rows("request")) == 2
-        assert [used.cost_nano for used in await store.usage("p", [], 100)] == [14]
+        assert [used.calls for used in await store.usage("p", [], 100)] == [2]
         assert await store.usage("p", [], 101) == []
         await store.tend("other", 31.0)
         assert await store.balance_nano("p") == 100

@@ -23,7 +23,7 @@ from infrai_runtime.assembly import Assembly
 from infrai_runtime.batch.job import ask_at
 from infrai_runtime.booking import outcome_of
 from infrai_runtime.catalogue import Model
-from infrai_runtime.failover import as_vendors, free_or_unknown, row_of
+from infrai_runtime.failover import as_vendors, row_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
 from infrai_runtime.ledger import rows_of
@@ -381,7 +381,8 @@ def _answered(
     if failure is not None:
         failure = as_vendors(failure, candidate)
         seconds = trace.latency_ms() / 1000
-        trace.rows.append(row_of(candidate, failure.code, seconds, free_or_unknown(candidate)))
+        cost = trace.bill().fail(failure, candidate.model.prices, lambda: 0)
+        trace.rows.append(row_of(candidate, failure.code, seconds, cost))
         return failure, b""
     outcome = chat_outcome(assembly, ask, candidate.model.id)
     service.answers.price(trace, candidate, outcome, "ok")

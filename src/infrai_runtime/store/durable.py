@@ -175,7 +175,8 @@ class LedgerRow(NamedTuple):
     estimated: bool = False
     usage: Mapping[str, Any] = _NOTHING
     reserved_nano: int = 0
-    """Only of ``unknown`` outcomes: what had been set aside."""
+    """What the vendor may have charged beyond ``cost_nano``, where nobody knows: of an ``unknown`` outcome all that had
+    been set aside."""
     idempotency_key: str | None = None
     batch_id: str | None = None
     tags: Mapping[str, str] = _NOTHING
@@ -198,7 +199,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """Totals of answered calls that share the values of the asked axes."""
+    """Totals of calls that share the values of the asked axes: of answers, and the cost of all attempts."""
 
     group: Mapping[str, str | None]
     calls: int
@@ -207,6 +208,8 @@ class UsageRow:
     cost_nano: int
     unpriced_calls: int
     cache_hits: int = 0
+    open_nano: int = 0
+    """What vendors may have charged beyond ``cost_nano``, for attempts whose cost is not known or estimated."""
 
 
 class Durable(BatchStore, Protocol):
@@ -251,7 +254,7 @@ class Durable(BatchStore, Protocol):
         answer and the reservation then are no longer this call's business."""
 
     async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
-        """Totals of answered calls by ``USAGE_AXES``, of one project or all."""
+        """Totals by ``USAGE_AXES``, of one project or all."""
 
     async def rows(self, request_id: str) -> list[LedgerRow]:
         """The ledger's rows of one call."""

@@ -94,17 +94,16 @@ class SqlDurable(Vouching, SqlBatches):
         return int(rows[0][0]) if rows else None
 
     async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
-        """Totals of answered calls by ``USAGE_AXES``, of one project or all."""
+        """Totals by ``USAGE_AXES``, of one project or all."""
         chosen = [{"day": self.DAY, "key": "key_id"}.get(axis, axis) for axis in axes if axis in _AXES]
         groups = f" GROUP BY {', '.join(chosen)} ORDER BY {', '.join(chosen)}" if chosen else ""
         where, values = ("", ()) if project_id is None else (" AND project_id = $2", (project_id,))
         sql = (
-            f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS}"
-            f" FROM ledger WHERE kind = 'answer' AND {self.SINCE}{where}{groups}"
+            f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS} FROM ledger WHERE {self.SINCE}{where}{groups}"
         )
         n = len(chosen)
         rows = [tuple(row) for row in await self._fetch(sql, since_s, *values)]
-        return [UsageRow(dict(zip(axes, row[:n], strict=True)), *map(int, row[n:])) for row in rows if row[n]]
+        return [UsageRow(dict(zip(axes, row[:n], strict=True)), *map(int, row[n:])) for row in rows if any(row[n:])]
 
     async def rows(self, request_id: str) -> list[LedgerRow]:
         """The ledger's rows of one call."""
@@ -117,10 +116,13 @@ class SqlDurable(Vouching, SqlBatches):
 
 
 _AXES = frozenset({"day", "vendor", "model", "capability", "key"})
+_ANSWERS, _ATTEMPTS = "FILTER (WHERE kind = 'answer')", "FILTER (WHERE kind = 'attempt')"
 _SUMS = (
-    "count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost_nano), 0),"
-    " count(*) - count(cost_nano), coalesce(sum(cache_hit), 0)"
+    f"count(*) {_ANSWERS}, coalesce(sum(prompt_tokens) {_ANSWERS}, 0), coalesce(sum(completion_tokens) {_ANSWERS}, 0),"
+    f" coalesce(sum(cost_nano) {_ATTEMPTS}, 0), count(*) {_ANSWERS} - count(cost_nano) {_ANSWERS},"
+    f" coalesce(sum(cache_hit) {_ANSWERS}, 0), coalesce(sum(reserved_nano) {_ATTEMPTS}, 0)"
 )
+"""Of ``UsageRow``: answers tell what was used, attempts what it cost, since some fail and cost all the same."""
 
 
 def key_values(row: KeyRow) -> tuple[Any, ...]:

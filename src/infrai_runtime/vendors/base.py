@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from infrai_core.fetch import Fetcher
+from infrai_runtime.vendors.bill import Bill
 
 Request = Mapping[str, Any]
 
@@ -38,6 +39,11 @@ class Call:
     """The longest wait for the head of the answer; None: the deadline."""
     idle_s: float | None = None
     """The longest silence inside an answer; None: the deadline."""
+    idempotency_key: str | None = None
+    """The same for the same attempt of the same call, also when a process that died had made it before. Sent to vendors
+    that are known to give the same answer again for it, instead of charging twice."""
+    bill: Bill = field(default_factory=Bill, repr=False)
+    """What becomes known of the attempt's cost."""
 
 
 # -- what a chat yields, in order: any number of Fragment and Note, then one Finish ------------------------------------

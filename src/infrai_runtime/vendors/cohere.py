@@ -55,7 +55,13 @@ def make(entry: Entry, pool: Pool) -> Reranker:
         raise ConfigError(f"{entry.source}: {entry.name}.shape is {name!r}, allowed are {', '.join(SHAPES)}")
     shape = SHAPES[name]
     http = Http(
-        Endpoint(entry.name, entry.base_url, headers=entry.headers, proxy=entry.proxy),
+        Endpoint(
+            entry.name,
+            entry.base_url,
+            headers=entry.headers,
+            proxy=entry.proxy,
+            idempotency_header=entry.idempotency_header,
+        ),
         Keyring(entry.name, entry.keys),
         pool,
     )

@@ -10,6 +10,7 @@ A table of the file is a vendor; its name is the vendor's name::
     dialect = "openai"
     base_url = "https://llm.example.com/v1"
     key_env = "GATEWAY_KEY"
+    idempotency_header = "Idempotency-Key"   # it gives the same answer again for the same key
 
 What the file says goes before the environment. A wrong entry is a ``ConfigError`` that names file, table and field.
 """
@@ -36,6 +37,7 @@ Table = Mapping[str, Any]
 FILE = "vendors.toml"
 LOCAL = "local"
 _OLLAMA_PORT = 11434
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 log = logging.getLogger("infrai_runtime")
@@ -53,6 +55,7 @@ class Entry:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
     proxy: str | None = field(default=None, repr=False)
+    idempotency_header: str | None = None
 
 
 def entries(environ: Mapping[str, str], file: Path, only: Iterable[str] | None = None) -> list[Entry]:
@@ -138,6 +141,7 @@ _FIELDS: dict[str, _Field] = {
     "key_env": _Field(lambda value: _is_text(value) or _is_texts(value), "the name of a variable, or a list of them"),
     "headers": _Field(_is_table_of_texts, "a table of texts"),
     "proxy": _TEXT,
+    "idempotency_header": _Field(lambda value: _is_text(value) and bool(_HEADER.fullmatch(value)), "a header's name"),
     "allow_http": _FLAG,
     "enabled": _FLAG,
 }
@@ -191,6 +195,7 @@ def _entry(name: str, table: Table | None, environ: Mapping[str, str], file: Pat
         headers=given.get("headers", {}),
         options=_options(given, known, environ),
         proxy=given.get("proxy"),
+        idempotency_header=given.get("idempotency_header", known.idempotency_header),
     )
 
 

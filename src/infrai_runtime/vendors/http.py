@@ -60,6 +60,8 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: str = ""
     proxy: str | None = field(default=None, repr=False)
+    idempotency_header: str | None = None
+    """The header of ``Call.idempotency_key``, where the vendor has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +253,13 @@ class Http:
     async def _answered(self, sent: _Sent, call: Call) -> aiohttp.ClientResponse:
         """A response with a 2xx status, from the first key that the vendor takes. The caller closes it."""
         keys = self.keys.turn(call.model)
+        call.bill.requests += 1
         for key in keys:
             response = await self._send(sent, key, call)
             if 200 <= response.status < 300:
                 self.keys.worked(key, call.model)
                 return response
+            call.bill.refused = True
             failure = await self._refusal(response, key)
             if not self.keys.refused(key, call.model, failure) or key is keys[-1]:
                 raise failure
@@ -266,12 +270,13 @@ class Http:
         timeout = aiohttp.ClientTimeout(
             total=call.deadline_s, sock_connect=call.connect_s, sock_read=call.first_byte_s or call.deadline_s
         )
-        with self._named():
+        call.bill.refused = False
+        with self._named(call):
             response = await self._pool.session().request(
                 sent.method,
                 self._url(sent.path),
                 data=_payload(sent.data),
-                headers=self._headers(sent, key),
+                headers=self._headers(sent, key, call),
                 allow_redirects=False,
                 timeout=timeout,
                 proxy=self.endpoint.proxy,
@@ -282,7 +287,7 @@ class Http:
             response.connection.protocol.start_timeout()
         return response
 
-    def _headers(self, sent: _Sent, key: Key) -> dict[str, str]:
+    def _headers(self, sent: _Sent, key: Key, call: Call) -> dict[str, str]:
         headers = {
             "Accept": sent.accept,
             "Accept-Encoding": "gzip, deflate",
@@ -292,6 +297,8 @@ class Http:
         }
         if sent.data is not None:
             headers["Content-Type"] = sent.mime
+        if self.endpoint.idempotency_header and call.idempotency_key and sent.method == "POST":
+            headers[self.endpoint.idempotency_header] = f"{call.idempotency_key}-{call.bill.requests}"
         if key is not KEYLESS:
             name, before = self.endpoint.auth
             headers[name] = Hidden(before + key.secret)
@@ -345,11 +352,13 @@ class Http:
         return self.broken("its stream ended before its end mark")
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _named(self, call: Call | None = None) -> Iterator[None]:
         """Whatever the network throws, as a failure that says what happened and shows no address."""
         try:
             yield
         except _TRANSPORT_ERRORS as error:
+            if call is not None and isinstance(error, _UNREACHED):
+                call.bill.refused = True
             self._raise(error)
 
     def _raise(self, error: Exception) -> NoReturn:
@@ -365,6 +374,9 @@ class _Unreadable(aiohttp.ClientError):
 
 
 _TRANSPORT_ERRORS = (TimeoutError, aiohttp.ClientError, OSError, ProtocolError, zlib.error)
+
+_UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientProxyConnectionError)
+"""What happens before a request is sent."""
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "its name could not be resolved"),

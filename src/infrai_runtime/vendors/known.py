@@ -29,6 +29,11 @@ class Known:
 
     ``base_url`` None: its address must be configured. ``keyless``: it needs no key, so naming its address is enough.
     ``from_environment``: option -> the variables that may hold it.
+
+    ``idempotency_header``: the header under which the vendor recognises a request that it has answered before, and does
+    not charge for it again. No vendor of this table documents one for its models (OpenAI's and Anthropic's own clients
+    carry the code and set ``_idempotency_header = None``: openai 3.54 and anthropic 2.12, ``_base_client.py``), so it
+    is sent only where ``vendors.toml`` names it, as for a gateway or another runtime of this kind.
     """
 
     dialect: str
@@ -37,6 +42,7 @@ class Known:
     urls: tuple[str, ...] = ()
     keyless: bool = False
     from_environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    idempotency_header: str | None = None
 
 
 DIALECTS: dict[str, Dialect] = {

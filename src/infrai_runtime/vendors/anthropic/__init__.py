@@ -30,7 +30,9 @@ BATCHES = "/v1/messages/batches"
 def make(entry: Entry, pool: Pool) -> Anthropic:
     """The vendor of a configured entry."""
     headers = {"anthropic-version": VERSION, **entry.headers}
-    endpoint = Endpoint(entry.name, entry.base_url, ("x-api-key", ""), headers, proxy=entry.proxy)
+    endpoint = Endpoint(
+        entry.name, entry.base_url, ("x-api-key", ""), headers, "", entry.proxy, entry.idempotency_header
+    )
     return Anthropic(Http(endpoint, Keyring(entry.name, entry.keys), pool))
 
 
@@ -47,11 +49,11 @@ class Anthropic(RemoteChat[Draft]):
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
         """The events of a message."""
         message = await self.http.post(MESSAGES, draft.body, call, headers=_betas(draft))
-        return read(self.http, self._reader(draft).whole(message))
+        return read(self.http, self._reader(draft, call).whole(message))
 
     async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
         """The events of a message as they come."""
-        reader = self._reader(draft)
+        reader = self._reader(draft, call)
         sent = self.http.stream(MESSAGES, draft.body | {"stream": True}, call, ends=_ends, headers=_betas(draft))
         async with aclosing(sent) as lists:
             async for events in lists:
@@ -61,8 +63,9 @@ class Anthropic(RemoteChat[Draft]):
         for made in reader.end():
             yield made
 
-    def _reader(self, draft: Draft) -> Reader:
-        return Reader(self.name, draft.answer.name if draft.answer else None)
+    def _reader(self, draft: Draft, call: Call) -> Reader:
+        reader = call.bill.reading = Reader(self.name, draft.answer.name if draft.answer else None)
+        return reader
 
     def _events(self, reader: Reader, sent: SentEvent) -> Iterator[Event]:
         event = orjson.loads(sent.data)

@@ -60,6 +60,11 @@ class Reader:
         self._reason = "end_turn"
         self._explained: str | None = None
 
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """What the message has used so far, as the API says."""
+        return usage_of(self._usage)
+
     def feed(self, event: Json) -> Iterator[Event]:
         """The events that this one brings. Those that the reader does not know are passed over, as the API asks."""
         take = _TAKES.get(event["type"])
@@ -98,7 +103,7 @@ class Reader:
             yield Fragment(self._parts, {"type": "refusal", "text": self._explained, "done": True})
         if self._reason == "pause_turn":
             yield Note(warning=PAUSED)
-        usage = usage_of(self._usage)
+        usage = self.usage
         if usage and "search_units" in usage:
             yield Note(warning=SEARCHED)
         yield Finish(self._finish_reason(), usage, self._model)

@@ -33,7 +33,8 @@ Json = dict[str, Any]
 
 def make(entry: Entry, pool: Pool) -> Gemini:
     """The vendor of a configured entry. The key is a header: the API also takes it in the URL, where it leaks."""
-    endpoint = Endpoint(entry.name, entry.base_url, ("x-goog-api-key", ""), entry.headers, proxy=entry.proxy)
+    auth = ("x-goog-api-key", "")
+    endpoint = Endpoint(entry.name, entry.base_url, auth, entry.headers, "", entry.proxy, entry.idempotency_header)
     return Gemini(Http(endpoint, Keyring(entry.name, entry.keys), pool))
 
 
@@ -52,7 +53,7 @@ class Gemini(RemoteChat[Draft]):
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
         """The events of a response object."""
         response = await self.http.post(_path(call.model, "generateContent"), draft.body, call)
-        return self._complete(self._reader(draft), response)
+        return self._complete(self._reader(draft, call), response)
 
     def _complete(self, reader: Reader, response: Json) -> list[Event]:
         events = read(self.http, reader.whole(response))
@@ -62,7 +63,7 @@ class Gemini(RemoteChat[Draft]):
 
     async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
         """The events of response objects as they come."""
-        reader = self._reader(draft)
+        reader = self._reader(draft, call)
         path = f"{_path(call.model, 'streamGenerateContent')}?alt=sse"
         async with aclosing(self.http.stream(path, draft.body, call, ends=None)) as lists:
             async for events in lists:
@@ -74,8 +75,9 @@ class Gemini(RemoteChat[Draft]):
         for made in read(self.http, reader.end()):
             yield made
 
-    def _reader(self, draft: Draft) -> Reader:
-        return Reader(self.name, draft.answer.name if draft.answer else None)
+    def _reader(self, draft: Draft, call: Call) -> Reader:
+        reader = call.bill.reading = Reader(self.name, draft.answer.name if draft.answer else None)
+        return reader
 
     def _events(self, reader: Reader, sent: SentEvent) -> Iterator[Event]:
         response = orjson.loads(sent.data)

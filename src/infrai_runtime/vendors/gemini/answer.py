@@ -79,11 +79,16 @@ class Reader:
         """Whether every answer has told why it ended: a stream that stops before was cut."""
         return bool(self._answers) and all(answer.reason for answer in self._answers.values())
 
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """What the answer has used so far, as the API says."""
+        return usage_of(self._usage, {})
+
     def feed(self, response: Json) -> Iterator[Event]:
         """The events that a response object brings."""
+        self._usage = response.get("usageMetadata") or self._usage
         if "promptFeedback" in response:
             self._refuse_blocked(response["promptFeedback"])
-        self._usage = response.get("usageMetadata") or self._usage
         self._model = response.get("modelVersion") or self._model
         for candidate in response.get("candidates", ()):
             yield from self._candidate(candidate)

@@ -64,6 +64,7 @@ def _endpoint(entry: Entry, row: Row) -> Endpoint:
         headers,
         f"api-version={version}" if version else "",
         entry.proxy,
+        entry.idempotency_header,
     )
 
 

@@ -101,6 +101,11 @@ class Reader:
         """Whether every answer that began has said why it ended."""
         return bool(self._choices) and all(choice.reason for choice in self._choices.values())
 
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """What the answer has used, as far as the vendor has said."""
+        return usage_of(self._usage)
+
     def whole(self, completion: Json) -> list[Event]:
         """The events of a whole completion. Raises ``Broken``."""
         return [*self._feed(completion, "message"), *self.end()]
@@ -116,7 +121,7 @@ class Reader:
         first = self._choices.get(0)
         reasons = {number: _reason(choice) for number, choice in self._choices.items()}
         others = {number: reason for number, reason in reasons.items() if number != 0}
-        usage = usage_of(self._usage)
+        usage = self.usage
         cost = cost_of(self._usage, self._row.cost)
         yield Finish(_reason(first) if first else "stop", usage, self._model, cost, others)
 

@@ -10,6 +10,7 @@ import orjson
 
 from infrai_core.sse import Event as SentEvent
 from infrai_runtime.vendors.base import Call, Event, Request
+from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.http import Http, segment
@@ -54,11 +55,15 @@ class Chat(Base, RemoteChat[Draft]):
 
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
         """The events of an answer in one piece."""
-        return self.read(await self.http.post(self.path(CHAT, call), draft.body, call))
+        completion = await self.http.post(self.path(CHAT, call), draft.body, call)
+        return self.read(completion, call.bill)
 
-    def read(self, completion: Mapping[str, Any]) -> list[Event]:
-        """The events of a whole completion. Raises VENDOR_ERROR for one that is none."""
+    def read(self, completion: Mapping[str, Any], bill: Bill | None = None) -> list[Event]:
+        """The events of a whole completion. Raises VENDOR_ERROR for one that is none; ``bill`` then knows what it
+        used."""
         reader = Reader(self.row)
+        if bill is not None:
+            bill.reading = reader
         with documented(self.http):
             try:
                 events = reader.whole(completion)
@@ -70,7 +75,7 @@ class Chat(Base, RemoteChat[Draft]):
 
     async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
         """The events of a streamed answer."""
-        reader = Reader(self.row)
+        reader = call.bill.reading = Reader(self.row)
         ends = _ends if self.row.end_mark else None
         sent = self.http.stream(self.path(CHAT, call), draft.body, call, ends=ends)
         async with aclosing(sent) as lists:
