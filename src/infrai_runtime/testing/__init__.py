@@ -11,6 +11,7 @@ what a runtime is expected to make of it, from ``faults.toml``; docs/fault-wall.
 """
 
 from infrai_runtime.testing.expected import Expected, faults, table
+from infrai_runtime.testing.till import Till
 from infrai_runtime.testing.wall import Wall
 
-__all__ = ["Expected", "Wall", "faults", "table"]
+__all__ = ["Expected", "Till", "Wall", "faults", "table"]

@@ -8,7 +8,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import Any
@@ -76,6 +76,10 @@ class Wall:
         }
         return address.get(fault, self.url)
 
+    def play(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Play:
+        """The answer to a request; ``headers`` have small letters."""
+        return play_of(body)
+
     async def _serve(self, begun: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -92,9 +96,10 @@ class Wall:
         assert task is not None
         self._tasks.add(task)
         try:
-            while (body := await _request(reader)) is not None:
+            while (asked := await _request(reader)) is not None:
+                body, headers = asked
                 self.requests.append(body)
-                if not await _played(play_of(body), reader, writer):
+                if not await _played(self.play(body, headers), reader, writer):
                     break
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client has gone, as it does when it has seen enough
@@ -103,17 +108,19 @@ class Wall:
             writer.close()
 
 
-async def _request(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The JSON body of the next request on a connection; None at its end, or for what is no HTTP (a TLS hello)."""
+async def _request(reader: asyncio.StreamReader) -> tuple[dict[str, Any], dict[str, str]] | None:
+    """JSON body and headers of the next request on a connection; None at its end, or for what is no HTTP (a TLS
+    hello)."""
     first = await reader.readexactly(1)
     if first == _TLS_HELLO:
         return None
-    head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    lengths = [line.partition(":")[2] for line in head.split("\r\n") if line.startswith("content-length:")]
-    if not lengths:
+    head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    lines = [line.partition(":") for line in head.split("\r\n")[1:]]
+    headers = {name.lower(): value.strip() for name, _, value in lines}
+    if "content-length" not in headers:
         return None
-    body: dict[str, Any] = json.loads(await reader.readexactly(int(lengths[0])))
-    return body
+    body: dict[str, Any] = json.loads(await reader.readexactly(int(headers["content-length"])))
+    return body, headers
 
 
 async def _played(play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -328,7 +335,7 @@ PLAYS: dict[str, Callable[[bool], Play]] = {
 """Name -> the answer, for a stream and for a whole answer."""
 
 
-def play_of(body: dict[str, Any]) -> Play:
+def play_of(body: Mapping[str, Any]) -> Play:
     """The answer that a request's model selects; an unknown one is 404, as at a vendor."""
     play = PLAYS.get(str(body.get("model")).partition("/")[0], PLAYS["http-404"])
     return play(bool(body.get("stream")))
