@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: help install demo test test-latest test-oldest peers conformance packages lint format type bench bench-langchain bench-llama-index serve \
+.PHONY: help install demo test test-latest test-oldest peers conformance packages lint format type bench bench-langchain bench-llama-index soak serve \
   notebooks clean
 
 help: ## Show this list
@@ -60,6 +60,10 @@ bench-langchain: $(STAMP) ## Compare ChatInfrai with its peers, in an environmen
 
 bench-llama-index: $(STAMP) ## Compare Infrai with LlamaIndex's peers, in an environment of their own; writes docs/benchmarks
 	@"$(BIN)/python" -m benchmarks.llama_index
+
+SOAK ?= --minutes 10 --callers 100
+soak: $(STAMP) ## Random faults and kill -9 under concurrent callers, then compare the books (SOAK="--minutes 2 --seed 7", SOAK=--help)
+	@"$(BIN)/python" -m tests.soak $(SOAK)
 
 serve: $(STAMP) ## Serve the runtime on http://127.0.0.1:8402
 	@"$(BIN)/infrai" serve

@@ -21,8 +21,11 @@ PROMPT_NANO, COMPLETION_NANO = 1_000, 2_000
 """Per token: 1 and 2 USD per million."""
 WORK = {"prompt_tokens": 9, "completion_tokens": 40}
 """What the model really does for an answer whose usage is not told."""
-QUIET = tuple(name for name in PLAYS if name not in ("huge", "http-307") and not name.startswith("stall"))
-"""Faults that end by themselves, in any order; stalls wait for the caller's patience."""
+_APART = frozenset({"huge", "http-307", "http-401", "http-402", "http-403"})
+QUIET = tuple(name for name in PLAYS if name not in _APART and not name.startswith("stall"))
+"""Faults to draw from: stalls wait for the caller's patience, and a refused account rests for all of its calls."""
+REFUSING = tuple(name for name in QUIET if name.startswith("http-"))
+"""Those that a vendor does not charge for."""
 KEY = "idempotency-key"
 
 
