@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from infrai_runtime.admission import kept_s, may_cost_nano, refusal_of, scopes_of
 from infrai_runtime.failure import Failure
-from infrai_runtime.ledger import rows_of
+from infrai_runtime.ledger import lost_rows, rows_of
 from infrai_runtime.live import Live, Lives, packed
 from infrai_runtime.routing import Plan
 from infrai_runtime.store.batch import Outcome
@@ -105,7 +105,8 @@ class Books:
         spent = trace.spent_nano()
         if trace.vendor is None and spent:  # no answer, but not for nothing
             trace.cost_nano = spent
-        await self.book(Booking(admission, now, spent, rows_of(trace, now), answer, outcome))
+        rows = [*rows_of(trace, now), *lost_rows(trace, admission, now)]
+        await self.book(Booking(admission, now, spent, rows, answer, outcome))
 
     async def book(self, booking: Booking) -> None:
         """Books a call that has ended, now or as soon as the store works again."""

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from infrai_runtime.store.durable import LedgerRow
+from infrai_runtime.store.durable import UNKNOWN, Admission, LedgerRow
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.bill import Bill
 
 
 def rows_of(trace: Trace, now: float) -> list[LedgerRow]:
     """What a call adds to the ledger. A call that only failed has attempts and no answer."""
-    attempts = [_attempt(trace, row, bill, now) for row, bill in zip(trace.tried(), trace.bills, strict=True)]
+    attempts = [_attempt(trace, row, bill, now) for row, bill in zip(trace.tried(), trace.bills, strict=False)]
     return [*attempts, _answer(trace, now)] if trace.vendor is not None else attempts
+
+
+def lost_rows(trace: Trace, admission: Admission, now: float) -> list[LedgerRow]:
+    """The row of an attempt that the runtime itself broke off by an error: what the vendor charged is not known."""
+    if len(trace.bills) <= len(trace.tried()):
+        return []
+    a = admission
+    row = LedgerRow("attempt", now, a.project_id, a.key_id, a.request_id, a.capability, None, None, UNKNOWN, 0.0)
+    return [row._replace(reserved_nano=a.reserve_nano or 0, tags=trace.known()[0].tags)]
 
 
 def _attempt(trace: Trace, row: dict[str, Any], bill: Bill, now: float) -> LedgerRow:
