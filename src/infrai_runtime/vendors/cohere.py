@@ -1,4 +1,4 @@
-"""Rerankers that are asked as Cohere is, and Cohere's embeddings: one row per vendor for what differs.
+"""Rerankers that are asked as Cohere is, one row per vendor for what differs; and Cohere itself.
 
 https://docs.cohere.com/reference/rerank, https://docs.cohere.com/reference/embed, https://api.jina.ai/redoc (rerank),
 https://docs.voyageai.com/reference/reranker-api
@@ -13,6 +13,7 @@ from typing import Any
 from infrai_core.errors import ConfigError
 from infrai_core.tokens import estimate
 from infrai_runtime.vendors.base import Call, Ranking, Request, Vectors
+from infrai_runtime.vendors.cohere_chat import ALLOWED_OPTIONS, CohereChat
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
@@ -92,11 +93,12 @@ class Reranker(Remote):
         return Ranking(sorted(rows, key=lambda row: -row[1]), usage_of(reply))
 
 
-class Cohere(Reranker):
-    """Cohere itself, which makes vectors too."""
+class Cohere(Reranker, CohereChat):
+    """Cohere itself, which makes vectors and answers messages too."""
 
     def __init__(self, http: Http, shape: Shape, embed_path: str) -> None:
         super().__init__(http, shape)
+        self.allowed_options = shape.options | ALLOWED_OPTIONS
         self._embed_path = embed_path
 
     async def embed(self, request: Request, call: Call) -> Vectors:

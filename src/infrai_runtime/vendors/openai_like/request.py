@@ -80,18 +80,18 @@ def _response_format(body: Json, name: str, value: Mapping[str, Any], row: Row, 
         warnings += [warning] if warning else []
     elif value["type"] == "json_schema":
         body["response_format"] = {"type": "json_object"}
-        body["messages"] = _instructed(body["messages"], schema.instructions(value))
+        body["messages"] = instructed(body["messages"], schema.instructions(value))
     elif value["type"] == "json_object":
         body["response_format"] = {"type": "json_object"}
         if row.structured == "object" and not _says_json(body["messages"]):  # their JSON mode demands the word
-            body["messages"] = _instructed(body["messages"], schema.instructions(value))
+            body["messages"] = instructed(body["messages"], schema.instructions(value))
 
 
 def _says_json(messages: list[Json]) -> bool:
     return any("json" in str(message.get("content", "")).lower() for message in messages)
 
 
-def _instructed(messages: list[Json], text: str) -> list[Json]:
+def instructed(messages: list[Json], text: str) -> list[Json]:
     """The messages with more instructions at the end of the first system message."""
     first = messages[0] if messages else {}
     if first.get("role") == "system" and isinstance(first["content"], str):
