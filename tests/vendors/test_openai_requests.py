@@ -341,10 +341,10 @@ def test_an_images_url_goes_to_a_hosted_vendor_and_is_fetched_for_a_server_of_th
 ABILITIES = {
     "openai": {"chat", "vision", "embed", "image", "tts", "asr", "realtime", "batch"},
     "deepseek": {"chat", "vision"},
-    "mistral": {"chat", "vision", "embed", "asr"},
+    "mistral": {"chat", "vision", "embed", "tts", "asr", "batch"},
     "groq": {"chat", "vision", "tts", "asr", "batch"},
     "xai": {"chat", "vision", "image", "realtime"},
-    "together": {"chat", "vision", "embed", "image", "tts", "asr", "rerank"},
+    "together": {"chat", "vision", "embed", "image", "tts", "asr", "rerank", "batch"},
     "perplexity": {"chat", "vision"},
     "ollama": {"chat", "vision", "embed"},
     "vllm": {"chat", "vision", "embed", "asr", "rerank"},
