@@ -331,7 +331,8 @@ def _meant(ip: Address) -> list[Address]:
         return [ip.ipv4_mapped]
     if ip in _NAT64:
         return [IPv4Address(int(ip) & 0xFFFFFFFF)]
-    return [ip, ip.sixtofour] if ip.sixtofour else [ip]
+    # 6to4 is judged by the IPv4 address alone: some versions of Python take all of 2002::/16 for private.
+    return [ip.sixtofour or ip]
 
 
 # -- one request -----------------------------------------------------------------------------------

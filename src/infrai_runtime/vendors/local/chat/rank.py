@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from math import log
 
@@ -168,12 +169,17 @@ _TYPES: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
         re.compile(
             r"\bhow (?:many|old|long|far|tall|big|often|fast|high|deep|large|heavy)\b|多少|几|多大|多长|多高", re.I
         ),
-        lambda t: bool(numbers(t)),
+        lambda t: any(not _is_year(n.value) for n in numbers(t)),
     ),
     (re.compile(r"\bwho(?:se|m)?\b|谁", re.I), lambda t: len(_CAPITAL.findall(t)) > 1 or "\u4e00" <= t[:1] <= "\u9fff"),
     (re.compile(r"\bwhere\b|哪里|哪儿|什么地方", re.I), lambda t: bool(_PLACE.search(t))),
     (re.compile(r"\bwhy\b|为什么|原因", re.I), lambda t: bool(_CAUSE.search(t))),
 )
+
+
+def _is_year(value: Fraction) -> bool:
+    """'1932' tells when, and not how long, how many or how far."""
+    return value.denominator == 1 and 1000 <= value <= 2100
 
 
 def _type_bonus(question: str, text: str) -> float:
