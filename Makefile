@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: help install demo test test-latest test-oldest peers conformance packages lint format type bench bench-langchain bench-llama-index soak serve \
+.PHONY: help install demo test test-latest test-oldest peers conformance packages lint format type bench bench-batch bench-langchain bench-llama-index soak serve \
   notebooks clean
 
 help: ## Show this list
@@ -54,6 +54,9 @@ type: $(STAMP) ## Check types
 
 bench: $(STAMP) ## Measure overheads and score the offline chat model; writes benchmarks/results
 	@"$(BIN)/python" -m benchmarks
+
+bench-batch: $(STAMP) ## Measure a batch job of 100,000 requests: rates, CPU, memory; writes docs/benchmarks
+	@"$(BIN)/python" -m benchmarks.batch
 
 bench-langchain: $(STAMP) ## Compare ChatInfrai with its peers, in an environment of their own; writes docs/benchmarks
 	@"$(BIN)/python" -m benchmarks.langchain

@@ -8,6 +8,7 @@ from dataclasses import replace
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue_file import Catalogues
 from infrai_runtime.explain import explained
+from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health, Latency, TokenRatio
 from infrai_runtime.keys import Caller
 from infrai_runtime.prompt import text_alone
@@ -50,6 +51,17 @@ class Router:
     def _idle_options(self, ask: Ask) -> list[str]:
         idle = sorted(ask.vendor_options.keys() - self._vendors.keys())
         return [f"vendor_options.{name}: this vendor is not configured; not used" for name in idle]
+
+    async def expected_nano(self, caller: Caller, ask: Ask) -> int | None:
+        """What a call is expected to cost by the usual price of the model that would answer; None where that is not
+        known, 0 where nobody can answer."""
+        health = self._health(await Breaker.read(self._ephemeral))
+        catalogue = await self._catalogues.current()
+        try:
+            made = plan(self._embedding(ask), catalogue, self._vendors, health, allowed=caller.allowed)
+        except Failure:
+            return 0
+        return made.candidates[0].expected_nano
 
     async def explain(self, caller: Caller, ask: Ask) -> Json:
         """The plan that a request of this caller would get, in words and numbers. Nothing is called."""

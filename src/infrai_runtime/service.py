@@ -119,7 +119,7 @@ class Service:
         self._cache = Cache(ephemeral, settings.media_ttl_s)
         self._router = Router(settings, self.vendors, catalogues, ephemeral)
         self.books = Books(durable, self._lives, identity.request_id(), now)
-        self.batches = Desk(durable, self.vendors, now)
+        self.batches = Desk(durable, self.vendors, self._router.expected_nano, now)
         self.answers = Answers(
             settings,
             self.vendors,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from benchmarks.__main__ import RUNS, main
 
-from benchmarks import langchain, runtime
+from benchmarks import batch, langchain, runtime
 
 
 def test_every_benchmark_runs_and_leaves_numbers_and_a_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,6 +21,13 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         main(["speed"])
     assert "core_overhead" in capsys.readouterr().err
+
+
+def test_the_benchmark_of_batches_runs_and_leaves_a_page_and_a_plot(tmp_path: Path) -> None:
+    assert batch.run(["--rows", "30", "--rows", "60", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "batch.md").read_text("utf-8")
+    assert "From 30 to 60 requests" in page
+    assert (tmp_path / "batch.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_langchains_benchmark_runs_without_peers_and_leaves_a_page_and_a_plot(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 from infrai_runtime.batch.desk import Desk
 from infrai_runtime.batch.job import Job, in_body
 from infrai_runtime.keys import Caller
+from infrai_runtime.request import Ask
 from infrai_runtime.runtime import durable
 from infrai_runtime.store.durable import UNKNOWN, Durable
 from infrai_runtime.store.sql import SqlDurable
@@ -120,7 +121,11 @@ def _request(n: int) -> Json:
 
 
 def _desk(store: Durable) -> Desk:
-    return Desk(store, {}, time.time)
+    return Desk(store, {}, _free, time.time)
+
+
+async def _free(caller: Caller, ask: Ask) -> int | None:
+    return 0
 
 
 async def lapsed(store: Durable) -> None:

@@ -280,6 +280,16 @@ async def test_a_chat_in_batch_mode_is_a_batch_of_one(tmp_path: Path) -> None:
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "batch_mode")
 
 
+async def test_what_a_batch_may_cost_is_told_when_it_is_handed_in(tmp_path: Path) -> None:
+    async with shop(tmp_path, batch_concurrency=0) as at:
+        record = await at.submit(f"n{n}" for n in range(200))
+        one = 1e-6 + 5 * 2e-6  # a token in, five out
+        assert record["estimated_cost_usd"] == pytest.approx(200 * one, rel=0.2)
+        unknown = {"capability": "chat", "body": {"messages": "x", "vendor": "a", "model": "new"}}
+        reply = await at.post("/ai/batch/submit", json={"requests": [chat("x"), unknown]})
+        assert reply.json()["data"]["estimated_cost_usd"] is None
+
+
 # -- closing -----------------------------------------------------------------------------------------------------------
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -13,6 +14,7 @@ from infrai_runtime.batch.job import Checked, Job, Requests
 from infrai_runtime.batch.record import record_of, results_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
+from infrai_runtime.request import Ask
 from infrai_runtime.store.batch import Batch, BatchStore
 from infrai_runtime.wire import Json
 
@@ -31,12 +33,19 @@ class HandedIn:
     again: bool = False
 
 
+Estimate: TypeAlias = Callable[[Caller, Ask], Awaitable[int | None]]
+"""What a call of somebody is expected to cost."""
+
+
 class Desk:
     """Batches of projects. ``news`` is set when there may be work, ``cancels`` when a batch was cancelled."""
 
-    def __init__(self, store: BatchStore, vendors: Mapping[str, object], now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: BatchStore, vendors: Mapping[str, object], estimate: Estimate, now: Callable[[], float]
+    ) -> None:
         self._store = store
         self._vendors = vendors
+        self._estimate = estimate
         self._now = now
         self.news, self.cancels = asyncio.Event(), asyncio.Event()
 
@@ -53,15 +62,24 @@ class Desk:
             return await self._again(standing, checked, requests)
         try:
             await self._load(batch.batch_id, checked, requests)
-            sealed = replace(
-                batch, total=checked.count, fingerprint=checked.fingerprint, purge_s=batch.deadline_s + KEPT_S
-            )
-            await self._store.seal_batch(sealed)
+            await self._store.seal_batch(await self._sealed(batch, caller, checked))
         except BaseException:
             await asyncio.shield(self._store.drop_batch(batch.batch_id))
             raise
         self.news.set()
         return HandedIn(await self.record(caller, batch.batch_id))
+
+    async def _sealed(self, batch: Batch, caller: Caller, checked: Checked) -> Batch:
+        """The batch as it was handed in; what it may cost is worked out from its first requests."""
+        costs = [await self._estimate(caller, ask) for ask in checked.first]
+        known = [cost for cost in costs if cost is not None]
+        estimated = sum(known) * checked.count // len(costs) if len(known) == len(costs) else None
+        facts: dict[str, Any] = {
+            "total": checked.count,
+            "fingerprint": checked.fingerprint,
+            "estimated_nano": estimated,
+        }
+        return replace(batch, **facts, purge_s=batch.deadline_s + KEPT_S)
 
     def _begun(self, caller: Caller, job: Job) -> Batch:
         now = self._now()

@@ -25,6 +25,7 @@ MAX_REQUEST_BYTES = 8 * 1024 * 1024
 MAX_METADATA_BYTES = 16 * 1024
 DEFAULT_TIMEOUT_S = 24 * 3600.0
 MIN_TIMEOUT_S, MAX_TIMEOUT_S = 1.0, 7 * 24 * 3600.0
+SAMPLE = 50
 DEFAULT_PAGE, MAX_PAGE = 20, 100
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _TIMEOUT = re.compile(r"(\d{1,7})([smhd])")
@@ -164,6 +165,8 @@ class Checked:
         self._vendors = vendors
         self._hash = hashlib.sha256(orjson.dumps([job.timeout_s, job.metadata], option=orjson.OPT_SORT_KEYS))
         self.count = 0
+        self.first: list[Ask] = []
+        """The first requests, as a sample of all."""
 
     @property
     def fingerprint(self) -> str:
@@ -183,6 +186,8 @@ class Checked:
             field_ = f"requests.{self.count}.{failure.param}" if failure.param else f"requests.{self.count}"
             raise Failure(failure.code, f"{where}: {failure.message}", hint=failure.hint, param=field_) from failure
         self.count += 1
+        if len(self.first) < SAMPLE:
+            self.first.append(ask)
         self._hash.update(ask.fingerprint.encode())
         line = orjson.dumps({"capability": request["capability"], "body": request["body"]})
         _check_size(where, line)

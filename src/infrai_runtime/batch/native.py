@@ -131,7 +131,8 @@ class Jobs:
     def _may_begin(self) -> bool:
         batch, now = self._batch, self._now()
         long_enough = batch.deadline_s - batch.created_s >= WINDOW_S and now - batch.created_s <= LATEST_S
-        return long_enough and not self.here and not self._groups
+        there = any(isinstance(vendor, Batches) for vendor in self._service.vendors.values())
+        return long_enough and there and not self.here and not self._groups
 
     async def _hand_in(self, caller: Caller, left: Sequence[tuple[int, bytes]]) -> None:
         asks = await self._grouped(caller, left)

@@ -117,11 +117,12 @@ class Worker:
         self._working.set()
         task = asyncio.create_task(run.run())
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, key))
+        task.add_done_callback(partial(self._ended, key, run))
 
-    def _ended(self, key: tuple[str, int], task: asyncio.Task[None]) -> None:
+    def _ended(self, key: tuple[str, int], run: ShardRun, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._runs.pop(key, None)
+        if self._runs.get(key) is run:  # a shard that was lost may have been taken again meanwhile
+            del self._runs[key]
 
     async def _hold(self) -> None:
         """Renews the leases of its shards, hears of closed batches, and lets go of what is no longer its own."""
