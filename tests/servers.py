@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from pathlib import Path
 import pytest
 
 START_S = 30.0
+PORTS = range(15_000, 32_000)
 READY = "ready to accept connections"
 
 
@@ -38,9 +40,12 @@ def found(*names: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on now. It is below those that the system gives to whoever asks for any, so that it
+    is still free when a server that was stopped comes back to it."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise RuntimeError("no port is free")
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
