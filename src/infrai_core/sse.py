@@ -38,6 +38,12 @@ class Decoder:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that ``chunk`` completes, in order."""
+        if not self._started and not self._rest and chunk[:1] != _BOM[:1]:
+            self._started = True
+        if self._started and not (self._rest or self._data or self._event):
+            whole = _whole_events(chunk) if len(chunk) <= self._max else None
+            if whole is not None:
+                return whole
         self._rest += chunk
         if not self._started and not self._skip_bom():
             return []
@@ -90,3 +96,13 @@ class Decoder:
         self._data, self._held = [], 0
         joined = data[0] if len(data) == 1 else b"\n".join(data)
         return Event(event or "message", joined.decode("utf-8", "replace"))
+
+
+def _whole_events(chunk: bytes) -> list[Event] | None:
+    """The events of a chunk as almost all are: a few events of one line of data each; None for any other."""
+    if not chunk.endswith(b"\n\n") or b"\r" in chunk:
+        return None
+    blocks = chunk[:-2].split(b"\n\n")
+    if not all(block.startswith(b"data: ") and b"\n" not in block for block in blocks):
+        return None
+    return [Event("message", block[6:].decode("utf-8", "replace")) for block in blocks]

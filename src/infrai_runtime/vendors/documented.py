@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NOT_THE_SHAPE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
+NOT_THE_SHAPE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
+"""What reading an answer of another shape than the documented one raises."""
 
 
 @contextmanager
@@ -20,11 +21,12 @@ def documented(http: Http) -> Iterator[None]:
     """Reads an answer by its documented shape: one of another shape is the vendor's failure, not the runtime's."""
     try:
         yield
-    except _NOT_THE_SHAPE as error:
-        raise _undocumented(http, error) from error
+    except NOT_THE_SHAPE as error:
+        raise undocumented(http, error) from error
 
 
-def _undocumented(http: Http, error: Exception) -> Failure:
+def undocumented(http: Http, error: Exception) -> Failure:
+    """The failure for an answer whose reading raised one of ``NOT_THE_SHAPE``."""
     return http.broken(f"its answer has not the documented shape ({type(error).__name__}: {error})")
 
 
@@ -32,5 +34,5 @@ def read(http: Http, events: Iterable[T]) -> list[T]:
     """The events that a reader makes of an answer. Written out, because it runs for every chunk of a stream."""
     try:
         return list(events)
-    except _NOT_THE_SHAPE as error:
-        raise _undocumented(http, error) from error
+    except NOT_THE_SHAPE as error:
+        raise undocumented(http, error) from error

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
+from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
-from infrai_runtime.vendors.base import Call, Event, Note, Request
+from infrai_core.sse import Event as SentEvent
+from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.base import Call, Event, Fragment, Note, Request
 from infrai_runtime.vendors.http import Http
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.vision import as_chat
@@ -53,9 +56,10 @@ class RemoteChat(Remote, ABC, Generic[D]):
             for event in await self.whole(draft, call):
                 yield event
             return
-        async with aclosing(self.streamed(draft, call)) as events:
-            async for event in events:
-                yield event
+        async with aclosing(self.streamed(draft, call)) as lists:
+            async for events in lists:
+                for event in joined(events):
+                    yield event
 
     async def see(self, request: Request, call: Call) -> AsyncGenerator[Event, None]:
         """A chat with the images in it."""
@@ -72,5 +76,37 @@ class RemoteChat(Remote, ABC, Generic[D]):
         """The events of an answer in one piece."""
 
     @abstractmethod
-    def streamed(self, draft: D, call: Call) -> AsyncGenerator[Event, None]:
-        """The events of a streamed answer, as they come."""
+    def streamed(self, draft: D, call: Call) -> AsyncGenerator[Sequence[Event], None]:
+        """The events of a streamed answer, in lists of those that came at once."""
+
+
+def made_of(sent: Iterable[SentEvent], read: Callable[[SentEvent], list[Event]]) -> tuple[list[Event], Failure | None]:
+    """What a reader makes of the events that came at once, up to the failure where there is one: what came before it
+    was said, and is passed on."""
+    made: list[Event] = []
+    try:
+        for event in sent:
+            made += read(event)
+    except Failure as failure:
+        return made, failure
+    return made, None
+
+
+def joined(events: Iterable[Event]) -> Iterator[Event]:
+    """The events, with the pieces of one text that came at once as one piece: every further step costs by the piece."""
+    for place, found in groupby(events, _place):
+        first, *more = found
+        if place is None or not more:
+            yield from (first, *more)
+        else:
+            name = place[-1]
+            text = "".join(event.part[name] for event in (first, *more) if isinstance(event, Fragment))
+            yield Fragment(place[0], {"type": place[2], name: text}, place[1])
+
+
+def _place(event: Event) -> tuple[int, int, str, str] | None:
+    """Where a piece of text and nothing else belongs: part, answer, type of part, field."""
+    if not isinstance(event, Fragment) or len(event.part) != 2:
+        return None
+    name = "text" if "text" in event.part else "arguments"
+    return (event.index, event.choice, event.part["type"], name) if name in event.part else None

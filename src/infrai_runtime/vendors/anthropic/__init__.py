@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.material import inlined
-from infrai_runtime.vendors.remote import RemoteChat
+from infrai_runtime.vendors.remote import RemoteChat, made_of
 
 VERSION = "2023-06-01"
 MESSAGES = "/v1/messages"
@@ -51,21 +52,24 @@ class Anthropic(RemoteChat[Draft]):
         message = await self.http.post(MESSAGES, draft.body, call, headers=_betas(draft))
         return read(self.http, self._reader(draft, call).whole(message))
 
-    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Sequence[Event], None]:
         """The events of a message as they come."""
         reader = self._reader(draft, call)
         sent = self.http.stream(MESSAGES, draft.body | {"stream": True}, call, ends=_ends, headers=_betas(draft))
         async with aclosing(sent) as lists:
             async for events in lists:
-                for event in events:
-                    for made in read(self.http, self._events(reader, event)):
-                        yield made
-        for made in reader.end():
-            yield made
+                made, failure = made_of(events, partial(self._read_event, reader))
+                yield made
+                if failure is not None:
+                    raise failure
+        yield list(reader.end())
 
     def _reader(self, draft: Draft, call: Call) -> Reader:
         reader = call.bill.reading = Reader(self.name, draft.answer.name if draft.answer else None)
         return reader
+
+    def _read_event(self, reader: Reader, sent: SentEvent) -> list[Event]:
+        return read(self.http, self._events(reader, sent))
 
     def _events(self, reader: Reader, sent: SentEvent) -> Iterator[Event]:
         event = orjson.loads(sent.data)

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from infrai_runtime.vendors.gemini.request import ALLOWED_OPTIONS, Draft, drafte
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.material import inlined, material
-from infrai_runtime.vendors.remote import RemoteChat
+from infrai_runtime.vendors.remote import RemoteChat, made_of
 
 Json = dict[str, Any]
 
@@ -61,23 +62,26 @@ class Gemini(RemoteChat[Draft]):
             raise self.http.broken("its answer has no candidate, or one that does not say why it ended")
         return events
 
-    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Sequence[Event], None]:
         """The events of response objects as they come."""
         reader = self._reader(draft, call)
         path = f"{_path(call.model, 'streamGenerateContent')}?alt=sse"
         async with aclosing(self.http.stream(path, draft.body, call, ends=None)) as lists:
             async for events in lists:
-                for event in events:
-                    for made in read(self.http, self._events(reader, event)):
-                        yield made
+                made, failure = made_of(events, partial(self._read_event, reader))
+                yield made
+                if failure is not None:
+                    raise failure
         if not reader.finished:
             raise self.http.cut()
-        for made in read(self.http, reader.end()):
-            yield made
+        yield read(self.http, reader.end())
 
     def _reader(self, draft: Draft, call: Call) -> Reader:
         reader = call.bill.reading = Reader(self.name, draft.answer.name if draft.answer else None)
         return reader
+
+    def _read_event(self, reader: Reader, sent: SentEvent) -> list[Event]:
+        return read(self.http, self._events(reader, sent))
 
     def _events(self, reader: Reader, sent: SentEvent) -> Iterator[Event]:
         response = orjson.loads(sent.data)

@@ -36,6 +36,14 @@ BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "a
 """Finish reasons that say that the answer was not made: OpenRouter, Zhipu, DeepSeek, vLLM."""
 
 _REASONING = ("reasoning_content", "reasoning")
+_TEXT_ALONE = frozenset({"role", "content"})
+_ABOUT_A_CHUNK = frozenset(
+    {
+        *("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier", "obfuscation"),
+        *("choices", "usage"),
+    }
+)
+"""Fields of a chunk that say nothing of its answer."""
 _MARK = re.compile(r"\[(\d{1,3})\]")
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.+)", re.DOTALL)
 
@@ -112,7 +120,25 @@ class Reader:
 
     def feed(self, chunk: Json) -> list[Event]:
         """The events of a chunk. Raises ``Broken``."""
-        return list(self._feed(chunk, "delta"))
+        more_text = self._more_text(chunk)
+        return [more_text] if more_text is not None else list(self._feed(chunk, "delta"))
+
+    def _more_text(self, chunk: Json) -> Fragment | None:
+        """What almost every chunk is: more of the text that is being written, and nothing else."""
+        rows = chunk.get("choices")
+        if not rows or len(rows) != 1 or not chunk.keys() <= _ABOUT_A_CHUNK or chunk.get("usage"):
+            return None
+        row = rows[0]
+        delta, choice = row.get("delta"), self._choices.get(row.get("index") or 0)
+        if not delta or choice is None or choice.open is None or choice.open[0] != "text":
+            return None
+        text = delta.get("content")
+        if not text or not isinstance(text, str) or not delta.keys() <= _TEXT_ALONE:
+            return None
+        if row.get("finish_reason") or row.get("logprobs"):
+            return None
+        choice.text.append(text)
+        return Fragment(choice.open[1], {"type": "text", "text": text}, choice.number)
 
     def end(self) -> Iterator[Event]:
         """What closes the answer."""

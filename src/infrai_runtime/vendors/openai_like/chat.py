@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,13 +13,13 @@ from infrai_core.sse import Event as SentEvent
 from infrai_runtime.vendors.base import Call, Event, Request
 from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.vendors.configuration import Entry
-from infrai_runtime.vendors.documented import documented
+from infrai_runtime.vendors.documented import NOT_THE_SHAPE, documented, undocumented
 from infrai_runtime.vendors.http import Http, segment
 from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.openai_like.answer import Broken, Reader
 from infrai_runtime.vendors.openai_like.request import Draft, drafted
 from infrai_runtime.vendors.openai_like.row import Row
-from infrai_runtime.vendors.remote import Remote, RemoteChat
+from infrai_runtime.vendors.remote import Remote, RemoteChat, made_of
 
 CHAT = "/chat/completions"
 
@@ -73,35 +74,36 @@ class Chat(Base, RemoteChat[Draft]):
             raise self.http.broken("its answer has no choices")
         return events
 
-    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Sequence[Event], None]:
         """The events of a streamed answer."""
         reader = call.bill.reading = Reader(self.row)
         ends = _ends if self.row.end_mark else None
         sent = self.http.stream(self.path(CHAT, call), draft.body, call, ends=ends)
         async with aclosing(sent) as lists:
             async for events in lists:
-                for event in events:
-                    for made in self._read_chunk(reader, event):
-                        yield made
+                made, failure = made_of(events, partial(self._read_chunk, reader))
+                yield made
+                if failure is not None:
+                    raise failure
         if reader.empty:
             raise self.http.broken("its answer has no choices")
         if ends is None and not reader.finished:
             raise self.http.cut()
-        for made in reader.end():
-            yield made
+        yield list(reader.end())
 
     def _read_chunk(self, reader: Reader, event: SentEvent) -> list[Event]:
         try:
             chunk = orjson.loads(event.data)
         except orjson.JSONDecodeError:
             raise self.http.broken("a chunk of its stream is not JSON") from None
-        with documented(self.http):
+        try:
             if chunk.get("error"):
                 raise self.http.failure(200, chunk)
-            try:
-                return reader.feed(chunk)
-            except Broken as broken:
-                raise self.http.broken(str(broken)) from None
+            return reader.feed(chunk)
+        except Broken as broken:
+            raise self.http.broken(str(broken)) from None
+        except NOT_THE_SHAPE as error:
+            raise undocumented(self.http, error) from error
 
 
 def _ends(event: SentEvent) -> bool:
