@@ -121,7 +121,7 @@ class Walk(Generic[T]):
         if self._failures:
             return None
         self._terms = Terms(self._terms.cap, self._terms.deadline)
-        resting = [candidate for candidate in self._plan.candidates if self._affordable(candidate)]
+        resting = [candidate for candidate in self._plan.candidates if self._affordable(candidate)][:MOST_CANDIDATES]
         self._rows[:] = [row for row in self._rows if row["outcome"] != "skipped:cooling"]
         return await self._try_in_turn(resting)
 

@@ -1,4 +1,4 @@
-"""The one way to a vendor: HTTP over aiohttp, with the vendor's keys in turn, and every trouble as a ``Failure``.
+"""The one way to a vendor: HTTP by ``connection``, the vendor's keys in turn, and every trouble as a ``Failure``.
 
 The address is fixed by the operator's configuration, the path by the dialect; nothing that a caller sends reaches
 either, so a key goes to its own vendor only. No redirect is followed, no proxy or netrc of the environment is used, no
@@ -11,25 +11,22 @@ Nothing is tried twice here, except with another key after the vendor refused on
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
-import ssl
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-import aiohttp
 import orjson
-from yarl import URL
 
 from infrai_core.errors import ProtocolError
 from infrai_core.fetch import Inflater
 from infrai_core.sse import Decoder, Event
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
+from infrai_runtime.vendors.connection import Connection, Connections, Origin, Trouble, head_of, proxy_headers
 from infrai_runtime.vendors.form import Upload, multipart
 from infrai_runtime.vendors.keyring import KEYLESS, Hidden, Key, Keyring
 from infrai_runtime.vendors.refusal import failure_of
@@ -39,7 +36,6 @@ Json = dict[str, Any]
 MAX_REPLY_BYTES = 128 * 1024 * 1024
 MAX_STREAM_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
-LARGE_BODY_BYTES = 1024 * 1024
 TAIL_S = 1.0
 """How long the bytes after a stream's end mark may take, so that the connection can be used again."""
 USER_AGENT = "infrai-runtime"
@@ -86,28 +82,23 @@ class _Sent:
 
 
 class Pool:
-    """The connections of one runtime to all of its vendors: one session, made on the loop that first needs it."""
+    """The connections of one runtime to all of its vendors, made on the loop that first needs them."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._connections: Connections | None = None
         self._tails: set[asyncio.Task[None]] = set()
 
-    def session(self) -> aiohttp.ClientSession:
-        """The session of the running loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                raise_for_status=False,
-            )
-        return self._session
+    @property
+    def connections(self) -> Connections:
+        """The connections of the running loop."""
+        if self._connections is None:
+            self._connections = Connections()
+        return self._connections
 
-    def finish(self, response: aiohttp.ClientResponse) -> None:
+    def finish(self, response: Response) -> None:
         """Lets a response whose end mark came run out, so that its connection can be used again; does not wait."""
-        if response.content.is_eof():
-            response.release()
+        if response.over:
+            response.close()
             return
         task = asyncio.get_running_loop().create_task(_drained(response))
         self._tails.add(task)
@@ -118,17 +109,50 @@ class Pool:
         for task in self._tails:
             task.cancel()
         await asyncio.gather(*self._tails, return_exceptions=True)
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.close()
 
 
-async def _drained(response: aiohttp.ClientResponse) -> None:
+class Response:
+    """An answer whose head is there. The one who has it closes it."""
+
+    def __init__(self, connection: Connection, origin: Origin, pool: Connections, until: float, idle_s: float) -> None:
+        self.status, self.headers = connection.status, connection.headers
+        self._connection: Connection | None = connection
+        self._origin = origin
+        self._pool = pool
+        self._until = until
+        self._idle_s = idle_s
+
+    @property
+    def mime(self) -> str:
+        """The media type, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower() or "application/octet-stream"
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it has come."""
+        return self._connection is None or self._connection.done
+
+    async def chunk(self) -> bytes:
+        """What has come; empty at the end."""
+        assert self._connection is not None
+        return await self._connection.chunk(self._until, self._idle_s)
+
+    def close(self) -> None:
+        """Gives the connection back, or ends it where the answer is not whole. May be called again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give_back(self._origin, connection)
+
+
+async def _drained(response: Response) -> None:
     try:
         async with asyncio.timeout(TAIL_S):
-            while not response.content.at_eof():
-                await response.content.readany()
-    except (aiohttp.ClientError, OSError):  # TimeoutError is an OSError
+            while await response.chunk():
+                pass
+    except (Trouble, OSError):  # TimeoutError is an OSError
         pass
     finally:
         response.close()
@@ -141,7 +165,20 @@ class Http:
         self.endpoint = endpoint
         self.keys = keys
         self._pool = pool
-        self._urls: dict[str, URL] = {}
+        self._origin = Origin.of(endpoint.base_url, endpoint.proxy)
+        self._prefix = self._target_prefix()
+        self._common = self._common_headers()
+
+    def _target_prefix(self) -> str:
+        """What stands before a path in a request's first line: a proxy is told the whole address."""
+        parts = urlsplit(self.endpoint.base_url)
+        if self.endpoint.proxy is None or parts.scheme == "https":
+            return parts.path
+        return f"http://{self._origin.header}{parts.path}"
+
+    def _common_headers(self) -> dict[str, str]:
+        headers = {"Host": self._origin.header, "Accept-Encoding": "gzip, deflate", "User-Agent": USER_AGENT}
+        return headers | dict(self.endpoint.headers)
 
     async def close(self) -> None:
         """Closes the pool, which all vendors of a runtime share."""
@@ -204,7 +241,7 @@ class Http:
         response = await self._answered(sent, call)
         whole = False
         try:
-            if response.content_type == "application/json":
+            if response.mime == "application/json":
                 raise await self._not_a_stream(response)
             with self._named():
                 async with aclosing(_events(response)) as lists:
@@ -220,7 +257,7 @@ class Http:
         finally:
             self._pool.finish(response) if whole else response.close()
 
-    async def _not_a_stream(self, response: aiohttp.ClientResponse) -> Failure:
+    async def _not_a_stream(self, response: Response) -> Failure:
         self._parsed(await self._read(response, MAX_REPLY_BYTES))
         return self.broken("it answered a request for a stream with a whole answer")
 
@@ -235,8 +272,8 @@ class Http:
         try:
             data = await self._read(response, MAX_REPLY_BYTES)
         finally:
-            response.close()  # where the body was read to its end, the connection is back in the pool already
-        return Reply(data, response.content_type, response.headers)
+            response.close()
+        return Reply(data, response.mime, response.headers)
 
     def _parsed(self, data: bytes, headers: Mapping[str, str] | None = None) -> Json:
         """A JSON object that is no error."""
@@ -250,7 +287,7 @@ class Http:
             raise self.failure(200, value, headers)
         return value
 
-    async def _answered(self, sent: _Sent, call: Call) -> aiohttp.ClientResponse:
+    async def _answered(self, sent: _Sent, call: Call) -> Response:
         """A response with a 2xx status, from the first key that the vendor takes. The caller closes it."""
         keys = self.keys.turn(call.model)
         call.bill.requests += 1
@@ -266,56 +303,43 @@ class Http:
             log.info("%s: key %s rests (%s)", self.endpoint.vendor, key.label, failure.code)
         raise AssertionError("a keyring hands out at least one key")
 
-    async def _send(self, sent: _Sent, key: Key, call: Call) -> aiohttp.ClientResponse:
-        timeout = aiohttp.ClientTimeout(
-            total=call.deadline_s, sock_connect=call.connect_s, sock_read=call.first_byte_s or call.deadline_s
-        )
-        call.bill.refused = False
-        with self._named(call):
-            response = await self._pool.session().request(
-                sent.method,
-                self._url(sent.path),
-                data=_payload(sent.data),
-                headers=self._headers(sent, key, call),
-                allow_redirects=False,
-                timeout=timeout,
-                proxy=self.endpoint.proxy,
-            )
-        # aiohttp has one limit for the wait for the head and for silence in the body; from here it is the latter.
-        if response.connection is not None and response.connection.protocol is not None:
-            response.connection.protocol.read_timeout = call.idle_s or call.deadline_s
-            response.connection.protocol.start_timeout()
-        return response
+    async def _send(self, sent: _Sent, key: Key, call: Call) -> Response:
+        until = asyncio.get_running_loop().time() + call.deadline_s
+        pool = self._pool.connections
+        call.bill.refused = True  # what never leaves costs nothing
+        with self._named():
+            connection = await pool.take(self._origin, min(call.connect_s, call.deadline_s))
+            try:
+                # Not by a variable: no traceback that shows those may show the key.
+                connection.ask(head_of(self._head(sent, key, call)), sent.data)
+                call.bill.refused = False
+                await connection.head(until, call.first_byte_s or call.deadline_s)
+            except BaseException:
+                connection.abort()
+                raise
+        return Response(connection, self._origin, pool, until, call.idle_s or call.deadline_s)
 
-    def _headers(self, sent: _Sent, key: Key, call: Call) -> dict[str, str]:
-        headers = {
-            "Accept": sent.accept,
-            "Accept-Encoding": "gzip, deflate",
-            "User-Agent": USER_AGENT,
-            **self.endpoint.headers,
-            **sent.headers,
-        }
+    def _head(self, sent: _Sent, key: Key, call: Call) -> list[str]:
+        """The lines of a request's head."""
+        headers = self._common | {"Accept": sent.accept, **sent.headers}
         if sent.data is not None:
-            headers["Content-Type"] = sent.mime
+            headers |= {"Content-Type": sent.mime, "Content-Length": str(len(sent.data))}
         if self.endpoint.idempotency_header and call.idempotency_key and sent.method == "POST":
             headers[self.endpoint.idempotency_header] = f"{call.idempotency_key}-{call.bill.requests}"
         if key is not KEYLESS:
             name, before = self.endpoint.auth
             headers[name] = Hidden(before + key.secret)
-        return headers
+        lines = [f"{sent.method} {self._target(sent.path)} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        plain = self._origin.proxy is not None and self._origin.scheme == "http"
+        return lines + proxy_headers(self._origin.proxy) if plain and self._origin.proxy else lines
 
-    def _url(self, path: str) -> URL:
-        """The address of a path, which the dialect has quoted."""
-        url = self._urls.get(path)
-        if url is None:
-            joined = self.endpoint.base_url + path
-            query = self.endpoint.query
-            url = URL(f"{joined}{'&' if '?' in path else '?'}{query}" if query else joined, encoded=True)
-            if len(self._urls) < 1000:  # paths with an id in them would fill it
-                self._urls[path] = url
-        return url
+    def _target(self, path: str) -> str:
+        """What a request asks for: a path, which the dialect has quoted."""
+        target, query = self._prefix + path, self.endpoint.query
+        return f"{target}{'&' if '?' in path else '?'}{query}" if query else target
 
-    async def _refusal(self, response: aiohttp.ClientResponse, key: Key) -> Failure:
+    async def _refusal(self, response: Response, key: Key) -> Failure:
         try:
             if 300 <= response.status < 400:
                 return self.broken(f"it answered with a redirect (HTTP {response.status}), which is not followed")
@@ -324,7 +348,7 @@ class Http:
             response.close()
         return self.failure(response.status, body, response.headers)
 
-    async def _read(self, response: aiohttp.ClientResponse, limit: int, *, cut: bool = False) -> bytes:
+    async def _read(self, response: Response, limit: int, *, cut: bool = False) -> bytes:
         """The body. Too large a one is a failure, or is ``cut``."""
         pieces: list[bytes] = []
         try:
@@ -352,73 +376,48 @@ class Http:
         return self.broken("its stream ended before its end mark")
 
     @contextmanager
-    def _named(self, call: Call | None = None) -> Iterator[None]:
+    def _named(self) -> Iterator[None]:
         """Whatever the network throws, as a failure that says what happened and shows no address."""
         try:
             yield
         except _TRANSPORT_ERRORS as error:
-            if call is not None and isinstance(error, _UNREACHED):
-                call.bill.refused = True
             self._raise(error)
 
     def _raise(self, error: Exception) -> NoReturn:
         log.debug("%s: %s: %s", self.endpoint.vendor, type(error).__name__, error)
         if isinstance(error, TimeoutError):
-            raise Failure("VENDOR_TIMEOUT", f"{self.endpoint.vendor}: {_late(error)}") from None
-        why = next((why for kind, why in _REASONS if isinstance(error, kind)), type(error).__name__)
-        raise self.broken(str(error) if isinstance(error, _Unreadable) else why) from None
+            raise Failure("VENDOR_TIMEOUT", f"{self.endpoint.vendor}: {error or 'no answer in time'}") from None
+        why = next((why for kind, why in _REASONS if isinstance(error, kind)), str(error))
+        raise self.broken(why) from None
 
 
-class _Unreadable(aiohttp.ClientError):
-    """A body that is not read: too large, or packed in an unknown way. The message says so."""
-
-
-_TRANSPORT_ERRORS = (TimeoutError, aiohttp.ClientError, OSError, ProtocolError, zlib.error)
-
-_UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientProxyConnectionError)
-"""What happens before a request is sent."""
+_TRANSPORT_ERRORS = (Trouble, TimeoutError, OSError, ProtocolError, zlib.error)
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientConnectorDNSError, "its name could not be resolved"),
-    (aiohttp.ClientConnectorCertificateError, "its certificate was not accepted"),
-    (aiohttp.ClientConnectorSSLError, "no TLS connection could be made"),
-    (ssl.SSLError, "the TLS connection broke"),
-    (aiohttp.ClientProxyConnectionError, "the configured proxy could not be reached"),
-    (aiohttp.ClientConnectorError, "no connection could be made"),
-    (aiohttp.ServerDisconnectedError, "it closed the connection before its answer"),
-    (aiohttp.ClientPayloadError, "its answer was cut short"),
-    (aiohttp.ClientResponseError, "its answer is not HTTP"),
-    (aiohttp.ClientOSError, "the connection broke"),
-    (ConnectionError, "the connection broke"),
+    (OSError, "the connection broke"),
     (ProtocolError, "an event of its stream is too large"),
     (zlib.error, "its compressed answer is damaged"),
 )
-"""The first that fits says what happened."""
+"""The first that fits says what happened; a ``Trouble`` says so itself."""
 
 
-def _late(error: TimeoutError) -> str:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "no connection in time"
-    return "it was silent for too long" if isinstance(error, aiohttp.SocketTimeoutError) else "no answer in time"
-
-
-async def _chunks(response: aiohttp.ClientResponse, limit: int, *, cut: bool = False) -> AsyncGenerator[bytes, None]:
+async def _chunks(response: Response, limit: int, *, cut: bool = False) -> AsyncGenerator[bytes, None]:
     """The decoded bytes of a body, as they come; never more than ``limit``, also of a compressed one."""
-    inflate = _inflater(response.headers.get("Content-Encoding", "").strip().lower())
+    inflate = _inflater(response.headers.get("content-encoding", "").strip().lower())
     left = limit
-    async for chunk in response.content.iter_any():
+    while chunk := await response.chunk():
         for data in inflate.pieces(chunk) if inflate else (chunk,):
             left -= len(data)
             if left < 0 and not cut:
-                raise _Unreadable(f"its answer is larger than the {limit} bytes allowed")
+                raise Trouble(f"its answer is larger than the {limit} bytes allowed")
             yield data[:left] if left < 0 else data
             if left < 0:
                 return
     if inflate and not inflate.complete and left < limit:
-        raise aiohttp.ClientPayloadError("the compressed answer was cut short")
+        raise Trouble("its compressed answer was cut short")
 
 
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[list[Event], None]:
+async def _events(response: Response) -> AsyncGenerator[list[Event], None]:
     decoder = Decoder()
     async with aclosing(_chunks(response, MAX_STREAM_BYTES)) as chunks:
         async for chunk in chunks:
@@ -440,12 +439,7 @@ def _inflater(coding: str) -> Inflater | None:
         return None
     if coding in ("gzip", "x-gzip", "deflate"):
         return Inflater()
-    raise _Unreadable(f"its answer is compressed as {coding[:20]!r}, which was not asked for")
-
-
-def _payload(data: bytes | None) -> Any:
-    """aiohttp writes bytes in one go and warns when they are many; a file it writes in pieces."""
-    return io.BytesIO(data) if data is not None and len(data) > LARGE_BODY_BYTES else data
+    raise Trouble(f"its answer is compressed as {coding[:20]!r}, which was not asked for")
 
 
 def _dumped(body: Json) -> bytes:

@@ -1,0 +1,417 @@
+"""HTTP/1.1 to vendors: kept connections, one request at a time on each, answers that are read as they come.
+
+httptools reads the bytes, asyncio's transports carry them, and there is no more between the two than a vendor needs: no
+redirects, no cookies, no environment. Whatever goes wrong is a ``Trouble`` in words that show no address, or a
+``TimeoutError`` in words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+import ssl
+from asyncio.staggered import staggered_race
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property, partial
+from itertools import chain, zip_longest
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import httptools
+
+KEEP_S = 15.0
+"""How long a connection waits for its next request."""
+NEXT_ADDRESS_S = 0.25
+"""How long an address of a name is tried alone (RFC 8305, section 5)."""
+MAX_HEAD_BYTES = 128 * 1024
+WINDOW_BYTES = 256 * 1024
+"""How much of an answer may wait to be read."""
+
+
+class Trouble(Exception):
+    """What went wrong, in words for the caller of a vendor."""
+
+
+class Origin(NamedTuple):
+    """Where connections go to. ``proxy`` is the address of an HTTP proxy that they go through."""
+
+    scheme: str
+    host: str
+    port: int
+    proxy: str | None = None
+
+    @classmethod
+    def of(cls, url: str, proxy: str | None = None) -> Origin:
+        """The origin of an address."""
+        parts = urlsplit(url)
+        return cls(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme], proxy)
+
+    @property
+    def name(self) -> str:
+        """``host:port``, as CONNECT names it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def header(self) -> str:
+        """The ``Host`` header: the port stands there where it is not the usual one."""
+        return self.name.removesuffix(f":{_PORTS[self.scheme]}")
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def head_of(lines: Sequence[str]) -> bytes:
+    """The bytes of a request's head. Raises ``Trouble`` for a line that is more than one."""
+    text = "\r\n".join(lines)
+    if not text.count("\r") == text.count("\n") == len(lines) - 1 or "\0" in text:
+        raise Trouble("a header or path of the request holds a line break")
+    return (text + "\r\n\r\n").encode()
+
+
+class Connection(asyncio.Protocol):
+    """One connection. ``ask`` sends a request; then ``head`` and ``chunk`` wait for what comes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.lost = loop.create_future()
+        self.transport: Any = None
+        self.idle_since = 0.0
+        self._parser: httptools.HttpResponseParser | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.began = self.done = False
+        self._keeps = self._surplus = False
+        self._trouble: Exception | None = None
+        self._chunks: list[bytes] = []
+        self._waiting_bytes = self._head_bytes = 0
+        self._paused = False
+
+    # -- the socket's side -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """There is a connection."""
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; between two requests none may."""
+        if self._parser is None:
+            self.abort()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail(Trouble("its answer is not HTTP"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection has ended, and with it an answer that only its end closes."""
+        if self.began and not self.done and error is None and not self._has_length:
+            self.done = True
+        self._keeps = False
+        if not self.done and self._trouble is None:
+            self._trouble = self._why_lost(error)
+        self._wake()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    @property
+    def _has_length(self) -> bool:
+        return "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
+
+    def _why_lost(self, error: Exception | None) -> Exception:
+        if isinstance(error, ssl.SSLError):
+            return Trouble("the TLS connection broke")
+        if error is not None:
+            return Trouble("the connection broke")
+        return Trouble("its answer was cut short" if self.began else "it closed the connection before its answer")
+
+    # -- the parser's side -----------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """An answer begins. A second one was not asked for: it is not read, and the connection not used again."""
+        if self.done:
+            self._surplus = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._fail(Trouble("its answer is not HTTP"))
+        elif not self.began:
+            key, said = name.decode("latin-1").lower(), value.decode("latin-1")
+            before = self.headers.get(key)
+            self.headers[key] = said if before is None else f"{before}, {said}"
+
+    def on_headers_complete(self) -> None:
+        """The head is whole. A status below 200 says that the answer comes later."""
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        if self._surplus:
+            return
+        if status < 200:
+            self.headers = {}
+            return
+        self.status, self.began = status, True
+        self._wake()
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        if self._surplus:
+            return
+        self._chunks.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes > WINDOW_BYTES and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+        self._wake()
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        if not self.began or self._surplus:
+            return
+        assert self._parser is not None
+        self.done, self._keeps = True, self._parser.should_keep_alive()
+        self._wake()
+
+    def _fail(self, trouble: Exception) -> None:
+        if self._trouble is None:
+            self._trouble = trouble
+        self.abort()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # -- the request's side ----------------------------------------------------------------------------------------
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may follow: the answer is whole, and so is what was sent."""
+        sent = not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0
+        return self.done and self._keeps and not self._surplus and sent
+
+    def ask(self, head: bytes, body: bytes | None = None) -> None:
+        """Sends a request."""
+        self._clear()
+        self._parser = httptools.HttpResponseParser(self)
+        self.transport.write(head + body if body else head)
+
+    async def head(self, until: float, longest_s: float) -> None:
+        """Returns when the head of the answer is there. Raises ``Trouble`` and ``TimeoutError``."""
+        while not self.began:
+            if self._trouble is not None:
+                raise self._trouble
+            await self._news(until, longest_s)
+
+    async def chunk(self, until: float, longest_s: float) -> bytes:
+        """What has come of the body; empty at its end. Raises ``Trouble`` and ``TimeoutError``."""
+        while not self._chunks:
+            if self.done:
+                return b""
+            if self._trouble is not None:
+                raise self._trouble
+            await self._news(until, longest_s)
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks, self._waiting_bytes = [], 0
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+        return data
+
+    async def _news(self, until: float, longest_s: float) -> None:
+        """Waits until something happens, for ``longest_s`` and not beyond ``until`` on the loop's clock."""
+        left_s = until - self._loop.time()
+        if left_s <= 0:
+            raise TimeoutError("no answer in time")
+        reader = self._reader = self._loop.create_future()
+        late = self._loop.call_later(min(left_s, longest_s), _late, reader, left_s <= longest_s)
+        try:
+            await reader
+        finally:
+            late.cancel()
+            self._reader = None
+
+    def rest(self) -> None:
+        """Nothing is expected until the next request."""
+        self._parser = None
+        self.idle_since = self._loop.time()
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def _late(reader: asyncio.Future[None], over: bool) -> None:
+    if not reader.done():
+        reader.set_exception(TimeoutError("no answer in time" if over else "it was silent for too long"))
+
+
+class Connections:
+    """The connections of one event loop, by where they go to."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._idle: dict[Origin, list[Connection]] = defaultdict(list)
+        self._all: set[Connection] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def take(self, origin: Origin, connect_s: float) -> Connection:
+        """A connection for one request. Raises ``Trouble`` and ``TimeoutError``."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        try:
+            async with asyncio.timeout(connect_s):
+                return await self._connected(origin)
+        except TimeoutError:
+            raise TimeoutError("no connection in time") from None
+        except (OSError, ssl.CertificateError) as error:
+            raise Trouble(_why_not_connected(error)) from None
+
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        """The request is over: its connection is kept where it can be, else closed."""
+        if not connection.reusable:
+            connection.abort()
+            return
+        connection.rest()
+        self._idle[origin].append(connection)
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(KEEP_S, self._close_old)
+
+    def _close_old(self) -> None:
+        self._sweep = None
+        oldest = self._loop.time() - KEEP_S
+        for origin, idle in list(self._idle.items()):
+            for connection in idle:
+                if connection.idle_since <= oldest:
+                    connection.abort()
+            kept = [c for c in idle if c.idle_since > oldest and not c.transport.is_closing()]
+            if kept:
+                self._idle[origin] = kept
+            else:
+                del self._idle[origin]
+        if self._idle:
+            self._sweep = self._loop.call_later(KEEP_S / 3, self._close_old)
+
+    async def close(self) -> None:
+        """Ends all of them."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in self._all:
+            connection.abort()
+        if self._all:
+            await asyncio.wait([connection.lost for connection in self._all], timeout=1)
+        self._idle.clear()
+
+    # -- new ones --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    async def _connected(self, origin: Origin) -> Connection:
+        if origin.proxy is not None:
+            return await self._through(origin.proxy, origin)
+        return await self._opened(origin)
+
+    async def _opened(self, origin: Origin) -> Connection:
+        sock = await _socket(self._loop, origin.host, origin.port)
+        tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
+        connection = Connection(self._loop)
+        try:
+            await self._loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=name)
+        except BaseException:
+            sock.close()
+            raise
+        self._all.add(connection)
+        connection.lost.add_done_callback(lambda _: self._all.discard(connection))
+        return connection
+
+    async def _through(self, proxy: str, origin: Origin) -> Connection:
+        """A connection through a proxy: a tunnel for https, else one that is asked for whole addresses."""
+        try:
+            connection = await self._opened(Origin.of(proxy))
+        except OSError:
+            raise Trouble("the configured proxy could not be reached") from None
+        if origin.scheme != "https":
+            return connection
+        try:
+            await self._tunnel(connection, proxy, origin)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def _tunnel(self, connection: Connection, proxy: str, origin: Origin) -> None:
+        lines = [f"CONNECT {origin.name} HTTP/1.1", f"Host: {origin.name}", *proxy_headers(proxy)]
+        connection.ask(head_of(lines))
+        await connection.head(self._loop.time() + 3600, 3600)
+        if connection.status != 200:
+            raise Trouble(f"the configured proxy refused the connection (HTTP {connection.status})")
+        connection.rest()
+        connection.transport = await self._loop.start_tls(
+            connection.transport, connection, self._tls, server_hostname=origin.host
+        )
+
+
+def proxy_headers(proxy: str) -> list[str]:
+    """The header for the user and password that stand in a proxy's address."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return []
+    said = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return [f"Proxy-Authorization: Basic {base64.b64encode(said.encode()).decode()}"]
+
+
+async def _socket(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+    """A connected socket to the first of a name's addresses that answers; both families in turn."""
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    first = [row for row in found if row[0] == found[0][0]]
+    others = [row for row in found if row[0] != found[0][0]]
+    rows = [row for row in chain.from_iterable(zip_longest(first, others)) if row is not None]
+    if len(rows) == 1:
+        return await _connect(loop, rows[0])
+    made, _, errors = await staggered_race([partial(_connect, loop, row) for row in rows], NEXT_ADDRESS_S, loop=loop)
+    if made is None:
+        raise next((error for error in errors if error is not None), OSError("no address"))
+    connected: socket.socket = made
+    return connected
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, row: Any) -> socket.socket:
+    family, kind, protocol, _, address = row
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _why_not_connected(error: Exception) -> str:
+    return next((why for kind, why in _NOT_CONNECTED if isinstance(error, kind)), "no connection could be made")
+
+
+_NOT_CONNECTED: tuple[tuple[type[Exception], str], ...] = (
+    (socket.gaierror, "its name could not be resolved"),
+    (ssl.CertificateError, "its certificate was not accepted"),
+    (ssl.SSLError, "no TLS connection could be made"),
+)
+"""The first that fits says why."""
