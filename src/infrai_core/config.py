@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -17,6 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from infrai_core.errors import ConfigError, InfraiError
+from infrai_core.place import home as home
+from infrai_core.place import is_loopback as is_loopback
 from infrai_core.retry import Retry
 from infrai_core.usage import Entry, Ledger
 
@@ -229,22 +230,6 @@ def normal_base_url(url: str, allow_plain_http: bool = False) -> str:
         )
     path = split.path.rstrip("/")
     return f"{split.scheme}://{split.netloc}{path if path.endswith('/v1') else path + '/v1'}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine by name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def home(environ: Mapping[str, str] | None = None) -> Path:
-    """The project's directory: ``INFRAI_HOME`` or ``~/.infrai``."""
-    env = os.environ if environ is None else environ
-    return Path(env.get("INFRAI_HOME") or Path.home() / ".infrai")
 
 
 def read_profile(name: str = "default", environ: Mapping[str, str] | None = None) -> Mapping[str, str]:

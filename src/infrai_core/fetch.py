@@ -14,30 +14,33 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 import re
 import socket
-import ssl
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
-import httpcore
-import httpx
+
+from infrai_core.inflate import Inflater
+
+if TYPE_CHECKING:
+    import httpcore
+    import httpx
 
 Address = IPv4Address | IPv6Address
 Allow = Callable[[str, str], bool]
 """``allow(host, ip)``: True admits an address (or an internal name) that the guard would refuse."""
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """``await resolve(host, port)``: every IP address of the name, in the order to try them."""
-Connect = Callable[[str, int, float], Awaitable[httpcore.AsyncNetworkStream]]
+Connect: TypeAlias = "Callable[[str, int, float], Awaitable[httpcore.AsyncNetworkStream]]"
 """``await connect(ip, port, timeout_s)``: an open stream to an address that passed the guard."""
 
 MAX_REDIRECTS = 3
@@ -75,16 +78,6 @@ _REFUSED_NETWORKS = tuple(
 )
 _NAT64 = ip_network("64:ff9b::/96")
 _GLOBAL_UNICAST = ip_network("2000::/3")
-
-_CONNECT_TIMEOUT_S = 5.0
-_HEADERS = (("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", "infrai-fetch"))
-_NETWORK_ERRORS = (
-    OSError,
-    zlib.error,
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-)
 
 
 class FetchRefused(ValueError):
@@ -154,7 +147,9 @@ async def resolve_by_system(host: str, port: int) -> Sequence[str]:
 
 async def connect_by_tcp(ip: str, port: int, timeout_s: float) -> httpcore.AsyncNetworkStream:
     """A plain TCP connection to one address."""
-    return await httpcore.AnyIOBackend().connect_tcp(ip, port, timeout=timeout_s)
+    from infrai_core import fetch_http
+
+    return await fetch_http.connect_by_tcp(ip, port, timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +178,8 @@ class Fetcher:
     async def _follow(self, url: str, max_bytes: int) -> Fetched:
         if _is_data_url(url):
             return _data_url(url, max_bytes)
+        # Most processes never fetch a URL; the HTTP library is imported for the first one, beside the loop.
+        await anyio.to_thread.run_sync(importlib.import_module, "infrai_core.fetch_http")
         target = _target(url)
         for _ in range(1 + MAX_REDIRECTS):
             answer = await self._ask(target, max_bytes)
@@ -194,7 +191,9 @@ class Fetcher:
     async def _ask(self, target: _Target, max_bytes: int) -> Fetched | str:
         """One request: the data, or the absolute URL of a redirect."""
         addresses = await self._checked_addresses(target)
-        async with _response(target, _CheckedBackend(addresses, self.connect)) as response:
+        from infrai_core.fetch_http import CheckedBackend, answered
+
+        async with answered(target.url, target.host, CheckedBackend(addresses, self.connect)) as response:
             headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
             if response.status in _REDIRECTS and b"location" in headers:
                 return target.join(headers[b"location"])
@@ -230,7 +229,9 @@ def stand_in(servers: Mapping[str, tuple[str, int]]) -> Fetcher:
     async def connect(ip: str, port: int, timeout_s: float) -> httpcore.AsyncNetworkStream:
         if ip not in played:
             return await connect_by_tcp(ip, port, timeout_s)
-        return _PlainStream(await connect_by_tcp(*played[ip], timeout_s))
+        from infrai_core.fetch_http import PlainStream
+
+        return PlainStream(await connect_by_tcp(*played[ip], timeout_s))
 
     return Fetcher(allow=lambda host, ip: labels.get(host) == ip, resolve=resolve, connect=connect)
 
@@ -273,9 +274,11 @@ class _Target:
     def join(self, location: str) -> str:
         if _UNPRINTABLE.search(location):
             raise FetchRefused("a redirect to something that is no URL", self.shown)
+        from infrai_core.fetch_http import InvalidURL
+
         try:
             return str(self.url.join(location))
-        except (httpx.InvalidURL, ValueError):
+        except (InvalidURL, ValueError):
             raise FetchRefused("a redirect to something that is no URL", self.shown) from None
 
 
@@ -300,9 +303,11 @@ def _parsed(url: str, shown: str) -> httpx.URL:
         raise FetchRefused(f"a URL of more than {MAX_URL_CHARACTERS} characters", shown)
     if _UNPRINTABLE.search(url):
         raise FetchRefused("a space, control character or backslash in the URL", shown)
+    from infrai_core.fetch_http import URL, InvalidURL
+
     try:
-        return httpx.URL(url)
-    except (httpx.InvalidURL, ValueError):
+        return URL(url)
+    except (InvalidURL, ValueError):
         raise FetchRefused("not a URL", shown) from None
 
 
@@ -338,66 +343,6 @@ def _meant(ip: Address) -> list[Address]:
 # -- one request -----------------------------------------------------------------------------------
 
 
-class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses that passed, whatever the name means by now; Host and SNI keep the name."""
-
-    def __init__(self, addresses: Sequence[str], connect: Connect) -> None:
-        self._addresses = addresses
-        self._connect = connect
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.AsyncNetworkStream:
-        for address in self._addresses[:-1]:
-            try:
-                return await self._connect(address, port, _CONNECT_TIMEOUT_S)
-            except _NETWORK_ERRORS:
-                continue
-        return await self._connect(self._addresses[-1], port, _CONNECT_TIMEOUT_S)
-
-
-class _PlainStream(httpcore.AsyncNetworkStream):
-    """A stream whose other end plays an https server without TLS."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        return self
-
-
-@asynccontextmanager
-async def _response(target: _Target, backend: _CheckedBackend) -> AsyncIterator[httpcore.Response]:
-    context = _tls() if target.url.scheme == "https" else None
-    url = httpcore.URL(scheme=target.url.scheme, host=target.host, port=target.url.port, target=target.url.raw_path)
-    async with (
-        httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend) as pool,
-        pool.stream("GET", url, headers=_HEADERS) as response,
-    ):
-        yield response
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return httpcore.default_ssl_context()
-
-
 async def _body(response: httpcore.Response, headers: Mapping[bytes, str], max_bytes: int, shown: str) -> bytes:
     """The decoded body. Neither more of it than ``max_bytes`` nor a bomb's full size is ever in memory."""
     too_large = FetchRefused(f"more than {max_bytes} bytes", shown)
@@ -428,43 +373,21 @@ def _inflater(coding: str, shown: str) -> Inflater | None:
     raise FetchFailed(f"the server compressed the answer as {coding[:20]!r} though nothing was asked", shown)
 
 
-_PIECE_BYTES = 256 * 1024
-
-
-class Inflater:
-    """Unpacks gzip and zlib, a little at a time."""
-
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(wbits=47)
-
-    @property
-    def complete(self) -> bool:
-        return self._stream.eof
-
-    def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """What a chunk unpacks to, in pieces so small that who counts them stops a bomb before it takes memory."""
-        full = False
-        while chunk or full:
-            if self._stream.eof:
-                self._stream = zlib.decompressobj(wbits=47)
-            data = self._stream.decompress(chunk, _PIECE_BYTES)
-            full = len(data) == _PIECE_BYTES and not self._stream.eof
-            chunk = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
-            if data:
-                yield data
-
-
 @contextmanager
 def _named_failures(url: str) -> Iterator[None]:
     """Whatever the network throws, as one error that names the URL without its secrets."""
     try:
         yield
-    except FetchFailed:
+    except (FetchFailed, FetchRefused):
         raise
-    except (TimeoutError, httpcore.TimeoutException):
-        raise FetchFailed("no whole answer in time", redacted(url)) from None
-    except _NETWORK_ERRORS as error:
-        raise FetchFailed(f"{type(error).__name__}: {error}", redacted(url)) from error
+    except Exception as error:
+        from infrai_core.fetch_http import NETWORK_ERRORS, TIMEOUTS
+
+        if isinstance(error, TIMEOUTS):
+            raise FetchFailed("no whole answer in time", redacted(url)) from None
+        if isinstance(error, NETWORK_ERRORS):
+            raise FetchFailed(f"{type(error).__name__}: {error}", redacted(url)) from error
+        raise
 
 
 # -- what the data is ------------------------------------------------------------------------------

@@ -8,17 +8,19 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from infrai_core.errors import ConfigError
-from infrai_core.models import Value
+
+if TYPE_CHECKING:
+    from infrai_core.models import Value
 
 Task = Literal["general", "reasoning", "coding", "long_context"]
 Prefer = Literal["balanced", "cheapest", "smartest"]
 CacheStrategy = Literal["vendor", "infrai", "none"]
 AudioFormat = Literal["mp3", "wav", "ogg", "pcm"]
 
-Prompt: TypeAlias = str | Sequence[Mapping[str, Any] | Value]
+Prompt: TypeAlias = "str | Sequence[Mapping[str, Any] | Value]"
 """A prompt string, or messages: OpenAI-shaped dictionaries or ones with ``parts`` (docs/protocol.md, section 3)."""
 MediaRef: TypeAlias = Mapping[str, Any] | str | bytes
 """``{"url": …}``, ``{"base64": …, "mime"?: …}``, a URL (also ``data:``), or the bytes themselves."""

@@ -7,7 +7,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from infrai_core.config import is_loopback
+from infrai_core.place import is_loopback
 from infrai_runtime import keys
 from infrai_runtime.failure import Failure
 from infrai_runtime.settings import Settings

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from infrai_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import httpx
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -88,6 +89,8 @@ class Hosted:
 def _why(error: Exception) -> Exception:
     if isinstance(error, ConfigError):
         return error
+    import httpx
+
     return httpx.ConnectError(f"the embedded runtime did not start: {type(error).__name__}: {error}")
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-from infrai_core.models import PART_TYPES
 from infrai_runtime import message
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
@@ -189,7 +188,7 @@ _MESSAGE_SCHEMA = {
             "items": {
                 "type": "object",
                 "required": ["type"],
-                "properties": {"type": {"type": "string", "enum": sorted(PART_TYPES)}},
+                "properties": {"type": {"type": "string", "enum": sorted(message.PART_FIELDS)}},
             },
         },
         "tool_calls": {"type": "array", "items": {"type": "object"}},

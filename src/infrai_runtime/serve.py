@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from infrai_core.config import is_loopback
 from infrai_core.errors import ConfigError
+from infrai_core.place import is_loopback
 from infrai_runtime import logs
 from infrai_runtime.lifespan import App, Message, Receive, Send
 from infrai_runtime.settings import Settings

@@ -9,9 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from infrai_core.config import home as default_home
-from infrai_core.config import is_loopback
 from infrai_core.errors import ConfigError
+from infrai_core.place import home as default_home
+from infrai_core.place import is_loopback
 
 _ABOVE_ZERO = (
     *("max_body_bytes", "max_batch_bytes", "media_ttl_s", "batch_poll_s", "first_delta_wait_s", "keep_alive_s"),

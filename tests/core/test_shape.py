@@ -25,11 +25,11 @@ ALLOWED = {
 }
 """What each package may import of the project."""
 
-VALUES_OF_CORE = {"config", "errors", "facts", "fetch", "models", "params", "retry", "sse", "tokens"}
+VALUES_OF_CORE = {"errors", "facts", "fetch", "inflate", "models", "params", "place", "retry", "sse", "tokens"}
 """The modules of core that the runtime may use: values, never the client."""
 
 LAYERS = (
-    {"errors", "fetch", "parse", "tokens"},
+    {"errors", "fetch", "fetch_http", "inflate", "parse", "place", "tokens"},
     {"models", "root"},
     {"params", "retry", "sse", "report", "usage", "facts", "artifact"},
     {"config"},
@@ -74,6 +74,13 @@ def test_adapters_use_only_public_names_of_the_core(package: str) -> None:
     for path in files(package):
         for name in imports(path):
             assert not (name.startswith("infrai_core.") and "._" in name), (path, name)
+
+
+def test_a_server_starts_without_the_libraries_of_the_client() -> None:
+    heavy = ("pydantic", "httpx", "httpcore", "trio", "rich", "aiohttp", "numpy", "PIL")
+    code = f"import sys, infrai_runtime.app, infrai_runtime.serve; print([m for m in {heavy} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
 
 
 def test_the_runtime_uses_the_cores_values_and_never_its_client() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from infrai_core.models import PART_TYPES
 from infrai_core.params import CHOICES, RANGES
+from infrai_runtime import message
 from infrai_runtime.failure import Failure
 from infrai_runtime.message import messages
 from infrai_runtime.request import FIELDS, parse_json, read
@@ -265,3 +267,7 @@ def test_the_tables_hold_the_choices_and_ranges_of_the_client() -> None:
                 low, high = RANGES[name]
                 assert field.kind.schema["minimum"] == low
                 assert field.kind.schema.get("maximum", math.inf) == high
+
+
+def test_every_part_type_of_the_client_is_known() -> None:
+    assert message.PART_FIELDS.keys() == PART_TYPES

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infrai_core.config import is_loopback
 from infrai_core.errors import ConfigError
+from infrai_core.place import is_loopback
 from infrai_runtime.vendors.keyring import Hidden
 from infrai_runtime.vendors.known import DIALECTS, KNOWN, Known
 

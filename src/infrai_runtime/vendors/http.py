@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from infrai_core.errors import ProtocolError
-from infrai_core.fetch import Inflater
+from infrai_core.inflate import Inflater
 from infrai_core.sse import Decoder, Event
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
