@@ -203,16 +203,16 @@ class Http:
         """The media type and, as they come, the bytes of the file that answers a JSON body. A file that was cut raises
         there. Closing the generator ends the vendor's work; it has to be begun or closed."""
         response = await self._answered(_Sent("POST", path, _dumped(body), accept=accept), call)
-        return response.content_type, self._pieces(response)
+        return response.mime, self._pieces(response)
 
-    async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, response: Response) -> AsyncGenerator[bytes, None]:
         try:
             with self._named():
                 async with aclosing(_chunks(response, MAX_REPLY_BYTES)) as chunks:
                     async for chunk in chunks:
                         yield chunk
         finally:
-            response.close()  # where the body was read to its end, the connection is back in the pool already
+            response.close()
 
     async def get(self, path: str, call: Call) -> Json:
         """The JSON object at a path."""
