@@ -60,6 +60,7 @@ class Answers:
         now: Callable[[], float],
     ) -> None:
         self._settings = settings
+        self._retry = Retry(settings.retries, settings.retry_pause_s)
         self._vendors = vendors
         self._router = router
         self._cache = cache
@@ -104,7 +105,7 @@ class Answers:
             cap=ask.max_cost_multiplier,
             deadline=trace.started + ask.timeout_s,
             patience_s=partial(self._patience_s, ask),
-            retry=Retry(self._settings.retries, self._settings.retry_pause_s),
+            retry=self._retry,
         )
         lost = partial(_lost, trace)
         walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.known_breaker(), self._clock, lost)

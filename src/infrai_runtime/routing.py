@@ -218,7 +218,7 @@ def _reason(ask: Ask, tried: Sequence[Candidate], dropped: Sequence[Dropped], st
 
 
 def _warnings(tried: Sequence[Candidate]) -> tuple[str, ...]:
-    assumed = (c for c in tried if c.model.assumed)
+    assumed = [c for c in tried if c.model.assumed]
     return tuple(
         f"model: {c.name} is not in the catalogue; its price is unknown and its abilities are assumed" for c in assumed
     )
