@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
 
+from infrai_core.sse import Event as SentEvent
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.material import inlined
@@ -19,7 +21,7 @@ from infrai_runtime.vendors.openai_like import schema
 from infrai_runtime.vendors.openai_like.message import Writer
 from infrai_runtime.vendors.openai_like.request import instructed
 from infrai_runtime.vendors.openai_like.row import Row
-from infrai_runtime.vendors.remote import RemoteChat
+from infrai_runtime.vendors.remote import RemoteChat, made_of
 
 Json = dict[str, Any]
 
@@ -257,20 +259,24 @@ class CohereChat(RemoteChat[Draft]):
         answer = await self.http.post(PATH, draft.body, call)
         return self._read(Reader(call.model).whole(answer))
 
-    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Event, None]:
+    async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Sequence[Event], None]:
         """The events of a streamed answer, which ends with ``message-end``."""
         reader = Reader(call.model)
         async with aclosing(self.http.stream(PATH, draft.body, call, ends=None)) as lists:
             async for events in lists:
-                for event in events:
-                    if event.data == "[DONE]":
-                        continue
-                    with documented(self.http):
-                        told = orjson.loads(event.data)
-                    for made in self._read(reader.feed(told)):
-                        yield made
+                made, failure = made_of(events, partial(self._read_event, reader))
+                yield made
+                if failure is not None:
+                    raise failure
         if not reader.finished:
             raise self.http.cut()
+
+    def _read_event(self, reader: Reader, event: SentEvent) -> list[Event]:
+        if event.data == "[DONE]":
+            return []
+        with documented(self.http):
+            told = orjson.loads(event.data)
+        return self._read(reader.feed(told))
 
     def _read(self, events: Iterator[Event]) -> list[Event]:
         try:
