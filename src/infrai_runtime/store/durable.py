@@ -228,7 +228,8 @@ class Durable(BatchStore, Protocol):
         """The keys of a project, or of all, oldest first."""
 
     async def end_key(self, key_id: str, at_s: float | None = None) -> bool:
-        """Revokes a key, or lets it end at a time; False when there is no such key."""
+        """Revokes a key, or lets it end at a time; False when there is no such key. Other processes may take it as it
+        was for a second."""
 
     async def set_budget(self, budget: Budget) -> None:
         """Makes or changes the limit and period of a scope; what was spent stays."""

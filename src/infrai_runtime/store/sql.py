@@ -6,6 +6,7 @@ Batches are in ``batch_sql``.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +16,10 @@ import orjson
 from infrai_runtime.store.batch_sql import SqlBatches
 from infrai_runtime.store.durable import UNKNOWN, Budget, KeyRow, LedgerRow, Policy, UsageRow, project_scope, window
 from infrai_runtime.store.vouch import Vouching
+
+KNOWN_S = 1.0
+"""How long a key is taken as it was when it was last looked for: a call then asks the store once before its vendor."""
+MOST_KNOWN = 10_000
 
 KEY_COLUMNS = "key_id, project_id, name, trial, created_s, expires_s, revoked, policy"
 LEDGER_COLUMNS = (
@@ -41,6 +46,10 @@ class SqlDurable(Vouching, SqlBatches):
     SINCE = "at_s >= $1"
     """Whether a row of the ledger is not older than the first parameter."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, tuple[KeyRow, float]] = {}
+
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
         """Makes a project with this much credit."""
         project = "INSERT INTO project (project_id, account_id, created_s) VALUES ($1, $2, $3)"
@@ -55,9 +64,19 @@ class SqlDurable(Vouching, SqlBatches):
         )
 
     async def find_key(self, key_hash: str) -> KeyRow | None:
-        """The key with this hash."""
+        """The key with this hash, as it was at most ``KNOWN_S`` ago. An unknown one is always looked for."""
+        known = self._known.get(key_hash)
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
         rows = await self._fetch(f"SELECT {KEY_COLUMNS} FROM key WHERE key_hash = $1", key_hash)
-        return key_of(rows[0]) if rows else None
+        if not rows:
+            self._known.pop(key_hash, None)
+            return None
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        found = key_of(rows[0])
+        self._known[key_hash] = (found, time.monotonic() + KNOWN_S)
+        return found
 
     async def keys(self, project_id: str | None = None) -> list[KeyRow]:
         """The keys of a project, or of all, oldest first."""
@@ -66,7 +85,9 @@ class SqlDurable(Vouching, SqlBatches):
         return [key_of(row) for row in rows]
 
     async def end_key(self, key_id: str, at_s: float | None = None) -> bool:
-        """Revokes a key, or lets it end at a time; False when there is no such key."""
+        """Revokes a key, or lets it end at a time; False when there is no such key. Other processes hear of it within
+        ``KNOWN_S``."""
+        self._known.clear()
         if at_s is None:
             return await self._write(("UPDATE key SET revoked = 1 WHERE key_id = $1", (key_id,))) > 0
         return await self._write(("UPDATE key SET expires_s = $1 WHERE key_id = $2", (at_s, key_id))) > 0

@@ -1,0 +1,223 @@
+"""``python -m benchmarks.state``: what it costs that nothing is forgotten. Writes docs/benchmarks/state.md.
+
+The store alone, in this process: CPU of the two transactions of a call on SQLite, by how many calls are under way.
+Served: CPU of a cache hit, and what PostgreSQL and Redis add to the median answer of a runtime with its state in
+memory. Times say something on a quiet machine only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fixed_server import fixed_server
+from benchmarks.gateway import MODEL, infrai
+from benchmarks.load import load
+from infrai_runtime.store.durable import Admission, Booking, LedgerRow, key_scope, project_scope
+from infrai_runtime.store.sqlite import SqliteDurable
+
+DOCS = Path(__file__).parents[1] / "docs" / "benchmarks"
+AT_ONCE = (1, 3, 10, 50)
+ANSWER = b"x" * 900
+ASKED = [{"role": "user", "content": "What is the capital of France? Answer in one sentence, please."}]
+
+Numbers = dict[str, Any]
+Target = tuple[str, float, Callable[[Numbers], float]]
+
+TARGETS: tuple[Target, ...] = (
+    ("SQLite, both transactions, one call at a time, CPU ms", 0.10, lambda r: r["sqlite"]["1"]["min_us"] / 1000),
+    ("SQLite, both transactions, ten calls at once, CPU ms", 0.10, lambda r: r["sqlite"]["10"]["min_us"] / 1000),
+    ("cache hit, CPU ms", 0.30, lambda r: r["hit"]["cpu_ms"]),
+    ("PostgreSQL and Redis, added p50 ms", 2.0, lambda r: r["shared"]["p50_ms"] - r["memory"]["p50_ms"]),
+)
+
+
+# -- the store alone ---------------------------------------------------------------------------------------------------
+
+
+def _admission(now: float) -> Admission:
+    name = uuid.uuid4().hex
+    scopes = (project_scope("p"), key_scope("k1"))
+    return Admission("p", name, "f" * 64, name, "owner", now, 600.0, 1000, scopes, "k1", "chat")
+
+
+def _booking(admission: Admission) -> Booking:
+    a = admission
+    usage = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
+    row = LedgerRow(
+        "attempt", a.now, "p", "k1", a.request_id, "chat", "openai", MODEL, "ok", 1.5, 10, 4, 500, usage=usage
+    )
+    return Booking(a, a.now, 500, [row, row._replace(kind="answer")], ANSWER)
+
+
+async def _calls(store: SqliteDurable, count: int, at_once: int) -> None:
+    async def some() -> None:
+        for _ in range(count // at_once):
+            admission = _admission(time.time())
+            await store.admit(admission)
+            await asyncio.sleep(0)  # here the vendor is asked
+            await store.book(_booking(admission))
+
+    await asyncio.gather(*(some() for _ in range(at_once)))
+
+
+async def _sqlite(directory: Path, batches: int, calls: int) -> Numbers:
+    """CPU microseconds per call, smallest and median batch; ``tend_us`` is what the log's way home adds, on a
+    thread."""
+    stores = {at_once: SqliteDurable(directory / f"{at_once}.db") for at_once in AT_ONCE}
+    for store in stores.values():
+        await store.add_project("p", "acct", 10**15, 0)
+    costs: dict[int, list[float]] = {at_once: [] for at_once in AT_ONCE}
+    homes: dict[int, list[float]] = {at_once: [] for at_once in AT_ONCE}
+    for _ in range(batches):
+        for at_once, store in stores.items():
+            began = time.process_time()
+            await _calls(store, calls, at_once)
+            done = time.process_time()
+            await store.tend("owner", 0.0)
+            costs[at_once].append((done - began) / calls * 1e6)
+            homes[at_once].append((time.process_time() - done) / calls * 1e6)
+    for store in stores.values():
+        await store.close()
+    return {
+        str(n): {"min_us": min(costs[n]), "median_us": _middle(costs[n]), "tend_us": min(homes[n])} for n in AT_ONCE
+    }
+
+
+def _middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+# -- served ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _servers(directory: Path) -> Iterator[Mapping[str, str]]:
+    """PostgreSQL and Redis on free ports, as the variables that name them."""
+    from tests.servers import Postgres, redis
+
+    server = Postgres()
+    with server.up(), redis(directory / "redis") as cache:
+        yield {"INFRAI_DATABASE": server.url(), "INFRAI_REDIS": cache}
+    server.close()
+
+
+def _body(**more: Any) -> bytes:
+    return json.dumps({"model": MODEL, "messages": ASKED, **more}).encode()
+
+
+def _served(upstream: str, home: Path, environ: Mapping[str, str], seconds: float, body: bytes) -> Numbers:
+    with infrai(upstream, home, environ) as gateway:
+        headers = {"content-type": "application/json", **gateway.headers}
+        found = load(gateway.pid, gateway.url, body, headers, 1, seconds)
+    return {"p50_ms": found.p50_ms, "cpu_ms": found.cpu_ms}
+
+
+def measure(quick: bool, say: Callable[[str], None] = print) -> Numbers:
+    """Everything, in one run."""
+    import uvloop
+
+    seconds = 0.5 if quick else 4.0
+    with tempfile.TemporaryDirectory() as name, fixed_server() as server:
+        home = Path(name)
+        say("SQLite …")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            sqlite = runner.run(_sqlite(home, 3 if quick else 30, 50 if quick else 100))
+        found: Numbers = {"sqlite": sqlite}
+        upstream = f"{server}/text-50"
+        say("cache hits …")
+        found["hit"] = _served(upstream, home / "hit", {}, seconds, _body(cache_strategy="infrai"))
+        say("state in memory, in SQLite, in PostgreSQL and Redis …")
+        found["memory"] = _served(upstream, home / "memory", {"INFRAI_DATABASE": "memory"}, seconds, _body())
+        found["file"] = _served(upstream, home / "file", {}, seconds, _body())
+        with _servers(home) as environ:
+            found["shared"] = _served(upstream, home / "shared", environ, seconds, _body())
+    return found | {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
+
+
+# -- page and plot -----------------------------------------------------------------------------------------------------
+
+
+def page(found: Numbers) -> str:
+    """The numbers as Markdown."""
+    targets = [
+        (name, f"{read(found):.2f}", f"{limit:g}", "yes" if read(found) <= limit else "no")
+        for name, limit, read in TARGETS
+    ]
+    sqlite = [
+        (n, f"{row['min_us']:.0f}", f"{row['median_us']:.0f}", f"{row['tend_us']:.0f}")
+        for n, row in found["sqlite"].items()
+    ]
+    names = {"hit": "cache hit", "memory": "state in memory", "file": "SQLite", "shared": "PostgreSQL and Redis"}
+    served = [(words, f"{found[n]['p50_ms']:.2f}", f"{found[n]['cpu_ms']:.2f}") for n, words in names.items()]
+    parts = [
+        "# What it costs that nothing is forgotten\n",
+        f"`python -m benchmarks.state`, on {found['machine']}. Compare within one run only.\n",
+        _table(("", "is", "may be", "reached"), targets),
+        "\n## SQLite: the two transactions of a call, CPU µs\n",
+        "Idempotency key and reservation before the vendor; settlement, two rows of the ledger and the kept answer"
+        " after it, each committed before its caller goes on. Calls under way at the same time share transactions. The"
+        " log is brought home on a thread.\n",
+        _table(("calls at once", "smallest batch", "median batch", "log brought home"), sqlite),
+        "\n## Served, one connection\n",
+        _table(("", "p50 ms", "CPU ms"), served),
+        "\n![state](state.png)\n",
+    ]
+    return "\n".join(parts)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *rows))
+
+
+def plot(found: Numbers, file: Path) -> None:
+    """The cost of the transactions by calls at once, and the median answer by where state is."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
+    rows = found["sqlite"]
+    left.plot(list(rows), [row["min_us"] for row in rows.values()], "o-", color="tab:green", label="smallest batch")
+    left.plot(list(rows), [row["median_us"] for row in rows.values()], "o:", color="tab:gray", label="median batch")
+    left.axhline(100, color="tab:red", linestyle=":", label="target")
+    left.set(title="SQLite: both transactions", xlabel="calls at once", ylabel="CPU µs per call", ylim=(0, None))
+    left.legend()
+    names = ["hit", "memory", "file", "shared"]
+    bars = right.barh(names, [found[name]["p50_ms"] for name in names], color="tab:green")
+    right.bar_label(bars, fmt="%.2f", padding=3)
+    right.set(title="Served, one connection", xlabel="p50, ms")
+    right.margins(x=0.2)
+    right.invert_yaxis()
+    figure.tight_layout()
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+
+
+def main() -> int:
+    """Measures, and writes page and plot unless it was only to be shown that it runs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.state", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only show that it runs")
+    options = parser.parse_args()
+    found = measure(options.quick)
+    print(page(found))
+    if not options.quick:
+        DOCS.joinpath("state.md").write_text(page(found))
+        DOCS.joinpath("state.json").write_text(json.dumps(found, indent=1) + "\n")
+        plot(found, DOCS / "state.png")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
