@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from infrai_runtime.app import create_app
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.observe import Observer
+from infrai_runtime.runtime import Stores
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors.base import Vendor
 
@@ -34,10 +35,11 @@ async def client(
     catalogue: Catalogue | None = None,
     *,
     observers: Sequence[Observer] = (),
+    stores: Stores | None = None,
     **more: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application whose lifespan runs in a task of its own, as a server runs it."""
-    app = create_app(settings(home, **more), vendors=vendors, catalogue=catalogue, observers=observers)
+    app = create_app(settings(home, **more), vendors=vendors, catalogue=catalogue, observers=observers, stores=stores)
     begun, over = asyncio.Event(), asyncio.Event()
     messages = iter(({"type": "lifespan.startup"},))
 

@@ -1,0 +1,93 @@
+"""A store that refuses for a while, handed to a runtime: what could not be booked is booked, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from infrai_runtime.live import Live
+from infrai_runtime.settings import Settings
+from infrai_runtime.store.durable import Booking, Durable, LedgerRow
+from infrai_runtime.store.ephemeral import Ephemeral
+from infrai_runtime.store.memory import MemoryEphemeral
+from infrai_runtime.store.sqlite import SqliteDurable
+
+from .api import client
+from .fake import FakeChat, catalogue, model, says
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Refusing(SqliteDurable):
+    """Takes no booking of the calls with these idempotency keys."""
+
+    def __init__(self, path: Path, *keys: str) -> None:
+        super().__init__(path)
+        self.refused = set(keys)
+        self.tried: list[str] = []
+
+    async def book(self, booking: Booking) -> None:
+        self.tried.append(booking.admission.key)
+        if booking.admission.key in self.refused:
+            raise OSError("the disk is full")
+        await super().book(booking)
+
+
+async def run(home: Path, store: Refusing, *keys: str) -> None:
+    """A runtime on this store that answers a call with each key, and ends when the store has had all it refuses."""
+
+    async def stores(settings: Settings) -> tuple[Durable, Ephemeral]:
+        return store, MemoryEphemeral()
+
+    async with client(home, [FakeChat("a", says("Hi"))], catalogue(model("a")), stores=stores) as api:
+        for key in keys:
+            answer = await api.post("/ai/chat", json={"messages": "Hello", "model": "big", "idempotency_key": key})
+            assert answer.json()["data"]["content"] == "Hi"
+        store.refused &= {"never"}
+
+
+def answers(path: Path) -> list[str]:
+    """The idempotency keys of the answers in the ledger."""
+
+    async def read() -> list[LedgerRow]:
+        store = SqliteDurable(path)
+        ids = {row[0] for row in await store._fetch("SELECT DISTINCT request_id FROM ledger")}
+        rows = [row for name in ids for row in await store.rows(name)]
+        await store.close()
+        return rows
+
+    return sorted(row.idempotency_key or "" for row in asyncio.run(read()) if row.kind == "answer")
+
+
+def test_what_a_store_did_not_take_is_booked_when_the_runtime_ends(tmp_path: Path) -> None:
+    asyncio.run(run(tmp_path, Refusing(tmp_path / "x.db", "one", "two"), "one", "two"))
+    assert answers(tmp_path / "x.db") == ["one", "two"]
+
+
+def test_a_booking_that_a_store_never_takes_holds_up_no_other(tmp_path: Path) -> None:
+    store = Refusing(tmp_path / "x.db", "never", "one", "two")
+    asyncio.run(run(tmp_path, store, "never", "one", "two"))
+    assert answers(tmp_path / "x.db") == ["one", "two"]
+    assert store.tried[-3:] == store.tried[:3] == ["never", "one", "two"]
+
+
+async def test_an_answer_that_is_cancelled_at_once_is_settled_all_the_same() -> None:
+    live, settled = Live(cancel_after_s=None), asyncio.Event()
+
+    async def producer() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            settled.set()
+
+    live.start(producer(), lambda: None)
+    live.cancel()
+    await live.ended()
+    assert settled.is_set()
