@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from infrai_core import AsyncInfrai, Infrai
 from infrai_core.models import BATCH_DONE, BatchRecord
+from langchain_infrai._bar import bar
 from langchain_infrai.errors import InfraiConfigError
 
 Row: TypeAlias = dict[str, Any]
@@ -177,12 +178,8 @@ def shown(progress: bool | Progress, total: int) -> Iterator[Progress]:
     if not progress:
         yield lambda record: None
         return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise InfraiConfigError("batch_progress=True needs tqdm: pip install tqdm") from None
-    with tqdm(total=total, unit="request", desc="batch") as bar:
-        yield lambda record: bar.update((record.completed_count or 0) + (record.failed_count or 0) - bar.n)
+    with bar("batch_progress", total, "request", "batch") as drawn:
+        yield lambda record: drawn.update((record.completed_count or 0) + (record.failed_count or 0) - drawn.n)
 
 
 def bounded(config: Mapping[str, Any]) -> dict[str, Any]:

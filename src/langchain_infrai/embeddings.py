@@ -16,8 +16,9 @@ from pydantic import AliasChoices, Field, PrivateAttr
 from infrai_core import EmbedReply
 from infrai_core.params import Prefer
 from infrai_core.tokens import estimate
+from langchain_infrai._bar import bar
 from langchain_infrai._connection import Connection
-from langchain_infrai.errors import InfraiConfigError, InfraiProtocolError, as_langchain
+from langchain_infrai.errors import InfraiProtocolError, as_langchain
 
 Vectors = list[list[float]]
 
@@ -163,12 +164,8 @@ class InfraiEmbeddings(Connection, Embeddings):
         if not self.show_progress_bar:
             yield lambda count: None
             return
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            raise InfraiConfigError("show_progress_bar=True needs tqdm: pip install tqdm") from None
-        with tqdm(total=total, unit="text", desc="embedding") as bar:
-            yield bar.update
+        with bar("show_progress_bar", total, "text", "embedding") as shown:
+            yield shown.update
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
         batch: list[str] = []

@@ -158,6 +158,11 @@ def test_what_a_cache_has_stays_out_of_the_job(service: Service, batch: Batch) -
     assert "6" in after[3].text
 
 
+def test_a_bar_is_drawn_where_one_is_wanted(model: ChatInfrai, capsys: pytest.CaptureFixture[str]) -> None:
+    model.batch([*SUMS], batch_progress=True)
+    assert "5/5" in capsys.readouterr().err
+
+
 def test_batch_works_inside_a_running_loop(model: ChatInfrai) -> None:
     async def body() -> list[AIMessage]:
         return model.batch([*SUMS])
