@@ -79,3 +79,9 @@ def test_a_row_of_the_data_file_becomes_a_listed_model() -> None:
         None,
         ["tools"],
     )
+
+
+def test_searches_of_a_chat_are_paid_beside_its_tokens() -> None:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "search_units": 3}
+    prices = Prices.of_usd({"input_mtok": "3", "output_mtok": "15", "search_unit": "0.01"})
+    assert cost_nano(usage, prices) == 3_000_000 + 1_500_000 + 30_000_000

@@ -17,7 +17,7 @@ from infrai_core.errors import ConfigError
 from infrai_core.facts import facts_of
 from infrai_runtime.catalogue import Prices, builtin, canonical, model_of
 from infrai_runtime.pricing import cost_nano, expected_usage
-from infrai_runtime.snapshot import built, facts_rows, written
+from infrai_runtime.snapshot import built, facts_rows, litellm, written
 from infrai_runtime.snapshot.wheel import found
 from infrai_runtime.tier import tiers_of
 from infrai_runtime.vendors.base import CAPABILITIES
@@ -275,3 +275,25 @@ def test_batch_prices_are_unknown_where_the_vendor_has_none() -> None:
     prices = Prices.of_usd({"input_mtok": 2, "output_mtok": 4, "batch_input_mtok": 1})
     assert prices.batched().input_mtok == int(Decimal(1) * 10**9)
     assert cost_nano({"prompt_tokens": 1, "completion_tokens": 1}, prices.batched()) is None
+
+
+def by_size(low: float, medium: float, high: float) -> dict[str, float]:
+    return {f"search_context_size_{size}": usd for size, usd in zip(SIZES, (low, medium, high), strict=True)}
+
+
+SIZES = ("low", "medium", "high")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"input_cost_per_token": 1e-06} | {"search_context_cost_per_query": by_size(0.01, 0.01, 0.01)}, "0.01"),
+        ({"input_cost_per_token": 1e-06} | {"search_context_cost_per_query": by_size(0.005, 0.008, 0.012)}, None),
+        ({"input_cost_per_token": 1e-06} | {"search_context_cost_per_query": by_size(0, 0, 0)}, None),
+        ({"search_context_cost_per_query": by_size(0.01, 0.01, 0.01)}, None),
+        ({"input_cost_per_token": 1e-06}, None),
+    ],
+    ids=["one price", "by how much is searched", "zero", "words of unknown price", "none"],
+)
+def test_a_web_search_has_a_price_where_there_is_one(entry: dict[str, Any], expected: str | None) -> None:
+    assert litellm.prices("chat", entry, None).get("search_unit") == expected

@@ -102,6 +102,15 @@ def _by_token(entry: Mapping[str, Any], sized: Mapping[str, Any]) -> Row:
     return usual | ({"long": long} if long and usual else {})
 
 
+def _by_token_and_search(entry: Mapping[str, Any], sized: Mapping[str, Any]) -> Row:
+    """With what one web search costs, where that is one price: what depends on how much is searched is unknown."""
+    words = _by_token(entry, sized)
+    by_size = set((entry.get("search_context_cost_per_query") or {}).values())
+    if not words or len(by_size) != 1:
+        return words
+    return words | _named({"search": by_size.pop()}, {"search": "search_unit"}, 1)
+
+
 def _above(entry: Mapping[str, Any]) -> Iterator[Row]:
     marks = {name.rpartition("_above_")[2] for name in entry if name.startswith("input_cost_per_token_above_")}
     for mark in sorted((m for m in marks if m.endswith("k_tokens")), key=lambda m: int(m.removesuffix("k_tokens"))):
@@ -139,6 +148,7 @@ def _embedded(entry: Mapping[str, Any], sized: Mapping[str, Any]) -> Row:
 
 
 _PRICES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Row]] = {
+    "chat": _by_token_and_search,
     "embed": _embedded,
     "image": _by_image,
     "tts": _by_speech,

@@ -12,7 +12,7 @@ from google.genai import errors, types
 
 from infrai_runtime.vendors.base import Event
 from infrai_runtime.vendors.gemini import make
-from infrai_runtime.vendors.gemini.answer import SEARCHED, Reader
+from infrai_runtime.vendors.gemini.answer import SEARCHED, Reader, usage_of
 from tests.core.wall import Play, Wall
 from tests.runtime.vendors.gemini_answers import (
     ANSWERS,
@@ -361,3 +361,11 @@ def test_an_error_inside_a_stream_is_the_failure_that_it_says() -> None:
 @pytest.mark.parametrize("body", [{}, {"candidates": []}, {"candidates": [{"content": 3}]}, {"candidates": [{}]}])
 def test_an_answer_of_another_shape_is_the_vendors_failure(body: Json) -> None:
     assert failure_of(lambda: by_us(whole(body))).code == "VENDOR_ERROR"
+
+
+@pytest.mark.parametrize(("model", "billed"), [("gemini-3.5-flash", 2), ("gemini-2.5-flash", 1)])
+def test_searches_are_counted_as_they_are_billed(model: str, billed: int) -> None:
+    # https://ai.google.dev/gemini-api/docs/google-search#pricing: by the query, before Gemini 3 by the prompt
+    usage = usage_of({"promptTokenCount": 1}, {"webSearchQueries": ["a", "b"]}, model)
+    assert usage is not None
+    assert usage["search_units"] == billed

@@ -16,6 +16,7 @@ import orjson
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Event, Finish, Fragment, Note
+from infrai_runtime.vendors.gemini.model import traits_of
 
 Json = Mapping[str, Any]
 
@@ -220,7 +221,7 @@ class Reader:
             yield from self._ended(answer, choice)
         first = self._answers.get(0, _Answer())
         others = {choice: _reason(answer) for choice, answer in self._answers.items() if choice}
-        usage = usage_of(self._usage, first.grounding)
+        usage = usage_of(self._usage, first.grounding, self._model or "")
         if usage and "search_units" in usage:
             yield Note(warning=SEARCHED)
         yield Finish(_reason(first), usage, self._model, others=others)
@@ -330,7 +331,7 @@ def _characters(text: str, segment: Json) -> dict[str, int]:
 # -- usage -------------------------------------------------------------------------------------------------------------
 
 
-def usage_of(usage: Json | None, grounding: Json) -> dict[str, Any] | None:
+def usage_of(usage: Json | None, grounding: Json, model: str = "") -> dict[str, Any] | None:
     """Usage in the OpenAI meaning. Here thoughts are not part of the candidates' tokens, and what tools read is not
     part of the prompt's (https://ai.google.dev/api/generate-content#UsageMetadata)."""
     if not usage:
@@ -341,6 +342,8 @@ def usage_of(usage: Json | None, grounding: Json) -> dict[str, Any] | None:
     into = {"cached_tokens": usage.get("cachedContentTokenCount"), "audio_tokens": _of(inputs, "AUDIO")}
     out = {"reasoning_tokens": usage.get("thoughtsTokenCount"), "audio_tokens": _of(outputs, "AUDIO")}
     searches = len(grounding.get("webSearchQueries", ()))
+    if not traits_of(model).modern:  # https://ai.google.dev/gemini-api/docs/google-search#pricing: one per prompt
+        searches = min(searches, 1)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
