@@ -24,6 +24,7 @@ PEERS = Path(os.environ.get("GATEWAYS", ROOT / ".venv-gateways"))
 MODEL = "gpt-4o-mini"
 FLOOR = "bare pass-through"
 START_S = 120.0
+SERVER_CORE, LOAD_CORE = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,25 @@ class Gateway:
     headers: Mapping[str, str]
     pid: int
     started_s: float
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Runs on one core, and so do the processes that are started meanwhile: the measured server has one for itself,
+    upstream and load another. Does nothing where there are fewer cores, or where they cannot be chosen."""
+    there = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if not {SERVER_CORE, LOAD_CORE} <= _all_cores():
+        yield
+        return
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, there)
+
+
+def _all_cores() -> set[int]:
+    return set(range(os.cpu_count() or 1)) if hasattr(os, "sched_setaffinity") else set()
 
 
 def free_port() -> int:
@@ -124,7 +144,7 @@ def _running(
     at = [port_option, str(port)] if named else [f"{port_option}{port}"]
     clean = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
     began = time.perf_counter()
-    with (home / "server.log").open("w") as log:
+    with (home / "server.log").open("w") as log, on_core(SERVER_CORE):  # a child keeps the core that it was made on
         process = subprocess.Popen(
             [*command, *at, *more], cwd=home, stdout=log, stderr=log, env={**clean, "HOME": str(home), **environ}
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -20,7 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fixed_server import fixed_server
-from benchmarks.gateway import FLOOR, MODEL, PEER_SERVERS, Gateway, floor, infrai, there
+from benchmarks.gateway import (
+    FLOOR,
+    LOAD_CORE,
+    MODEL,
+    PEER_SERVERS,
+    SERVER_CORE,
+    Gateway,
+    floor,
+    infrai,
+    on_core,
+    there,
+)
 from benchmarks.load import load, rss_mb
 
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks"
@@ -140,15 +152,14 @@ print(json.dumps({"vendor client": vendor_client(), "sync": synchronous(), "asyn
 def embedded(upstream: str, home: Path, quick: bool) -> Numbers:
     """CPU milliseconds per call of a process that embeds the runtime, with its state in SQLite: client, runtime and
     vendor client together, and what is left of it over the vendor client alone."""
-    import os
-
     home.mkdir(parents=True)
     (home / "vendors.toml").write_text(f'[openai]\nbase_url = "{upstream}/v1"\nkeys = ["sk-upstream-key"]\n')
     clean = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     calls, batches = (5, 2) if quick else (200, 12)
     command = [sys.executable, "-c", _EMBEDDED, upstream, str(calls), str(batches), json.dumps(ASKED)]
     environ = {**clean, "HOME": str(home), "INFRAI_HOME": str(home), "INFRAI_VENDORS": "openai"}
-    said = subprocess.run(command, capture_output=True, text=True, env=environ)
+    with on_core(SERVER_CORE):
+        said = subprocess.run(command, capture_output=True, text=True, env=environ)
     if said.returncode:
         raise RuntimeError(said.stderr[-2000:])
     whole: Numbers = json.loads(said.stdout)
@@ -163,7 +174,7 @@ def measure(quick: bool, peers: bool, say: Callable[[str], None] = print) -> Num
     """Everything, in one run."""
     seconds = 0.2 if quick else 3.0
     found: Numbers = {}
-    with tempfile.TemporaryDirectory() as name, fixed_server() as server:
+    with on_core(LOAD_CORE), tempfile.TemporaryDirectory() as name, fixed_server() as server:
         upstream, home = f"{server}/text-50", Path(name)
         found["direct_p50_ms"] = direct(upstream, seconds)
         say("infrai …")
@@ -251,34 +262,53 @@ def plot(found: Numbers, file: Path) -> None:
     import matplotlib.pyplot as plt
 
     names = [name for name in ("infrai", FLOOR, *PEER_SERVERS) if name in found]
-    figure, axes = plt.subplots(1, 4, figsize=(17, 3.6))
+    figure, axes = plt.subplots(2, 2, figsize=(12, 7))
     drawn: tuple[tuple[Any, str, str, Callable[[str], float]], ...] = (
-        (axes[0], "Whole answers, 10 connections", "requests per s (log)", lambda n: found[n]["whole"]["10"]["rate"]),
-        (axes[1], "CPU of a whole answer", "ms (log)", lambda n: found[n]["whole"]["10"]["cpu_ms"]),
-        (axes[2], "Memory", "MB (log)", lambda n: found[n]["rss_mb"]),
+        (axes[0, 0], "Whole answers, 10 connections", "requests per second", lambda n: found[n]["whole"]["10"]["rate"]),
+        (axes[0, 1], "CPU of a whole answer", "milliseconds", lambda n: found[n]["whole"]["10"]["cpu_ms"]),
+        (axes[1, 0], "Memory", "megabytes", lambda n: found[n]["rss_mb"]),
     )
     for axis, title, unit, read in drawn:
-        bars = axis.barh(names, [read(n) for n in names], color=["tab:green", *["tab:gray"] * (len(names) - 1)])
-        axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.2f}", padding=3)
-        axis.set(title=title, xlabel=unit, xscale="log")
-        axis.margins(x=0.4)
+        values = [read(name) for name in names]
+        bars = axis.barh(names, values, color=["tab:green", *["tab:gray"] * (len(names) - 1)])
+        axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.2f}", padding=4)
+        axis.set(title=title, xlabel=f"{unit} (logarithmic)", xscale="log", xlim=_decades(values))
         axis.invert_yaxis()
-    streams = found["infrai"]["stream"]
-    axes[3].plot(list(map(int, streams)), [one["cpu_ms"] for one in streams.values()], "o-", color="tab:green")
-    axes[3].axhline(1.0, color="tab:red", linestyle=":", label="target")
-    axes[3].set(title="CPU of a 50-chunk stream", xlabel="streams at once", ylabel="ms", ylim=(0, None))
-    axes[3].legend()
-    figure.tight_layout()
-    figure.savefig(file, dpi=110)
+    _plot_streams(axes[1, 1], found["infrai"]["stream"])
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout(h_pad=2.5, w_pad=2.5)
+    figure.savefig(file, dpi=120)
     plt.close(figure)
+
+
+def _decades(values: Sequence[float]) -> tuple[float, float]:
+    """Whole decades around the values, with room for a label behind the longest bar."""
+    return 10 ** math.floor(math.log10(min(values) * 0.9)), 10 ** math.ceil(math.log10(max(values) * 3))
+
+
+def _plot_streams(axis: Any, streams: Mapping[str, Mapping[str, float]]) -> None:
+    counts, costs = [int(count) for count in streams], [one["cpu_ms"] for one in streams.values()]
+    axis.plot(counts, costs, "o-", color="tab:green")
+    for count, cost in zip(counts, costs, strict=True):
+        axis.annotate(f"{cost:.2f}", (count, cost), (0, 7), textcoords="offset points", ha="center")
+    axis.axhline(1.0, color="tab:red", linestyle=":", label="target")
+    axis.set(
+        title="CPU of a 50-chunk stream", xlabel="streams at once (logarithmic)", ylabel="milliseconds", xscale="log"
+    )
+    axis.set_xticks(counts, map(str, counts))
+    axis.minorticks_off()
+    axis.set_ylim(0, 1.25 * max(*costs, 1.0))
+    axis.legend(loc="upper right", frameon=False)
 
 
 INTRODUCTION = """# Speed of the runtime
 
-Made by `python -m benchmarks.runtime` on {machine}, {cores} cores shared by gateway, upstream and load generator.
-The upstream answers at once with about 0.5 KB, or with a stream of 50 chunks in one piece; what is measured is the
-gateway. Ours checks a key, routes `auto` over the vendor's models, reserves credit and books each call in SQLite; the
-peers check a key. The pass-through is the least that a Python gateway can do: JSON parsed and written again, nothing
+Made by `python -m benchmarks.runtime` on {machine}. Of {cores} cores the gateway has one for itself, upstream and load
+generator share another, and CPU is that of the gateway's processes alone. The upstream answers at once with about
+0.5 KB, or with a stream of 50 chunks in one piece; what is measured is the gateway. Ours
+checks a key, routes `auto` over the vendor's models, reserves credit and books each call in SQLite; the peers check a
+key. The pass-through is the least that a Python gateway can do: JSON parsed and written again, nothing
 else. Compare ratios within the run: the machine was {busy}.
 
 ![speed](runtime.png)
