@@ -64,6 +64,18 @@ class Commits:
         result: T = await self._add(work)
         return result
 
+    async def read(self, work: Callable[[], T]) -> T:
+        """The result of work that only reads; the file may be busy for a moment after another process has died."""
+        give_up, wait_s = time.monotonic() + BUSY_S, FIRST_WAIT_S
+        while True:
+            try:
+                return work()
+            except sqlite3.OperationalError as error:
+                if not busy(error) or time.monotonic() > give_up:
+                    raise
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
     def _add(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # what waited for a loop that has ended is gone with its callers

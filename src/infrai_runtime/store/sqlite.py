@@ -217,7 +217,7 @@ class SqliteDurable(SqlDurable):
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
         if self._path is None or " FROM ledger" not in sql:
-            return self._db.execute(_own(sql), values).fetchall()
+            return await self._commits.read(lambda: self._db.execute(_own(sql), values).fetchall())
         return await asyncio.to_thread(self._report, _own(sql), values)
 
     def _report(self, sql: str, values: Sequence[Any]) -> list[Any]:
