@@ -8,12 +8,7 @@ from .fleet import Fleet, fleet
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The fleet, whole: what a test ends it starts again."""
     with fleet(tmp_path_factory.mktemp("fleet")) as made:
         yield made
-
-
-@pytest.fixture
-def three(shared: Fleet) -> Fleet:
-    """The fleet, whole: what a test ended it has started again."""
-    return shared
