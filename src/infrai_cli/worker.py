@@ -39,5 +39,9 @@ def run(args: Any) -> int:
     if args.batch_concurrency < 1:
         raise ConfigError(f"--concurrency {args.batch_concurrency}: allowed is a number from 1 on")
     logs.configure(args.log_level, args.log_format)
-    work(serve.settings_from(args), args.grace)
+    settings = serve.settings_from(args)
+    flush = serve.export_telemetry() if settings.telemetry else None
+    work(settings, args.grace)
+    if flush is not None:
+        flush()
     return 0

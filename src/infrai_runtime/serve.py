@@ -35,7 +35,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
     uvicorn, create_app = _packages()
-    flush = _export_telemetry() if settings.telemetry else None
+    flush = export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
         watched = _Watched((make or create_app)(settings), partial(_started, settings), flush)
@@ -69,7 +69,9 @@ def _packages() -> tuple[Any, Callable[[Settings], App]]:
     return uvicorn, create_app
 
 
-def _export_telemetry() -> Callable[[], None]:
+def export_telemetry() -> Callable[[], None]:
+    """Has the process's telemetry sent to its collector. What it returns sends the rest at the end. Raises
+    ``ConfigError`` without the packages."""
     try:
         from infrai_runtime import telemetry
     except ImportError as error:

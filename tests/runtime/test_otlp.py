@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infrai_core import Infrai
 from tests.serving import served_process
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="telemetry is an optional extra")
@@ -126,3 +130,21 @@ def test_words_are_exported_only_where_the_operator_wants_them(tmp_path: Path) -
     [asked] = json.loads(facts["gen_ai.input.messages"])
     assert asked["parts"] == [{"type": "text", "content": WORDS}]
     assert json.loads(facts["gen_ai.output.messages"])[0]["role"] == "assistant"
+
+
+def test_a_worker_exports_the_calls_of_its_batches(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with collecting() as collector:
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "INFRAI_VENDORS": "local", "INFRAI_HOME": str(home)}
+        with served_process(home, "--no-auth", "--batch-concurrency", "0", environ=environ) as served:
+            command = [sys.executable, "-m", "infrai_cli", "worker", "--telemetry", "on"]
+            worker = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environ})
+            try:
+                with Infrai(base_url=served.base_url, api_key="none") as client:
+                    asked = [{"capability": "chat", "body": {"messages": "What is 2 + 2?"}}]
+                    done = client.batch_wait(client.batch_submit(asked).batch_id)
+            finally:
+                worker.terminate()
+                worker.communicate(timeout=60)
+    assert done.state == "completed"
+    assert values(collector.named("infrai chat"))["gen_ai.provider.name"] == "local"
