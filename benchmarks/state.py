@@ -128,6 +128,7 @@ def measure(quick: bool, say: Callable[[str], None] = print) -> Numbers:
     import uvloop
 
     seconds = 0.5 if quick else 4.0
+    busy = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, fixed_server() as server:
         home = Path(name)
         say("SQLite …")
@@ -142,7 +143,8 @@ def measure(quick: bool, say: Callable[[str], None] = print) -> Numbers:
         found["file"] = _served(upstream, home / "file", {}, seconds, _body())
         with _servers(home) as environ:
             found["shared"] = _served(upstream, home / "shared", environ, seconds, _body())
-    return found | {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return found | {"machine": f"{machine}; load average before the run {busy:.1f}"}
 
 
 # -- page and plot -----------------------------------------------------------------------------------------------------
