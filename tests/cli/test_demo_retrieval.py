@@ -20,7 +20,7 @@ QUESTIONS = [
 PASSAGES = document.passages(document.texts(document.folder()))
 AT = 3
 LEAST = 0.85
-"""What must be found among the first three. Measured when this was written: 0.95 in all, 0.93 English, 1.0 Chinese."""
+"""What must be found among the first three. Measured: 0.90 in all, 0.86 English, 1.0 Chinese."""
 
 
 def answers(passage: Passage, row: dict[str, Any]) -> bool:

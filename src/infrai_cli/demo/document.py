@@ -12,6 +12,7 @@ from pathlib import Path
 from infrai_core import ConfigError
 
 PASSAGE_CHARACTERS = 700
+_PAGES = ("architecture", "catalogue", "protocol", "routing", "state", "vendors")
 _SEED = "docs/seed/ai-runtime.zh.txt"
 
 
@@ -57,15 +58,18 @@ def folder() -> Traversable:
     raise ConfigError("the project's documents are neither in the package nor beside it; install the whole package")
 
 
-def files(root: Traversable) -> list[str]:
-    """README, the pages of docs/, and the page the project was created from."""
-    pages = sorted(page.name for page in root.joinpath("docs").iterdir() if page.name.endswith(".md"))
-    return ["README.md", *(f"docs/{name}" for name in pages), _SEED]
+def files() -> list[str]:
+    """README, the pages of docs/ that say what the service does, and the page the project was created from.
+
+    Guides to the frameworks say the same again in their words, pages for operators and contributors are about other
+    things: with them, the demo would grow with every page that is written.
+    """
+    return ["README.md", *(f"docs/{name}.md" for name in _PAGES), _SEED]
 
 
 def texts(root: Traversable) -> dict[str, str]:
     """File -> its text."""
-    return {file: root.joinpath(*file.split("/")).read_text("utf-8") for file in files(root)}
+    return {file: root.joinpath(*file.split("/")).read_text("utf-8") for file in files()}
 
 
 def passages(of: Mapping[str, str], size: int = PASSAGE_CHARACTERS) -> list[Passage]:
