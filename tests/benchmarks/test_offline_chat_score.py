@@ -150,34 +150,34 @@ def test_misses_are_printed_with_what_the_model_said(capsys: pytest.CaptureFixtu
 
 
 def test_the_wrong_tool_scores_nothing() -> None:
-    assert points("tools-01", call("lock_door", door="pantry")) == 0
+    assert points("tools-01", call("set_oven", temperature=180)) == 0
     assert points("tools-01", words("Done.")) == 0
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"room": "pantry", "state": "on"},
-        {"room": "pantry"},
-        {"room": "pantry", "state": "off", "colour": "red"},
+        {"room": "study", "direction": "up"},
+        {"room": "study"},
+        {"room": "study", "direction": "down", "colour": "red"},
     ],
 )
 def test_the_right_tool_with_wrong_arguments_scores_half(arguments: dict[str, Any]) -> None:
-    assert points("tools-01", call("switch_light", **arguments)) == 0.5
+    assert points("tools-01", call("move_blinds", **arguments)) == 0.5
 
 
 def test_arguments_that_are_no_json_object_score_half() -> None:
-    answer = call("switch_light")
-    answer.parts[0]["arguments"] = '{"room": "pan'
+    answer = call("move_blinds")
+    answer.parts[0]["arguments"] = '{"room": "stu'
     assert points("tools-01", answer) == 0.5
 
 
 def test_a_number_given_as_a_string_is_not_the_number() -> None:
-    assert points("tools-16", call("set_thermostat", temperature="21", room="nursery")) == 0.5
+    assert points("tools-16", call("set_oven", temperature="230", program="fan")) == 0.5
 
 
 def test_a_call_where_none_is_wanted_scores_nothing_and_so_does_silence() -> None:
-    assert points("tools-24", call("delete_file", path="reports/q3.xlsx")) == 0
+    assert points("tools-24", call("cancel_order", order_id="LM-40922")) == 0
     assert points("tools-24", Said()) == 0
 
 
@@ -192,16 +192,16 @@ def test_two_calls_where_one_is_wanted_score_nothing() -> None:
 def test_an_undeclared_invention_costs_more_than_a_missing_value() -> None:
     case = by_id("schema-03")
     value = dict(case["expected"])
-    declared = words(json.dumps(value | {"rating": 1}), invented=("rating",))
+    declared = words(json.dumps(value | {"group_size": 1}), invented=("group_size",))
     assert points("schema-03", declared) == 1
     assert points("schema-03", words(json.dumps(value))) == pytest.approx(2 / 3)
-    assert points("schema-03", words(json.dumps(value | {"rating": 1}))) == pytest.approx(1 / 3)
+    assert points("schema-03", words(json.dumps(value | {"group_size": 1}))) == pytest.approx(1 / 3)
 
 
 def test_an_optional_field_that_the_text_does_not_give_must_stay_empty() -> None:
     value = settled(by_id("schema-02")["expected"])
-    assert points("schema-02", words(json.dumps(value | {"phone": None}))) == 1
-    assert points("schema-02", words(json.dumps(value | {"phone": ""}))) == pytest.approx(3 / 5)
+    assert points("schema-02", words(json.dumps(value | {"website": None}))) == 1
+    assert points("schema-02", words(json.dumps(value | {"website": ""}))) == pytest.approx(3 / 5)
 
 
 def test_declaring_every_value_as_invented_earns_no_supported_field() -> None:
@@ -209,45 +209,45 @@ def test_declaring_every_value_as_invented_earns_no_supported_field() -> None:
     assert points("schema-01", words(json.dumps(value), invented=tuple(value))) == 0
 
 
-@pytest.mark.parametrize("path", ["customer.name", "$.customer.name", "customer"])
+@pytest.mark.parametrize("path", ["caller.name", "$.caller.name", "caller"])
 def test_a_declaration_holds_for_the_field_and_for_all_inside_it(path: str) -> None:
-    value = {**settled(by_id("schema-12")["expected"]), "customer": {"name": "", "phone": ""}}
-    declared = words(json.dumps(value), invented=(path, "customer.phone"))
+    value = {**settled(by_id("schema-12")["expected"]), "caller": {"name": "", "phone": ""}}
+    declared = words(json.dumps(value), invented=(path, "caller.phone"))
     assert points("schema-12", declared) == 1
 
 
 def test_refusing_an_object_that_nothing_supports_is_right_and_inventing_it_is_not() -> None:
-    invented = {"payer": "", "amount": 0, "currency": "USD", "paid": False}
-    assert points("schema-18", refusal("The text names no payment.")) == 1
+    invented = {"guest": "", "nights": 0, "board": "breakfast", "paid": False}
+    assert points("schema-18", refusal("The text names no stay.")) == 1
     assert points("schema-18", words(json.dumps(invented))) == 0
     assert score.mark_schema(by_id("schema-18"), words(json.dumps(invented))).counts["undeclared inventions"] == 4
 
 
 def test_prose_where_an_object_is_wanted_scores_nothing() -> None:
-    assert points("schema-01", words("The invoice is about 1,284.50 EUR.")) == 0
+    assert points("schema-01", words("The note is about 46 boxes.")) == 0
 
 
 # --- passages and abstaining
 
 
 def test_a_wrong_fact_beside_the_right_one_spoils_the_answer() -> None:
-    assert points("passages-01", words("They leave at 11:30 and 15:00.")) == 1
-    assert points("passages-01", words("They leave at 11:30, 15:00 and 18:00.")) == 0
-    assert points("passages-01", words("They leave at 11:30.")) == 0
+    assert points("passages-01", words("They begin at 9:15 and 16:45.")) == 1
+    assert points("passages-01", words("They begin at 9:15, 16:45 and 20:00.")) == 0
+    assert points("passages-01", words("They begin at 9:15.")) == 0
 
 
 def test_a_right_answer_flagged_as_not_grounded_is_not_right() -> None:
-    assert points("passages-01", words("At 11:30 and 15:00.", grounded=False)) == 0
+    assert points("passages-01", words("At 9:15 and 16:45.", grounded=False)) == 0
 
 
 def test_abstaining_needs_the_words_and_the_flag() -> None:
     assert points("abstain-01", words("The context does not mention it.", grounded=False)) == 1
     assert points("abstain-01", words("The context does not mention it.")) == 0
-    assert points("abstain-01", words("Ask at the quay.", grounded=False)) == 0
+    assert points("abstain-01", words("Ask at the desk.", grounded=False)) == 0
 
 
 def test_a_passage_offered_after_saying_i_do_not_know_is_not_abstaining() -> None:
-    passage = "I don't know, but the café on the upper deck serves smoked eel, soups and cake."
+    passage = "I don't know, but the kiosk by the lawn sells ice cream, chips and lemonade."
     assert points("abstain-01", words(passage, grounded=False)) == 0
 
 
@@ -285,25 +285,25 @@ def test_facts_are_not_taken_for_abstaining(text: str) -> None:
 # --- arithmetic
 
 
-@pytest.mark.parametrize("text", ["1776", "48 * 37 = 1,776", "The answer is 1776.0.", "48 times 37 is 1776"])
+@pytest.mark.parametrize("text", ["1827", "63 * 29 = 1,827", "The answer is 1827.0.", "63 times 29 is 1827"])
 def test_the_right_number_scores_in_any_wording(text: str) -> None:
     assert points("arithmetic-01", words(text)) == 1
 
 
-@pytest.mark.parametrize("text", ["1775", "48 and 37", "1776 or perhaps 1777", ""])
+@pytest.mark.parametrize("text", ["1826", "63 and 29", "1827 or perhaps 1828", ""])
 def test_a_wrong_or_hedged_number_scores_nothing(text: str) -> None:
     assert points("arithmetic-01", words(text)) == 0
 
 
 def test_a_result_without_end_may_be_rounded_to_the_places_asked_for() -> None:
-    assert points("arithmetic-07", words("14.29")) == 1
-    assert points("arithmetic-07", words("14.285714285714286")) == 1
-    assert points("arithmetic-07", words("14.3")) == 0
+    assert points("arithmetic-07", words("19.23")) == 1
+    assert points("arithmetic-07", words("19.23076923076923")) == 1
+    assert points("arithmetic-07", words("19.2")) == 0
 
 
 def test_division_by_zero_has_no_number() -> None:
     assert points("arithmetic-10", words("You cannot divide by zero.")) == 1
-    assert points("arithmetic-10", words("55 / 0 is infinity, about 1e308.")) == 0
+    assert points("arithmetic-10", words("84 / 0 is infinity, about 1e308.")) == 0
 
 
 def test_what_cannot_be_calculated_must_be_refused() -> None:
