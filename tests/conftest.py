@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from infrai_runtime.vendors.known import variables
 
+from .loggers import as_they_were
+
 for name in (*variables(), "INFRAI_VENDORS", "INFRAI_VENDORS_FILE"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def own_loggers() -> Iterator[None]:
+    """A command that a test runs in its own process sets up the log: for itself only."""
+    with as_they_were():
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -80,7 +80,6 @@ def configure(level: str, form: str, to: TextIO | None = None) -> None:
         ("infrai_runtime", level),
         ("infrai_core", level),
         ("uvicorn", "warning"),
-        ("aiohttp", "warning"),
     ):
         logger = logging.getLogger(name)
         logger.handlers = [handler]

@@ -91,6 +91,11 @@ class Runtime:
             return FixedCatalogue(self._catalogue)
         return await asyncio.to_thread(CatalogueFiles, self._settings.home)
 
+    def begin_no_more(self) -> None:
+        """Begins no further request of a batch."""
+        if self._worker is not None:
+            self._worker.begin_no_more()
+
     async def close(self, batch_grace_s: float = BATCH_GRACE_S) -> None:
         """Ends what runs and closes the stores. Running requests of batches have ``batch_grace_s`` to end."""
         service, self._service = self._service, None

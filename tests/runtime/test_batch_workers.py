@@ -181,6 +181,8 @@ def test_a_worker_that_is_asked_to_end_finishes_what_runs_and_leaves_the_rest(
     with worker(tmp_path, database, vendor, 1) as first:
         assert vendor.stuck.wait(60)
         first.terminate()
+        assert first.stdout is not None
+        assert "ending" in first.stdout.readline()
         vendor.over.set()
         assert first.wait(60) == 0
     assert vendor.prompts() == [f"n{n}" for n in range(STUCK + 1)]

@@ -11,7 +11,6 @@ import base64
 import io
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ import pytest
 from infrai_runtime import logs
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors import configured
-from tests.loggers import as_they_were
 from tests.vendors.fake import Fake, Said, Seen, says, serving, streams
 
 from .api import client
@@ -85,11 +83,10 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     held = io.StringIO()
-    with as_they_were():
-        logs.configure("debug", "json", held)
-        yield held
+    logs.configure("debug", "json", held)
+    return held
 
 
 def spans_of() -> tuple[Any, Any]:

@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from infrai_runtime import logs, readiness
 from infrai_runtime.failure import Failure
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
-from tests.loggers import as_they_were
 from tests.serving import served_process
 
 from .api import client
@@ -42,11 +40,10 @@ def failing_over() -> list[FakeChat]:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     held = io.StringIO()
-    with as_they_were():
-        logs.configure("info", "json", held)
-        yield held
+    logs.configure("info", "json", held)
+    return held
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import signal
 import socket
 import sqlite3
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,14 +14,7 @@ import pytest
 from infrai_core import AuthenticationError, Infrai
 from infrai_runtime import serve as serving
 from infrai_runtime.settings import Settings
-from tests.loggers import as_they_were
 from tests.serving import ServedProcess, served, served_process
-
-
-@pytest.fixture(autouse=True)
-def loggers() -> Iterator[None]:
-    with as_they_were():
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ def work(settings: Settings, grace_s: float) -> None:
     """Works on batches until SIGINT or SIGTERM, then lets running requests end for ``grace_s`` seconds; what is left
     is taken up by other workers.
 
-    Prints one line once it has begun. Raises ``ConfigError`` for a database that other processes cannot see.
+    Prints one line once it has begun, and one when it was told to end. Raises ``ConfigError`` for a database that other
+    processes cannot see.
     """
     if settings.database is None:
         raise ConfigError("a worker needs a database that it shares with the serving processes, not memory")
@@ -30,5 +31,7 @@ async def _work(settings: Settings, grace_s: float) -> None:
         await runtime.service()
         print(f"infrai worker: {settings.batch_concurrency} requests at a time", flush=True)
         await over.wait()
+        runtime.begin_no_more()
+        print(f"infrai worker: ending; what runs has {grace_s:g} s", flush=True)
     finally:
         await runtime.close(grace_s)

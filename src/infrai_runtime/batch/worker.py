@@ -79,13 +79,17 @@ class Worker:
         self._working = asyncio.Event()
         self._loops = [asyncio.create_task(self._take()), asyncio.create_task(self._hold())]
 
-    async def stop(self, grace_s: float) -> None:
-        """Begins nothing more, lets running requests end for ``grace_s``, and gives its shards back."""
+    def begin_no_more(self) -> None:
+        """Takes no further shard, and begins no further request of those it has."""
         for loop in self._loops:
             loop.cancel()
-        await asyncio.wait(self._loops)
         for run in self._runs.values():
             run.over = True
+
+    async def stop(self, grace_s: float) -> None:
+        """Begins nothing more, lets running requests end for ``grace_s``, and gives its shards back."""
+        self.begin_no_more()
+        await asyncio.wait(self._loops)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
         for task in self._tasks:
