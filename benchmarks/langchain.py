@@ -226,12 +226,11 @@ def measured(running: list[Contender], quick: bool) -> Found:
 
 def imports(python: str, names: list[str], runs: int) -> dict[str, float]:
     """CPU milliseconds of each import beyond langchain-core and httpx; in turns, the smallest of the runs."""
-    codes = {"": FLOOR_IMPORT, **{name: IMPORTS[name] for name in names}}
-    costs: dict[str, list[float]] = {name: [] for name in codes}
+    costs: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(runs):
-        for name, code in codes.items():
-            costs[name].append(import_cost_ms(code, 1, python=python, environment=environ()))
-    return {name: min(costs[name]) - min(costs[""]) for name in names}
+        for name in names:
+            costs[name].append(import_cost_ms(IMPORTS[name], FLOOR_IMPORT, python=python, environment=environ()))
+    return {name: min(costs[name]) for name in names}
 
 
 def targets(found: Found, import_ms: Mapping[str, float]) -> list[Target]:

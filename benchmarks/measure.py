@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -44,20 +43,17 @@ def cpu_costs(work: Mapping[str, Callable[[], object]], *, per_call: int, batche
 
 
 def import_cost_ms(
-    code: str, runs: int, *, python: str = sys.executable, environment: Mapping[str, str] = os.environ
+    code: str, base: str = "pass", *, python: str = sys.executable, environment: Mapping[str, str] = os.environ
 ) -> float:
-    """CPU milliseconds that a fresh interpreter needs for ``code``, less a bare interpreter's; smallest of ``runs``."""
-    whole, bare = (min(_child_ms(c, python, environment) for _ in range(runs)) for c in (code, "pass"))
-    return whole - bare
+    """CPU milliseconds that ``code`` needs in a fresh interpreter, after ``base``.
 
-
-def _child_ms(code: str, python: str, given: Mapping[str, str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    Measured inside that process: two whole processes differ by more than an import costs.
+    """
+    timed = f"import time\n{base}\nbegan = time.process_time()\n{code}\nprint(time.process_time() - began)"
     # Without compiled files the source would be compiled at every run, and that is not what a user pays.
-    environment = {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([python, "-c", code], check=True, capture_output=True, env=environment)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+    given = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([python, "-c", timed], check=True, capture_output=True, text=True, env=given)
+    return float(done.stdout.split()[-1]) * 1000
 
 
 def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
