@@ -104,6 +104,22 @@ def compare(running: Sequence[Contender], task: str, *, batches: int, runs: int 
     return {name: Cost(min(found), statistics.median(found)) for name, found in times.items()}
 
 
+Found = dict[str, dict[str, float]]
+"""CPU microseconds by task and contender."""
+
+
+def measured(
+    running: list[Contender], tasks: Mapping[str, tuple[str, int, int | Mapping[str, int]]], quick: bool
+) -> Found:
+    """The smallest batch of every task, ``tasks`` being task -> title, batches, runs per batch."""
+    found: Found = {}
+    for task, (title, batches, runs) in tasks.items():
+        print(f"  {title} …", flush=True)
+        costs = compare(running, task, batches=2 if quick else batches, runs=1 if quick else runs)
+        found[task] = {name: cost.min_us for name, cost in costs.items()}
+    return found
+
+
 def _work(module: str, name: str, url: str) -> None:
     """The contender's process: says its tasks, then runs batches as they are asked for."""
     work: Work = import_module(module).work(name, url)

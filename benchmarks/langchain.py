@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contender import Contender, Work, compare, contenders, environ, environment
+from benchmarks.contender import Found, Work, contenders, environ, environment, measured
 from benchmarks.fixed_server import CHUNKS, PACED_CHUNKS, fixed_server
 from benchmarks.measure import import_cost_ms
 from benchmarks.page import Target, command, costs_table, plot, targets_table, versions, write_page
@@ -211,18 +211,6 @@ TASKS: dict[str, tuple[str, int, dict[str, int]]] = {
 }
 """Task -> title, batches, runs per batch."""
 
-Found = dict[str, dict[str, float]]
-
-
-def measured(running: list[Contender], quick: bool) -> Found:
-    """CPU microseconds by task and contender: the smallest batch."""
-    found: Found = {}
-    for task, (title, batches, runs) in TASKS.items():
-        print(f"  {title} …", flush=True)
-        costs = compare(running, task, batches=2 if quick else batches, runs=1 if quick else runs)
-        found[task] = {name: cost.min_us for name, cost in costs.items()}
-    return found
-
 
 def imports(python: str, names: list[str], runs: int) -> dict[str, float]:
     """CPU milliseconds of each import beyond langchain-core and httpx; in turns, the smallest of the runs."""
@@ -266,7 +254,7 @@ def main(quick: bool = False, peers: bool = True) -> dict[str, Any]:
     python = str(environment("langchain-peers", PEERS)) if peers else sys.executable
     names = [name for name in NAMES if peers or name not in THEIRS]
     with fixed_server() as url, contenders(python, "benchmarks.langchain", names, url) as running:
-        found = measured(running, quick)
+        found = measured(running, TASKS, quick)
     import_ms = imports(python, [name for name in IMPORTS if name in names], 1 if quick else 5)
     goals = targets(found, import_ms)
     print("\n" + _costs_table(found, import_ms))

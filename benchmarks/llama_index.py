@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import langchain
-from benchmarks.contender import Contender, Work, compare, contenders, environment
+from benchmarks.contender import Found, Work, contenders, environment, measured
 from benchmarks.fixed_server import CHUNKS, fixed_server
 from benchmarks.page import Target, command, costs_table, plot, targets_table, versions, write_page
 
@@ -172,18 +172,6 @@ TASKS: dict[str, tuple[str, int, int]] = {
 }
 """Task -> title, batches, runs per batch."""
 
-Found = dict[str, dict[str, float]]
-
-
-def measured(running: list[Contender], quick: bool) -> Found:
-    """CPU microseconds by task and contender: the smallest batch."""
-    found: Found = {}
-    for task, (title, batches, runs) in TASKS.items():
-        print(f"  {title} …", flush=True)
-        costs = compare(running, task, batches=2 if quick else batches, runs=1 if quick else runs)
-        found[task] = {name: cost.min_us for name, cost in costs.items()}
-    return found
-
 
 def targets(found: Found) -> list[Target]:
     """The budgets of the adapter, as far as their measures are there."""
@@ -211,7 +199,7 @@ def main(quick: bool = False, peers: bool = True) -> dict[str, Any]:
     python = str(environment("llama-index-peers", PEERS)) if peers else sys.executable
     names = [name for name in NAMES if peers or name not in THEIRS]
     with fixed_server() as url, contenders(python, "benchmarks.llama_index", names, url) as running:
-        found = measured(running, quick)
+        found = measured(running, TASKS, quick)
     goals = targets(found)
     print("\n" + _costs_table(found) + "\n\n" + targets_table(goals))
     return {"cpu_us": found, "targets": goals, "versions": versions(python, _PACKAGES)}
