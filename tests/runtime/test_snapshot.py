@@ -184,7 +184,7 @@ def test_the_shipped_snapshot_covers_the_vendors_and_capabilities() -> None:
     rows = shipped()["models"]
     vendors = {r["vendor"] for r in rows}
     expected = "openai azure anthropic gemini deepseek mistral groq xai together fireworks openrouter moonshot zhipu"
-    assert vendors == {*expected.split(), "dashscope", "perplexity", "cohere"}
+    assert vendors == {*expected.split(), "dashscope", "perplexity", "cohere", "voyage", "jina"}
     assert 200 <= len(rows) <= 300
     assert {r["capability"] for r in rows} == CAPABILITIES.keys() - {"vision", "batch"}
 

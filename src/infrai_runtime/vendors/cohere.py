@@ -1,19 +1,19 @@
-"""Rerankers that are asked as Cohere is, one row per vendor for what differs; and Cohere itself.
+"""Search as Cohere has it, rerankers and embeddings, one row per vendor for what differs; and Cohere itself.
 
-https://docs.cohere.com/reference/rerank, https://docs.cohere.com/reference/embed, https://api.jina.ai/redoc (rerank),
-https://docs.voyageai.com/reference/reranker-api
+https://docs.cohere.com/reference/rerank, https://api.jina.ai/redoc (rerank),
+https://docs.voyageai.com/reference/reranker-api; for embeddings see ``cohere_embed``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from infrai_core.errors import ConfigError
-from infrai_core.tokens import estimate
 from infrai_runtime.vendors.base import Call, Ranking, Request, Vectors
 from infrai_runtime.vendors.cohere_chat import ALLOWED_OPTIONS, CohereChat
+from infrai_runtime.vendors.cohere_embed import COHERE, JINA, VOYAGE, Embedding, billed, bodies, tokens_of, vectors_of
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
@@ -22,9 +22,6 @@ from infrai_runtime.vendors.remote import Remote
 
 Json = dict[str, Any]
 
-MAX_TEXTS = 96
-"""The most texts of one call of Cohere's embeddings."""
-
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -32,23 +29,25 @@ class Shape:
     stand in the answer."""
 
     rerank: str
+    embed: Embedding
     top: str = "top_n"
     results: str = "results"
     options: frozenset[str] = frozenset()
     """Fields of the API that a caller may set."""
-    embed: str | None = None
 
 
 SHAPES: dict[str, Shape] = {
     "cohere": Shape(
-        "/v2/rerank", options=frozenset({"max_tokens_per_doc", "priority", "input_type", "truncate"}), embed="/v2/embed"
+        "/v2/rerank", COHERE, options=frozenset({"max_tokens_per_doc", "priority", "input_type", "truncate"})
     ),
-    "jina": Shape("/v1/rerank"),
-    "voyage": Shape("/v1/rerank", "top_k", "data", frozenset({"truncation"})),
+    "jina": Shape(
+        "/v1/rerank", JINA, options=frozenset({"task", "late_chunking", "truncate", "normalized", "return_documents"})
+    ),
+    "voyage": Shape("/v1/rerank", VOYAGE, "top_k", "data", frozenset({"truncation"})),
 }
 
 
-def make(entry: Entry, pool: Pool) -> Reranker:
+def make(entry: Entry, pool: Pool) -> Search:
     """The vendor of a configured entry; its option ``shape`` is a key of ``SHAPES``, by default its own name or
     Cohere's. Raises ConfigError."""
     name = str(entry.options.get("shape", entry.name if entry.name in SHAPES else "cohere"))
@@ -66,11 +65,11 @@ def make(entry: Entry, pool: Pool) -> Reranker:
         Keyring(entry.name, entry.keys),
         pool,
     )
-    return Cohere(http, shape, shape.embed) if shape.embed else Reranker(http, shape)
+    return Cohere(http, shape) if name == "cohere" else Search(http, shape)
 
 
-class Reranker(Remote):
-    """Orders candidates by relevance."""
+class Search(Remote):
+    """Orders candidates by relevance, and makes vectors."""
 
     def __init__(self, http: Http, shape: Shape) -> None:
         super().__init__(http)
@@ -92,56 +91,26 @@ class Reranker(Remote):
             raise IndexError(f"a result for candidate {beyond} of {count}")
         return Ranking(sorted(rows, key=lambda row: -row[1]), usage_of(reply))
 
-
-class Cohere(Reranker, CohereChat):
-    """Cohere itself, which makes vectors and answers messages too."""
-
-    def __init__(self, http: Http, shape: Shape, embed_path: str) -> None:
-        super().__init__(http, shape)
-        self.allowed_options = shape.options | ALLOWED_OPTIONS
-        self._embed_path = embed_path
-
     async def embed(self, request: Request, call: Call) -> Vectors:
         """Vectors of documents, or of queries where ``input_type`` says so."""
-        texts: Sequence[str] = request["input"]
-        calls = [texts[start : start + MAX_TEXTS] for start in range(0, len(texts), MAX_TEXTS)]
-        replies = [await self.http.post(self._embed_path, _embed_body(part, request, call), call) for part in calls]
+        shape = self.shape.embed
+        replies = [await self.http.post(shape.path, body, call) for body in bodies(shape, request, call)]
         with documented(self.http):
-            return _vectors(replies, texts)
+            return vectors_of(replies, request["input"])
 
 
-_INPUT_TYPES = {"query": "search_query", "document": "search_document"}
-"""https://docs.cohere.com/reference/embed: required, the rest of its values are for other uses than search."""
+class Cohere(Search, CohereChat):
+    """Cohere itself, which answers messages too."""
 
-
-def _embed_body(texts: Sequence[str], request: Request, call: Call) -> Json:
-    size = {"output_dimension": request["dimensions"]} if "dimensions" in request else {}
-    usual = {"input_type": _INPUT_TYPES[request.get("input_type", "document")], "embedding_types": ["float"]}
-    return {"model": call.model, "texts": list(texts), **usual, **size, **call.options}
-
-
-def _vectors(replies: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Vectors:
-    vectors = [vector for reply in replies for vector in reply["embeddings"]["float"]]
-    if len(vectors) != len(texts):
-        raise ValueError(f"{len(vectors)} vectors for {len(texts)} texts")
-    counts: list[Any] = [_billed(reply).get("input_tokens") for reply in replies]
-    told = None not in counts
-    tokens = int(sum(counts)) if told else sum(map(estimate, texts))
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens} | ({} if told else {"estimated": True})
-    return Vectors(vectors, usage)
+    def __init__(self, http: Http, shape: Shape) -> None:
+        super().__init__(http, shape)
+        self.allowed_options = shape.options | ALLOWED_OPTIONS
 
 
 def usage_of(reply: Mapping[str, Any]) -> Json:
     """What was billed: searches (Cohere) or tokens (its newer models, Jina, Voyage)."""
-    billed, counted = _billed(reply), reply.get("usage") or {}
-    searches = billed.get("search_units")
-    tokens = counted.get("total_tokens", billed.get("input_tokens"))
+    searches, tokens = billed(reply).get("search_units"), tokens_of(reply)
     return {
         **({"search_units": int(searches)} if searches is not None else {}),
-        **({"prompt_tokens": int(tokens), "total_tokens": int(tokens)} if tokens is not None else {}),
+        **({"prompt_tokens": tokens, "total_tokens": tokens} if tokens is not None else {}),
     }
-
-
-def _billed(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    billed: Mapping[str, Any] = (reply.get("meta") or {}).get("billed_units") or {}
-    return billed

@@ -10,7 +10,7 @@ import pytest
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.vendors.base import Embeds, Reranks
-from infrai_runtime.vendors.cohere import Reranker, make
+from infrai_runtime.vendors.cohere import make
 from infrai_runtime.vendors.http import Pool
 from tests.core.wall import Play, Wall
 from tests.runtime.vendors.oracle import KEY, call_of, entry, failure_of, run, vendor, whole
@@ -170,9 +170,3 @@ def test_more_texts_than_a_call_takes_are_several_calls_and_unbilled_tokens_are_
     assert [len(seen.body["texts"]) for seen in wall.requests] == [96, 4]
     assert [vector[0] for vector in made.vectors] == [1.0] * 96 + [2.0] * 4
     assert made.usage["estimated"] is True
-
-
-def test_only_vendors_with_embeddings_have_the_method() -> None:
-    with Wall([]) as wall:
-        assert not isinstance(make(entry("voyage", wall), Pool()), Embeds)
-        assert type(make(entry("jina", wall), Pool())) is Reranker

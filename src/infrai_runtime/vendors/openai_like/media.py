@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from infrai_core.fetch import FetchFailed, FetchRefused
@@ -16,6 +15,7 @@ from infrai_runtime.vendors.material import MAX_MEDIA_BYTES, material
 from infrai_runtime.vendors.openai_like.chat import Base
 from infrai_runtime.vendors.openai_like.row import PROTECTED
 from infrai_runtime.vendors.openai_like.usage import usage_of
+from infrai_runtime.vendors.vector import vector
 
 Json = dict[str, Any]
 
@@ -41,21 +41,10 @@ class Embeds(Base):
         answer = await self.http.post(self.path(self.row.embed, call), body, call)
         with documented(self.http):
             rows = sorted(answer["data"], key=lambda row: row["index"])
-            vectors = [_vector(row["embedding"]) for row in rows]
+            vectors = [vector(row["embedding"]) for row in rows]
         if len(vectors) != len(request["input"]):
             raise self.http.broken(f"{len(vectors)} vectors came for {len(request['input'])} inputs")
         return Vectors(vectors, usage_of(answer.get("usage")) or {})
-
-
-def _vector(given: Any) -> Sequence[float]:
-    """A vector as numbers, also from base64 of little-endian float32."""
-    if not isinstance(given, str):
-        return [float(number) for number in given]
-    numbers = array("f")
-    numbers.frombytes(base64.b64decode(given, validate=True))
-    if array("H", b"\x01\x00")[0] != 1:
-        numbers.byteswap()
-    return numbers.tolist()
 
 
 # -- https://platform.openai.com/docs/api-reference/images/create
