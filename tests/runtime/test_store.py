@@ -402,11 +402,16 @@ def test_answers_whose_time_is_over_are_forgotten(run: Run) -> None:
 
 
 class Relay:
-    """Between a store and its database; ``cut_after(n)`` lets n more answers through and swallows the next."""
+    """Between a store and its database; ``cut_after(n)`` lets n more answers through and swallows the next.
+
+    ``answers`` counts how often the database has said that it is ready for the next question (ReadyForQuery, "Z":
+    https://www.postgresql.org/docs/current/protocol-message-formats.html), which is once per round trip.
+    """
 
     def __init__(self, server: Postgres) -> None:
         self._there = urlsplit(server.url())
         self._left: int | None = None
+        self.answers = 0
 
     async def __aenter__(self) -> Relay:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -428,8 +433,10 @@ class Relay:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, questions = await asyncio.open_connection(self._there.hostname, self._there.port)
         asking = asyncio.create_task(self._asked(reader, questions))
+        unread = b""
         with suppress(OSError):
             while (data := await answers.read(65536)) and not self._cuts():
+                unread = self._counted(unread + data)
                 writer.write(data)
                 await writer.drain()
         writer.close()
@@ -441,6 +448,15 @@ class Relay:
             while data := await reader.read(65536):
                 questions.write(data)
                 await questions.drain()
+
+    def _counted(self, data: bytes) -> bytes:
+        """Counts in the messages that have come whole; what is left of the last."""
+        if data == b"N":  # no TLS here: the one answer that is no message
+            return b""
+        while len(data) >= 5 and len(data) > (size := int.from_bytes(data[1:5], "big")):
+            self.answers += data[:1] == b"Z"
+            data = data[1 + size :]
+        return data
 
     def _cuts(self) -> bool:
         if self._left is None:
@@ -507,6 +523,96 @@ def test_a_booking_whose_answer_was_lost_is_paid_once(postgres: Postgres) -> Non
                 assert await store.balance_nano("p") == 1000 - 30 * len(booked)
             assert len(booked) > 1  # a booking is one question: once its answer was lost
             await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_call_asks_the_database_once_before_its_vendor_and_once_after_it(postgres: Postgres) -> None:
+    async def body() -> None:
+        await (await emptied(postgres.url())).close()
+        async with Relay(postgres) as relay:
+            store = await PostgresDurable.connect(relay.url)
+            await store.add_project("p", "a", 1000, 0)
+            await store.add_key("hash", KeyRow("k1", "p"))
+            await store.set_budget(Budget(key_scope("k1"), "p", 500))
+
+            async def trips(ask: Awaitable[object]) -> int:
+                before = relay.answers
+                await ask
+                return relay.answers - before
+
+            async def one() -> list[int]:
+                asked = paid(4, key_scope("k1"))
+                rows = [row(kind=kind, request_id=asked.request_id) for kind in ("attempt", "answer")]
+                steps = (store.find_key("hash"), store.admit(asked), store.book(end(asked, 4, *rows)))
+                return [await trips(step) for step in steps]
+
+            await one()  # a statement is prepared when it is first used
+            assert await one() == [0, 1, 1]
+            kept = call(reserve_nano=4, scopes=(project_scope("p"),))
+            assert await trips(store.admit(kept)) == 1
+            assert await trips(store.admit(replace(kept, request_id="again"))) == 1
+            await store.release(paid(None))
+            assert await trips(store.release(kept)) == 1
+            assert await store.balance_nano("p") == 992
+            await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_caller_that_leaves_while_the_database_works_takes_no_connection_with_it(postgres: Postgres) -> None:
+    from infrai_runtime.store.postgres import POOL
+
+    async def body() -> None:
+        store, other = await emptied(postgres.url()), await PostgresDurable.connect(postgres.url())
+        await store.add_project("p", "a", 10**6, 0)
+        async with other._transaction() as holding:
+            await holding.execute("SELECT 1 FROM budget FOR UPDATE")
+            tasks = [asyncio.ensure_future(store.admit(paid(4))) for _ in range(2 * POOL)]
+            while not await holding.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+                await asyncio.sleep(0)  # until at least one waits for the budget
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(error) for error in ended} == {asyncio.CancelledError}
+        admitted = await asyncio.gather(*(store.admit(paid(4)) for _ in range(2 * POOL)))
+        assert {one.state for one in admitted} == {"new"}
+        await store.tend("me", 1.0)
+        assert await store.balance_nano("p") == 10**6 - 4 * 2 * POOL
+        await store.close()
+        await other.close()
+
+    asyncio.run(body())
+
+
+def test_a_database_of_the_second_schema_goes_on_with_its_calls_and_money(postgres: Postgres) -> None:
+    from infrai_runtime.store.postgres import MIGRATIONS
+
+    async def body() -> None:
+        import asyncpg
+
+        made = await asyncpg.connect(postgres.url())
+        await made.execute("CREATE DATABASE second")
+        await made.close()
+        old = await asyncpg.connect(postgres.url("second"))
+        for script in MIGRATIONS[:2]:
+            await old.execute(script)
+        await old.execute("CREATE TABLE schema_version (version INT NOT NULL); INSERT INTO schema_version VALUES (2)")
+        await old.execute("INSERT INTO project VALUES ('p', 'a', 1)")
+        await old.execute("INSERT INTO budget VALUES ('project:p', 'p', 100, 'total', '', 10, 40)")
+        await old.execute(
+            "INSERT INTO call VALUES ('p', 'running', 'f', 'r1', 'me', 30, 900, 40, '{project:p}', NULL, 'chat')"
+        )
+        await old.close()
+        with pytest.raises(ConfigError, match="infrai db upgrade"):
+            await PostgresDurable.connect(postgres.url("second"))
+        store = await PostgresDurable.connect(postgres.url("second"), upgrade=True)
+        assert (await store.admit(call("running", now=1.0))).state == "running"
+        assert (await store.admit(paid(51))).state == "refused"
+        assert (await store.admit(paid(50))).state == "new"
+        await store.tend("other", 30.0)  # both calls are dead by then
+        assert await store.balance_nano("p") == 90
+        await store.close()
 
     asyncio.run(body())
 

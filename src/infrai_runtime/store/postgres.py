@@ -1,7 +1,8 @@
 """The durable state in PostgreSQL, for runtimes on more than one machine.
 
 ``admit`` and ``book`` are functions of the database, so that each is one round trip and one transaction. Rows are
-locked in one order everywhere (the call, then its budgets by scope), so that two calls cannot wait for each other.
+locked in one order everywhere (the call, then its budgets in the order that they are named, which is sorted), so that
+two calls cannot wait for each other.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache, partial
 from typing import Any
-
-import orjson
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure, missing_extra
 from infrai_runtime.store.batch import Outcome
+from infrai_runtime.store.connections import Connections
 from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, window
-from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, LEDGER_COLUMNS, SqlDurable, ledger_values
+from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, LEDGER_VALUES, SqlDurable, ledger_values
 from infrai_runtime.store.statement import Statement
 
 POOL = 10
@@ -181,16 +182,86 @@ MIGRATIONS = (
       PRIMARY KEY (batch_id, place)
     );
     """,
+    """
+    CREATE OR REPLACE FUNCTION settle(p_scopes TEXT[], p_nano BIGINT, p_cost BIGINT, p_month TEXT, p_day TEXT)
+    RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE s TEXT;
+    BEGIN
+      FOREACH s IN ARRAY p_scopes LOOP
+        UPDATE budget b SET reserved_nano = reserved_nano - p_nano, spent_nano = spent(b, p_month, p_day) + p_cost,
+          spent_in = CASE period WHEN 'total' THEN '' WHEN 'month' THEN p_month ELSE p_day END
+        WHERE scope = s;
+      END LOOP;
+    END $$;
+
+    CREATE OR REPLACE FUNCTION admit(
+      p_project TEXT, p_key TEXT, p_fingerprint TEXT, p_request TEXT, p_owner TEXT, p_now DOUBLE PRECISION,
+      p_lease DOUBLE PRECISION, p_expires DOUBLE PRECISION, p_nano BIGINT, p_scopes TEXT[], p_key_id TEXT,
+      p_capability TEXT, p_month TEXT, p_day TEXT
+    ) RETURNS TABLE (state TEXT, stored BYTEA, short TEXT) LANGUAGE plpgsql AS $$
+    DECLARE c call; n INT;
+    BEGIN
+      LOOP
+        INSERT INTO call VALUES (p_project, p_key, p_fingerprint, p_request, p_owner, p_lease, p_expires,
+          coalesce(p_nano, 0), CASE WHEN p_nano > 0 THEN p_scopes ELSE '{}' END, p_key_id, p_capability, NULL)
+        ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+        SELECT * INTO c FROM call WHERE project_id = p_project AND key = p_key FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        IF c.answer IS NULL AND c.lease_s <= p_now THEN
+          IF c.fingerprint <> p_fingerprint AND c.expires_s > p_now THEN
+            state := 'conflict'; RETURN NEXT; RETURN;
+          END IF;
+          PERFORM bury(c, p_now, p_month, p_day);
+        ELSIF c.answer IS NOT NULL AND c.expires_s <= p_now THEN
+          DELETE FROM call WHERE project_id = p_project AND key = p_key;
+        ELSIF c.fingerprint <> p_fingerprint THEN
+          state := 'conflict'; RETURN NEXT; RETURN;
+        ELSIF c.answer IS NOT NULL THEN
+          state := 'done'; stored := c.answer; RETURN NEXT; RETURN;
+        ELSE
+          state := 'running'; RETURN NEXT; RETURN;
+        END IF;
+      END LOOP;
+      IF p_nano IS NOT NULL THEN
+        FOR n IN 1 .. cardinality(p_scopes) LOOP
+          UPDATE budget b SET reserved_nano = reserved_nano + p_nano
+          WHERE scope = p_scopes[n] AND limit_nano - spent(b, p_month, p_day) - reserved_nano >= greatest(p_nano, 1);
+          CONTINUE WHEN FOUND;
+          PERFORM 1 FROM budget WHERE scope = p_scopes[n];
+          IF FOUND THEN
+            UPDATE budget SET reserved_nano = reserved_nano - p_nano WHERE scope = ANY(p_scopes[:n - 1]);
+            DELETE FROM call WHERE project_id = p_project AND key = p_key;
+            state := 'refused'; short := p_scopes[n]; RETURN NEXT; RETURN;
+          END IF;
+        END LOOP;
+      END IF;
+      state := 'new'; RETURN NEXT;
+    END $$;
+    """,
 )
 """Forward only: entry N brings a schema of version N to version N + 1. Landed entries never change."""
 
 _ADMIT = "SELECT state, stored, short FROM admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
 _FINISH = "SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9)"
-_BOOK = (
-    "WITH ended AS MATERIALIZED (SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9))"
-    " INSERT INTO ledger SELECT row.* FROM ended, jsonb_populate_recordset(NULL::ledger, $10::jsonb) AS row"
+_LEDGER_TYPES = (
+    *("text", "float8", "text", "text", "text", "text", "text", "text", "text", "float8", "int8", "int8", "int8"),
+    *("int2", "int2", "text", "int8", "text", "text", "text"),
 )
-_LEDGER_NAMES = LEDGER_COLUMNS.split(", ")
+MOST_ROWS_AT_ONCE = 8
+
+
+@lru_cache(maxsize=MOST_ROWS_AT_ONCE)
+def _book(rows: int) -> str:
+    """The statement that ends a call and writes its rows of the ledger."""
+    first = range(10, 10 + rows * LEDGER_VALUES, LEDGER_VALUES)
+    values = (", ".join(f"${n}::{kind}" for n, kind in enumerate(_LEDGER_TYPES, start)) for start in first)
+    return (
+        "WITH ended AS MATERIALIZED (SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9))"
+        f" INSERT INTO ledger SELECT row.* FROM ended, (VALUES {', '.join(f'({row})' for row in values)}) AS row"
+    )
+
+
 _RENEW = "UPDATE call SET lease_s = greatest(lease_s, $1) WHERE owner = $2 AND answer IS NULL AND request_id = ANY($3)"
 _TEND = "SELECT tend('',$1,$2,$3,$4,$5)"  # nobody's: leases are renewed by the call, not by the owner
 _PUT_OUTCOME = (
@@ -208,9 +279,9 @@ class PostgresDurable(SqlDurable):
     DAY = "to_char(to_timestamp(at_s) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
     SKIP = " FOR UPDATE OF s SKIP LOCKED"
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, connections: Connections) -> None:
         super().__init__()
-        self._pool = pool
+        self._connections = connections
 
     @classmethod
     async def connect(cls, url: str, *, upgrade: bool = False) -> PostgresDurable:
@@ -218,19 +289,19 @@ class PostgresDurable(SqlDurable):
         (``upgrade``, as ``infrai db upgrade`` does). Raises ``ConfigError`` for a schema that is newer than this
         version, or older, and for an address that does not answer."""
         asyncpg = _asyncpg()
+        connect = partial(asyncpg.connect, url, timeout=CONNECT_S, command_timeout=STATEMENT_S)
+        connections = Connections(connect, POOL, ACQUIRE_S, asyncpg.PostgresError)
         try:
-            pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=POOL, timeout=CONNECT_S, command_timeout=STATEMENT_S
-            )
+            first = await connections.take()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConfigError(f"the database does not answer: {type(error).__name__}") from None
         try:
-            async with pool.acquire() as connection:
-                await _migrate(connection, upgrade)
+            await _migrate(first, upgrade)
         except BaseException:
-            await pool.close()
+            await first.close()
             raise
-        return cls(pool)
+        connections.give_back(first)
+        return cls(connections)
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
         rows: Sequence[Sequence[Any]] = await self._call("fetch", sql, *values)
@@ -246,30 +317,29 @@ class PostgresDurable(SqlDurable):
         return _changed(done[-1])
 
     async def _call(self, method: str, sql: str, *values: Any) -> Any:
-        async with _answering(), self._pool.acquire(timeout=ACQUIRE_S) as connection:
+        async with self._connection() as connection:
             return await getattr(connection, method)(sql, *values)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Any]:
-        async with (
-            _answering(),
-            self._pool.acquire(timeout=ACQUIRE_S) as connection,
-            connection.transaction(),
-        ):
+        async with self._connection() as connection, connection.transaction():
             yield connection
+
+    def _connection(self) -> _Using:
+        return _Using(self._connections)
 
     async def _admit_once(self, admission: Admission) -> Admitted:
         a = admission
         when = (a.now, a.now + a.lease_s, a.now + a.ttl_s)
-        money = (a.reserve_nano, list(a.scopes), a.key_id, a.capability)
+        money = (a.reserve_nano, sorted(a.scopes), a.key_id, a.capability)
         values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *money, *_windows(a.now))
         row = await self._call("fetchrow", _ADMIT, *values)
         return Admitted(row[0], row[1], row[2])
 
     async def _book_once(self, booking: Booking, doubtful: bool) -> None:
-        if booking.rows and not doubtful and booking.outcome is None:  # what almost every booking is: one round trip
-            rows = [dict(zip(_LEDGER_NAMES, ledger_values(row), strict=True)) for row in booking.rows]
-            await self._call("execute", _BOOK, *_finish_values(booking), orjson.dumps(rows).decode())
+        if not doubtful and booking.outcome is None and len(booking.rows) <= MOST_ROWS_AT_ONCE:
+            rows = [value for row in booking.rows for value in ledger_values(row)]
+            await self._call("execute", _book(len(booking.rows)) if rows else _FINISH, *_finish_values(booking), *rows)
             return
         async with self._transaction() as connection:
             if doubtful and await _is_booked(connection, booking.admission):
@@ -290,14 +360,14 @@ class PostgresDurable(SqlDurable):
         await self._call("execute", _TEND, now, now + LEASE_S, SWEPT_AT_ONCE, *_windows(now))
 
     async def close(self) -> None:
-        """Closes the pool."""
-        await self._pool.close()
+        """Closes the connections."""
+        await self._connections.close()
 
 
 def _finish_values(booking: Booking) -> tuple[Any, ...]:
     a = booking.admission
     answer = booking.answer if a.ttl_s else None
-    money = (a.reserve_nano or 0, booking.cost_nano, list(a.scopes))
+    money = (a.reserve_nano or 0, booking.cost_nano, sorted(a.scopes))
     return (a.project_id, a.key, a.request_id, answer, *money, *_windows(booking.now))
 
 
@@ -316,15 +386,31 @@ def _changed(tag: str) -> int:
     return int(tag.rpartition(" ")[2])
 
 
-class _answering:
-    """A database that does not answer is a 503 that nothing was billed for."""
+class _Using:
+    """A connection in use. A database that does not answer is a 503 that nothing was billed for."""
 
-    async def __aenter__(self) -> None:
-        return None
+    __slots__ = ("_connection", "_connections")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def __aenter__(self) -> Any:
+        try:
+            self._connection = await self._connections.take()
+        except Exception as error:
+            _check_gone(error)
+            raise
+        return self._connection
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if error is not None and _is_gone(error):
-            raise Failure("OVERLOADED", "the runtime's database does not answer", retry_after_s=1.0) from error
+        self._connections.give_back(self._connection, error)
+        if error is not None:
+            _check_gone(error)
+
+
+def _check_gone(error: BaseException) -> None:
+    if _is_gone(error):
+        raise Failure("OVERLOADED", "the runtime's database does not answer", retry_after_s=1.0) from error
 
 
 def _is_gone(error: BaseException) -> bool:
