@@ -82,8 +82,22 @@ def test_what_the_texts_are_is_said_to_the_model_that_takes_it(given: str, task:
         client.models.embed_content(model="gemini-embedding-001", contents=list[Any](["a", "b"]), config=config)
     ours, theirs = (seen.requests[0].body["requests"][1] for seen in (wall, other))
     assert ours["taskType"] == theirs["taskType"] == task
-    _, wall = embedded("gemini-embedding-2", ["a", "b"], [whole(VECTORS)], input_type=given)
-    assert "taskType" not in wall.requests[0].body["requests"][0]
+
+
+# https://ai.google.dev/gemini-api/docs/embeddings: the second model takes no task type but a structure of the text
+@pytest.mark.parametrize(
+    ("more", "before"),
+    [
+        ({"input_type": "query"}, "task: search result | query: "),
+        ({"input_type": "document"}, "title: none | text: "),
+        ({}, ""),
+    ],
+)
+def test_what_the_texts_are_stands_before_them_for_the_model_that_reads_it_there(more: Json, before: str) -> None:
+    _, wall = embedded("gemini-embedding-2", ["a", "b"], [whole(VECTORS)], **more)
+    rows = wall.requests[0].body["requests"]
+    assert [row["content"]["parts"] for row in rows] == [[{"text": f"{before}a"}], [{"text": f"{before}b"}]]
+    assert all("taskType" not in row for row in rows)
 
 
 def test_what_the_service_counted_is_the_usage() -> None:

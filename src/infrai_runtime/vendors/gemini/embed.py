@@ -18,15 +18,21 @@ _FIRST = "gemini-embedding-001"
 
 
 _TASKS = {"query": "RETRIEVAL_QUERY", "document": "RETRIEVAL_DOCUMENT"}
-"""https://ai.google.dev/gemini-api/docs/embeddings#supported-task-types; models after the first take none."""
+_PREFIXES = {"query": "task: search result | query: ", "document": "title: none | text: "}
+"""How the first model, and those after it, are told what the texts are; without it, neither is
+(https://ai.google.dev/gemini-api/docs/embeddings, "Task types")."""
 
 
 def bodies(request: Request, model: str) -> list[Json]:
     """The calls for the texts of a request, in order."""
     more: Json = {"outputDimensionality": request["dimensions"]} if request.get("dimensions") else {}
-    if "input_type" in request and model == _FIRST:
-        more["taskType"] = _TASKS[request["input_type"]]
-    rows = [{"model": f"models/{model}", "content": {"parts": [{"text": t}]}, **more} for t in request["input"]]
+    kind, prefix = request.get("input_type"), ""
+    if kind is not None and model == _FIRST:
+        more["taskType"] = _TASKS[kind]
+    elif kind is not None:
+        prefix = _PREFIXES[kind]
+    texts = [prefix + text for text in request["input"]]
+    rows = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **more} for text in texts]
     return [{"requests": rows[start : start + MAX_TEXTS]} for start in range(0, len(rows), MAX_TEXTS)]
 
 
