@@ -12,6 +12,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
 
+import dashscope
 import openai
 import pytest
 
@@ -65,16 +66,21 @@ def sdk(connections: Any) -> Sdk:
     )
 
 
-def fields(seen: Seen) -> dict[str, Any]:
-    """A multipart form: name -> text, or (filename, type, bytes)."""
+def form(seen: Seen) -> list[tuple[str, Any]]:
+    """A multipart form in order: each name with its text, or with (filename, type, bytes)."""
     head = f"Content-Type: {seen.headers['content-type']}\r\n\r\n".encode()
-    form: dict[str, Any] = {}
+    found: list[tuple[str, Any]] = []
     for part in BytesParser(policy=HTTP).parsebytes(head + seen.content).iter_parts():
         name = part.get_param("name", header="content-disposition")
-        data = part.get_payload(decode=True)
+        data: Any = part.get_payload(decode=True)
         named = part.get_filename()
-        form[str(name)] = (named, part.get_content_type(), data) if named else data.decode()  # type: ignore[union-attr]
-    return form
+        found.append((str(name), (named, part.get_content_type(), data) if named else data.decode()))
+    return found
+
+
+def fields(seen: Seen) -> dict[str, Any]:
+    """The same by name."""
+    return dict(form(seen))
 
 
 # -- https://platform.openai.com/docs/api-reference/embeddings/create
@@ -181,6 +187,101 @@ def test_an_image_answer_without_images_is_a_vendor_error(body: Any) -> None:
     assert caught.value.code == "VENDOR_ERROR"
 
 
+# -- https://www.alibabacloud.com/help/en/model-studio/qwen-image-api ("Synchronous API")
+
+NATIVE = "/api/v1/services/aigc/multimodal-generation/generation"
+
+
+def qwen(*links: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": [{"image": link} for link in links]}
+    return {
+        "output": {
+            "choices": [{"finish_reason": "stop", "message": message}],
+            "task_metric": {"TOTAL": 1, "FAILED": 0, "SUCCEEDED": 1},
+        },
+        "usage": {"width": 1328, "image_count": len(links), "height": 1328},
+        "request_id": "7a270c86-db58-9faf-b403-xxxxxx",
+    }
+
+
+def painted(
+    said: Said | list[Said], model: str, base: str = "/compatible-mode/v1", options: Any = None, **asked: Any
+) -> tuple[Any, Fake]:
+    """What is made of an answer whose links lead to a picture, and the service that was asked."""
+    with serving(Fake({"/i.png": Said([PNG], "image/png")}, auth=("host", "pictures.example"))) as pictures:
+        place = ("127.0.0.1", int(pictures.url.rpartition(":")[2]))
+        with serving(Fake({NATIVE: said})) as service:
+
+            async def body(made: Any) -> Any:
+                call = Call(model, 10.0, stand_in({"pictures.example": place}), options or {})
+                return await made.draw({"prompt": "a fox", **asked}, call)
+
+            return with_vendor(make, entry("dashscope", f"{service.url}{base}"), body), service
+
+
+LINK = "http://pictures.example/i.png"
+
+
+@pytest.mark.parametrize("base", ["/compatible-mode/v1", "/v1"])
+def test_images_of_qwen_are_asked_for_as_by_the_sdk_beside_the_compatible_interface(base: str) -> None:
+    extras: dict[str, Any] = {"negative_prompt": "blurred", "watermark": False}
+    made, service = painted(says(qwen(LINK)), "qwen-image-plus", base, extras, size="1328x1328")
+    with serving(Fake({NATIVE: says(qwen(LINK))})) as other:
+        theirs: Any = dashscope.MultiModalConversation.call(
+            "qwen-image-plus",
+            [{"role": "user", "content": [{"text": "a fox"}]}],
+            api_key=KEY,
+            base_address=f"{other.url}/api/v1",
+            n=1,
+            size="1328*1328",
+            **extras,
+        )
+    assert service.last.body == other.last.body
+    (link,) = [part["image"] for part in theirs.output.choices[0].message.content]
+    assert (link, made.files[0].data, made.files[0].mime) == (LINK, PNG, "image/png")
+    assert made.usage == {"images": theirs.usage["image_count"]}
+
+
+@pytest.mark.parametrize(
+    ("model", "counts", "answers"),
+    [
+        ("qwen-image-plus", [1, 1], [qwen(LINK), qwen(LINK)]),
+        ("qwen-image-3.0", [2], [qwen(LINK, LINK)]),
+        ("qwen-image-2.0-pro", [6, 2], [qwen(*[LINK] * 6), qwen(LINK, LINK)]),
+    ],
+)
+def test_several_images_of_qwen_take_as_few_calls_as_the_model_allows(
+    model: str, counts: list[int], answers: list[Any]
+) -> None:
+    made, service = painted([says(answer) for answer in answers], model, n=sum(counts))
+    assert sorted((seen.body["parameters"]["n"] for seen in service.requests), reverse=True) == counts
+    assert made.usage == {"images": sum(counts)}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "expected"),
+    [
+        # https://www.alibabacloud.com/help/en/model-studio/error-code
+        (400, "InvalidParameter", "num_images_per_prompt must be 1", "INVALID_REQUEST"),
+        (400, "DataInspectionFailed", "Input data may contain inappropriate content.", "CONTENT_FILTERED"),
+        (400, "Arrearage", "Access denied, please make sure your account is in good standing.", "INSUFFICIENT_CREDIT"),
+        (401, "InvalidApiKey", "Invalid API-key provided.", "UNAUTHORIZED"),
+        (429, "Throttling.RateQuota", "Requests rate limit exceeded.", "RATE_LIMITED"),
+        (200, "InternalError", "An internal error has occured.", "VENDOR_ERROR"),
+    ],
+)
+def test_an_error_of_dashscopes_own_interface_has_its_code(status: int, code: str, message: str, expected: str) -> None:
+    with pytest.raises(Failure) as caught:
+        painted(says({"request_id": "r", "code": code, "message": message}, status), "qwen-image-plus")
+    assert caught.value.code == expected
+    assert status == 200 or message in caught.value.message
+
+
+def test_an_answer_of_qwen_without_images_is_a_vendor_error() -> None:
+    with pytest.raises(Failure, match="no image came"):
+        painted(says(qwen()), "qwen-image-plus")
+
+
 # -- https://platform.openai.com/docs/api-reference/audio
 
 
@@ -254,6 +355,52 @@ def test_a_model_without_segments_is_asked_for_plain_json() -> None:
         assert fields(service.last)["response_format"] == "json"
     assert (heard.text, heard.language, heard.segments) == ("Hi.", "de", [])
     assert heard.usage == {"prompt_tokens": 14, "completion_tokens": 45}
+
+
+def test_times_that_a_model_cannot_tell_are_warned_about() -> None:
+    with serving(fake("/audio/transcriptions", says({"text": "Hi."}))) as service:
+        heard = ours("listen", {**SOUND, "timestamp_granularities": ["word"]}, "gpt-4o-transcribe", service)
+    assert heard.warnings == ["timestamp_granularities: gpt-4o-transcribe tells no times; not used"]
+
+
+# -- https://docs.x.ai/developers/rest-api-reference/inference/speech-to-text: xAI's SDK, which speaks gRPC, has none
+
+HEARD = {
+    "text": "The beach was popular.",
+    "language": "",
+    "duration": 3.3,
+    "words": [
+        {"text": "The", "start": 0.0, "end": 0.2, "speaker": 0},
+        {"text": "beach", "start": 0.2, "end": 0.6, "speaker": 0},
+    ],
+}
+
+
+def test_a_transcript_of_xai_has_its_words() -> None:
+    with serving(fake("/stt", says(HEARD))) as service:
+        request = {**SOUND, "language": "en", "timestamp_granularities": ["word"], "temperature": 0.1}
+        options = {"keyterm": ["Saipan", "Guam"], "format": True}
+        heard = ours("listen", request, "grok-voice-transcribe-2.0", service, "xai", options=options)
+        sent = form(service.last)
+    # the file has to be the last field
+    assert sent == [
+        ("model", "grok-voice-transcribe-2.0"),
+        ("language", "en"),
+        ("keyterm", "Saipan"),
+        ("keyterm", "Guam"),
+        ("format", "true"),
+        ("file", ("audio.wav", "audio/wav", b"RIFF0000WAVEfmt ")),
+    ]
+    assert (heard.text, heard.language, heard.segments) == (HEARD["text"], "en", [])
+    assert heard.words[1] == {"start": 0.2, "end": 0.6, "word": "beach", "speaker": 0}
+    assert heard.usage == {"audio_seconds": 3.3}
+    assert heard.warnings == ["temperature: this vendor has no such option; not used"]
+
+
+def test_a_silent_transcript_of_xai_is_a_transcript() -> None:
+    with serving(fake("/stt", says({"text": "", "language": "", "duration": 1.0}))) as service:
+        heard = ours("listen", SOUND, "grok-voice-transcribe-2.0", service, "xai")
+    assert (heard.text, heard.language, heard.words) == ("", None, [])
 
 
 # -- https://docs.together.ai/reference/rerank-1

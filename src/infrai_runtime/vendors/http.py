@@ -15,7 +15,7 @@ import logging
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
@@ -179,6 +179,10 @@ class Http:
     def _common_headers(self) -> dict[str, str]:
         headers = {"Host": self._origin.header, "Accept-Encoding": "gzip, deflate", "User-Agent": USER_AGENT}
         return headers | dict(self.endpoint.headers)
+
+    def beside(self, base_url: str) -> Http:
+        """The way to another interface of the vendor, with the same keys and connections."""
+        return Http(replace(self.endpoint, base_url=base_url), self.keys, self._pool)
 
     async def close(self) -> None:
         """Closes the pool, which all vendors of a runtime share."""

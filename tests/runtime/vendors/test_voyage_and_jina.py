@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import voyageai
-from llama_index.embeddings.jinaai.base import _JinaAPICaller as JinaCaller
+from llama_index.embeddings.jinaai.base import _JinaAPICaller as JinaCaller  # type: ignore[import-untyped]
+from voyageai.client import Client as Voyage
 
 from infrai_runtime.vendors.base import Chats, Embeds, Reranks
 from infrai_runtime.vendors.cohere import make
@@ -59,7 +59,7 @@ def test_vectors_of_voyage_are_those_that_the_sdk_reads() -> None:
     asked: Json = {"input_type": "query", "output_dimension": 256}
     made, wall = embedded("voyage", ["a", "b"], [whole(answer)], input_type="query", dimensions=256)
     with Wall([whole(answer)]) as other:
-        read = voyageai.Client(KEY, base_url=f"{other.url}/v1").embed(["a", "b"], "voyage-4", **asked)
+        read = Voyage(KEY, base_url=f"{other.url}/v1").embed(["a", "b"], "voyage-4", **asked)
     (mine,), (theirs,) = wall.requests, other.requests
     assert (mine.path, mine.headers["authorization"]) == (theirs.path, theirs.headers["authorization"])
     # what the SDK adds are defaults: to truncate, and floats
@@ -152,7 +152,7 @@ def test_a_ranking_of_voyage_is_the_one_that_the_sdk_reads() -> None:
                 return await made.rerank({"query": "q", "candidates": ["a", "b"], "top_k": 2}, call_of("rerank-2.5"))
 
         made = run(body)
-        read = voyageai.Client(KEY, base_url=f"{wall.url}/v1").rerank("q", ["a", "b"], "rerank-2.5", 2)
+        read = Voyage(KEY, base_url=f"{wall.url}/v1").rerank("q", ["a", "b"], "rerank-2.5", 2)
         mine, theirs = wall.requests
     assert (mine.path, mine.body) == (theirs.path, {n: v for n, v in theirs.body.items() if n != "truncation"})
     assert list(made.results) == [(row.index, row.relevance_score) for row in read.results]

@@ -12,14 +12,23 @@ from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.openai_like.batch import Batches
 from infrai_runtime.vendors.openai_like.chat import Chat
-from infrai_runtime.vendors.openai_like.media import Draws, Embeds, Listens, Reranks, Speaks, SpeaksInJson
+from infrai_runtime.vendors.openai_like.media import (
+    Draws,
+    DrawsInMessages,
+    Embeds,
+    Listens,
+    Reranks,
+    Speaks,
+    SpeaksInJson,
+)
 from infrai_runtime.vendors.openai_like.realtime import Opens
 from infrai_runtime.vendors.openai_like.row import Row
 from infrai_runtime.vendors.openai_like.rows import PLAIN, ROWS
 
 _CLASSES: tuple[tuple[type, Callable[[Row], Any]], ...] = (
     (Embeds, lambda row: row.embed),
-    (Draws, lambda row: row.draw),
+    (Draws, lambda row: row.draw and not row.drawn_in_messages),
+    (DrawsInMessages, lambda row: row.draw and row.drawn_in_messages),
     (Speaks, lambda row: row.speak and not row.sound_field),
     (SpeaksInJson, lambda row: row.speak and row.sound_field),
     (Listens, lambda row: row.listen),

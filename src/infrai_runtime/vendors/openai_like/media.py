@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from infrai_core.fetch import FetchFailed, FetchRefused
 from infrai_runtime.vendors.base import Call, File, Files, Ranking, Request, Sound, Transcript, Vectors
@@ -73,11 +76,53 @@ class Draws(Base):
         if row.get("b64_json"):
             data = base64.b64decode(row["b64_json"])
             return File(data, _image_mime(data), prompt)
+        return await self._fetched(row["url"], call, prompt)
+
+    async def _fetched(self, url: str, call: Call, about: Mapping[str, Any]) -> File:
         try:
-            fetched = await call.fetcher.get(row["url"], max_bytes=MAX_MEDIA_BYTES, timeout_s=call.deadline_s)
+            fetched = await call.fetcher.get(url, max_bytes=MAX_MEDIA_BYTES, timeout_s=call.deadline_s)
         except (FetchRefused, FetchFailed) as error:
             raise self.http.broken(f"the image that it made could not be fetched ({error.reason})") from None
-        return File(fetched.data, fetched.mime, prompt)
+        return File(fetched.data, fetched.mime, about)
+
+
+class DrawsInMessages(Draws):
+    """Makes images by DashScope's own interface, which stands beside its compatible one and puts them into messages
+    (https://www.alibabacloud.com/help/en/model-studio/qwen-image-api, "Synchronous API")."""
+
+    async def draw(self, request: Request, call: Call) -> Files:
+        """``n`` images, as few calls as the model allows."""
+        n, most = request.get("n", 1), _MOST_IN_ONE if re.search(_SEVERAL, call.model) else 1
+        counts = [min(most, n - start) for start in range(0, n, most)]
+        http = self.http.beside(_native(self.http.endpoint.base_url))
+        bodies = [self._body(request, call, count) for count in counts]
+        answers = await asyncio.gather(*(http.post(self.row.draw, body, call) for body in bodies))
+        with documented(self.http):
+            rows = [row for answer in answers for row in _pictures(answer)]
+            files = [await self._fetched(row["image"], call, {}) for row in rows]
+        if not files:
+            raise self.http.broken("no image came")
+        return Files(files, {"images": len(files)})
+
+    def _body(self, request: Request, call: Call, count: int) -> Json:
+        size = {"size": request["size"].replace("x", "*")} if "size" in request else {}
+        messages = [{"role": "user", "content": [{"text": request["prompt"]}]}]
+        parameters = {"n": count, **size, **_options(request, call)}
+        return {"model": self.model(call), "input": {"messages": messages}, "parameters": parameters}
+
+
+_SEVERAL = r"^qwen-image-[2-9]"
+_MOST_IN_ONE = 6
+"""What the models of the second range on make in one call; those before make one image."""
+
+
+def _native(base_url: str) -> str:
+    return f"{re.sub(r'(/compatible-mode)?/v1$', '', base_url)}/api/v1"
+
+
+def _pictures(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    messages = [choice["message"] for choice in answer["output"]["choices"]]
+    return [part for message in messages for part in message["content"] if "image" in part]
 
 
 def _size(body: Json, size: str, form: str) -> list[str]:
@@ -191,23 +236,52 @@ class Listens(Base):
     async def listen(self, request: Request, call: Call) -> Transcript:
         """The transcript; segments and language where the model tells them."""
         sound = await material(request["audio"], call, "audio")
-        verbose = re.search(self.row.verbose, call.model) is not None
-        fields = [("model", self.model(call)), ("response_format", "verbose_json" if verbose else "json")]
-        fields += [(name, str(request[name])) for name in ("language", "prompt", "temperature") if name in request]
-        if verbose:
-            kinds = request.get("timestamp_granularities", ("segment",))
-            fields += [("timestamp_granularities[]", kind) for kind in kinds]
-        fields += [(name, str(value)) for name, value in _options(request, call).items()]
+        fields = [("model", self.model(call)), *self._asked(request, call)]
+        fields += [row for name, value in _options(request, call).items() for row in _field(name, value)]
         upload = Upload("file", f"audio.{_extension(sound.mime)}", sound.data, sound.mime or "application/octet-stream")
         answer = await self.http.post_form(self.path(self.row.listen, call), fields, [upload], call)
         with documented(self.http):
-            return _transcript(answer, request.get("language"))
+            return _transcript(answer, request.get("language"), list(self._unused(request, call)))
+
+    def _asked(self, request: Request, call: Call) -> Iterator[tuple[str, str]]:
+        verbose = self._verbose(call)
+        if self.row.listen_format:
+            yield "response_format", "verbose_json" if verbose else "json"
+        for name in ("language", "prompt", "temperature"):
+            if name in request and name in self.row.listens_to:
+                yield name, str(request[name])
+        if verbose:
+            for kind in request.get("timestamp_granularities", ("segment",)):
+                yield "timestamp_granularities[]", kind
+
+    def _verbose(self, call: Call) -> bool:
+        return re.search(self.row.verbose, call.model) is not None
+
+    def _unused(self, request: Request, call: Call) -> Iterator[str]:
+        for name in ("prompt", "temperature"):
+            if name in request and name not in self.row.listens_to:
+                yield f"{name}: this vendor has no such option; not used"
+        if "timestamp_granularities" in request and self.row.listen_format and not self._verbose(call):
+            yield f"timestamp_granularities: {call.model} tells no times; not used"
 
 
-def _transcript(answer: Mapping[str, Any], asked: str | None) -> Transcript:
+def _field(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """An option as fields of a form: a list is several of one name."""
+    for one in value if isinstance(value, list) else [value]:
+        yield name, orjson.dumps(one).decode() if isinstance(one, bool | dict) else str(one)
+
+
+def _transcript(answer: Mapping[str, Any], asked: str | None, warnings: Sequence[str]) -> Transcript:
     segments = [{n: row[n] for n in ("start", "end", "text")} for row in answer.get("segments") or ()]
-    words = [{n: row[n] for n in ("start", "end", "word")} for row in answer.get("words") or ()]
-    return Transcript(str(answer["text"]), answer.get("language") or asked, segments, _sound_usage(answer), words=words)
+    words = [_word(row) for row in answer.get("words") or ()]
+    language = answer.get("language") or asked
+    return Transcript(str(answer["text"]), language, segments, _sound_usage(answer), warnings, words)
+
+
+def _word(row: Mapping[str, Any]) -> Json:
+    """A word and its times; xAI calls it ``text``, and names its speaker where that was asked for."""
+    speaker = {"speaker": row["speaker"]} if "speaker" in row else {}
+    return {"start": row["start"], "end": row["end"], "word": row["word"] if "word" in row else row["text"], **speaker}
 
 
 def _sound_usage(answer: Mapping[str, Any]) -> Json:

@@ -30,6 +30,8 @@ class Row:
     # -- paths
     embed: str = ""
     draw: str = ""
+    drawn_in_messages: bool = False
+    """``draw`` is a path of DashScope's own interface."""
     speak: str = ""
     listen: str = ""
     rerank: str = ""
@@ -93,6 +95,10 @@ class Row:
     speech_formats: Set[str] = frozenset({"mp3", "opus", "aac", "flac", "wav", "pcm"})
     verbose: str = "whisper"
     """A pattern of the transcription models that can tell segments and language (``verbose_json``)."""
+    listen_format: bool = True
+    """A transcript has a ``response_format``; without one, it always tells its words."""
+    listens_to: Set[str] = frozenset({"language", "prompt", "temperature"})
+    """What a transcription may be told."""
 
     def __post_init__(self) -> None:
         assert self.allowed_options.isdisjoint(PROTECTED)

@@ -84,11 +84,18 @@ ROWS: dict[str, Row] = {
     "xai": Row(
         page="https://docs.x.ai/docs/api-reference",
         draw="/images/generations",
+        listen="/stt",
         realtime="/realtime/client_secrets",
         names={"max_tokens": "max_completion_tokens"},
         image_format="b64_json",
         image_size="",
-    ).with_options("search_parameters", "deferred"),
+        verbose="$^",
+        listen_format=False,
+        listens_to=frozenset({"language"}),
+    ).with_options(
+        *("search_parameters", "deferred", "format", "keyterm", "diarize", "filler_words", "multichannel", "channels"),
+        *("audio_format", "sample_rate"),
+    ),
     "together": Row(
         page="https://docs.together.ai/reference/chat-completions-1",
         embed="/embeddings",
@@ -151,13 +158,23 @@ ROWS: dict[str, Row] = {
     "dashscope": Row(
         page="https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api",
         embed="/embeddings",
+        draw="/services/aigc/multimodal-generation/generation",
+        drawn_in_messages=True,
         batches="/batches",
         refuses=frozenset({"user"}),
         structured="object",
         reads=frozenset({"image", "audio", "video"}),
         marks_cache=True,
     ).with_options(
-        "enable_thinking", "thinking_budget", "enable_search", "search_options", "top_k", "vl_high_resolution_images"
+        *(
+            "enable_thinking",
+            "thinking_budget",
+            "enable_search",
+            "search_options",
+            "top_k",
+            "vl_high_resolution_images",
+        ),
+        *("negative_prompt", "prompt_extend", "watermark", "seed"),
     ),
     "perplexity": Row(
         page="https://docs.perplexity.ai/api-reference/chat-completions-post",
