@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from infrai_cli.connection import add_connection, client_of
 from infrai_cli.screen import table
 from infrai_core import ConfigError, Infrai
-from infrai_core.models import BATCH_DONE, BatchRecord
+from infrai_core.service import BATCH_DONE, BatchRecord
 
 _EPILOG = """\
 FILE has one request per line: {"capability": "chat", "body": {"messages": "Hello"}}

@@ -38,49 +38,53 @@ if TYPE_CHECKING:
         UnsupportedContent,
     )
     from infrai_core.models import (
-        Account,
-        Activation,
         Attempt,
-        BatchList,
-        BatchRecord,
-        BatchResults,
         CachePointPart,
         ChatChunk,
         ChatReply,
         Delta,
-        EmbedReply,
         Function,
-        ImageReply,
-        Media,
         MediaPart,
         Metadata,
         ModelInfo,
-        ModelList,
         ParsedReply,
         Part,
-        Ranked,
-        RealtimeToken,
         ReasoningPart,
         RefusalPart,
-        RerankReply,
-        Segment,
         ServerToolPart,
-        SpeechReply,
         TextPart,
         ToolCall,
         ToolCallPart,
         ToolResultPart,
-        TranscriptReply,
         UnknownPart,
         Usage,
+    )
+    from infrai_core.replies import (
+        EmbedReply,
+        ImageReply,
+        Media,
+        Ranked,
+        RealtimeToken,
+        RerankReply,
+        Segment,
+        SpeechReply,
+        TranscriptReply,
+    )
+    from infrai_core.report import Table
+    from infrai_core.retry import Retry
+    from infrai_core.root import Root
+    from infrai_core.service import (
+        Account,
+        Activation,
+        BatchList,
+        BatchRecord,
+        BatchResults,
+        ModelList,
         VendorInfo,
         VendorKey,
         VendorList,
         VendorModel,
     )
-    from infrai_core.report import Table
-    from infrai_core.retry import Retry
-    from infrai_core.root import Root
     from infrai_core.usage import Entry, Ledger, Totals
 
 __version__ = "0.1.0"
@@ -178,15 +182,16 @@ _NAMES = {
         "UnsupportedContent"
     ),
     "models": (
-        "Account Activation Attempt BatchList BatchRecord BatchResults CachePointPart ChatChunk ChatReply "
-        "Delta EmbedReply Function ImageReply Media MediaPart Metadata ModelInfo ModelList ParsedReply Part "
-        "Ranked RealtimeToken ReasoningPart RefusalPart RerankReply Segment ServerToolPart SpeechReply "
-        "TextPart ToolCall ToolCallPart ToolResultPart TranscriptReply UnknownPart Usage "
-        "VendorInfo VendorKey VendorList VendorModel"
+        "Attempt CachePointPart ChatChunk ChatReply Delta Function MediaPart Metadata ModelInfo ParsedReply Part "
+        "ReasoningPart RefusalPart ServerToolPart TextPart ToolCall ToolCallPart ToolResultPart UnknownPart Usage"
     ),
+    "replies": ("EmbedReply ImageReply Media Ranked RealtimeToken RerankReply Segment SpeechReply TranscriptReply"),
     "report": "Table",
     "retry": "Retry",
     "root": "Root",
+    "service": (
+        "Account Activation BatchList BatchRecord BatchResults ModelList VendorInfo VendorKey VendorList VendorModel"
+    ),
     "usage": "Entry Ledger Totals",
 }
 """Module -> names that it brings; it is imported when one of them is first used, since all together cost much."""

@@ -129,10 +129,8 @@ class _Client:
 
     def _with_origin(self, reply: T) -> T:
         """Lets the files of a reply be read from the service's own host, which may be this machine."""
-        files = reply.images if isinstance(reply, m.ImageReply) else [reply]
-        for file in files:
-            if isinstance(file, m.Readable):
-                file._origin = self._origin
+        for file in reply._files() if isinstance(reply, m.Reply) else ():
+            file._origin = self._origin
         return reply
 
     def __repr__(self) -> str:

@@ -24,9 +24,8 @@ You did something wrong: ``ConfigError``, ``UnsupportedContent``, ``InvalidReque
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class InfraiError(Exception):
@@ -176,8 +175,7 @@ class ServerError(StatusError):
     """5xx: the service or every vendor behind it failed; ``attempts`` says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRule:
+class CodeRule(NamedTuple):
     """One row of the wire's error table (docs/protocol.md, section 8)."""
 
     status: int

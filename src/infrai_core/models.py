@@ -1,4 +1,4 @@
-"""What requests and replies are made of: typed parts, messages, replies, chunks, usage and metadata.
+"""What requests and replies are made of: typed parts, messages, chat replies, chunks, usage and metadata.
 
 Content is an ordered list of typed parts (docs/protocol.md, section 3); the flat views (``content``, ``tool_calls``,
 ``reasoning``, ``refusal``) are derived from it. Every model keeps fields it does not know, so that nothing a newer
@@ -7,14 +7,37 @@ service sends is lost.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
-import anyio
-from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, SkipValidation, Tag
+from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+if TYPE_CHECKING:
+    from infrai_core.replies import EmbedReply as EmbedReply
+    from infrai_core.replies import ImageReply as ImageReply
+    from infrai_core.replies import Media as Media
+    from infrai_core.replies import Ranked as Ranked
+    from infrai_core.replies import Readable as Readable
+    from infrai_core.replies import RealtimeToken as RealtimeToken
+    from infrai_core.replies import RerankReply as RerankReply
+    from infrai_core.replies import Segment as Segment
+    from infrai_core.replies import SpeechReply as SpeechReply
+    from infrai_core.replies import TranscriptReply as TranscriptReply
+    from infrai_core.service import BATCH_DONE as BATCH_DONE
+    from infrai_core.service import Account as Account
+    from infrai_core.service import Activation as Activation
+    from infrai_core.service import BatchList as BatchList
+    from infrai_core.service import BatchRecord as BatchRecord
+    from infrai_core.service import BatchResults as BatchResults
+    from infrai_core.service import BatchState as BatchState
+    from infrai_core.service import KeyRest as KeyRest
+    from infrai_core.service import ModelList as ModelList
+    from infrai_core.service import VendorInfo as VendorInfo
+    from infrai_core.service import VendorKey as VendorKey
+    from infrai_core.service import VendorList as VendorList
+    from infrai_core.service import VendorModel as VendorModel
 
 T = TypeVar("T")
 
@@ -231,6 +254,10 @@ class Reply(Value):
 
     metadata: Metadata = Field(default_factory=Metadata)
 
+    def _files(self) -> Sequence[Readable]:
+        """The generated files that came with it."""
+        return ()
+
 
 # -- chat ----------------------------------------------------------------------------------------------------------
 
@@ -303,142 +330,7 @@ class ChatChunk(Value):
     metadata: Metadata | None = None
 
 
-# -- the other capabilities ----------------------------------------------------------------------------------------
-
-
-class EmbedReply(Reply):
-    """One vector per input, in input order; ``model`` is the model that made them."""
-
-    # Checked where they are decoded: pydantic would look at every number once more.
-    embeddings: Annotated[list[list[float]], SkipValidation]
-    model: str | None = None
-    usage: Usage | None = None
-
-    @property
-    def dimensions(self) -> int:
-        """Length of the vectors (0 when there is none)."""
-        return len(self.embeddings[0]) if self.embeddings else 0
-
-
-class Readable(Value):
-    """A generated file that came inside the reply (``b64``) or as a short-lived link.
-
-    The link is fetched without the API key and only from the service itself, a public address, or, with the embedded
-    runtime, from its own media directory. Raises ``ConnectionFailed`` when it cannot be read.
-    """
-
-    b64: str | None = Field(default=None, repr=False)
-    _origin: str | None = PrivateAttr(default=None)
-
-    @property
-    def link(self) -> str | None:
-        """Where the file is."""
-        return None
-
-    def read(self) -> bytes:
-        """The bytes of the file."""
-        from infrai_core.media import read
-
-        return read(self.b64, self.link, self._origin)
-
-    async def aread(self) -> bytes:
-        """The bytes of the file, from an event loop."""
-        from infrai_core.media import aread
-
-        return await aread(self.b64, self.link, self._origin)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the file to ``path`` and returns it."""
-        target = Path(path)
-        target.write_bytes(self.read())
-        return target
-
-    async def asave(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the file to ``path`` and returns it, from an event loop."""
-        data = await self.aread()
-        target = Path(path)
-        await anyio.Path(target).write_bytes(data)
-        return target
-
-
-class Media(Readable):
-    """A generated image; ``url`` is a short-lived link."""
-
-    url: str | None = None
-    mime: str | None = None
-
-    @property
-    def link(self) -> str | None:
-        """Where the file is."""
-        return self.url
-
-
-class ImageReply(Reply):
-    """Generated images, in order."""
-
-    images: list[Media]
-    model: str | None = None
-    usage: Usage | None = None
-
-
-class SpeechReply(Readable, Reply):
-    """Generated speech: a short-lived link or, asked for ``inline``, the bytes as base64."""
-
-    audio_url: str | None = None
-    format: str | None = None
-    model: str | None = None
-    usage: Usage | None = None
-
-    @property
-    def link(self) -> str | None:
-        """Where the file is."""
-        return self.audio_url
-
-
-class Segment(Value):
-    """A piece of a transcript; ``start`` and ``end`` in seconds."""
-
-    start: float
-    end: float
-    text: str
-
-
-class TranscriptReply(Reply):
-    """What was said, with segments where the model gives them."""
-
-    text: str
-    language: str | None = None
-    segments: list[Segment] | None = None
-    model: str | None = None
-    usage: Usage | None = None
-
-
-class RealtimeToken(Reply):
-    """A short-lived token for one realtime session; ``expires_at`` is RFC 3339 in UTC.
-
-    ``url`` is where to connect with it, where it is a vendor's own token.
-    """
-
-    session_id: str
-    token: str
-    expires_at: str
-    ice_servers: list[dict[str, Any]] = Field(default_factory=list)
-    url: str | None = None
-
-
-class Ranked(Value):
-    """A candidate's place in the input and its score (higher is better)."""
-
-    index: int
-    relevance_score: float
-
-
-class RerankReply(Reply):
-    """Candidates by relevance, best first."""
-
-    results: list[Ranked]
-    model: str | None = None
-    usage: Usage | None = None
+# -- facts of models -----------------------------------------------------------------------------------------------
 
 
 class ModelInfo(Value):
@@ -457,96 +349,25 @@ class ModelInfo(Value):
     price_output_per_mtok: Decimal | None = None
 
 
-class ModelList(Reply):
-    """The models a service offers."""
+# -- the rest ------------------------------------------------------------------------------------------------------
 
-    data: list[ModelInfo]
-
-
-class KeyRest(Value):
-    """A key that a vendor refused rests: for one model or (None) for all, why, and for how many seconds still."""
-
-    model: str | None = None
-    code: str
-    rest_s: float
-
-
-class VendorKey(Value):
-    """One of a vendor's keys, by its place in the configuration (``#1``)."""
-
-    label: str
-    healthy: bool
-    rests: list[KeyRest] = Field(default_factory=list)
+_ELSEWHERE = {
+    "replies": (
+        "EmbedReply ImageReply Media Ranked Readable RealtimeToken RerankReply Segment SpeechReply TranscriptReply"
+    ),
+    "service": (
+        "BATCH_DONE Account Activation BatchList BatchRecord BatchResults BatchState KeyRest ModelList VendorInfo "
+        "VendorKey VendorList VendorModel"
+    ),
+}
+"""Module -> its values, which are values of this module too. A program that only chats never builds their classes."""
+_MODULE_OF = {name: module for module, names in _ELSEWHERE.items() for name in names.split()}
 
 
-class VendorModel(Value):
-    """A model that was used lately. ``breaker`` is ``closed``, ``open`` (it rests for ``rest_s`` seconds after
-    ``failures`` in a row) or ``half_open`` (it may be tried again)."""
+if not TYPE_CHECKING:  # else a checker would take every name for one of this module
 
-    id: str
-    breaker: str
-    failures: int = 0
-    rest_s: float | None = None
-    latency_ms: float | None = None
-
-
-class VendorInfo(Value):
-    """A vendor that a runtime has: what it can do, and how its keys and models are right now."""
-
-    id: str
-    capabilities: list[str]
-    healthy: bool
-    keys: list[VendorKey] = Field(default_factory=list)
-    models: list[VendorModel] = Field(default_factory=list)
-
-
-class VendorList(Reply):
-    """The vendors of a runtime."""
-
-    data: list[VendorInfo]
-
-
-class Account(Reply):
-    """Balance of the account in ``currency``."""
-
-    balance_usd: Decimal | None = None
-    currency: str | None = None
-
-
-class Activation(Reply):
-    """A new project with its key. ``primary_api_key`` is shown once and not part of ``repr``."""
-
-    account_id: str | None = None
-    project_id: str | None = None
-    primary_api_key: str = Field(repr=False)
-    trial_credit_usd: Decimal | None = None
-    checkout_url: str | None = None
-
-
-BatchState = Literal["queued", "running", "completed", "failed", "cancelled", "expired"]
-BATCH_DONE = frozenset({"completed", "failed", "cancelled", "expired"})
-
-
-class BatchRecord(Reply):
-    """A batch job: its state and how far it is."""
-
-    batch_id: str
-    state: str
-    total_count: int | None = None
-    completed_count: int | None = None
-    failed_count: int | None = None
-    estimated_eta: Any = None
-    estimated_cost_usd: Decimal | None = None
-
-
-class BatchList(Reply):
-    """Batch jobs, newest first."""
-
-    data: list[BatchRecord]
-    has_more: bool = False
-
-
-class BatchResults(Reply):
-    """One envelope per request of the batch, in order: ``{"ok", "data", "error", "metadata"}``."""
-
-    results: list[dict[str, Any]]
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f"infrai_core.{_MODULE_OF[name]}"), name)
+        return found

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,9 +17,12 @@ from infrai_core.config import GRACE_S, AttemptInfo, Config, Limiter
 from infrai_core.envelope import error_from, missing_route, opened
 from infrai_core.errors import ConfigError, InfraiError, ProtocolError, StatusError, Timeout
 from infrai_core.lines import NDJSON, Upload
-from infrai_core.models import BATCH_DONE, BatchRecord, ChatReply, Reply
+from infrai_core.models import ChatReply, Reply
 from infrai_core.operation import Operation
 from infrai_core.tokens import estimate_request
+
+if TYPE_CHECKING:
+    from infrai_core.service import BatchRecord
 
 T = TypeVar("T")
 
@@ -40,15 +43,13 @@ class Request:
     """The body where it is made while it is sent; ``content`` is then empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing to send for this many seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Acquire:
+class Acquire(NamedTuple):
     """Nothing to send before ``limiter`` allows it."""
 
     limiter: Limiter
@@ -105,6 +106,8 @@ def wait_for_batch(
     progress: Callable[[BatchRecord], None] | None,
 ) -> Flow[BatchRecord]:
     """Asks for the state of a batch job until it is done. Raises ``Timeout`` after ``timeout_s``."""
+    from infrai_core.service import BATCH_DONE  # only jobs need it
+
     waited, pause_s = 0.0, min(FIRST_POLL_S, poll_s)
     while True:
         record = yield from call(status, config)

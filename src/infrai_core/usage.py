@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from infrai_core.errors import ConfigError
 from infrai_core.models import Metadata, Usage
-from infrai_core.report import Table, table_of
+
+if TYPE_CHECKING:
+    from infrai_core.report import Table
 
 Axis = Literal["vendor", "model", "capability", "tag", "run"]
 
@@ -179,6 +181,8 @@ class Ledger:
 
     def table(self, axis: Axis | str = "model") -> Table:
         """The totals by ``axis`` as a table, the dearest first: prints as text, in rich and in notebooks."""
+        from infrai_core.report import table_of  # who counts does not always show
+
         return table_of(axis, self.by(axis), self.total)
 
     def to_pandas(self) -> Any:

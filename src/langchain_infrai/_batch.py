@@ -8,7 +8,7 @@ runs, which begin before anything is sent. ``batch`` does the same in a thread w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from infrai_core import AsyncInfrai, Infrai
-from infrai_core.models import BATCH_DONE, BatchRecord
+from infrai_core.service import BATCH_DONE, BatchRecord
 from langchain_infrai._bar import bar
 from langchain_infrai.errors import InfraiConfigError
 
@@ -25,8 +25,6 @@ Progress: TypeAlias = Callable[[BatchRecord], None]
 
 OPTIONS = ("batch_id", "batch_timeout", "batch_poll_s", "batch_progress", "idempotency_key")
 """Arguments of ``batch`` that are the job's, not the runs'."""
-MOST_AT_ONCE = 32
-"""How many calls ``abatch`` makes at the same time where the configuration does not say."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +178,3 @@ def shown(progress: bool | Progress, total: int) -> Iterator[Progress]:
         return
     with bar("batch_progress", total, "request", "batch") as drawn:
         yield lambda record: drawn.update((record.completed_count or 0) + (record.failed_count or 0) - drawn.n)
-
-
-def bounded(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with a limit of calls at the same time."""
-    return {**config, "max_concurrency": config.get("max_concurrency") or MOST_AT_ONCE}

@@ -55,8 +55,13 @@ class Clients:
 class Connection(BaseModel):
     """Fields that say where calls go and as whom."""
 
+    # Deferred: the checks of a class are built with its first instance, and never for this one, which has none.
     model_config = ConfigDict(
-        populate_by_name=True, extra="forbid", protected_namespaces=(), arbitrary_types_allowed=True
+        populate_by_name=True,
+        extra="forbid",
+        protected_namespaces=(),
+        arbitrary_types_allowed=True,
+        defer_build=True,
     )
 
     api_key: SecretStr | None = Field(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -24,7 +24,6 @@ from infrai_core import AsyncChatStream, ChatReply, ChatStream
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Prefer, Task
 from infrai_core.tokens import estimate
-from langchain_infrai._batch import Job, JobOptions, arun_job, bounded, current, placed, run_job_aside
 from langchain_infrai._blocks import register
 from langchain_infrai._connection import Connection
 from langchain_infrai._convert import PROVIDER, message_of, traced, wire_messages
@@ -74,6 +73,8 @@ _SPELLINGS = {
 """Other names under which a call may give an argument."""
 _NOT_SENT = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "cache_control"})
 """Arguments of a call that are LangChain's own, and the one that marks the messages."""
+MOST_AT_ONCE = 32
+"""How many calls ``abatch`` makes at the same time where the configuration does not say."""
 _MESSAGE_TOKENS = 4
 """What the frame of a message costs about, in tokens."""
 _MEDIA_TOKENS = 800
@@ -289,6 +290,8 @@ class ChatInfrai(BaseChatModel, Connection):
         """
         if not inputs or not self._is_batched(kwargs):
             return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        from langchain_infrai._batch import JobOptions, run_job_aside
+
         run = partial(run_job_aside, self.client, JobOptions.taken(kwargs))
         with ThreadPoolExecutor(1) as thread:
             together = self._together(run, inputs, config, return_exceptions, kwargs)
@@ -304,9 +307,10 @@ class ChatInfrai(BaseChatModel, Connection):
     ) -> list[AIMessage]:
         """The same. Without ``batch_mode`` at most ``max_concurrency`` of the configuration (32) run at a time."""
         if not inputs or not self._is_batched(kwargs):
-            configs = get_config_list(config, len(inputs))
-            configs[:1] = [cast("RunnableConfig", bounded(first)) for first in configs[:1]]
+            configs = _bounded(get_config_list(config, len(inputs)))
             return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
+        from langchain_infrai._batch import JobOptions, arun_job
+
         run = partial(arun_job, self.async_client, JobOptions.taken(kwargs))
         return await self._together(run, inputs, config, return_exceptions, kwargs)
 
@@ -337,9 +341,8 @@ class ChatInfrai(BaseChatModel, Connection):
         """The same from an event loop."""
         configs = get_config_list(config, len(inputs)) if inputs else []
         if not inputs or not self._is_batched(kwargs):
-            configs[:1] = [cast("RunnableConfig", bounded(first)) for first in configs[:1]]
             more: Any = {"return_exceptions": return_exceptions, **kwargs}
-            async for found in super().abatch_as_completed(inputs, configs, **more):
+            async for found in super().abatch_as_completed(inputs, _bounded(configs), **more):
                 yield found
             return
         answers = await self.abatch(list(inputs), configs, return_exceptions=return_exceptions, **kwargs)
@@ -355,6 +358,8 @@ class ChatInfrai(BaseChatModel, Connection):
         kwargs: dict[str, Any],
     ) -> list[AIMessage]:
         """A run per input, all of which wait for the rows of one job."""
+        from langchain_infrai._batch import Job, placed
+
         job = Job(len(inputs), run)
 
         async def one(place: int, given: LanguageModelInput, own: RunnableConfig) -> AIMessage:
@@ -383,11 +388,14 @@ class ChatInfrai(BaseChatModel, Connection):
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> ChatReply:
         with as_langchain():
-            client, job = self.async_client, current()
-            if job is not None and self._is_batched(given):
-                request = client.batch_request(self._wire(messages, given), **self._streamed(stop, given))
-                return client.batch_reply(await job[0].row(job[1], request))
-            reply: ChatReply = await client.chat(self._wire(messages, given), **self._arguments(stop, given))
+            client, wire = self.async_client, self._wire(messages, given)
+            if self._is_batched(given):
+                from langchain_infrai._batch import current
+
+                if (job := current()) is not None:
+                    request = client.batch_request(wire, **self._streamed(stop, given))
+                    return client.batch_reply(await job[0].row(job[1], request))
+            reply: ChatReply = await client.chat(wire, **self._arguments(stop, given))
         return reply
 
     def _opened(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatStream:
@@ -485,6 +493,13 @@ class ChatInfrai(BaseChatModel, Connection):
 
 def _result(reply: ChatReply) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message_of(reply), generation_info=traced(reply))])
+
+
+def _bounded(configs: list[RunnableConfig]) -> list[RunnableConfig]:
+    """The configurations of a batch, of which LangChain asks the first how many calls may run at a time."""
+    for first in configs[:1]:
+        first["max_concurrency"] = first.get("max_concurrency") or MOST_AT_ONCE
+    return configs
 
 
 def _end(reader: StreamedMessage, reply: ChatReply) -> Iterator[ChatGenerationChunk]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pickle
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import infrai_core
-from infrai_core import AsyncChatStream, AsyncInfrai, ChatStream, Infrai
+from infrai_core import AsyncChatStream, AsyncInfrai, ChatStream, Infrai, models
 
 SOURCE = Path(infrai_core.__file__).parents[1]
 PACKAGES = ("infrai_core", "langchain_infrai", "llama_index_infrai", "infrai_runtime", "infrai_cli")
@@ -31,7 +33,7 @@ VALUES_OF_CORE = {"errors", "facts", "fetch", "inflate", "models", "params", "pl
 LAYERS = (
     {"errors", "fetch", "fetch_http", "inflate", "parse", "place", "tokens"},
     {"models", "root"},
-    {"params", "retry", "sse", "report", "usage", "facts", "artifact"},
+    {"params", "retry", "sse", "report", "usage", "facts", "artifact", "replies", "service"},
     {"config"},
     {"budget", "content", "lines", "envelope", "media"},
     {"operation"},
@@ -148,6 +150,35 @@ def test_every_exported_name_exists_and_is_listed_once() -> None:
 def test_importing_the_core_imports_nothing_that_was_not_asked_for() -> None:
     code = "import sys, infrai_core; infrai_core.ConfigError; print(*{'httpx', 'pydantic', 'anyio'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def loaded_by(code: str, *modules: str) -> list[str]:
+    """Those of the modules that a fresh interpreter has after the code."""
+    asked = f"{code}\nimport sys; print(*[name for name in {modules!r} if name in sys.modules])"
+    return subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.parametrize("call", ["chat('x')", "stream_chat('x').reply()"])
+def test_a_chat_builds_no_values_of_other_capabilities(call: str) -> None:
+    code = f"""
+from infrai_core import Infrai
+from infrai_core.testing import Script, reply, streamed
+script = Script([streamed("a") if "stream" in {call!r} else reply("a")])
+assert Infrai("k", transport=script).{call}.content == "a"
+"""
+    assert loaded_by(code, "infrai_core.replies", "infrai_core.service", "infrai_core.report") == []
+
+
+@pytest.mark.parametrize("module", ["replies", "service"])
+def test_values_of_other_capabilities_are_found_among_the_models_too(module: str) -> None:
+    home = import_module(f"infrai_core.{module}")
+    names = models._ELSEWHERE[module].split()
+    for name in names:
+        assert pickle.loads(f"cinfrai_core.models\n{name}\n.".encode()) is getattr(home, name)
+    made_here = {name for name, value in vars(home).items() if getattr(value, "__module__", "") == home.__name__}
+    assert {name for name in made_here if not name.startswith("_")} <= set(names)
+    with pytest.raises(AttributeError, match="Raedable"):
+        models.Raedable  # type: ignore[attr-defined]  # noqa: B018  # the access is the test
 
 
 def test_a_name_that_the_core_does_not_have_is_an_attribute_error() -> None:

@@ -6,10 +6,12 @@ import base64
 import sys
 from array import array
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infrai_core.errors import ProtocolError
-from infrai_core.models import ModelList
+
+if TYPE_CHECKING:
+    from infrai_core.service import ModelList
 
 _OPTIONS = frozenset({"timeout_seconds", "idempotency_key", "extra_headers", "extra_body"})
 
@@ -23,6 +25,7 @@ def split(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def model_list(data: dict[str, Any]) -> ModelList:
     """The models of a service, which ``facts`` learns on the way."""
     from infrai_core.facts import learn  # it reads files, and only this call needs it
+    from infrai_core.service import ModelList
 
     found = ModelList.model_validate(data)
     learn(found.data)

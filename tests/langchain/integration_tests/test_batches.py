@@ -15,7 +15,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 
 from infrai_core import Infrai
-from infrai_core.models import BatchRecord
+from infrai_core.service import BatchRecord
 from infrai_core.testing import Script, reply
 from langchain_infrai import ChatInfrai, get_infrai_callback
 from langchain_infrai.errors import InfraiBudgetSpent, InfraiConfigError

@@ -14,6 +14,13 @@ def test_the_public_names() -> None:
     assert not hasattr(langchain_infrai, "InfraiNothing")
 
 
+def test_importing_it_loads_nothing_that_only_other_calls_need() -> None:
+    later = ("infrai_core.replies", "infrai_core.service", "infrai_core.report", "langchain_infrai._batch")
+    code = f"import langchain_infrai, sys; print([name for name in {later!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_importing_it_loads_neither_the_runtime_nor_heavy_packages() -> None:
     heavy = ("infrai_runtime", "llama_index", "aiohttp", "starlette", "PIL", "torch", "openai", "tiktoken")
     code = f"import langchain_infrai, sys; print([name for name in {heavy!r} if name in sys.modules])"
