@@ -74,7 +74,7 @@ class Answers:
 
     async def make(self, trace: Trace, live: Live, ready: Ready) -> None:
         """Puts the whole answer into ``live``. Raises ``Failure``."""
-        await self.limit(trace)
+        await self.limit(trace, ready.plan.token_ratio if ready.plan else 1.0)
         if ready.cached is not None:
             return await self._stored(trace, live, ready.cached)
         assert ready.plan is not None
@@ -85,11 +85,10 @@ class Answers:
 
     # -- limits ----------------------------------------------------------------------------------------------------
 
-    async def limit(self, trace: Trace) -> None:
+    async def limit(self, trace: Trace, token_ratio: float) -> None:
         """Takes the call from the limits of its key. Raises RATE_LIMITED with the time to wait."""
-        ask, caller = trace.known()
-        per_minute = self._requests_per_minute
-        trace.held = await limits.take(self._ephemeral, caller, ask, trace.request_id, per_minute, trace.limits)
+        (ask, caller), store, per_minute = trace.known(), self._ephemeral, self._requests_per_minute
+        trace.held = await limits.take(store, caller, ask, trace.request_id, per_minute, trace.limits, token_ratio)
 
     async def give_back(self, trace: Trace) -> None:
         """Ends what the call took from the limits."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from infrai_runtime.catalogue import Catalogue, Model, canonical
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health
+from infrai_runtime.prompt import Prompt
 from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import CAPABILITIES, Vendor
 from infrai_runtime.vendors.configuration import LOCAL
@@ -95,7 +96,7 @@ def sifted(
     dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
     wanted = Wanted(ask.capability, ask.model, ask.vendor, ask.needs, dimensions)
     found = _sifted(wanted, catalogue, _kinds(vendors), allowed)
-    if ask.prompt.in_bytes + ask.body.get("max_tokens", 1) <= found.room:
+    if ask.prompt.longest.in_bytes + ask.body.get("max_tokens", 1) <= found.room:
         return found
     return _fitting(ask, found, health)
 
@@ -138,20 +139,20 @@ def _assumed(ask: Wanted, catalogue: Catalogue, serving: Collection[str]) -> lis
 
 def _fitting(ask: Ask, found: Sifted, health: Health) -> Sifted:
     """Without the models whose context is too small."""
-    ratio = health.token_ratio
-    verdicts = [(model, _too_small(ask, model, ratio.get(model.name, 1.0))) for model in found.kept]
+    ratio, prompt = health.token_ratio, ask.prompt.longest
+    verdicts = [(model, _too_small(ask, prompt, model, ratio.get(model.name, 1.0))) for model in found.kept]
     small = (Dropped(model.name, why) for model, why in verdicts if why is not None)
     kept = tuple(model for model, why in verdicts if why is None)
     return Sifted(kept, (*small, *found.dropped), _room(kept))
 
 
-def _too_small(ask: Ask, model: Model, ratio: float) -> str | None:
+def _too_small(ask: Ask, prompt: Prompt, model: Model, ratio: float) -> str | None:
     """No text has more tokens than bytes, so one that fits by its bytes is not estimated."""
     wanted = ask.body.get("max_tokens", 1)
     answer = min(wanted, model.max_output_tokens or wanted)
-    if model.context_window is None or ask.prompt.in_bytes + answer <= model.context_window:
+    if model.context_window is None or prompt.in_bytes + answer <= model.context_window:
         return None
-    needed = ask.prompt.careful_for(ratio) + answer
+    needed = prompt.careful_for(ratio) + answer
     if needed <= model.context_window:
         return None
     return f"context of {model.context_window} tokens is too small for about {needed}"

@@ -57,7 +57,7 @@ def explained(
         "prefer": ask.prefer,
         "reason": made.reason,
         "order": FORMULAS[ask.prefer],
-        "estimate": estimate(ask),
+        "estimate": estimate(ask, made.token_ratio),
         "max_cost_multiplier": ask.max_cost_multiplier,
         "candidates": [_row(ask, made, place, health) for place in range(len(made.candidates))],
         "dropped": [{"name": row.name, "reason": row.reason} for row in made.dropped],
@@ -66,9 +66,10 @@ def explained(
     }
 
 
-def estimate(ask: Ask) -> Json:
-    """What the request is expected to use, and the careful number of prompt tokens that limits are held against."""
-    careful = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt)
+def estimate(ask: Ask, ratio: float) -> Json:
+    """What the request is expected to use, and the careful number of prompt tokens that limits are held against, as
+    the model that would answer counts them."""
+    careful = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=ratio)
     return expected_usage(ask.capability, ask.body, prompt=ask.prompt) | {
         "prompt_tokens_careful": careful.get("prompt_tokens")
     }

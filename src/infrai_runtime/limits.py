@@ -31,9 +31,16 @@ class Held:
 
 
 async def take(
-    ephemeral: Ephemeral, caller: Caller, ask: Ask, holder: str, per_minute: int | None, headers: dict[str, str]
+    ephemeral: Ephemeral,
+    caller: Caller,
+    ask: Ask,
+    holder: str,
+    per_minute: int | None,
+    headers: dict[str, str],
+    token_ratio: float = 1.0,
 ) -> Held:
-    """Takes what the call needs; ``per_minute`` is the limit of requests for keys without one of their own.
+    """Takes what the call needs; ``per_minute`` is the limit of requests for keys without one of their own,
+    ``token_ratio`` how the model that is to answer has counted tokens so far.
 
     ``headers`` gets what is left. Raises RATE_LIMITED with the time to wait; then nothing is held.
     """
@@ -46,7 +53,8 @@ async def take(
         _check(taken, f"more than {requests} requests per minute")
     try:
         if policy.tokens_per_minute is not None:
-            await _take_tokens(ephemeral, held, f"tokens:{who}", policy.tokens_per_minute, ask, headers)
+            tokens = min(policy.tokens_per_minute, _careful_tokens(ask, token_ratio))
+            await _take_tokens(ephemeral, held, f"tokens:{who}", policy.tokens_per_minute, tokens, headers)
         if policy.concurrency is not None:
             await _enter(ephemeral, held, f"calls:{who}", policy.concurrency, holder)
     except Failure:
@@ -57,11 +65,14 @@ async def take(
     return held
 
 
+def _careful_tokens(ask: Ask, ratio: float) -> int:
+    expected = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=ratio)
+    return int(expected.get("prompt_tokens", 0) + expected.get("completion_tokens", 0))
+
+
 async def _take_tokens(
-    ephemeral: Ephemeral, held: Held, bucket: str, per_minute: int, ask: Ask, headers: dict[str, str]
+    ephemeral: Ephemeral, held: Held, bucket: str, per_minute: int, tokens: int, headers: dict[str, str]
 ) -> None:
-    expected = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt)
-    tokens = min(per_minute, expected.get("prompt_tokens", 0) + expected.get("completion_tokens", 0))
     taken = await ephemeral.take(bucket, tokens, per_minute)
     _tell(headers, "tokens", per_minute, taken)
     _check(taken, f"more than {per_minute} tokens per minute (this call may need {tokens})")

@@ -144,7 +144,8 @@ def _cost_of_words(into: int, out: int, usual: Prices) -> int | None:
 
 
 def _chat_usage(prompt: int, body: Mapping[str, Any]) -> dict[str, Any]:
-    return {"prompt_tokens": prompt, "completion_tokens": body.get("max_tokens", EXPECTED_OUTPUT_TOKENS)}
+    answer = body.get("max_tokens", EXPECTED_OUTPUT_TOKENS)
+    return {"prompt_tokens": prompt, "completion_tokens": answer * body.get("choices", 1)}
 
 
 def _tokens_in(prompt: int, body: Mapping[str, Any]) -> dict[str, Any]:

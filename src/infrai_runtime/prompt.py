@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import orjson
 
 from infrai_core.tokens import estimate, estimate_upper
 
 _READ_FIELD = {"chat": "messages", "vision": "prompt", "embed": "input", "image": "prompt", "rerank": "candidates"}
+_READ_ONE_BY_ONE = frozenset({"embed", "rerank"})
 _READ_OF_PART = ("parts", "text", "name", "arguments")
 _DIGITS = 6
 """Binary digits of a rounded estimate: at most 3 % too much, far less than a token per four bytes may be wrong."""
@@ -20,6 +23,14 @@ _COMPARABLE = range(1000, 16_001)
 """Characters of a prompt whose estimate is worth comparing: a shorter one is mostly what frames it, and a longer one
 takes long to estimate."""
 _COUNTED_TOO = frozenset({"tools", "response_format"})
+TOOLS_TOKENS = 346
+"""What a vendor adds to a prompt with tools beside their schemas, carefully: Claude's instructions for them
+(https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing); other vendors add less."""
+MEDIUM_TOKENS = {"image": 1600, "audio": 1920, "video": 18_000, "file": 3000}
+"""What a medium is counted for, carefully, as long as nobody knows how long it is: a large image
+(https://platform.claude.com/docs/en/build-with-claude/vision#image-costs), a minute of sound, a minute of video
+(https://ai.google.dev/gemini-api/docs/tokens), a page of a document
+(https://platform.claude.com/docs/en/build-with-claude/pdf-support)."""
 
 
 def text_alone(capability: str, body: Mapping[str, Any]) -> bool:
@@ -31,18 +42,25 @@ def text_alone(capability: str, body: Mapping[str, Any]) -> bool:
 
 
 class Prompt:
-    """A request's text. Each number is worked out when first asked for, and once."""
+    """What a model reads of a request: its texts, tools and schema. Each number is worked out when first asked for,
+    and once."""
 
-    __slots__ = ("_borders", "_careful", "in_bytes", "text")
+    __slots__ = ("_careful", "_longest", "_of", "in_bytes", "text")
 
     def __init__(self, capability: str, body: Mapping[str, Any]) -> None:
         found: list[str] = []
         _gather(body.get(_READ_FIELD.get(capability, "input"), ""), found)
+        self._longest = max(found, key=len) if capability in _READ_ONE_BY_ONE and len(found) > 1 else None
+        found += [orjson.dumps(body[name]).decode() for name in _COUNTED_TOO if name in body]
         self.text = "\n".join(found)
         self.in_bytes = len(self.text) if self.text.isascii() else len(self.text.encode("utf-8", "surrogatepass"))
-        messages = body.get("messages") if capability in _CHATS else ()
-        self._borders = MESSAGE_TOKENS * (len(messages) if isinstance(messages, list | tuple) else 1)
-        self._careful: int | None = None
+        self._of = capability, body
+        self._careful: tuple[int, int] | None = None
+
+    @property
+    def longest(self) -> Prompt:
+        """What a model has to have room for at once: of texts that are read one by one, the longest."""
+        return self if self._longest is None else Prompt("embed", {"input": self._longest})
 
     @property
     def rough(self) -> int:
@@ -63,19 +81,35 @@ class Prompt:
 
     @property
     def careful(self) -> int:
-        """A number of tokens that the text and what stands around its messages hardly exceed."""
-        if self._careful is None:
-            self._careful = estimate_upper(self.text) + self._borders
-        return self._careful
+        """A number of tokens that the text, what stands around it and its media hardly exceed."""
+        return self.careful_for(1.0)
 
     def careful_for(self, ratio: float) -> int:
         """``careful`` for a model whose own count of tokens is ``ratio`` times the estimate; no text has more tokens
         than bytes."""
-        return (
-            self.careful
-            if ratio == 1.0
-            else min(math.ceil(self.careful * ratio), max(self.in_bytes + self._borders, self.careful))
-        )
+        if self._careful is None:
+            self._careful = estimate_upper(self.text), _beside(*self._of)
+        words, beside = self._careful
+        return beside + (words if ratio == 1.0 else min(math.ceil(words * ratio), max(self.in_bytes, words)))
+
+
+def _beside(capability: str, body: Mapping[str, Any]) -> int:
+    """What is counted beside the text, carefully: borders of messages, instructions for tools, media."""
+    messages = body.get("messages") if capability in _CHATS else ()
+    borders = MESSAGE_TOKENS * (len(messages) if isinstance(messages, list | tuple) else 1)
+    media = MEDIUM_TOKENS["image"] * len(body.get("images", ())) + sum(map(_media_tokens, messages or ()))
+    return borders + media + (TOOLS_TOKENS if body.get("tools") else 0)
+
+
+def _media_tokens(message: Any) -> int:
+    return sum(MEDIUM_TOKENS.get(part["type"], 0) for part in _parts(message)) if isinstance(message, dict) else 0
+
+
+def _parts(holder: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The parts of a message, and those inside tool results."""
+    for part in holder.get("parts", ()):
+        yield part
+        yield from _parts(part)
 
 
 def _gather(value: Any, found: list[str]) -> None:

@@ -9,6 +9,7 @@ from infrai_runtime.catalogue import Model, builtin
 from infrai_runtime.eligible import Allowed
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health
+from infrai_runtime.prompt import MESSAGE_TOKENS
 from infrai_runtime.request import read
 from infrai_runtime.routing import Plan, plan
 from infrai_runtime.vendors.base import Vendor
@@ -281,8 +282,9 @@ def test_the_context_that_a_prompt_needs_follows_how_the_model_has_counted() -> 
     doubled = needed(planned({"messages": LONG}, narrow, there, health=Health(token_ratio={"a/tiny": 2.0})))
     halved = needed(planned({"messages": LONG}, narrow, there, health=Health(token_ratio={"a/tiny": 0.5})))
     assert halved < usual < doubled
-    assert doubled == min(2 * (usual - 1), len(LONG)) + 1
-    assert 2 * (halved - 1) in (usual - 1, usual)
+    beside = MESSAGE_TOKENS + 1  # and one token of the answer
+    assert doubled - beside == min(2 * (usual - beside), len(LONG))
+    assert 2 * (halved - beside) - (usual - beside) in (0, 1)
 
 
 def test_a_model_that_counts_less_keeps_a_prompt_that_another_has_no_room_for() -> None:
@@ -290,6 +292,22 @@ def test_a_model_that_counts_less_keeps_a_prompt_that_another_has_no_room_for() 
     made = planned({"messages": LONG}, rows, vendors("a", "b"), health=Health(token_ratio={"a/one": 0.6}))
     assert order(made) == ["a/one"]
     assert made.token_ratio == 0.6
+
+
+def test_many_texts_need_no_more_room_than_the_longest_of_them() -> None:
+    row = model("a", "vectors", capability="embed", context_window=400, default=True)
+    there = vendors(embed=("a",))
+    assert order(planned({"input": [LONG[:1000]] * 50}, [row], there, "embed")) == ["a/vectors"]
+    with pytest.raises(Failure, match="too long"):
+        planned({"input": ["short", LONG * 2]}, [row], there, "embed")
+
+
+def test_tools_need_room_too() -> None:
+    tools = [{"type": "function", "function": {"name": f"f{n}", "description": LONG}} for n in range(5)]
+    narrow = model("a", "tiny", context_window=1000)
+    made = planned({"tools": tools}, [narrow, GOOD], vendors("a", "b"))
+    assert order(made) == ["b/large"]
+    assert "context of 1000 tokens is too small" in made.dropped[0].reason
 
 
 def test_what_is_set_aside_follows_it_too() -> None:

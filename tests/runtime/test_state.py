@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from infrai_runtime.failure import Failure
+from infrai_runtime.health import MOST_RATIO
 from infrai_runtime.keys import hash_key
+from infrai_runtime.request import read
 from infrai_runtime.store.durable import Budget, KeyRow, Policy, key_scope, project_scope, tag_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
@@ -30,7 +32,7 @@ def anyio_backend() -> str:
 
 
 ROWS = catalogue(model("a"), model("a", "small"))
-ASKED = {"messages": "Hello", "model": "big", "max_tokens": 5}
+ASKED: dict[str, Any] = {"messages": "Hello", "model": "big", "max_tokens": 5}
 CREDIT = 10**9
 
 
@@ -201,6 +203,18 @@ async def test_tokens_per_minute_count_what_was_used(tmp_path: Path) -> None:
         codes = [(await at.ask("few")).status_code for _ in range(8)]
         assert codes[:3] == [200, 200, 200]  # each uses 15, less than was taken for it
         assert codes[-1] == 429
+
+
+async def test_tokens_per_minute_count_as_the_model_has_counted_so_far(tmp_path: Path) -> None:
+    long = "The raccoon opens doors with its clever paws and reads maps at night. " * 20
+    often = {"prompt_tokens": 4000, "completion_tokens": 5, "total_tokens": 4005}
+    needed = read("chat", ASKED | {"messages": long}).prompt.careful_for(MOST_RATIO) + ASKED["max_tokens"]
+    async with shop(tmp_path, FakeChat("a", says("Hi", usage=often)), few=Policy(tokens_per_minute=2000)) as at:
+        await at.ask(messages=long)  # it teaches
+        await at.ask("few", messages=long)  # it uses more than a minute's
+        refused = await at.ask("few", messages=long)
+    assert refused.status_code == 429
+    assert f"this call may need {needed}" in refused.json()["error"]["message"]
 
 
 async def test_calls_at_the_same_time_are_limited_and_the_place_comes_back(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""How long a prompt is taken to be: all that a model reads of a request counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from infrai_core.tokens import estimate_upper
+from infrai_runtime.prompt import MEDIUM_TOKENS, MESSAGE_TOKENS, TOOLS_TOKENS, Prompt
+from infrai_runtime.request import read
+
+Json = dict[str, Any]
+
+ROAD = {
+    "type": "object",
+    "properties": {"from": {"type": "string", "description": "where it begins: Portland, Oregon, or an address there"}},
+    "required": ["from"],
+}
+TOOL = {"type": "function", "function": {"name": "road", "description": "Finds a road.", "parameters": ROAD}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "road", "schema": ROAD}}
+
+
+def prompt(capability: str = "chat", **body: Any) -> Prompt:
+    return read(capability, {"messages": "Hello"} | body if capability == "chat" else body).prompt
+
+
+def test_tools_are_read_too() -> None:
+    few, many = prompt(tools=[TOOL]), prompt(tools=[TOOL] * 40)
+    schema = estimate_upper(orjson.dumps(TOOL).decode())
+    assert few.careful >= prompt().careful + TOOLS_TOKENS + schema - 1
+    assert many.careful - few.careful == pytest.approx(39 * schema, rel=0.05)
+    assert many.in_bytes > 40 * len(orjson.dumps(TOOL))
+    assert many.rough > 20 * prompt().rough
+
+
+def test_the_schema_of_an_answer_is_read_too() -> None:
+    assert prompt(response_format=SCHEMA).careful > prompt().careful + estimate_upper(orjson.dumps(ROAD).decode())
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, "image"),
+        ({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}, "audio"),
+        ({"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERg=="}}, "file"),
+    ],
+)
+def test_a_medium_counts_whatever_its_bytes_are(part: Json, kind: str) -> None:
+    one = prompt(messages=[{"role": "user", "content": [part]}])
+    two = prompt(messages=[{"role": "user", "content": [part, part]}])
+    assert (one.careful, two.careful - one.careful) == (MEDIUM_TOKENS[kind] + MESSAGE_TOKENS, MEDIUM_TOKENS[kind])
+    assert one.in_bytes == 0
+
+
+def test_images_to_look_at_count() -> None:
+    seen = prompt("vision", prompt="What?", images=["https://example.com/a.png"] * 3)
+    assert seen.careful > 3 * MEDIUM_TOKENS["image"]
+
+
+def test_how_a_model_has_counted_words_says_nothing_of_what_stands_beside_them() -> None:
+    seen = prompt("vision", prompt="What is this? " * 50, images=["https://example.com/a.png"])
+    beside = MEDIUM_TOKENS["image"] + MESSAGE_TOKENS
+    assert seen.careful_for(0.5) - beside == pytest.approx((seen.careful - beside) / 2, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("capability", "body"),
+    [
+        ("embed", {"input": ["short", "a long text " * 50, "short"]}),
+        ("rerank", {"query": "q", "candidates": ["short", "a long text " * 50]}),
+    ],
+)
+def test_texts_that_are_read_one_by_one_need_room_for_the_longest(capability: str, body: Json) -> None:
+    made = prompt(capability, **body)
+    assert made.longest.text == "a long text " * 50
+    assert made.in_bytes > made.longest.in_bytes
+
+
+def test_a_chat_is_read_at_once() -> None:
+    messages = [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]
+    made = prompt(messages=messages)
+    assert made.longest is made
