@@ -421,7 +421,7 @@ async def _ready(service: Service, request: Request, trace: Trace) -> ASGIApp:
 
 async def _metrics(service: Service, request: Request, trace: Trace) -> ASGIApp:
     breaker = await Breaker.read(service.ephemeral)
-    text = service.metrics.text(standing.gauges(service.vendors, breaker))
+    text = service.metrics.text([*standing.gauges(service.vendors, breaker), *await service.batches.gauges()])
     return Whole(Head(200, metrics.CONTENT_TYPE), text.encode())
 
 

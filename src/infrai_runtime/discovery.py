@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infrai_core.errors import CODES
+from infrai_runtime.batch.job import CAPABILITIES as CAPABILITIES_OF_A_BATCH
+from infrai_runtime.batch.job import SUBMISSION
 from infrai_runtime.catalogue import Catalogue, listed
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, schema_of
@@ -26,6 +28,7 @@ BILLING = {
     "asr": "audio_seconds",
     "rerank": "search_units",
     "realtime": "audio_seconds",
+    "batch": "requests",
 }
 
 _COMMON = (
@@ -138,14 +141,25 @@ ALL: dict[str, Described] = {
             [{"ttl_seconds": 300}],
             _text("session_id", "token", "expires_at") | {"ice_servers": {"type": "array"}},
         ),
+        Described(
+            "batch",
+            "/v1/ai/batch/submit",
+            "Takes many requests in; GET /v1/ai/batch/status/{id} tells how far they are, and results/{id} what came.",
+            SUBMISSION,
+            [{"requests": [{"capability": "chat", "body": {"messages": "What is 2 + 2?"}}], "batch_timeout": "1h"}],
+            _text("batch_id", "state", "created_at", "expires_at", "results_until", "estimated_eta")
+            | {name: {"type": "integer"} for name in ("total_count", "completed_count", "failed_count")}
+            | {"estimated_cost_usd": {"type": ["number", "null"]}, "metadata": {"type": "object"}},
+        ),
     )
 }
-"""Capability -> what discovery tells of it."""
+"""What discovery tells: of every capability, and of batches of them."""
 
 
 def errors_of(capability: str) -> list[Json]:
     """The errors that a route may answer with, and whether the same call may succeed later."""
-    codes = _COMMON + (_ROUTED + (_WORDS if capability in ("chat", "vision") else ()))
+    routed = () if capability == "batch" else _ROUTED
+    codes = _COMMON + routed + (_WORDS if capability in ("chat", "vision") else ())
     return [{"code": code, "status": CODES[code].status, "retryable": CODES[code].retryable} for code in codes]
 
 
@@ -154,9 +168,15 @@ def able(capability: str, vendors: Mapping[str, Vendor]) -> list[str]:
     return sorted(name for name, vendor in vendors.items() if isinstance(vendor, CAPABILITIES[capability]))
 
 
+def _asked(name: str, vendors: Mapping[str, Vendor]) -> list[str]:
+    """Who may answer: a batch is asked of every vendor, whether it has a batch service of its own or not."""
+    capabilities = CAPABILITIES_OF_A_BATCH if name == "batch" else (name,)
+    return sorted({vendor for capability in capabilities for vendor in able(capability, vendors)})
+
+
 def row(described: Described, vendors: Mapping[str, Vendor]) -> Json:
     """A capability as the list shows it."""
-    names = able(described.id, vendors)
+    names = _asked(described.id, vendors)
     return {
         "id": described.id,
         "method": "POST",

@@ -48,6 +48,22 @@ async def seen(store: Durable, now: float = 1.0, batch_id: str = "b1") -> Batch:
     return found
 
 
+def test_batches_of_all_projects_are_counted_with_how_far_they_are(run: Run) -> None:  # noqa: F811
+    async def body(store: Durable) -> None:
+        await store.open_batch(batch("b0"), 0)  # it is still being handed in
+        await handed_in(store, batch("b1"), 2, 1)
+        await handed_in(store, replace(batch("b2", metadata='{"long": 1}'), project_id="q"), 1)
+        await store.put_outcome(outcome(0))
+        await store.put_outcome(outcome(1, ok=False))
+        await store.cancel_batch("b2", 1.0)
+        found = {made.batch_id: made for made in await store.all_batches(1.0)}
+        assert found.keys() == {"b1", "b2"}
+        assert (found["b1"].completed, found["b1"].lost(1.0), found["b1"].state(1.0)) == (1, 1, "queued")
+        assert (found["b2"].state(1.0), found["b2"].lost(1.0), found["b2"].metadata) == ("cancelled", 1, "{}")
+
+    run(body)
+
+
 def test_a_batch_is_seen_once_it_was_handed_in_and_only_by_its_project(run: Run) -> None:  # noqa: F811
     async def body(store: Durable) -> None:
         await store.open_batch(batch(), 0)

@@ -126,6 +126,32 @@ async def shop(tmp_path: Path, credit: int = CREDIT, **more: Any) -> AsyncIterat
     await store.close()
 
 
+# -- how many there are ----------------------------------------------------------------------------------------------
+
+
+async def numbers(at: Shop, name: str) -> dict[str, float]:
+    """A gauge of ``/metrics`` by state, without those that are 0."""
+    text = (await at.api.get("/metrics")).text
+    rows = [line.removeprefix(f"{name}{{state=\"") for line in text.splitlines() if line.startswith(f"{name}{{")]
+    found = {row.partition('"')[0]: float(row.rpartition(" ")[2]) for row in rows}
+    return {state: number for state, number in found.items() if number}
+
+
+async def test_the_metrics_tell_how_many_batches_and_requests_there_are_by_state(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        assert await numbers(at, "infrai_batches") == {}
+        at.echo.failures["bad"] = [Failure("CONTENT_FILTERED", "no")]
+        await at.ended((await at.submit(["one", "bad", "two"]))["batch_id"])
+        running = await at.submit(["wait", "wait longer"])
+        await at.asked("wait")
+        assert await numbers(at, "infrai_batches") == {"completed": 1, "running": 1}
+        assert await numbers(at, "infrai_batch_requests") == {"completed": 2, "failed": 1, "waiting": 2}
+        at.echo.go.set()
+        await at.ended(running["batch_id"])
+        assert await numbers(at, "infrai_batches") == {"completed": 2}
+        assert await numbers(at, "infrai_batch_requests") == {"completed": 4, "failed": 1}
+
+
 # -- handing in and reading ------------------------------------------------------------------------------------------
 
 

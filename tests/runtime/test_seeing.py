@@ -133,6 +133,14 @@ async def test_prometheus_reads_the_metrics(tmp_path: Path) -> None:
     assert families["infrai_request_seconds"].type == "histogram"
 
 
+async def test_the_metrics_are_there_while_the_store_is_not(tmp_path: Path) -> None:
+    from infrai_runtime.batch.census import gauges
+
+    store = SqliteDurable(tmp_path / "x.db")
+    await store.close()
+    assert await gauges(store, 0) == []
+
+
 async def test_a_buckets_count_holds_all_that_was_quicker(tmp_path: Path) -> None:
     from infrai_runtime.metrics import Histogram
 

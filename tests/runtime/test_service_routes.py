@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from infrai_core.params import BatchableChatParams
+from infrai_runtime.batch.job import SUBMISSION
 from infrai_runtime.discovery import ALL
 from infrai_runtime.failure import Failure
 from infrai_runtime.request import FIELDS
@@ -256,12 +257,13 @@ async def test_discovery_lists_what_is_there_and_is_public(tmp_path: Path) -> No
     async with client(tmp_path, [FakeChat("a", says("x"))], ONE, no_auth=False) as api:
         listed = (await api.get("/discovery")).json()
     rows = {row["id"]: row for row in listed["data"]}
-    assert rows.keys() == FIELDS.keys()
+    assert rows.keys() == FIELDS.keys() | {"batch"}
+    assert (rows["batch"]["available"], rows["batch"]["path"]) == (True, "/v1/ai/batch/submit")
     assert (rows["chat"]["available"], rows["chat"]["vendors"]) == (True, ["a"])
     assert (rows["tts"]["available"], rows["tts"]["vendors"]) == (False, [])
 
 
-@pytest.mark.parametrize("capability", FIELDS)
+@pytest.mark.parametrize("capability", ALL)
 async def test_discovery_describes_parameters_errors_and_examples_that_work(tmp_path: Path, capability: str) -> None:
     async with client(tmp_path) as api:
         shown = (await api.get(f"/discovery/{capability}")).json()
@@ -272,7 +274,7 @@ async def test_discovery_describes_parameters_errors_and_examples_that_work(tmp_
             if not example["request"].get("audio"):  # its URL is on another machine
                 response = await api.post(shown["path"].removeprefix("/v1"), json=example["request"])
                 assert response.status_code in (200, 503), response.text
-    assert schema["properties"].keys() == FIELDS[capability].keys()
+    assert schema["properties"].keys() == (FIELDS | {"batch": SUBMISSION})[capability].keys()
     assert {"code": "RATE_LIMITED", "status": 429, "retryable": True} in shown["errors"]
 
 
@@ -283,7 +285,6 @@ def test_the_chat_table_has_every_parameter_of_the_client() -> None:
         for name in getattr(base, "__annotations__", {})
     }
     assert hints - {"extra_headers", "extra_body"} <= FIELDS["chat"].keys()
-    assert ALL.keys() == FIELDS.keys()
 
 
 # -- keys, credit, usage -----------------------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 import orjson
 
 from infrai_runtime import identity
+from infrai_runtime.batch import census
 from infrai_runtime.batch.job import Checked, Job, Requests
 from infrai_runtime.batch.record import record_of, results_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
+from infrai_runtime.metrics import Gauge
 from infrai_runtime.request import Ask
 from infrai_runtime.store.batch import Batch, BatchStore
 from infrai_runtime.wire import Json
@@ -121,6 +123,10 @@ class Desk:
                 "IDEMPOTENCY_CONFLICT", message, param="idempotency_key", hint="use a new key for a new batch"
             )
         return HandedIn(record_of(standing, self._now()), again=True)
+
+    async def gauges(self) -> list[Gauge]:
+        """The batches of all projects as numbers."""
+        return await census.gauges(self._store, self._now())
 
     # -- asking ----------------------------------------------------------------------------------------------------
 

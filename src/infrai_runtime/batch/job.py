@@ -14,7 +14,18 @@ from typing import Any, TypeAlias
 import orjson
 
 from infrai_runtime.failure import Failure
-from infrai_runtime.field import refuse, unknown_field
+from infrai_runtime.field import (
+    Field,
+    Table,
+    anything,
+    choice,
+    known_number,
+    list_of,
+    refuse,
+    table,
+    text,
+    unknown_field,
+)
 from infrai_runtime.request import FIELDS, Ask, check_options, one_key, read_in_batch
 from infrai_runtime.store.batch import Batch, row_key
 
@@ -94,7 +105,19 @@ def _metadata(value: Any) -> Mapping[str, Any]:
 
 # -- requests ----------------------------------------------------------------------------------------------------------
 
-_KNOWN = ("batch_timeout", "metadata", "idempotency_key", "requests", "timeout_seconds")
+_REQUEST: Table = {
+    "capability": Field(choice(CAPABILITIES), "whose native route it is", required=True),
+    "body": Field(anything("the body of that route"), "its body", required=True),
+}
+SUBMISSION: Table = {
+    "requests": Field(list_of(table(_REQUEST), low=1), "what to ask", required=True),
+    "batch_timeout": Field(text(empty=False), "how long it may take: a number with s, m, h or d, default 24h"),
+    "metadata": Field(anything("what it belongs to"), "comes back with its record"),
+    "idempotency_key": Field(text(empty=False, max_length=256), "same key, same requests: the same batch"),
+    "timeout_seconds": Field(known_number("timeout_seconds"), "of no effect: a batch has its batch_timeout"),
+}
+"""The fields of a submission as discovery tells them; a million requests are checked one by one as they come."""
+_KNOWN = tuple(SUBMISSION)
 
 
 async def in_body(given: Mapping[str, Any]) -> Requests:

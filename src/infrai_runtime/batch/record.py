@@ -19,22 +19,20 @@ PAGE = 32
 
 
 def record_of(batch: Batch, now: float) -> Json:
-    """The record of docs/protocol.md, section 5. What was not begun when a batch ended has failed."""
-    total, ended = batch.total or 0, batch.ended(now)
-    failed_count = total - batch.completed if ended else batch.failed
+    """The record of docs/protocol.md, section 5."""
     record: dict[str, Any] = {
         "batch_id": batch.batch_id,
         "state": batch.state(now),
-        "total_count": total,
+        "total_count": batch.total or 0,
         "completed_count": batch.completed,
-        "failed_count": failed_count,
+        "failed_count": batch.lost(now),
         "created_at": moment(batch.created_s),
         "expires_at": moment(batch.deadline_s),
         "results_until": moment(batch.purge_s),
         "estimated_cost_usd": usd(batch.estimated_nano),
         "metadata": orjson.loads(batch.metadata),
     }
-    eta_s = None if ended else _eta_s(batch, now)
+    eta_s = None if batch.ended(now) else _eta_s(batch, now)
     return record if eta_s is None else record | {"estimated_eta": moment(eta_s)}
 
 

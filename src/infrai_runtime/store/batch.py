@@ -19,6 +19,8 @@ JOB_GRACE_S = 3600.0
 LOADING_S = 300.0
 """After this long without a new shard, a batch that is still being handed in is given up."""
 PURGED_AT_ONCE = 1000
+STATES = ("queued", "running", "completed", "failed", "cancelled", "expired")
+"""The states of a batch in the wire's words."""
 
 
 def row_key(batch_id: str, place: int) -> str:
@@ -67,6 +69,10 @@ class Batch:
     def ended(self, now: float) -> bool:
         """Whether nothing changes any more."""
         return self.state(now) not in ("queued", "running")
+
+    def lost(self, now: float) -> int:
+        """The requests without an answer: those that failed, and when it has ended also those that were not begun."""
+        return (self.total or 0) - self.completed if self.ended(now) else self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,9 @@ class BatchStore(Protocol):
 
     async def batches(self, project_id: str, limit: int, before: str | None, now: float) -> list[Batch]:
         """The batches of a project, newest first, from the one after ``before``."""
+
+    async def all_batches(self, now: float) -> list[Batch]:
+        """The batches of all projects, with what tells how far they are and nothing else of what was handed in."""
 
     async def cancel_batch(self, batch_id: str, now: float) -> None:
         """No further request of it is begun."""

@@ -27,6 +27,11 @@ _READ = (
     f"SELECT {_BATCH}, {_COUNTS} FROM (SELECT * FROM batch WHERE {{}}) b"
     f" LEFT JOIN batch_shard s ON s.batch_id = b.batch_id GROUP BY {_BATCH} ORDER BY b.batch_id DESC"
 )
+_ALL = (
+    "SELECT b.batch_id, b.project_id, b.key_id, b.created_s, b.deadline_s, NULL, '{}', b.total, '', NULL, b.purge_s,"
+    f" b.cancelled_s, {_COUNTS} FROM batch b LEFT JOIN batch_shard s ON s.batch_id = b.batch_id"
+    " WHERE b.total IS NOT NULL GROUP BY b.batch_id"
+)
 _OPEN = (
     "INSERT INTO batch (batch_id, project_id, key_id, created_s, deadline_s, idempotency_key, metadata, fingerprint,"
     " purge_s) VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8) ON CONFLICT DO NOTHING"
@@ -110,6 +115,10 @@ class SqlBatches(Sql):
         older, values = ("", ()) if before is None else (" AND batch_id < $5", (before,))
         where = f"project_id = $3 AND total IS NOT NULL{older} ORDER BY batch_id DESC LIMIT $4"
         return await self._batches(where, now, project_id, limit, *values)
+
+    async def all_batches(self, now: float) -> list[Batch]:
+        """The batches of all projects, with what tells how far they are."""
+        return [_batch(row) for row in await self._fetch(_ALL, now, JOB_GRACE_S)]
 
     async def outcomes(self, batch_id: str, first: int, limit: int) -> list[tuple[int, bytes]]:
         """(place, envelope) of the outcomes from a place on, in order."""
