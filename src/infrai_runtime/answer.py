@@ -93,7 +93,7 @@ class Answers:
     async def give_back(self, trace: Trace) -> None:
         """Ends what the call took from the limits."""
         if trace.held is not None:
-            await limits.give_back(self._ephemeral, trace.held, trace.request_id, _tokens(trace.usage))
+            await limits.give_back(self._ephemeral, trace.held, _tokens(trace.usage))
 
     # -- walk ------------------------------------------------------------------------------------------------------
 

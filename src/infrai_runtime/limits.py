@@ -6,28 +6,28 @@ to what it used is taken or given back. Headers have the names that clients of O
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
 from infrai_runtime.pricing import expected_usage
 from infrai_runtime.request import Ask
-from infrai_runtime.store.ephemeral import Ephemeral, Taken
+from infrai_runtime.store.ephemeral import Ephemeral, Place, Taken, Wish
 
 LEASE_S = 30.0
 """How long a place is kept for a process that died; one that lives renews it."""
 WAIT_FOR_PLACE_S = 1.0
 
 
-@dataclass(slots=True)
-class Held:
-    """What a running call has taken."""
+class Held(NamedTuple):
+    """What a running call has taken and ends: the tokens it was expected to use, its place among the calls."""
 
-    tokens_bucket: str | None = None
-    tokens_per_minute: int = 0
-    tokens: int = 0
-    room: str | None = None
+    tokens: Wish | None = None
+    place: Place | None = None
+
+
+NOTHING = Held()
 
 
 async def take(
@@ -39,30 +39,40 @@ async def take(
     headers: dict[str, str],
     token_ratio: float = 1.0,
 ) -> Held:
-    """Takes what the call needs; ``per_minute`` is the limit of requests for keys without one of their own,
-    ``token_ratio`` how the model that is to answer has counted tokens so far.
+    """Takes what the call needs, in one step; ``per_minute`` is the limit of requests for keys without one of their
+    own, ``token_ratio`` how the model that is to answer has counted tokens so far.
 
     ``headers`` gets what is left. Raises RATE_LIMITED with the time to wait; then nothing is held.
     """
-    policy, held = caller.policy, Held()
-    who = caller.key_id or caller.project_id
+    wishes = _wishes(caller, ask, per_minute, token_ratio)
+    place = _place(caller, holder)
+    if not wishes and place is None:
+        return NOTHING
+    got = await ephemeral.hold(tuple(wishes.values()), place)
+    for (kind, wish), taken in zip(wishes.items(), got.taken, strict=True):
+        _tell(headers, kind, int(wish.per_minute), taken)
+        _check(taken, _TOO_MANY[kind].format(wish=wish))
+    if place is not None and not got.entered:
+        message = f"more than {place.most} calls at the same time"
+        raise Failure("RATE_LIMITED", message, retry_after_s=WAIT_FOR_PLACE_S)
+    return Held(wishes.get("tokens"), place)
+
+
+_TOO_MANY = {
+    "requests": "more than {wish.per_minute} requests per minute",
+    "tokens": "more than {wish.per_minute} tokens per minute (this call may need {wish.amount})",
+}
+
+
+def _wishes(caller: Caller, ask: Ask, per_minute: int | None, ratio: float) -> dict[str, Wish]:
+    policy, who = caller.policy, caller.key_id or caller.project_id
     requests = policy.requests_per_minute or per_minute
+    wishes = {}
     if requests is not None:
-        taken = await ephemeral.take(f"requests:{who}", 1, requests)
-        _tell(headers, "requests", requests, taken)
-        _check(taken, f"more than {requests} requests per minute")
-    try:
-        if policy.tokens_per_minute is not None:
-            tokens = min(policy.tokens_per_minute, _careful_tokens(ask, token_ratio))
-            await _take_tokens(ephemeral, held, f"tokens:{who}", policy.tokens_per_minute, tokens, headers)
-        if policy.concurrency is not None:
-            await _enter(ephemeral, held, f"calls:{who}", policy.concurrency, holder)
-    except Failure:
-        await give_back(ephemeral, held, holder, 0)
-        if requests is not None:
-            await ephemeral.take(f"requests:{who}", -1, requests, owe=True)
-        raise
-    return held
+        wishes["requests"] = Wish(f"requests:{who}", 1, requests)
+    if (most := policy.tokens_per_minute) is not None:
+        wishes["tokens"] = Wish(f"tokens:{who}", min(most, _careful_tokens(ask, ratio)), most)
+    return wishes
 
 
 def _careful_tokens(ask: Ask, ratio: float) -> int:
@@ -70,27 +80,22 @@ def _careful_tokens(ask: Ask, ratio: float) -> int:
     return int(expected.get("prompt_tokens", 0) + expected.get("completion_tokens", 0))
 
 
-async def _take_tokens(
-    ephemeral: Ephemeral, held: Held, bucket: str, per_minute: int, tokens: int, headers: dict[str, str]
-) -> None:
-    taken = await ephemeral.take(bucket, tokens, per_minute)
-    _tell(headers, "tokens", per_minute, taken)
-    _check(taken, f"more than {per_minute} tokens per minute (this call may need {tokens})")
-    held.tokens_bucket, held.tokens_per_minute, held.tokens = bucket, per_minute, tokens
+def _place(caller: Caller, holder: str) -> Place | None:
+    most, who = caller.policy.concurrency, caller.key_id or caller.project_id
+    return None if most is None else Place(f"calls:{who}", holder, most, LEASE_S)
 
 
-async def _enter(ephemeral: Ephemeral, held: Held, room: str, most: int, holder: str) -> None:
-    if not await ephemeral.enter(room, holder, most, LEASE_S):
-        raise Failure("RATE_LIMITED", f"more than {most} calls at the same time", retry_after_s=WAIT_FOR_PLACE_S)
-    held.room = room
-
-
-async def give_back(ephemeral: Ephemeral, held: Held, holder: str, used_tokens: int | None) -> None:
+async def give_back(ephemeral: Ephemeral, held: Held, used_tokens: int | None) -> None:
     """Ends what a call held. ``used_tokens`` is None when the estimate is the best that is known."""
-    if held.room is not None:
-        await ephemeral.leave(held.room, holder)
-    if held.tokens_bucket is not None and used_tokens is not None and used_tokens != held.tokens:
-        await ephemeral.take(held.tokens_bucket, used_tokens - held.tokens, held.tokens_per_minute, owe=True)
+    debts = _debts(held.tokens, used_tokens)
+    if debts or held.place is not None:
+        await ephemeral.let_go(debts, held.place)
+
+
+def _debts(tokens: Wish | None, used: int | None) -> tuple[Wish, ...]:
+    if tokens is None or used is None or used == tokens.amount:
+        return ()
+    return (tokens._replace(amount=used - tokens.amount),)
 
 
 def _check(taken: Taken, message: str) -> None:

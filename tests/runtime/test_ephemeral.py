@@ -12,7 +12,7 @@ import pytest
 
 from infrai_core import ConfigError
 from infrai_runtime.failure import Failure
-from infrai_runtime.store.ephemeral import Ephemeral
+from infrai_runtime.store.ephemeral import Ephemeral, Place, Wish
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.redis import RedisEphemeral
 from tests.servers import free_port, redis
@@ -84,6 +84,24 @@ def test_a_room_has_so_many_places(run: Run) -> None:
         assert await store.enter("r", "c", 2, 100)
         await store.leave("r", "nobody")
         assert not await store.enter("r", "d", 2, 100)
+
+    run(body)
+
+
+def test_wishes_are_granted_together_or_not_at_all(run: Run) -> None:
+    async def body(store: Ephemeral) -> None:
+        few, many = Wish("few", 1, 2), Wish("many", 60, 100)
+        first = await store.hold((few, many), Place("r", "a", 1, 100))
+        assert first.granted
+        assert [taken.left for taken in first.taken] == [pytest.approx(1, abs=0.2), pytest.approx(40, abs=5)]
+        second = await store.hold((few, many))
+        assert (second.granted, second.entered, second.taken[0].wait_s) == (False, True, None)
+        assert second.taken[1].wait_s == pytest.approx(12, abs=5)
+        third = await store.hold((few,), Place("r", "b", 1, 100))
+        assert (third.granted, third.entered, third.taken[0].wait_s) == (False, False, None)
+        assert third.taken[0].left == pytest.approx(1, abs=0.2)  # neither has taken anything
+        await store.let_go((many._replace(amount=-60),), Place("r", "a", 1, 100))
+        assert (await store.hold((few, many), Place("r", "b", 1, 100))).granted
 
     run(body)
 
@@ -246,6 +264,29 @@ def test_a_redis_that_hangs_is_not_waited_for_again(tmp_path: Path) -> None:
             finally:
                 os.kill(pid, signal.SIGCONT)
             await store.close()
+
+    asyncio.run(body())
+
+
+def test_all_limits_of_a_call_are_one_command_before_it_and_one_after_it(redis_url: str) -> None:
+    async def body() -> None:
+        store = RedisEphemeral(redis_url)
+        wishes, place = (Wish("requests", 1, 60), Wish("tokens", 50, 1000)), Place("room", "me", 2, 30)
+
+        within = {f"cmdstat_{name}" for name in ("time", "hmget", "hset", "pexpire", "zcard", "zadd", "zrem")}
+        within |= {"cmdstat_zremrangebyscore", "cmdstat_info", "cmdstat_config|resetstat"}
+
+        async def commands(ask: Awaitable[object]) -> dict[str, int]:
+            await store._redis.config_resetstat()
+            await ask
+            stats = await store._redis.info("commandstats")
+            return {name: told["calls"] for name, told in stats.items() if name not in within}
+
+        await store.hold(wishes, place)  # a script is loaded when it is first used
+        await store.let_go((), place)
+        assert await commands(store.hold(wishes, place)) == {"cmdstat_evalsha": 1}
+        assert await commands(store.let_go((wishes[1],), place)) == {"cmdstat_evalsha": 1}
+        await store.close()
 
     asyncio.run(body())
 

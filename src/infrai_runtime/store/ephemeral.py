@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,36 @@ class Taken:
     left: float
 
 
+class Wish(NamedTuple):
+    """So much of a bucket that refills ``per_minute``."""
+
+    bucket: str
+    amount: float
+    per_minute: float
+
+
+class Place(NamedTuple):
+    """One of ``most`` places in a room. Where others share the room, it is kept for ``lease_s`` seconds after the last
+    ``tend``, should this process die."""
+
+    room: str
+    holder: str
+    most: int
+    lease_s: float
+
+
+class Held(NamedTuple):
+    """What became of wishes that are granted together or not at all: of each in turn, and of the place."""
+
+    taken: Sequence[Taken] = ()
+    entered: bool = True
+
+    @property
+    def granted(self) -> bool:
+        """Whether everything was granted."""
+        return self.entered and all(taken.wait_s is None for taken in self.taken)
+
+
 class Ephemeral(Protocol):
     """What an ephemeral store can do."""
 
@@ -39,6 +69,12 @@ class Ephemeral(Protocol):
     async def take(self, bucket: str, amount: float, per_minute: float, *, owe: bool = False) -> Taken:
         """Takes from a bucket that refills ``per_minute``, if it holds enough. ``owe`` takes in any case, also below
         zero; a negative amount gives back."""
+
+    async def hold(self, wishes: Sequence[Wish], place: Place | None = None) -> Held:
+        """Takes from each bucket and the place, in one step; nothing at all unless everything is granted."""
+
+    async def let_go(self, debts: Sequence[Wish], place: Place | None = None) -> None:
+        """Takes from each bucket in any case, as ``take`` does with ``owe``, and gives the place back, in one step."""
 
     async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
         """Gives ``holder`` one of ``most`` places; False when all are taken. Where others share the room, the place is
@@ -65,3 +101,15 @@ class Ephemeral(Protocol):
 
     async def close(self) -> None:
         """Frees the store."""
+
+
+def taken(granted: bool, level: float, amount: float, per_minute: float) -> Taken:
+    """The outcome for a bucket that now holds ``level``."""
+    return Taken(None if granted else (amount - level) * 60 / per_minute, level)
+
+
+def held(granted: bool, entered: bool, levels: Sequence[float], wishes: Sequence[Wish]) -> Held:
+    """The outcome of wishes for buckets that now hold these levels. Of those that were not granted, it names those that
+    stood in the way."""
+    pairs = zip(levels, wishes, strict=True)
+    return Held([taken(granted or level >= w.amount, level, w.amount, w.per_minute) for level, w in pairs], entered)

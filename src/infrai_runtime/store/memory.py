@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from infrai_runtime.store.ephemeral import Failing, Taken
+from infrai_runtime.store.ephemeral import Failing, Held, Place, Taken, Wish, held, taken
 
 MAX_FAILING = 10_000
 
@@ -48,21 +48,47 @@ class MemoryEphemeral:
         self._held -= len(value)
 
     async def take(self, bucket: str, amount: float, per_minute: float, *, owe: bool = False) -> Taken:
-        now, rate = self._clock(), per_minute / 60
-        level, then = self._buckets.get(bucket, (per_minute, now))
-        level = min(per_minute, level + (now - then) * rate)
+        level = self._level(bucket, per_minute)
         granted = owe or level >= amount
-        left = level - amount if granted else level
-        self._buckets[bucket] = (left, now)
+        if granted:
+            level -= amount
+            self._fill(bucket, level, per_minute)
+        return taken(granted, level, amount, per_minute)
+
+    async def hold(self, wishes: Sequence[Wish], place: Place | None = None) -> Held:
+        levels = [self._level(wish.bucket, wish.per_minute) for wish in wishes]
+        entered = place is None or self._has_room(place)
+        granted = entered and all(level >= wish.amount for level, wish in zip(levels, wishes, strict=True))
+        if granted:
+            levels = [level - wish.amount for level, wish in zip(levels, wishes, strict=True)]
+            for level, wish in zip(levels, wishes, strict=True):
+                self._fill(wish.bucket, level, wish.per_minute)
+            if place is not None:
+                self._rooms.setdefault(place.room, set()).add(place.holder)
+        return held(granted, entered, levels, wishes)
+
+    async def let_go(self, debts: Sequence[Wish], place: Place | None = None) -> None:
+        for debt in debts:
+            await self.take(*debt, owe=True)
+        if place is not None:
+            await self.leave(place.room, place.holder)
+
+    def _level(self, bucket: str, per_minute: float) -> float:
+        now = self._clock()
+        level, then = self._buckets.get(bucket, (per_minute, now))
+        return min(per_minute, level + (now - then) * per_minute / 60)
+
+    def _fill(self, bucket: str, level: float, per_minute: float) -> None:
+        self._buckets[bucket] = (level, self._clock())
         if len(self._buckets) > 100_000:  # a full bucket says nothing that a new one would not
             self._buckets = {name: held for name, held in self._buckets.items() if held[0] < per_minute}
-        return Taken(None if granted else (amount - level) / rate, left)
+
+    def _has_room(self, place: Place) -> bool:
+        inside = self._rooms.get(place.room, ())  # ends with this process, so no place needs a lease
+        return place.holder in inside or len(inside) < place.most
 
     async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
-        inside = self._rooms.setdefault(room, set())  # ends with this process, so no place needs a lease
-        if len(inside) < most:
-            inside.add(holder)
-        return holder in inside
+        return (await self.hold((), Place(room, holder, most, lease_s))).entered
 
     async def leave(self, room: str, holder: str) -> None:
         inside = self._rooms.get(room, set())

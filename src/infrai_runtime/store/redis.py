@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure, missing_extra
-from infrai_runtime.store.ephemeral import Ephemeral, Failing, Taken
+from infrai_runtime.store.ephemeral import Ephemeral, Failing, Held, Place, Taken, Wish, held
 from infrai_runtime.store.memory import MemoryEphemeral
 
 T = TypeVar("T")
@@ -29,28 +29,42 @@ FAILING = f"{PREFIX}failing"
 
 log = logging.getLogger("infrai_runtime")
 
-_TAKE = """
+_HOLD = """
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
-local amount, per_minute, owe = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local held = redis.call('HMGET', KEYS[1], 'level', 'at')
-local level, at = tonumber(held[1]) or per_minute, tonumber(held[2]) or now
-level = math.min(per_minute, level + (now - at) * per_minute / 60)
-local granted = owe or level >= amount
-if granted then level = level - amount end
-redis.call('HSET', KEYS[1], 'level', tostring(level), 'at', tostring(now))
-redis.call('PEXPIRE', KEYS[1], 120000)
-return {granted and 1 or 0, tostring(level)}
+local holder, most, lease, owe = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local count = (#ARGV - 4) / 2
+local room = KEYS[count + 1]
+local levels, granted, entered = {}, 1, 1
+for i = 1, count do
+  local amount, per_minute = tonumber(ARGV[3 + 2 * i]), tonumber(ARGV[4 + 2 * i])
+  local held = redis.call('HMGET', KEYS[i], 'level', 'at')
+  local level, at = tonumber(held[1]) or per_minute, tonumber(held[2]) or now
+  levels[i] = math.min(per_minute, level + (now - at) * per_minute / 60)
+  if not owe and levels[i] < amount then granted = 0 end
+end
+if room and not owe then
+  redis.call('ZREMRANGEBYSCORE', room, '-inf', now)
+  if redis.call('ZCARD', room) >= most then entered = 0 end
+end
+if granted == 1 and entered == 1 then
+  for i = 1, count do
+    levels[i] = levels[i] - tonumber(ARGV[3 + 2 * i])
+    redis.call('HSET', KEYS[i], 'level', tostring(levels[i]), 'at', tostring(now))
+    redis.call('PEXPIRE', KEYS[i], 120000)
+  end
+  if room and owe then
+    redis.call('ZREM', room, holder)
+  elseif room then
+    redis.call('ZADD', room, now + lease, holder)
+    redis.call('PEXPIRE', room, math.ceil(lease * 1000))
+  end
+end
+for i = 1, count do levels[i] = tostring(levels[i]) end
+return {granted, entered, unpack(levels)}
 """
-_ENTER = """
-local t = redis.call('TIME')
-local now = t[1] + t[2] / 1000000
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
-redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[1])
-redis.call('PEXPIRE', KEYS[1], math.ceil(tonumber(ARGV[3]) * 1000))
-return 1
-"""
+"""Takes from buckets and a place in a room, all or nothing; or, to ``owe``, takes in any case and gives the place
+back."""
 _FAILING = """
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
@@ -86,8 +100,7 @@ class RedisEphemeral:
         self._own: Ephemeral = MemoryEphemeral(clock=clock)
         self._apart_until = 0.0
         self._clock = clock
-        self._take = self._redis.register_script(_TAKE)
-        self._enter = self._redis.register_script(_ENTER)
+        self._hold = self._redis.register_script(_HOLD)
         self._failing_now = self._redis.register_script(_FAILING)
         self._record = self._redis.register_script(_RECORD)
         self._places: dict[tuple[str, str], float] = {}
@@ -117,30 +130,47 @@ class RedisEphemeral:
 
     async def take(self, bucket: str, amount: float, per_minute: float, *, owe: bool = False) -> Taken:
         """Takes from a bucket."""
+        wish = Wish(bucket, amount, per_minute)
 
         async def shared() -> Taken:
-            keys, values = [f"{PREFIX}bucket:{bucket}"], [amount, per_minute, int(owe)]
-            granted, level = await self._take(keys=keys, args=values)
-            return taken(bool(granted), float(level), amount, per_minute)
+            return (await self._held((wish,), None, owe=owe)).taken[0]
 
         return await self._either(shared, lambda own: own.take(bucket, amount, per_minute, owe=owe))
 
+    async def hold(self, wishes: Sequence[Wish], place: Place | None = None) -> Held:
+        """Takes everything or nothing."""
+
+        async def shared() -> Held:
+            got = await self._held(wishes, place)
+            if place is not None and got.granted:
+                self._places[place.room, place.holder] = place.lease_s
+            return got
+
+        return await self._either(shared, lambda own: own.hold(wishes, place))
+
+    async def let_go(self, debts: Sequence[Wish], place: Place | None = None) -> None:
+        """Owes, and gives a place back, wherever it was given."""
+        if place is not None:
+            await self._own.leave(place.room, place.holder)
+            place = place if self._places.pop((place.room, place.holder), None) is not None else None
+        if debts or place is not None:
+            await self._either(lambda: self._held(debts, place, owe=True), lambda own: own.let_go(debts))
+
+    async def _held(self, wishes: Sequence[Wish], place: Place | None, *, owe: bool = False) -> Held:
+        keys = [f"{PREFIX}bucket:{wish.bucket}" for wish in wishes]
+        keys += [] if place is None else [_room(place.room)]
+        about = ("", 0, 0) if place is None else place[1:]
+        amounts = [value for wish in wishes for value in wish[1:]]
+        granted, entered, *levels = await self._hold(keys=keys, args=[*about, int(owe), *amounts])
+        return held(bool(granted and entered), bool(entered), [float(level) for level in levels], wishes)
+
     async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
         """Gives a place."""
-
-        async def shared() -> bool:
-            entered = bool(await self._enter(keys=[_room(room)], args=[holder, most, lease_s]))
-            if entered:
-                self._places[room, holder] = lease_s
-            return entered
-
-        return await self._either(shared, lambda own: own.enter(room, holder, most, lease_s))
+        return (await self.hold((), Place(room, holder, most, lease_s))).entered
 
     async def leave(self, room: str, holder: str) -> None:
         """Gives a place back, wherever it was given."""
-        await self._own.leave(room, holder)
-        if self._places.pop((room, holder), None) is not None:
-            await self._either(lambda: self._redis.zrem(_room(room), holder), lambda own: own.leave(room, holder))
+        await self.let_go((), Place(room, holder, 0, 0.0))
 
     async def tend(self) -> None:
         """Renews the places; a Redis that has forgotten them, because it began anew, learns of them."""
@@ -149,7 +179,7 @@ class RedisEphemeral:
 
     async def _stay(self, room: str, holder: str, lease_s: float) -> None:
         if (room, holder) in self._places:
-            await self._enter(keys=[_room(room)], args=[holder, ANY_NUMBER, lease_s])
+            await self._held((), Place(room, holder, ANY_NUMBER, lease_s))
 
     async def failing(self) -> Mapping[str, Failing]:
         """Everything whose latest attempt failed, by name; at most ``FRESH_S`` old, since every plan asks for it."""
@@ -194,11 +224,6 @@ class RedisEphemeral:
 
 def _room(name: str) -> str:
     return f"{PREFIX}room:{name}"
-
-
-def taken(granted: bool, level: float, amount: float, per_minute: float) -> Taken:
-    """The outcome for a bucket that now holds ``level``."""
-    return Taken(None if granted else (amount - level) * 60 / per_minute, level)
 
 
 def _redis() -> Any:

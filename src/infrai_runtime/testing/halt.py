@@ -37,7 +37,7 @@ STEPS = {
     "authenticated": Place("find_key", True),
     "planned": Place("admit", False),
     "admitted": Place("admit", True),
-    "limited": Place("take", True),
+    "limited": Place("hold", True),
     "answered": Place("book", False),
     "booked": Place("book", True),
 }
