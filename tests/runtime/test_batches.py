@@ -132,7 +132,7 @@ async def shop(tmp_path: Path, credit: int = CREDIT, **more: Any) -> AsyncIterat
 async def numbers(at: Shop, name: str) -> dict[str, float]:
     """A gauge of ``/metrics`` by state, without those that are 0."""
     text = (await at.api.get("/metrics")).text
-    rows = [line.removeprefix(f"{name}{{state=\"") for line in text.splitlines() if line.startswith(f"{name}{{")]
+    rows = [line.removeprefix(f'{name}{{state="') for line in text.splitlines() if line.startswith(f"{name}{{")]
     found = {row.partition('"')[0]: float(row.rpartition(" ")[2]) for row in rows}
     return {state: number for state, number in found.items() if number}
 
