@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from infrai_core.sse import Event as SentEvent
+from infrai_runtime.vendors import cohere_schema
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.material import inlined
@@ -73,12 +74,24 @@ def drafted(request: Request, call: Call) -> Draft:
 
 
 def _tools(draft: Draft, tools: Sequence[Any], request: Request) -> None:
+    """All tools are strict or none is: where one cannot be, none is held to its schema."""
     functions = [tool["function"] for tool in tools]
+    wanted = any(function.get("strict") for function in functions)
+    held = [_held(function) for function in functions] if wanted else []
+    strict = wanted and None not in held
+    if wanted and not strict:
+        draft.warnings.append("tools: Cohere cannot hold every call to its schema; none is strict here")
+    plain = [{name: value for name, value in function.items() if name != "strict"} for function in functions]
     if functions:
-        plain = ({name: value for name, value in function.items() if name != "strict"} for function in functions)
-        draft.body["tools"] = [{"type": "function", "function": function} for function in plain]
-    if any(function.get("strict") for function in functions):
+        draft.body["tools"] = [{"type": "function", "function": made} for made in (held if strict else plain)]
+    if strict:
         draft.body["strict_tools"] = True
+
+
+def _held(function: Mapping[str, Any]) -> Json | None:
+    """A function with a schema that its calls can be held to; None where it has none."""
+    made = cohere_schema.held_to(function.get("parameters", {}))
+    return None if made is None else {**{n: v for n, v in function.items() if n != "strict"}, "parameters": made}
 
 
 def _tool_choice(draft: Draft, choice: Any, request: Request) -> None:
@@ -100,9 +113,12 @@ def _response_format(draft: Draft, form: Mapping[str, Any], request: Request) ->
         draft.body["messages"] = instructed(draft.body["messages"], schema.instructions(form))
         return
     given = form.get("json_schema")
-    draft.body["response_format"] = {"type": "json_object"} | ({"json_schema": given["schema"]} if given else {})
-    if given is None:
+    held = cohere_schema.held_to(given["schema"]) if given else None
+    draft.body["response_format"] = {"type": "json_object"} | ({"json_schema": held} if held else {})
+    if held is None:
         draft.body["messages"] = instructed(draft.body["messages"], schema.instructions(form))
+    if held is None and given and given.get("strict"):
+        draft.warnings.append("response_format: Cohere cannot be held to this schema; it is an instruction")
 
 
 def _effort(draft: Draft, effort: str, request: Request) -> None:

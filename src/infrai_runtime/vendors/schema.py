@@ -45,7 +45,7 @@ def downgraded(schema: Any, rules: Rules) -> Any:
     said = _plainer(schema, rules.keywords)
     kept = {name: _nested(name, value, rules) for name, value in said.items() if name in rules.keywords}
     lost = {name: value for name, value in said.items() if name not in rules.keywords and name not in _SILENT}
-    return rules.finish(_described(kept, lost))
+    return rules.finish(described(kept, lost))
 
 
 def _plainer(schema: Mapping[str, Any], keywords: Set[str]) -> Schema:
@@ -69,7 +69,8 @@ def _nested(name: str, value: Any, rules: Rules) -> Any:
     return downgraded(value, rules) if name in _ONES else value
 
 
-def _described(kept: Schema, lost: Mapping[str, Any]) -> Schema:
+def described(kept: Schema, lost: Mapping[str, Any]) -> Schema:
+    """A schema that tells in its description what it says no more."""
     if not lost:
         return kept
     facts = ", ".join(f"{name}: {orjson.dumps(value, default=str).decode()}" for name, value in lost.items())

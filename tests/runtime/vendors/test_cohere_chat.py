@@ -266,6 +266,78 @@ def test_a_schema_is_held_to_and_beside_tools_it_is_an_instruction() -> None:
     assert json.dumps(shape, separators=(",", ":")) in beside["messages"][0]["content"]
 
 
+def shaped(**properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+# https://docs.cohere.com/docs/structured-outputs ("Unsupported schema features")
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        (shaped(n={"type": "integer", "minimum": 1}), shaped(n={"type": "integer", "description": "minimum: 1"})),
+        (
+            shaped(a={"type": "array", "items": {"type": "string", "minLength": 2}, "uniqueItems": True}),
+            shaped(
+                a={
+                    "type": "array",
+                    "items": {"type": "string", "description": "minLength: 2"},
+                    "description": "uniqueItems: true",
+                }
+            ),
+        ),
+        (
+            shaped(p={"type": "string", "pattern": "[A-Z]{3}"}, q={"type": "string", "pattern": "^a"}),
+            shaped(p={"type": "string", "pattern": "[A-Z]{3}"}, q={"type": "string", "description": 'pattern: "^a"'}),
+        ),
+        (
+            shaped(d={"type": "string", "format": "date"}, e={"type": "string", "format": "email"}),
+            shaped(d={"type": "string", "format": "date"}, e={"type": "string", "description": 'format: "email"'}),
+        ),
+        (shaped(c={"const": "k"}) | {"additionalProperties": False}, shaped(c={"const": "k"})),
+        (
+            shaped(r={"$ref": "#/$defs/Road"}, anyOf={"allOf": [{"$ref": "#/$defs/Road"}], "description": "a way"})
+            | {"$defs": {"Road": shaped(length={"type": "number"})}},
+            shaped(
+                r=shaped(length={"type": "number"}),
+                anyOf=shaped(length={"type": "number"}) | {"description": "a way"},
+            ),
+        ),
+    ],
+)
+def test_a_schema_is_cut_down_to_what_cohere_reads(given: Json, held: Json) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": given}}
+    body = body_of(response_format=form)
+    assert body["response_format"] == {"type": "json_object", "json_schema": held}
+    assert len(body["messages"]) == len(body_of()["messages"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        shaped(x={"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        shaped(x={"type": "object", "additionalProperties": {"type": "number"}}),
+        {"type": "object", "properties": {"x": {"type": "string"}}},
+        shaped(x={"$ref": "#/$defs/N"}) | {"$defs": {"N": shaped(next={"$ref": "#/$defs/N"})}},
+        shaped(x={"$ref": "https://example.com/other.json"}),
+        {"type": "array", "items": {"type": "string"}},
+    ],
+)
+def test_a_schema_that_cohere_cannot_say_is_an_instruction_in_json_mode(given: Json) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": given, "strict": True}}
+    made, wall = asked(ASK | {"response_format": form}, [whole(TEXT)])
+    body = wall.requests[0].body
+    assert body["response_format"] == {"type": "json_object"}
+    assert json.dumps(given, separators=(",", ":")) in body["messages"][0]["content"]
+    assert warnings_of(made) == ["response_format: Cohere cannot be held to this schema; it is an instruction"]
+
+
+def test_tools_that_cannot_be_strict_are_not_and_say_so() -> None:
+    free = {"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "object"}}}
+    made, wall = asked(ASK | {"tools": [free]}, [whole(TEXT)])
+    assert "strict_tools" not in wall.requests[0].body
+    assert warnings_of(made) == ["tools: Cohere cannot hold every call to its schema; none is strict here"]
+
+
 def test_an_image_goes_along_as_a_data_url() -> None:
     image = {"type": "image", "base64": PNG, "mime": "image/png"}
     _, wall = asked({"messages": [user("What is it?", image)]}, [whole(TEXT)])
