@@ -45,12 +45,16 @@ def host_name(host: str) -> str:
 
 
 def check_content_type(headers: Mapping[str, str], allowed: str) -> None:
-    """Raises UNSUPPORTED_MEDIA_TYPE for another content type."""
+    """Raises UNSUPPORTED_MEDIA_TYPE for another content type, and for a compressed body."""
     came = headers.get("content-type", "")
     if content_type(headers) != allowed:
         raise Failure(
             "UNSUPPORTED_MEDIA_TYPE", f"content-type: came {came[:100]!r}, allowed is {allowed}", param="content-type"
         )
+    coding = headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        message = f"content-encoding: came {coding[:100]!r}, allowed is a body as it is"
+        raise Failure("UNSUPPORTED_MEDIA_TYPE", message, param="content-encoding")
 
 
 def content_type(headers: Mapping[str, str]) -> str:

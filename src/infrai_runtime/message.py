@@ -13,13 +13,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infrai_runtime.failure import Failure
-from infrai_runtime.field import Field, Kind, Table, anything, check_table, flag, list_of, refuse, text, unknown_field
+from infrai_runtime.field import (
+    Field,
+    Kind,
+    Table,
+    anything,
+    check_table,
+    flag,
+    integer,
+    list_of,
+    refuse,
+    text,
+    unknown_field,
+)
 
 Message = dict[str, Any]
 Part = dict[str, Any]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-_FLAT = frozenset({"content", "tool_calls", "reasoning", "refusal", "tool_call_id"})
+_FLAT = frozenset({"content", "tool_calls", "reasoning", "refusal", "audio", "tool_call_id"})
 _IGNORED = frozenset({"id", "annotations", "reasoning_content"})
 _KNOWN = _FLAT | _IGNORED | {"role", "name", "parts"}
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,(.*)", re.DOTALL)
@@ -68,7 +80,8 @@ PART_FIELDS: dict[str, Table] = {
         "is_error": Field(flag(), "the tool failed"),
     },
     "image": _MEDIA | _SIGNED,
-    "audio": _MEDIA,
+    "audio": _MEDIA
+    | {"id": Field(text(), "the vendor's name of it"), "expires_at": Field(integer(), "how long the vendor keeps it")},
     "video": _MEDIA,
     "file": _MEDIA,
     "refusal": {"text": Field(text(), "what the model said", required=True)},
@@ -229,9 +242,20 @@ def _flat_parts(value: Mapping[str, Any], path: str) -> list[Part]:
     calls = _tool_calls(value.get("tool_calls"), f"{path}.tool_calls")
     refusal = value.get("refusal")
     said = [{"type": "refusal", "text": text().check(refusal, f"{path}.refusal")}] if refusal is not None else []
+    said += _spoken(value.get("audio"), f"{path}.audio")
     if not content and not calls and not said and value.get("content") is None:
         raise refuse(f"{path}.content", None, "a string or a list of parts")
     return [*content, *said, *calls]
+
+
+def _spoken(value: Any, path: str) -> list[Part]:
+    """An earlier spoken answer in its words: its sound is kept, for an hour, by the vendor that made it alone."""
+    if value is None:
+        return []
+    words = value.get("transcript") if isinstance(value, dict) else None
+    if not isinstance(words, str):
+        raise refuse(path, value, "an object with the transcript of the answer; an id alone is not kept here")
+    return [{"type": "text", "text": words}]
 
 
 def _content(value: Any, path: str) -> list[Part]:

@@ -38,6 +38,18 @@ def _voice(value: Any, path: str) -> str:
     return named
 
 
+def _flag_from_form(value: Any, path: str) -> bool:
+    """True or false as a form carries it: as text."""
+    checked: bool = flag().check({"true": True, "false": False}.get(value, value), path)
+    return checked
+
+
+def _whole_only(value: Any, path: str) -> bool:
+    if value is not False:
+        raise Failure("INVALID_REQUEST", f"{path}: images come whole; leave {path} out", param=path)
+    return False
+
+
 def _from_form(kind: Kind) -> Kind:
     """A number as a form carries it: as text."""
 
@@ -61,7 +73,10 @@ COMPLETION: Table = {name: field for name, field in CHAT.items() if name != "bat
     "temperature": Field(number(0, 2), "sampling temperature"),
 }
 EMBEDDINGS: Table = EMBED | {"user": Field(text(), "an id of the end user")}
-IMAGES: Table = IMAGE | {"response_format": Field(choice(("url", "b64_json")), "url (default) or b64_json")}
+IMAGES: Table = IMAGE | {
+    "response_format": Field(choice(("url", "b64_json")), "url (default) or b64_json"),
+    "stream": Field(Kind(_whole_only, {"const": False}), "images come whole"),
+}
 SPEECH: Table = {name: field for name, field in TTS.items() if name not in ("format", "inline")} | {
     "voice": Field(Kind(_voice, {"anyOf": [{"type": "string"}, {"type": "object"}]}), "id of the voice"),
     "response_format": Field(choice(("mp3", "opus", "aac", "flac", "wav", "pcm", "ogg")), "sound format, default mp3"),
@@ -73,6 +88,7 @@ TRANSCRIPTION: Table = ASR | {
     ),
     "prompt": Field(text(), "words that are likely to be said"),
     "temperature": Field(_from_form(number(0, 1)), "sampling temperature"),
+    "stream": Field(Kind(_flag_from_form, {"type": "boolean"}), "true: server-sent events"),
     "timestamp_granularities": Field(list_of(choice(("word", "segment"))), "which times verbose_json tells"),
     "max_cost_multiplier": Field(_from_form(ASR["max_cost_multiplier"].kind), ASR["max_cost_multiplier"].about),
     "timeout_seconds": Field(_from_form(ASR["timeout_seconds"].kind), ASR["timeout_seconds"].about),
@@ -118,6 +134,7 @@ def image_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/images/generations`` body."""
     print_ = fingerprint("openai/image", given)
     body = _split(IMAGES, {n: v for n, v in given.items() if (n, v) != ("size", "auto")})
+    body.pop("stream", None)
     inline = body.pop("response_format", "url") == "b64_json"
     return ask("image", body | {"inline": inline}, print_, idempotency_key)
 
@@ -135,7 +152,12 @@ def transcription_ask(given: Mapping[str, Any], idempotency_key: str | None) -> 
     """The ask of a ``/v1/audio/transcriptions`` form whose file became ``audio``."""
     print_ = fingerprint("openai/asr", given)
     body = _split(TRANSCRIPTION, given)
-    return ask("asr", body, print_, idempotency_key, reply_format=body.pop("response_format", "json"))
+    wanted = body.pop("response_format", "json")
+    if body.pop("stream", False):
+        if wanted != "json":
+            raise Failure("INVALID_REQUEST", f"stream: not with response_format {wanted}", param="stream")
+        wanted = transcript.STREAM
+    return ask("asr", body, print_, idempotency_key, reply_format=wanted)
 
 
 def _split(fields: Table, given: Mapping[str, Any]) -> Json:
@@ -243,7 +265,11 @@ def embeddings(data: Json) -> Json:
 
 def images(data: Json) -> Json:
     """Generated images: ``b64_json`` when the bytes were asked for, else ``url``."""
-    return {"created": int(time.time()), "data": [_image(row) for row in data["images"]], "usage": data["usage"]}
+    rows, usage = [_image(row) for row in data["images"]], data["usage"]
+    names = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
+    tokens = {theirs: usage[ours] for ours, theirs in names.items() if ours in usage}
+    counted = tokens | ({"total_tokens": sum(tokens.values())} if tokens else {})
+    return {"created": int(time.time()), "data": rows, "usage": usage | counted}
 
 
 def _image(row: Json) -> Json:

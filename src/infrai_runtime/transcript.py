@@ -1,4 +1,4 @@
-"""A transcript in the formats of ``/v1/audio/transcriptions``: json, verbose_json, text, srt, vtt.
+"""A transcript in the formats of ``/v1/audio/transcriptions``: json, verbose_json, text, srt, vtt, and as events.
 
 https://platform.openai.com/docs/api-reference/audio/createTranscription
 """
@@ -9,13 +9,17 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from infrai_runtime.wire import JSON, Json
+from infrai_runtime.wire import JSON, Json, frame
 
 TEXT = "text/plain; charset=utf-8"
+STREAM = "stream"
+"""The format of who asked for a stream: vendors' transcripts come whole, so it has one piece."""
 
 
 def reply(reply_format: str | None, data: Json, more: Json) -> tuple[str, bytes]:
     """The media type and the body of a transcript; ``more`` rides along where the format is an object."""
+    if reply_format == STREAM:
+        return "text/event-stream", _events(data, more)
     if reply_format in _TEXTS:
         return TEXT, _TEXTS[reply_format](data).encode()
     made = _verbose(data) if reply_format == "verbose_json" else _plain(data)
@@ -31,6 +35,12 @@ def _verbose(data: Json) -> Json:
     segments = [_segment(place, segment) for place, segment in enumerate(data["segments"])]
     made = {"task": "transcribe", "duration": _seconds(data), "language": data["language"] or "", "text": data["text"]}
     return made | {"segments": segments, "words": data.get("words"), "usage": _usage(data["usage"])}
+
+
+def _events(data: Json, more: Json) -> bytes:
+    piece = {"type": "transcript.text.delta", "delta": data["text"]}
+    end = {"type": "transcript.text.done", "text": data["text"], "usage": _usage(data["usage"])}
+    return b"".join(frame(event, str(event["type"])) for event in (piece, end | more))
 
 
 def _usage(usage: Json) -> Json:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import re
 import struct
 from collections.abc import AsyncIterator
@@ -529,6 +530,13 @@ async def test_http_mistakes_have_their_own_codes(
         response = await api.request(method, path, content=body, headers={"content-type": content_type})
     assert error_of(response) == expected
     assert response.headers["x-infrai-request-id"]
+
+
+async def test_a_compressed_body_is_refused_by_its_name(tmp_path: Path) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    async with client(tmp_path, []) as api:
+        response = await api.post("/ai/chat", content=gzip.compress(b"{}"), headers=headers)
+    assert error_of(response) == (415, "UNSUPPORTED_MEDIA_TYPE", "content-encoding")
 
 
 async def test_routes_are_there_with_and_without_the_version(tmp_path: Path) -> None:

@@ -127,8 +127,20 @@ def test_a_spoken_answer_has_its_sound_and_its_words(sdk_of: Open) -> None:
             sdk.chat.completions.create(**wanted)
     audio = made.choices[0].message.audio
     assert (audio.id, base64.b64decode(audio.data), audio.transcript) == ("audio_1", b"abc", "Hello")
+    assert audio.expires_at == 1790000000
     deltas = [c.choices[0].delta.audio for c in chunks if getattr(c.choices[0].delta, "audio", None)]
     assert b"".join(base64.b64decode(getattr(d, "data", None) or "") for d in deltas) == b"abc"
+
+
+def test_a_spoken_answer_goes_back_in_its_words_with_the_message_that_the_sdk_gave(sdk_of: Open) -> None:
+    wanted: Any = {"model": "big", "modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}}
+    with sdk_of(*SPOKEN) as sdk:
+        message = sdk.chat.completions.create(**wanted, messages=ASKED).choices[0].message
+        sdk.chat.completions.create(**wanted, messages=[*ASKED, message, *ASKED])
+        with pytest.raises(openai.BadRequestError) as bad:
+            sdk.chat.completions.create(**wanted, messages=[{"role": "assistant", "audio": {"id": "audio_1"}}])
+    assert sdk.seen[-1]["messages"][1]["parts"] == [{"type": "text", "text": "Hello"}]
+    assert bad.value.param == "messages.0.audio"
 
 
 CITED = [{"type": "citation", "start": 0, "end": 5, "url": "https://example.com/a", "source": "A page"}]
@@ -268,6 +280,17 @@ def test_a_verbose_transcript_has_times_and_the_form_reaches_the_vendor(tmp_path
     assert asked["timestamp_granularities"] == ["word", "segment"]
 
 
+def test_a_streamed_transcript_is_events_that_the_sdk_reads(tmp_path: Path) -> None:
+    with hearing(tmp_path, Hears(SEGMENTS)) as sdk:
+        piece, end = sdk.audio.transcriptions.create(model="big", file=("a.wav", b"RIFF"), stream=True)
+        with pytest.raises(openai.BadRequestError) as bad:
+            sdk.audio.transcriptions.create(model="big", file=("a.wav", b"x"), stream=True, response_format="srt")
+    assert (piece.type, piece.delta) == ("transcript.text.delta", "One. Two.")
+    assert (end.type, end.text, end.usage.seconds) == ("transcript.text.done", "One. Two.", 3.5)
+    assert end.infrai["vendor"] == "a"
+    assert bad.value.param == "stream"
+
+
 def test_a_wrong_form_field_is_named(tmp_path: Path) -> None:
     with hearing(tmp_path, Hears()) as sdk, pytest.raises(openai.BadRequestError) as bad:
         sdk.audio.transcriptions.create(model="big", file=("a.wav", b"x"), extra_body={"temperature": "warm"})
@@ -286,7 +309,8 @@ class Paints:
         from infrai_runtime.vendors.base import File
 
         self.requests.append(request)
-        return Files([File(b"png", "image/png", {"revised_prompt": "a redder circle"})], {"images": 1})
+        used = {"images": 1, "prompt_tokens": 3, "completion_tokens": 4}
+        return Files([File(b"png", "image/png", {"revised_prompt": "a redder circle"})], used)
 
     async def close(self) -> None:
         pass
@@ -299,11 +323,14 @@ def test_an_image_is_a_link_or_bytes_and_its_options_reach_the_vendor(tmp_path: 
     with served(app) as url, openai.OpenAI(api_key="x", base_url=url, max_retries=0) as sdk:
         linked = sdk.images.generate(model="big", prompt="x", size="auto", quality="high")
         inline = sdk.images.generate(model="big", prompt="x", size="64x64", response_format="b64_json")
+        with pytest.raises(openai.BadRequestError, match="images come whole"):
+            sdk.images.generate(model="big", prompt="x", stream=True)
         with pytest.raises(openai.BadRequestError) as bad:
             sdk.images.generate(model="big", prompt="x", response_format="png")
     assert linked.data[0].url.startswith("http://127.0.0.1")
     assert linked.data[0].revised_prompt == "a redder circle"
     assert base64.b64decode(inline.data[0].b64_json) == b"png"
+    assert (inline.usage.input_tokens, inline.usage.output_tokens, inline.usage.total_tokens) == (3, 4, 7)
     assert bad.value.param == "response_format"
     assert vendor.requests == [
         {"prompt": "x", "passthrough": {"quality": "high"}},

@@ -464,9 +464,18 @@ QUIRKS: dict[str, Quirk] = {
             {"role": "assistant", "audio": {"id": "audio_1", "transcript": "Yes,"}},
             {"audio": {"id": "audio_1", "transcript": " golden"}},
             {"audio": {"id": "audio_1", "data": "AAEC"}},
+            {"audio": {"id": "audio_1", "expires_at": 1729018505}},
             usage=plain_usage(completion_tokens_details={"audio_tokens": 4}),
         ),
-        [{"type": "audio", "transcript": "Yes, golden", "base64": "AAEC"}],
+        [
+            {
+                "type": "audio",
+                "id": "audio_1",
+                "transcript": "Yes, golden",
+                "base64": "AAEC",
+                "expires_at": 1729018505,
+            }
+        ],
         _usage(completion_tokens_details={"audio_tokens": 4}),
     ),
 }

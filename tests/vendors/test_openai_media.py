@@ -348,6 +348,19 @@ def test_a_transcript_is_that_of_the_sdk(sdk: Sdk) -> None:
     assert heard.usage == {"audio_seconds": 9.0}
 
 
+def test_lists_of_a_form_are_written_as_by_the_sdk(sdk: Sdk) -> None:
+    with serving(fake("/audio/transcriptions", says({"text": "Hi."}))) as service:
+        ours("listen", {**SOUND, "passthrough": {"include": ["logprobs"]}}, "gpt-4o-transcribe", service)
+        sdk(service).audio.transcriptions.create(
+            model="gpt-4o-transcribe",
+            file=("audio.wav", io.BytesIO(b"RIFF0000WAVEfmt "), "audio/wav"),
+            response_format="json",
+            include=["logprobs"],
+        )
+        mine, sdks = map(fields, service.requests)
+    assert mine == sdks
+
+
 def test_a_model_without_segments_is_asked_for_plain_json() -> None:
     tokens = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
     with serving(fake("/audio/transcriptions", says({"text": "Hi.", "usage": tokens}))) as service:

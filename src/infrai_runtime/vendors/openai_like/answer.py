@@ -252,8 +252,9 @@ class Reader:
             choice.audio = choice.next()
         data = {"base64": audio["data"]} if audio.get("data") else {}
         said = {"transcript": audio["transcript"]} if audio.get("transcript") else {}
-        if data or said:
-            yield choice.made(choice.audio, type="audio", **data, **said)
+        about = {name: audio[name] for name in ("id", "expires_at") if audio.get(name)}
+        if data or said or about:
+            yield choice.made(choice.audio, type="audio", **data, **said, **about)
 
     # -- tool calls, which may be written in parallel
 

@@ -237,7 +237,8 @@ class Listens(Base):
         """The transcript; segments and language where the model tells them."""
         sound = await material(request["audio"], call, "audio")
         fields = [("model", self.model(call)), *self._asked(request, call)]
-        fields += [row for name, value in _options(request, call).items() for row in _field(name, value)]
+        mark = "[]" if self.row.listens_as == "openai" else ""
+        fields += [row for name, value in _options(request, call).items() for row in _field(name, value, mark)]
         upload = Upload("file", f"audio.{_extension(sound.mime)}", sound.data, sound.mime or "application/octet-stream")
         answer = await self.http.post_form(self.path(self.row.listen, call), fields, [upload], call)
         with documented(self.http):
@@ -245,7 +246,7 @@ class Listens(Base):
 
     def _asked(self, request: Request, call: Call) -> Iterator[tuple[str, str]]:
         verbose = self._verbose(call)
-        if self.row.listen_format:
+        if self.row.listens_as == "openai":
             yield "response_format", "verbose_json" if verbose else "json"
         for name in ("language", "prompt", "temperature"):
             if name in request and name in self.row.listens_to:
@@ -261,14 +262,16 @@ class Listens(Base):
         for name in ("prompt", "temperature"):
             if name in request and name not in self.row.listens_to:
                 yield f"{name}: this vendor has no such option; not used"
-        if "timestamp_granularities" in request and self.row.listen_format and not self._verbose(call):
+        if "timestamp_granularities" in request and self.row.listens_as == "openai" and not self._verbose(call):
             yield f"timestamp_granularities: {call.model} tells no times; not used"
 
 
-def _field(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """An option as fields of a form: a list is several of one name."""
-    for one in value if isinstance(value, list) else [value]:
-        yield name, orjson.dumps(one).decode() if isinstance(one, bool | dict) else str(one)
+def _field(name: str, value: Any, mark: str) -> Iterator[tuple[str, str]]:
+    """An option as fields of a form: a list is several of one name, with a ``mark`` behind it."""
+    several = isinstance(value, list)
+    for one in value if several else [value]:
+        said = orjson.dumps(one).decode() if isinstance(one, bool | dict) else str(one)
+        yield f"{name}{mark if several else ''}", said
 
 
 def _transcript(answer: Mapping[str, Any], asked: str | None, warnings: Sequence[str]) -> Transcript:

@@ -95,8 +95,8 @@ class Row:
     speech_formats: Set[str] = frozenset({"mp3", "opus", "aac", "flac", "wav", "pcm"})
     verbose: str = "whisper"
     """A pattern of the transcription models that can tell segments and language (``verbose_json``)."""
-    listen_format: bool = True
-    """A transcript has a ``response_format``; without one, it always tells its words."""
+    listens_as: Literal["openai", "xai"] = "openai"
+    """In whose words a transcription is asked for: xAI's has no ``response_format`` and always tells its words."""
     listens_to: Set[str] = frozenset({"language", "prompt", "temperature"})
     """What a transcription may be told."""
 

@@ -90,7 +90,7 @@ ROWS: dict[str, Row] = {
         image_format="b64_json",
         image_size="",
         verbose="$^",
-        listen_format=False,
+        listens_as="xai",
         listens_to=frozenset({"language"}),
     ).with_options(
         *("search_parameters", "deferred", "format", "keyterm", "diarize", "filler_words", "multichannel", "channels"),
