@@ -34,6 +34,9 @@ class Accumulator:
             part = self._parts[index] = {"type": fragment["type"]}
             self._joined[index] = []
         appended = _APPENDED.get(part["type"])
+        if appended == "text" and len(fragment) == 3 and "text" in fragment:  # nothing but text, as nearly all are
+            self._joined[index].append(fragment["text"] or "")
+            return
         for name, value in fragment.items():
             if name == appended:
                 if value:

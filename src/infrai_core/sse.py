@@ -40,8 +40,8 @@ class Decoder:
         """The events that ``chunk`` completes, in order."""
         if not self._started and not self._rest and chunk[:1] != _BOM[:1]:
             self._started = True
-        if self._started and not (self._rest or self._data or self._event):
-            whole = _whole_events(chunk) if len(chunk) <= self._max else None
+        if self._started and not (self._data or self._event):
+            whole = self._whole_events(chunk)
             if whole is not None:
                 return whole
         self._rest += chunk
@@ -61,6 +61,19 @@ class Decoder:
         lines = [self._rest] if self._rest.endswith(b"\r") else []
         self._rest = bytearray()
         return self._events(lines)
+
+    def _whole_events(self, chunk: bytes) -> list[Event] | None:
+        """The events of a chunk as almost all are: events of one line of data each, the last one cut perhaps; None,
+        and nothing done, for any other."""
+        end = chunk.rfind(b"\n\n")
+        if end < 0 or b"\r" in chunk or b"\r" in self._rest or len(self._rest) + len(chunk) > self._max:
+            return None
+        blocks = (self._rest + chunk[:end]).decode("utf-8", "replace").split("\n\n")
+        events = [Event("message", block[6:]) for block in blocks if block.startswith("data: ") and "\n" not in block]
+        if len(events) < len(blocks):
+            return None
+        self._rest = bytearray(chunk[end + 2 :])
+        return events
 
     def _events(self, lines: list[bytearray]) -> list[Event]:
         found = (self._line(bytes(line.rstrip(b"\r\n"))) for line in lines)
@@ -96,13 +109,3 @@ class Decoder:
         self._data, self._held = [], 0
         joined = data[0] if len(data) == 1 else b"\n".join(data)
         return Event(event or "message", joined.decode("utf-8", "replace"))
-
-
-def _whole_events(chunk: bytes) -> list[Event] | None:
-    """The events of a chunk as almost all are: a few events of one line of data each; None for any other."""
-    if not chunk.endswith(b"\n\n") or b"\r" in chunk:
-        return None
-    blocks = chunk[:-2].split(b"\n\n")
-    if not all(block.startswith(b"data: ") and b"\n" not in block for block in blocks):
-        return None
-    return [Event("message", block[6:].decode("utf-8", "replace")) for block in blocks]

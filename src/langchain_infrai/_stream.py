@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
 from infrai_core import ChatChunk, ChatReply
+from infrai_core.unchecked import unchecked
 from langchain_infrai._convert import (
     HAS_REFUSAL,
     PROVIDER,
@@ -27,7 +28,8 @@ _GROWING = {"text": "text", "reasoning": "text", "tool_call": "arguments"} | (
 """Part type -> the field that arrives in pieces. All other fields of such a part go out once, when it is complete,
 because LangChain joins repeated text and fails on repeated numbers."""
 _AT_ONCE = frozenset({"index", "type", "done", "annotations"})
-_TEXT_ALONE = frozenset({"index", "type", "text"})
+_TEXT_ALONE = 3
+"""How many fields a piece of text has that brings nothing else: index, type and text."""
 _NO_CALL: dict[str, Any] = {"id": None, "name": None, "args": ""}
 _TEXTS = ("text", "reasoning", "refusal", "args")
 
@@ -53,10 +55,11 @@ class BlockReader:
     def text(self, chunk: ChatChunk) -> tuple[int, str] | None:
         """Index and text of a chunk that is nothing but a piece of text, as nearly all are; else None."""
         parts = chunk.delta.parts
-        if self._held or not parts or len(parts) > 1 or not parts[0].keys() <= _TEXT_ALONE:
+        if self._held or not parts or len(parts) > 1:
             return None
         (part,) = parts
-        return (part["index"], part["text"]) if part["type"] == "text" and part.get("text") else None
+        is_alone = len(part) == _TEXT_ALONE and part["type"] == "text" and part.get("text")
+        return (part["index"], part["text"]) if is_alone else None
 
     def rest(self) -> list[Block]:
         """What was held back until the end."""
@@ -154,8 +157,9 @@ class StreamedMessage:
         """What this chunk adds; None when it brings no content."""
         alone = None if self._as_blocks else self._reader.text(chunk)
         if alone is not None:
-            self._lengths[alone[0]] = self._lengths.get(alone[0], 0) + len(alone[1])
-            return AIMessageChunk(content=alone[1], id=chunk.id, response_metadata={"model_provider": PROVIDER})
+            index, text = alone
+            self._lengths[index] = self._lengths.get(index, 0) + len(text)
+            return unchecked(AIMessageChunk, content=text, id=chunk.id, response_metadata={"model_provider": PROVIDER})
         blocks = self._reader.read(chunk)
         return self._message(blocks, id=chunk.id) if blocks else None
 

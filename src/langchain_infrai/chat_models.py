@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -20,10 +20,11 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import get_config_list
 from pydantic import AliasChoices, Field, model_validator
 
-from infrai_core import AsyncChatStream, ChatReply, ChatStream
+from infrai_core import AsyncChatStream, ChatChunk, ChatReply, ChatStream
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Prefer, Task
 from infrai_core.tokens import estimate
+from infrai_core.unchecked import unchecked
 from langchain_infrai._blocks import register
 from langchain_infrai._connection import Connection
 from langchain_infrai._convert import PROVIDER, message_of, traced, wire_messages
@@ -207,10 +208,8 @@ class ChatInfrai(BaseChatModel, Connection):
             return
         reader = StreamedMessage(as_blocks=self.output_version == "v1")
         with self._opened(messages, stop, kwargs) as stream:
-            for chunk in stream:
-                message = reader.read(chunk)
-                if message is not None:
-                    yield ChatGenerationChunk(message=message)
+            while chunks := stream.read():
+                yield from _generations(reader, chunks)
             yield from _end(reader, stream.so_far)
 
     async def _astream(
@@ -225,10 +224,9 @@ class ChatInfrai(BaseChatModel, Connection):
             return
         reader = StreamedMessage(as_blocks=self.output_version == "v1")
         async with self._aopened(messages, stop, kwargs) as stream:
-            async for chunk in stream:
-                message = reader.read(chunk)
-                if message is not None:
-                    yield ChatGenerationChunk(message=message)
+            while chunks := await stream.read():
+                for generation in _generations(reader, chunks):
+                    yield generation
             for last in _end(reader, stream.so_far):
                 yield last
 
@@ -245,11 +243,10 @@ class ChatInfrai(BaseChatModel, Connection):
             yield from events.whole(self._reply(messages, stop, kwargs))
             return
         with self._opened(messages, stop, kwargs) as stream:
-            for chunk in stream:
-                for event in events.read(chunk, lambda: stream.metadata):
-                    yield event
-            for event in events.end(stream.so_far):
-                yield event
+            while chunks := stream.read():
+                for chunk in chunks:
+                    yield from events.read(chunk, lambda: stream.metadata)
+            yield from events.end(stream.so_far)
 
     async def _astream_chat_model_events(
         self,
@@ -265,9 +262,10 @@ class ChatInfrai(BaseChatModel, Connection):
                 yield event
             return
         async with self._aopened(messages, stop, kwargs) as stream:
-            async for chunk in stream:
-                for event in events.read(chunk, lambda: stream.metadata):
-                    yield event
+            while chunks := await stream.read():
+                for chunk in chunks:
+                    for event in events.read(chunk, lambda: stream.metadata):
+                        yield event
             for event in events.end(stream.so_far):
                 yield event
 
@@ -500,6 +498,14 @@ def _bounded(configs: list[RunnableConfig]) -> list[RunnableConfig]:
     for first in configs[:1]:
         first["max_concurrency"] = first.get("max_concurrency") or MOST_AT_ONCE
     return configs
+
+
+def _generations(reader: StreamedMessage, chunks: Iterable[ChatChunk]) -> Iterator[ChatGenerationChunk]:
+    """What these chunks add, as far as they bring content."""
+    for chunk in chunks:
+        message = reader.read(chunk)
+        if message is not None:
+            yield unchecked(ChatGenerationChunk, message=message, text=message.text)
 
 
 def _end(reader: StreamedMessage, reply: ChatReply) -> Iterator[ChatGenerationChunk]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 from bisect import insort
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -23,37 +22,14 @@ from llama_index.core.base.llms.types import (
     TextBlock,
     ToolCallBlock,
 )
-from pydantic import BaseModel
 
 from infrai_core import AsyncChatStream, ChatChunk, ChatReply, ChatStream, Metadata, Usage
+from infrai_core.unchecked import unchecked
 from llama_index_infrai._convert import OTHER_PARTS, citation_blocks, legacy_call, media_blocks, thinking_block
 from llama_index_infrai._partial_json import PartialObject, whole
+from llama_index_infrai._report import AsyncBatches, Batches
 
 _logger = logging.getLogger(__name__)
-
-
-# -- values --------------------------------------------------------------------------------------------------------
-
-B = TypeVar("B", bound=BaseModel)
-
-
-def made(kind: type[B], **values: Any) -> B:
-    """``kind(**values)`` without the checks: they are a third of what a chunk costs, and the values are our own.
-
-    The same as pydantic's ``model_construct`` where all fields without a plain default are given, at a third of its
-    time.
-    """
-    new = kind.__new__(kind)
-    object.__setattr__(new, "__dict__", {**_defaults(kind), **values})
-    object.__setattr__(new, "__pydantic_fields_set__", set(values))
-    object.__setattr__(new, "__pydantic_extra__", None)
-    object.__setattr__(new, "__pydantic_private__", None)
-    return new
-
-
-@lru_cache(maxsize=16)
-def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
-    return {name: field.default for name, field in kind.model_fields.items() if field.default_factory is None}
 
 
 # -- parts that grow -----------------------------------------------------------------------------------------------
@@ -76,7 +52,7 @@ class _Text:
         self.annotations += fragment.get("annotations") or ()
 
     def blocks(self, done: bool) -> list[Any]:
-        text = made(TextBlock, text=self.text)
+        text = unchecked(TextBlock, text=self.text)
         return [text, *citation_blocks(self.annotations, self.text)] if self.annotations else [text]
 
 
@@ -117,7 +93,7 @@ class _Call:
         if done or self.closed:
             read = whole(self.arguments)
             given = self.arguments if read is None else read
-        return [made(ToolCallBlock, tool_call_id=self.id, tool_name=self.name, tool_kwargs=given)]
+        return [unchecked(ToolCallBlock, tool_call_id=self.id, tool_name=self.name, tool_kwargs=given)]
 
     def legacy(self) -> dict[str, Any]:
         return legacy_call(self.id, self.name, self.arguments)
@@ -160,6 +136,7 @@ class Progress:
         self._places: list[int] = []
         self._parts: dict[int, _Growing] = {}
         self._blocks: dict[int, list[Any]] = {}
+        self._has_beside = False  # whether a part stands beside the blocks too
         self._refusal = ""
         self._facts: dict[str, Any] = {}
 
@@ -173,12 +150,16 @@ class Progress:
         if self.done or chunk.id or chunk.model:
             self._facts |= _facts(chunk)
         extra: dict[str, Any] = _counts(chunk.usage) if chunk.usage is not None else {}
-        thinking = _joined(fragments, _THOUGHT)
-        if thinking:
-            extra["thinking_delta"] = thinking
-        message, delta = self._message(), _joined(fragments, _SAID)
-        return made(
-            ChatResponse, message=message, delta=delta, raw=dict(self._facts), logprobs=None, additional_kwargs=extra
+        said, thought = _new_text(fragments)
+        if thought:
+            extra["thinking_delta"] = thought
+        return unchecked(
+            ChatResponse,
+            message=self._message(),
+            delta=said,
+            raw=dict(self._facts),
+            logprobs=None,
+            additional_kwargs=extra,
         )
 
     def _add(self, fragment: Mapping[str, Any]) -> int:
@@ -197,40 +178,45 @@ class Progress:
             self._homes[index] = before
             return
         self._homes[index] = index
-        self._parts[index] = _GROWING.get(kind, _Whole)()
+        self._parts[index] = part = _GROWING.get(kind, _Whole)()
         insort(self._places, index)
+        self._has_beside = self._has_beside or isinstance(part, _Call | _Whole)
 
     def _message(self) -> ChatMessage:
         blocks = [block for place in self._places for block in self._blocks.get(place, ())]
+        beside = self._beside() if self._has_beside or self._refusal else {}
+        return unchecked(ChatMessage, role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=beside)
+
+    def _beside(self) -> dict[str, Any]:
+        """What stands beside the blocks."""
         parts = [self._parts[place] for place in self._places]
         calls = [part.legacy() for part in parts if isinstance(part, _Call)]
         others = [other for part in parts if isinstance(part, _Whole) and (other := part.other())]
-        extra = {"tool_calls": calls, OTHER_PARTS: others, "refusal": self._refusal}
-        set_ones = {name: value for name, value in extra.items() if value}
-        return made(ChatMessage, role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=set_ones)
+        beside = {"tool_calls": calls, OTHER_PARTS: others, "refusal": self._refusal}
+        return {name: value for name, value in beside.items() if value}
 
 
 _END = ChatChunk(finish_reason="stop")
 
 
-def responses(stream: ChatStream) -> Generator[ChatResponse, None, None]:
+def responses(stream: ChatStream) -> Batches[ChatResponse]:
     """The responses of a stream; closing this closes the HTTP response. The last one is complete in itself."""
     progress = Progress()
     with stream:
-        for chunk in stream:
-            yield progress.add(chunk)
+        while chunks := stream.read():
+            yield map(progress.add, chunks)
         if not progress.done:  # a service that ends its stream without a finish reason
-            yield progress.add(_END)
+            yield [progress.add(_END)]
 
 
-async def aresponses(stream: AsyncChatStream) -> AsyncGenerator[ChatResponse, None]:
+async def aresponses(stream: AsyncChatStream) -> AsyncBatches[ChatResponse]:
     """The same from an event loop."""
     progress = Progress()
     async with stream:
-        async for chunk in stream:
-            yield progress.add(chunk)
+        while chunks := await stream.read():
+            yield map(progress.add, chunks)
         if not progress.done:
-            yield progress.add(_END)
+            yield [progress.add(_END)]
 
 
 def response_of(reply: ChatReply) -> ChatResponse:
@@ -255,34 +241,40 @@ def response_of(reply: ChatReply) -> ChatResponse:
 
 def completion_of(response: ChatResponse) -> CompletionResponse:
     """The same as a completion; the response's dictionaries are not shared."""
-    return CompletionResponse(
+    return unchecked(
+        CompletionResponse,
         text=response.message.content or "",
         additional_kwargs={**response.message.additional_kwargs, **response.additional_kwargs},
         raw=response.raw,
+        logprobs=None,
         delta=response.delta,
     )
 
 
-def completions(stream: Generator[ChatResponse, None, None]) -> Generator[CompletionResponse, None, None]:
+def completions(stream: Batches[ChatResponse]) -> Batches[CompletionResponse]:
     """The responses of a stream as completions; closing this closes the stream."""
     with closing(stream):
-        for response in stream:
-            yield completion_of(response)
+        for batch in stream:
+            yield map(completion_of, batch)
 
 
-async def acompletions(stream: AsyncGenerator[ChatResponse, None]) -> AsyncGenerator[CompletionResponse, None]:
+async def acompletions(stream: AsyncBatches[ChatResponse]) -> AsyncBatches[CompletionResponse]:
     """The same from an event loop."""
     async with aclosing(stream):
-        async for response in stream:
-            yield completion_of(response)
+        async for batch in stream:
+            yield map(completion_of, batch)
 
 
-_SAID = ("text", "refusal")
-_THOUGHT = ("reasoning",)
-
-
-def _joined(fragments: Sequence[Mapping[str, Any]], kinds: tuple[str, ...]) -> str:
-    return "".join(f.get("text") or "" for f in fragments if f["type"] in kinds)
+def _new_text(fragments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What was said and what was thought in these fragments."""
+    said = thought = ""
+    for fragment in fragments:
+        kind, text = fragment["type"], fragment.get("text")
+        if text and kind in ("text", "refusal"):
+            said += text
+        elif text and kind == "reasoning":
+            thought += text
+    return said, thought
 
 
 def _facts(chunk: ChatChunk) -> dict[str, Any]:

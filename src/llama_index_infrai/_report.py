@@ -2,15 +2,25 @@
 
 The wrapper shows all options of a call, and does not close the generator that it wraps: leaving a stream early would
 keep the HTTP response open until the garbage collector comes by. Here options that are secret or name a person are left
-out, and closing a stream closes both.
+out, closing a stream closes both, and single responses of a stream are reported where a handler listens to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from llama_index.core.llms.callbacks import dispatcher
+from llama_index_instrumentation.event_handlers import NullEventHandler
+
+from llama_index_infrai.usage import InfraiUsageHandler
 
 T = TypeVar("T")
+
+Batches: TypeAlias = Generator[Iterable[T], None, None]
+AsyncBatches: TypeAlias = AsyncGenerator[Iterable[T], None]
+News: TypeAlias = list[T | BaseException]
+"""The response or the error that the wrapper has yet to hear of."""
 
 Callback = Callable[[], Callable[..., Any]]
 """``llm_chat_callback`` or ``llm_completion_callback``."""
@@ -44,35 +54,99 @@ async def areported(
     return answer
 
 
+# -- streams -------------------------------------------------------------------------------------------------------
+# The responses come in batches, one for each piece of the network, made while they are read.
+
+
 def reported_stream(
-    callback: Callback, owner: Any, subject: Any, options: Mapping[str, Any], stream: Generator[T, None, None]
+    callback: Callback, owner: Any, subject: Any, options: Mapping[str, Any], batches: Batches[T]
 ) -> Generator[T, None, None]:
-    """The stream, reported; closing it closes the given one."""
-    return _closing(reported(callback, owner, subject, options, lambda: stream), stream)
+    """The responses of a stream, reported; closing it closes the given one."""
+    news: News[T] = []
+    told = reported(callback, owner, subject, options, lambda: _relayed(news))
+    return _responses(batches, told, news)
 
 
 async def areported_stream(
-    callback: Callback, owner: Any, subject: Any, options: Mapping[str, Any], stream: AsyncGenerator[T, None]
+    callback: Callback, owner: Any, subject: Any, options: Mapping[str, Any], batches: AsyncBatches[T]
 ) -> AsyncGenerator[T, None]:
     """The same for an asynchronous stream."""
+    news: News[T] = []
 
     async def given() -> AsyncGenerator[T, None]:
-        return stream
+        return _arelayed(news)
 
-    return _aclosing(await areported(callback, owner, subject, options, given), stream)
+    told = await areported(callback, owner, subject, options, given)
+    return _aresponses(batches, told, news)
 
 
-def _closing(outer: Generator[T, None, None], inner: Generator[T, None, None]) -> Generator[T, None, None]:
+def _responses(batches: Batches[T], told: Generator[T, None, None], news: News[T]) -> Generator[T, None, None]:
+    """All responses. The wrapper is told of each one while somebody listens, else of the last one, which it reports as
+    the whole answer; and of what broke the stream."""
     try:
-        yield from outer
+        for batch in batches:
+            for response in batch:
+                news[:] = [response]
+                if _is_heard():
+                    next(told)
+                yield response
+    except BaseException as error:
+        news[:] = [error]
+        next(told, None)  # reports and raises it
+        raise
     finally:
-        inner.close()
+        batches.close()
+    for _ in told:
+        pass
 
 
-async def _aclosing(outer: AsyncGenerator[T, None], inner: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+async def _aresponses(
+    batches: AsyncBatches[T], told: AsyncGenerator[T, None], news: News[T]
+) -> AsyncGenerator[T, None]:
+    """The same for an asynchronous stream."""
     try:
-        async for item in outer:
-            yield item
+        async for batch in batches:
+            for response in batch:
+                news[:] = [response]
+                if _is_heard():
+                    await anext(told)
+                yield response
+    except BaseException as error:
+        news[:] = [error]
+        await anext(told, None)
+        raise
     finally:
-        await outer.aclose()
-        await inner.aclose()
+        await batches.aclose()
+    async for _ in told:
+        pass
+
+
+def _relayed(news: News[T]) -> Generator[T, None, None]:
+    """What the wrapper reads in place of the stream: what stands in ``news`` when it asks, an error by raising it."""
+    while news:
+        item = news.pop()
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+async def _arelayed(news: News[T]) -> AsyncGenerator[T, None]:
+    for item in _relayed(news):
+        yield item
+
+
+_DEAF = frozenset({NullEventHandler, InfraiUsageHandler})
+"""Handlers that do not look at single responses of a stream."""
+
+
+def _is_heard() -> bool:
+    """Whether an event handler may want to see single responses: the wrapper makes an event of each one, which costs
+    as much as all the rest of it."""
+    place = dispatcher
+    while True:
+        for handler in place.event_handlers:
+            if type(handler) not in _DEAF:
+                return True
+        if not place.propagate:
+            return False
+        place = place.parent

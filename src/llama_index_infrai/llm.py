@@ -32,6 +32,7 @@ from pydantic import BaseModel, Field
 from infrai_core import ConfigError, ModelInfo
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Task
+from infrai_core.unchecked import unchecked
 from llama_index_infrai._connection import Routed, options_of
 from llama_index_infrai._convert import messages_of
 from llama_index_infrai._progress import (
@@ -40,11 +41,10 @@ from llama_index_infrai._progress import (
     calls_of,
     completion_of,
     completions,
-    made,
     response_of,
     responses,
 )
-from llama_index_infrai._report import areported, areported_stream, reported, reported_stream
+from llama_index_infrai._report import AsyncBatches, Batches, areported, areported_stream, reported, reported_stream
 from llama_index_infrai._structured import Ask, aobjects, by_schema, by_tool, objects
 
 M = TypeVar("M", bound=BaseModel)
@@ -157,10 +157,10 @@ class Infrai(Routed, FunctionCallingLLM):
     async def _achat(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> ChatResponse:
         return response_of(await self._aclient.chat(messages_of(messages), **self._chat_options(given)))
 
-    def _stream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> Generator[ChatResponse, None, None]:
+    def _stream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> Batches[ChatResponse]:
         return responses(self._client.stream_chat(messages_of(messages), **self._stream_options(given)))
 
-    def _astream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> AsyncGenerator[ChatResponse, None]:
+    def _astream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> AsyncBatches[ChatResponse]:
         return aresponses(self._aclient.stream_chat(messages_of(messages), **self._stream_options(given)))
 
     def _prompted(self, prompt: str, formatted: bool) -> list[ChatMessage]:
@@ -262,7 +262,7 @@ class Infrai(Routed, FunctionCallingLLM):
         JSON object in the end become ``{}`` and are logged; their text stays in the message's block.
         """
         found = [
-            made(ToolSelection, tool_id=id_, tool_name=name, tool_kwargs=arguments)
+            unchecked(ToolSelection, tool_id=id_, tool_name=name, tool_kwargs=arguments)
             for id_, name, arguments in calls_of(response.message)
         ]
         if not found and error_on_no_tool_call:

@@ -223,6 +223,34 @@ def test_a_stream_gives_chunks_and_usage_on_the_last_one(kit: Kit, wall: MakeWal
     kit.run(body)
 
 
+def test_a_stream_can_be_read_by_what_comes_at_a_time(kit: Kit, wall: MakeWall) -> None:
+    go_on = threading.Event()
+    served = wall([STREAM_HEAD, text_frame("a") + text_frame("b"), go_on, text_frame("c") + frame(LAST) + DONE])
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client, client.stream_chat("hi") as stream:
+            assert [chunk.delta.content for chunk in await stream.read()] == ["a", "b"]
+            go_on.set()
+            assert [chunk.delta.content for chunk in await stream.read()] == ["c", None]
+            assert await stream.read() == []
+            assert stream.so_far.content == "abc"
+
+    kit.run(body)
+
+
+def test_an_error_behind_chunks_is_raised_by_the_next_read(kit: Kit, wall: MakeWall) -> None:
+    failure = frame({"error": {"code": "RATE_LIMITED", "message": "slow"}})
+    served = wall([STREAM_HEAD, text_frame("a") + failure])
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client, client.stream_chat("hi") as stream:
+            assert [chunk.delta.content for chunk in await stream.read()] == ["a"]
+            with pytest.raises(RateLimited, match="slow"):
+                await stream.read()
+
+    kit.run(body)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 def test_a_stream_cut_into_pieces_of_any_size_is_the_same(kit: Kit, wall: MakeWall, size: int) -> None:
     raw = b"".join([text_frame("naïve "), text_frame("浣熊"), frame(LAST), DONE])

@@ -31,7 +31,7 @@ VALUES_OF_CORE = {"errors", "facts", "fetch", "inflate", "models", "params", "pl
 """The modules of core that the runtime may use: values, never the client."""
 
 LAYERS = (
-    {"errors", "fetch", "fetch_http", "inflate", "parse", "place", "tokens"},
+    {"errors", "fetch", "fetch_http", "inflate", "parse", "place", "tokens", "unchecked"},
     {"models", "root"},
     {"params", "retry", "sse", "report", "usage", "facts", "artifact", "replies", "service"},
     {"config"},

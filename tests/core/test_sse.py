@@ -30,6 +30,18 @@ EVENTS = [
 ]
 
 
+SIMPLE = (
+    "data: one\n\ndata: 浣熊 🦝\n\ndata: three\n\n: keep-alive\n\ndata: four\n\n\n"
+    "data: two\ndata: 2\n\nevent: error\ndata: five\n\ndata:six\n\ndata: seven\r\n\r\ndata: eight\n\n"
+).encode()
+"""A stream of which most is as almost all streams are: events of one line, LF, no byte order mark."""
+SIMPLE_EVENTS = [
+    *(Event("message", text) for text in ("one", "浣熊 🦝", "three", "four", "two\n2")),
+    Event("error", "five"),
+    *(Event("message", text) for text in ("six", "seven", "eight")),
+]
+
+
 def decode(*chunks: bytes, **options: int) -> list[Event]:
     decoder = Decoder(**options)
     return [event for chunk in chunks for event in decoder.feed(chunk)] + decoder.end()
@@ -49,6 +61,20 @@ def test_events_are_the_same_cut_at_any_point(at: int) -> None:
 def test_events_are_the_same_cut_at_any_points(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(STREAM)]
     assert decode(*(STREAM[a:b] for a, b in pairwise(places))) == EVENTS
+
+
+@given(st.lists(st.integers(0, len(SIMPLE)), max_size=12))
+def test_events_of_a_simple_stream_are_the_same_cut_at_any_points(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(SIMPLE)]
+    assert decode(*(SIMPLE[a:b] for a, b in pairwise(places))) == SIMPLE_EVENTS
+
+
+@pytest.mark.parametrize("at", range(1, len(SIMPLE)))
+def test_an_event_is_given_out_with_the_bytes_that_complete_it(at: int) -> None:
+    decoder = Decoder()
+    before = SIMPLE[:at].replace(b"\r\n", b"\n")
+    # Events end where a blank line does, and of three line ends in a row the last two end nothing.
+    assert len(decoder.feed(before)) == len([b for b in before.split(b"\n\n")[:-1] if b"data" in b])
 
 
 def test_bytes_that_are_not_utf8_become_replacement_characters() -> None:

@@ -29,13 +29,24 @@ def frames(*deltas: dict[str, Any]) -> Answer:
     return Answer([*pieces, b"data: [DONE]\n\n"], headers={"content-type": "text/event-stream"})
 
 
-def collected(llm: Infrai) -> list[ChatResponse]:
-    return list(llm.stream_chat(HI))
+Look = Callable[[ChatResponse], None]
 
 
-def acollected(llm: Infrai) -> list[ChatResponse]:
+def collected(llm: Infrai, look: Look = lambda response: None) -> list[ChatResponse]:
+    found = []
+    for response in llm.stream_chat(HI):
+        look(response)
+        found.append(response)
+    return found
+
+
+def acollected(llm: Infrai, look: Look = lambda response: None) -> list[ChatResponse]:
     async def collect() -> list[ChatResponse]:
-        return [response async for response in await llm.astream_chat(HI)]
+        found = []
+        async for response in await llm.astream_chat(HI):
+            look(response)
+            found.append(response)
+        return found
 
     return asyncio.run(collect())
 
@@ -60,6 +71,32 @@ def test_text_grows_and_the_deltas_make_it_up(scripted: Make, stream: Any) -> No
     assert [response.delta for response in responses] == ["The ", "sky ", "is blue", ""]
     assert [response.message.content for response in responses[:3]] == ["The ", "The sky ", "The sky is blue"]
     assert responses[-1].message.content == "The sky is blue"
+
+
+@both
+def test_a_response_that_is_kept_does_not_change_later(scripted: Make, stream: Any) -> None:
+    said = [{"index": 1, "type": "text", "text": text} for text in ("The ", "sky")]
+    thought = {"index": 0, "type": "reasoning", "text": "well"}
+    pieces = [thought, *said, fragment(2, '{"a"', "c1", "f"), fragment(2, ": 1}")]
+    llm, _ = scripted(frames(*({"parts": [piece]} for piece in pieces)))
+    shown: list[Any] = []
+    kept = stream(llm, lambda response: shown.append(response.model_dump_json()))
+    assert [response.model_dump_json() for response in kept] == shown
+    assert len(shown) == len(pieces) + 1
+    kept[1].message.blocks.append(ThinkingBlock(content="mine"))
+    kept[1].message.additional_kwargs["mine"] = kept[1].raw["mine"] = kept[1].additional_kwargs["mine"] = True
+    assert [response.model_dump_json() for response in kept[2:]] == shown[2:]
+
+
+@both
+def test_a_response_is_what_llama_index_itself_would_make_of_its_values(scripted: Make, stream: Any) -> None:
+    pieces: list[Any] = [{"index": 0, "type": "text", "text": "The "}, fragment(1, '{"a": 1}', "c1", "f")]
+    llm, _ = scripted(frames(*({"parts": [piece]} for piece in pieces)))
+    for response in stream(llm):
+        message = response.message
+        assert message == ChatMessage(**message.__dict__)
+        assert response == ChatResponse(**response.__dict__)
+        assert message.blocks == [type(block)(**block.__dict__) for block in message.blocks]
 
 
 @both

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, closing, nullcontext
+from contextlib import ExitStack, aclosing, closing, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -58,6 +58,30 @@ def test_the_end_is_reported_once_with_the_last_response(
     if listened:
         assert len(events.of(LLMCompletionInProgressEvent)) == len(words) + 1  # the last one brings the usage
         assert len(events.of(LLMCompletionEndEvent)) == 1
+
+
+@how
+def test_a_handler_that_comes_in_the_middle_hears_of_what_follows(scripted: Any, is_async: bool) -> None:
+    llm, _ = scripted(streamed(["one ", "two ", "three"]))
+    events = Events()
+    with ExitStack() as stack:
+
+        def read(text: str) -> None:
+            if text == "one two ":
+                stack.enter_context(handling(events))
+
+        async def aread() -> None:
+            async for response in await llm.astream_complete("count"):
+                read(response.text)
+
+        if is_async:
+            asyncio.run(aread())
+        else:
+            for response in llm.stream_complete("count"):
+                read(response.text)
+    heard = [event.response.delta for event in events.of(LLMCompletionInProgressEvent)]
+    assert heard == ["three", ""]
+    assert len(events.of(LLMCompletionEndEvent)) == 1
 
 
 @how

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
-from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.exceptions import ModelInvalidRequestError
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.load import dumps, load
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import ValidationError
 
@@ -155,6 +156,36 @@ def test_a_stream_is_the_text_in_pieces_and_ends_with_usage_and_cost(output_vers
     total = chunks[0] + chunks[1] + chunks[2]
     assert [block["type"] for block in total.content_blocks] == ["text"]
     assert total.text == "Hello"
+
+
+def test_chunks_are_what_langchain_itself_would_make_of_their_values() -> None:
+    model, _ = model_on(streamed(["Hel", "lo"], usage=USAGE))
+    seen: list[ChatGenerationChunk] = []
+
+    class Watch(BaseCallbackHandler):
+        def on_llm_new_token(self, token: Any, *, chunk: Any = None, **kwargs: Any) -> None:
+            seen.append(chunk)
+
+    for message in model.stream("hello", {"callbacks": [Watch()]}):
+        given = {name: value for name, value in message if name in message.model_fields_set}
+        checked = AIMessageChunk(**given)
+        assert (message, repr(message), message.__dict__) == (checked, repr(checked), checked.__dict__)
+        assert (message.model_extra, message.__pydantic_private__) == ({}, None)
+        again = ChatGenerationChunk(message=message, generation_info=seen[-1].generation_info)
+        assert (seen[-1], repr(seen[-1]), seen[-1].__dict__) == (again, repr(again), again.__dict__)
+    assert [chunk.text for chunk in seen] == ["Hel", "lo", ""]
+
+
+def test_a_chunk_that_is_kept_does_not_change_later() -> None:
+    model, _ = model_on(streamed(["Hel", "lo", "!"]))
+    shown, kept = [], []
+    for chunk in model.stream("hello"):
+        shown.append(chunk.model_dump_json())
+        kept.append(chunk)
+    assert [chunk.model_dump_json() for chunk in kept] == shown
+    kept[0].response_metadata["mine"] = kept[0].additional_kwargs["mine"] = True
+    kept[0].tool_calls.append({"name": "f", "args": {}, "id": "1"})
+    assert [chunk.model_dump_json() for chunk in kept[1:]] == shown[1:]
 
 
 async def test_an_asynchronous_stream_is_the_same() -> None:
