@@ -106,7 +106,8 @@ def flat_delta(fragment: Fragment, tools: ToolIndex) -> Json:
     part = fragment.part
     kind = part.get("type")
     if kind == "tool_call":
-        return {"tool_calls": [_call_delta(part, tools.place(fragment.index))]}
+        call = _call_delta(part, tools.place(fragment.index))
+        return {"tool_calls": [call]} if len(call) > 1 else {}
     name = _FLAT_NAMES.get(kind)
     return {name: part["text"]} if name and part.get("text") else {}
 
@@ -117,7 +118,7 @@ _FLAT_NAMES: dict[Any, str] = {"text": "content", "reasoning": "reasoning", "ref
 def _call_delta(part: Mapping[str, Any], place: int) -> Json:
     function = {name: part[name] for name in ("name", "arguments") if part.get(name) is not None}
     head = {"id": part["id"], "type": "function"} if part.get("id") else {}
-    return {"index": place, **head, "function": function}
+    return {"index": place, **head, **({"function": function} if function else {})}
 
 
 class NativeFrames:

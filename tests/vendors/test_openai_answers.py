@@ -225,6 +225,8 @@ def test_of_usage_told_several_times_the_last_counts_once() -> None:
         (streams([]), "no choices"),
         (streams([chunk(None, usage={"prompt_tokens": 1})]), "no choices"),
         (streams([*text_chunks("a"), {"error": {"message": "it broke", "type": "server_error"}}]), "it broke"),
+        (streams([*text_chunks("a"), 'event: error\ndata: {"message": "it broke"}']), "it broke"),
+        (streams([*text_chunks("a"), {"object": "error", "message": "it broke", "code": 500}]), "it broke"),  # vLLM
         (streams([*text_chunks("a"), chunk({"content": ""}, "error")]), "'error'"),
         (streams([*text_chunks("a"), chunk(None) | {"choices": 3}]), "documented shape"),
     ],

@@ -97,7 +97,7 @@ class Chat(Base, RemoteChat[Draft]):
         except orjson.JSONDecodeError:
             raise self.http.broken("a chunk of its stream is not JSON") from None
         try:
-            if chunk.get("error"):
+            if chunk.get("error") or chunk.get("object") == "error" or event.event == "error":
                 raise self.http.failure(200, chunk)
             return reader.feed(chunk)
         except Broken as broken:
