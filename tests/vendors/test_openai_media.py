@@ -122,6 +122,16 @@ def test_vectors_of_numbers_are_read_too_and_a_missing_one_is_an_error() -> None
             ours("embed", {"input": ["a", "b"]}, "m", service, "mistral")
 
 
+# https://www.alibabacloud.com/help/en/model-studio/text-embedding-synchronous-api: at most 10 rows
+def test_more_texts_than_a_vendor_takes_at_once_are_several_calls() -> None:
+    said = [says(embedding(*([[float(n)] for n in part]), text=False)) for part in (range(10), range(10, 12))]
+    with serving(fake("/embeddings", said)) as service:
+        made = ours("embed", {"input": [str(n) for n in range(12)]}, "text-embedding-v4", service, "dashscope")
+        assert [seen.body["input"] for seen in service.requests] == [list("0123456789"), ["10", "11"]]
+    assert [vector[0] for vector in made.vectors] == list(range(12))
+    assert made.usage == {"prompt_tokens": 16, "completion_tokens": 0, "total_tokens": 16}
+
+
 # -- https://platform.openai.com/docs/api-reference/images/create
 
 IMAGES = {

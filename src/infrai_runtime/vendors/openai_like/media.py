@@ -35,8 +35,17 @@ class Embeds(Base):
     """Makes vectors."""
 
     async def embed(self, request: Request, call: Call) -> Vectors:
-        """One vector per input, in input order."""
-        body = {"model": self.model(call), "input": request["input"], **_options(request, call)}
+        """One vector per input, in input order, by as many calls as the vendor's limit of texts needs."""
+        texts, most = request["input"], self.row.most_texts
+        made = [await self._made(texts[start : start + most], request, call) for start in range(0, len(texts), most)]
+        if len(made) == 1:
+            return made[0]
+        names = {name for one in made for name in one.usage}
+        usage = {name: sum(one.usage.get(name, 0) for one in made) for name in names}
+        return Vectors([found for one in made for found in one.vectors], usage if all(m.usage for m in made) else {})
+
+    async def _made(self, texts: Sequence[str], request: Request, call: Call) -> Vectors:
+        body = {"model": self.model(call), "input": texts, **_options(request, call)}
         if "dimensions" in request:
             body["dimensions"] = request["dimensions"]
         if self.row.vector_base64:
@@ -45,8 +54,8 @@ class Embeds(Base):
         with documented(self.http):
             rows = sorted(answer["data"], key=lambda row: row["index"])
             vectors = [vector(row["embedding"]) for row in rows]
-        if len(vectors) != len(request["input"]):
-            raise self.http.broken(f"{len(vectors)} vectors came for {len(request['input'])} inputs")
+        if len(vectors) != len(texts):
+            raise self.http.broken(f"{len(vectors)} vectors came for {len(texts)} inputs")
         return Vectors(vectors, usage_of(answer.get("usage")) or {})
 
 

@@ -30,7 +30,7 @@ def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
     warnings = writer.warnings
     for name, value in _fields(request):
         if name in row.refuses or (name in _SAMPLING and _samples_fixed(row, model, request)):
-            warnings.append(f"{name}: this model of {call.model} has no such option; it was not used")
+            warnings.append(f"{name}: {call.model} has no such option here; not used")
         else:
             _WRITE.get(name, _plain)(body, name, value, row, warnings)
     body |= {name: value for name, value in request.get("passthrough", {}).items() if name not in PROTECTED}

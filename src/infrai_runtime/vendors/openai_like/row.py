@@ -84,6 +84,8 @@ class Row:
 
     # -- media
     vector_base64: bool = False
+    most_texts: int = 2048
+    """The most texts of one call of embeddings."""
     image_format: Literal["", "b64_json", "base64"] = ""
     """What ``response_format`` of an image has to be for bytes; empty: it is not sent."""
     image_size: Literal["size", "width_height", ""] = "size"

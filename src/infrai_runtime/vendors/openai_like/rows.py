@@ -160,6 +160,7 @@ ROWS: dict[str, Row] = {
         embed="/embeddings",
         draw="/services/aigc/multimodal-generation/generation",
         drawn_in_messages=True,
+        most_texts=10,
         batches="/batches",
         refuses=frozenset({"user"}),
         structured="object",
