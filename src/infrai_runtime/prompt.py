@@ -59,8 +59,11 @@ class Prompt:
 
     @property
     def longest(self) -> Prompt:
-        """What a model has to have room for at once: of texts that are read one by one, the longest."""
-        return self if self._longest is None else Prompt("embed", {"input": self._longest})
+        """What a model has to have room for at once: of texts that are read one by one, the longest; what is ranked is
+        read beside the query."""
+        if self._longest is None:
+            return self
+        return Prompt("embed", {"input": f"{self._of[1].get('query', '')}{self._longest}"})
 
     @property
     def rough(self) -> int:
@@ -94,11 +97,13 @@ class Prompt:
 
 
 def _beside(capability: str, body: Mapping[str, Any]) -> int:
-    """What is counted beside the text, carefully: borders of messages, instructions for tools, media."""
+    """What is counted beside the text, carefully: borders of messages, instructions for tools, media; and where texts
+    are ranked, the query, which is read with each of them."""
     messages = body.get("messages") if capability in _CHATS else ()
     borders = MESSAGE_TOKENS * (len(messages) if isinstance(messages, list | tuple) else 1)
     media = MEDIUM_TOKENS["image"] * len(body.get("images", ())) + sum(map(_media_tokens, messages or ()))
-    return borders + media + (TOOLS_TOKENS if body.get("tools") else 0)
+    asked = estimate_upper(body["query"]) * len(body["candidates"]) if capability == "rerank" else 0
+    return borders + media + asked + (TOOLS_TOKENS if body.get("tools") else 0)
 
 
 def _media_tokens(message: Any) -> int:

@@ -66,16 +66,21 @@ def test_how_a_model_has_counted_words_says_nothing_of_what_stands_beside_them()
 
 
 @pytest.mark.parametrize(
-    ("capability", "body"),
+    ("capability", "body", "longest"),
     [
-        ("embed", {"input": ["short", "a long text " * 50, "short"]}),
-        ("rerank", {"query": "q", "candidates": ["short", "a long text " * 50]}),
+        ("embed", {"input": ["short", "a long text " * 50, "short"]}, "a long text " * 50),
+        ("rerank", {"query": "q: ", "candidates": ["short", "a long text " * 50]}, "q: " + "a long text " * 50),
     ],
 )
-def test_texts_that_are_read_one_by_one_need_room_for_the_longest(capability: str, body: Json) -> None:
+def test_texts_that_are_read_one_by_one_need_room_for_the_longest(capability: str, body: Json, longest: str) -> None:
     made = prompt(capability, **body)
-    assert made.longest.text == "a long text " * 50
+    assert made.longest.text == longest
     assert made.in_bytes > made.longest.in_bytes
+
+
+def test_a_query_is_read_with_every_text_that_is_ranked() -> None:
+    few, many = (prompt("rerank", query="clever paws " * 20, candidates=["x"] * n).careful for n in (1, 11))
+    assert many - few > 10 * estimate_upper("clever paws " * 20)
 
 
 def test_a_chat_is_read_at_once() -> None:
