@@ -34,7 +34,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     Prints one line, once requests are answered: the URL, and how to get a key. Port 0 takes a free one. Raises
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
-    uvicorn, create_app = _packages()
+    uvicorn, protocol, create_app = _packages()
     flush = export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
@@ -42,6 +42,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
         server = uvicorn.Server(
             uvicorn.Config(
                 watched,
+                http=protocol,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -57,16 +58,17 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
         raise _why(watched.problem) from watched.problem
 
 
-def _packages() -> tuple[Any, Callable[[Settings], App]]:
+def _packages() -> tuple[Any, Any, Callable[[Settings], App]]:
     try:
         import uvicorn
 
         from infrai_runtime.app import create_app
+        from infrai_runtime.packet import Protocol
     except ImportError as error:
         raise ConfigError(
             f'serving needs the package {error.name}: pip install "infrai-integrations[runtime]"'
         ) from error
-    return uvicorn, create_app
+    return uvicorn, Protocol, create_app
 
 
 def export_telemetry() -> Callable[[], None]:
