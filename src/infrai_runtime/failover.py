@@ -171,10 +171,16 @@ class Walk(Generic[T]):
 
     def _limit_s(self, candidate: Candidate, left_s: float, followers: Sequence[Candidate]) -> float:
         """How long an attempt may take: all the time there is when nobody could follow."""
-        if not any(self._affordable(other) and not other.cooling_s for other in followers):
+        if not self._followed(followers):
             return left_s
         patience_s = self._terms.patience_s(candidate)
         return left_s * SHARE_OF_TIME if patience_s is None else min(patience_s, left_s * SHARE_OF_TIME)
+
+    def _followed(self, followers: Sequence[Candidate]) -> bool:
+        """Whether one of them could take over now. Asked by every call, and mostly of many that are too dear."""
+        most = most_nano(self._plan.candidates[0], self._terms.cap)
+        able = (other for other in followers if other.expected_nano is not None and other.expected_nano <= most)
+        return any(not other.cooling_s for other in able)
 
     async def _learn(self, candidate: Candidate, failure: Failure) -> None:
         """What a failure means for the rest of the walk, and for the breaker: a model that the caller's own deadline
@@ -224,9 +230,12 @@ def broken(candidate: Candidate, error: Exception) -> Failure:
 
 def within_cap(candidate: Candidate, first: Candidate, cap: float) -> bool:
     """Whether a failover is cheap enough. An unknown price never is; after a free first choice only a free one is."""
-    if candidate.expected_nano is None:
-        return False
-    return candidate.expected_nano <= cap * (first.expected_nano or 0)
+    return candidate.expected_nano is not None and candidate.expected_nano <= most_nano(first, cap)
+
+
+def most_nano(first: Candidate, cap: float) -> float:
+    """What a failover may cost."""
+    return cap * (first.expected_nano or 0)
 
 
 def free_or_unknown(candidate: Candidate) -> int | None:

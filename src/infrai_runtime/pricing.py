@@ -29,6 +29,8 @@ def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
     if prices.free:
         return 0
     used = usage or {}
+    if used.keys() <= _WORDS and (of_words := _cost_of_words(used, prices)) is not None:
+        return of_words
     then = prices.at(used.get("prompt_tokens") or 0) if prices.long else prices
     tokens, units = list(_tokens(used, then)), list(_units(used, then))
     billed = [row for rows in (tokens, units) if _has_price(rows) for row in rows]
@@ -96,7 +98,7 @@ def usd(nano: int | None) -> float | None:
 
 def usd_text(nano: int) -> str:
     """Nano-USD as a plain decimal string, for headers."""
-    return f"{Decimal(nano) / NANO:.9f}".rstrip("0").rstrip(".") or "0"
+    return f"{nano // NANO}.{nano % NANO:09d}".rstrip("0").rstrip(".")
 
 
 def nano_of_usd(amount: float) -> int:
@@ -124,21 +126,17 @@ def expected_usage(
 
 def expected_costs(usage: Mapping[str, Any], models: Sequence[Model]) -> list[int | None]:
     """What each model costs for an expected usage, to compare them."""
-    if usage.keys() == _WORDS_ONLY:
-        into, out = usage["prompt_tokens"], usage["completion_tokens"]
-        return [_cost_of_words(into, out, model.prices) for model in models]
     return [cost_nano(usage, model.prices) for model in models]
 
 
-_WORDS_ONLY = {"prompt_tokens", "completion_tokens"}
+_WORDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 
 
-def _cost_of_words(into: int, out: int, usual: Prices) -> int | None:
-    """``cost_nano`` for the usage that almost every request is expected to have."""
-    if usual.free:
-        return 0
+def _cost_of_words(used: Mapping[str, Any], usual: Prices) -> int | None:
+    """``cost_nano`` of what almost every call uses and nothing else; None where a price is not known."""
+    into, out = used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0
     prices = usual.at(into) if usual.long else usual
-    if prices.input_mtok is None or prices.output_mtok is None:
+    if not into + out or prices.input_mtok is None or prices.output_mtok is None:
         return None
     return -(-into * prices.input_mtok // MILLION) - (-out * prices.output_mtok // MILLION)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -212,9 +212,10 @@ class Http:
     async def _pieces(self, response: Response) -> AsyncGenerator[bytes, None]:
         try:
             with self._named():
-                async with aclosing(_chunks(response, MAX_REPLY_BYTES)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
+                data = _Body(response, MAX_REPLY_BYTES)
+                while (pieces := await data.pieces()) is not None:
+                    for piece in pieces:
+                        yield piece
         finally:
             response.close()
 
@@ -311,7 +312,7 @@ class Http:
         until = asyncio.get_running_loop().time() + call.deadline_s
         pool = self._pool.connections
         call.bill.refused = True  # what never leaves costs nothing
-        with self._named():
+        try:
             connection = await pool.take(self._origin, min(call.connect_s, call.deadline_s))
             try:
                 # Not by a variable: no traceback that shows those may show the key.
@@ -321,6 +322,8 @@ class Http:
             except BaseException:
                 connection.abort()
                 raise
+        except _TRANSPORT_ERRORS as error:
+            self._raise(error)
         return Response(connection, self._origin, pool, until, call.idle_s or call.deadline_s)
 
     def _head(self, sent: _Sent, key: Key, call: Call) -> list[str]:
@@ -354,16 +357,15 @@ class Http:
 
     async def _read(self, response: Response, limit: int, *, cut: bool = False) -> bytes:
         """The body. Too large a one is a failure, or is ``cut``."""
-        pieces: list[bytes] = []
+        read: list[bytes] = []
         try:
-            with self._named():
-                async with aclosing(_chunks(response, limit, cut=cut)) as chunks:
-                    async for chunk in chunks:
-                        pieces.append(chunk)
-        except BaseException:
-            pieces.clear()  # the failure's traceback would keep them
-            raise
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            body = _Body(response, limit, cut=cut)
+            while (pieces := await body.pieces()) is not None:
+                read += pieces
+        except _TRANSPORT_ERRORS as error:
+            read.clear()  # the failure's traceback would keep them
+            self._raise(error)
+        return read[0] if len(read) == 1 else b"".join(read)
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
 
@@ -405,31 +407,41 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 """The first that fits says what happened; a ``Trouble`` says so itself."""
 
 
-async def _chunks(response: Response, limit: int, *, cut: bool = False) -> AsyncGenerator[bytes, None]:
-    """The decoded bytes of a body, as they come; never more than ``limit``, also of a compressed one."""
-    inflate = _inflater(response.headers.get("content-encoding", "").strip().lower())
-    left = limit
-    while chunk := await response.chunk():
-        for data in inflate.pieces(chunk) if inflate else (chunk,):
-            left -= len(data)
-            if left < 0 and not cut:
-                raise Trouble(f"its answer is larger than the {limit} bytes allowed")
-            yield data[:left] if left < 0 else data
-            if left < 0:
+class _Body:
+    """The decoded bytes of a body, as they come; never more than ``limit``, also of a compressed one. Too large a one
+    raises ``Trouble``, or is ``cut``."""
+
+    def __init__(self, response: Response, limit: int, *, cut: bool = False) -> None:
+        self._response = response
+        self._inflate = _inflater(response.headers.get("content-encoding", "").strip().lower())
+        self._limit = self._left = limit
+        self._cut = cut
+
+    async def pieces(self) -> Iterable[bytes] | None:
+        """What has come, unpacked while it is iterated over; None at the end."""
+        if self._left >= 0 and (chunk := await self._response.chunk()):
+            return self._within(self._inflate.pieces(chunk)) if self._inflate else self._within((chunk,))
+        if self._inflate and not self._inflate.complete and 0 <= self._left < self._limit:
+            raise Trouble("its compressed answer was cut short")
+        return None
+
+    def _within(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._left -= len(piece)
+            if self._left < 0 and not self._cut:
+                raise Trouble(f"its answer is larger than the {self._limit} bytes allowed")
+            yield piece[: self._left] if self._left < 0 else piece
+            if self._left < 0:
                 return
-    if inflate and not inflate.complete and left < limit:
-        raise Trouble("its compressed answer was cut short")
 
 
 async def _events(response: Response) -> AsyncGenerator[list[Event], None]:
-    decoder = Decoder()
-    async with aclosing(_chunks(response, MAX_STREAM_BYTES)) as chunks:
-        async for chunk in chunks:
-            events = decoder.feed(chunk)
-            if events:
+    body, decoder = _Body(response, MAX_STREAM_BYTES), Decoder()
+    while (pieces := await body.pieces()) is not None:
+        for piece in pieces:
+            if events := decoder.feed(piece):
                 yield events
-    events = decoder.end()
-    if events:
+    if events := decoder.end():
         yield events
 
 

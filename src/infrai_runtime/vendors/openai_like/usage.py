@@ -57,7 +57,7 @@ def _count(given: Mapping[str, Any], name: str) -> int | None:
 
 def _details(given: Mapping[str, Any], name: str) -> dict[str, int]:
     inner = given.get(name)
-    rows = inner if isinstance(inner, Mapping) else {}
+    rows = inner if isinstance(inner, dict) else {}
     return {key: count for key in rows if (count := _count(rows, key)) is not None}
 
 
