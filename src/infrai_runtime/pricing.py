@@ -7,11 +7,11 @@ Vendors report usage in the OpenAI meaning: cached tokens are part of ``prompt_t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from infrai_runtime.catalogue import NANO, Model, Prices
+from infrai_runtime.catalogue import NANO, Prices
 from infrai_runtime.prompt import Prompt
 
 MILLION = 1_000_000
@@ -122,11 +122,6 @@ def expected_usage(
     """
     prompt = prompt or Prompt(capability, body)
     return _EXPECTED.get(capability, _tokens_in)(prompt.careful_for(ratio) if upper else prompt.rough, body)
-
-
-def expected_costs(usage: Mapping[str, Any], models: Sequence[Model]) -> list[int | None]:
-    """What each model costs for an expected usage, to compare them."""
-    return [cost_nano(usage, model.prices) for model in models]
 
 
 _WORDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})

@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+
+import orjson
 
 from infrai_runtime.catalogue import Catalogue, Model
 from infrai_runtime.eligible import EVERYTHING, Allowed, Dropped, Sifted, check_pins, named_vendor, nothing_left, sifted
 from infrai_runtime.health import Health
-from infrai_runtime.pricing import expected_costs, expected_usage
+from infrai_runtime.pricing import cost_nano, expected_usage
 from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import Vendor
 
@@ -128,22 +129,15 @@ class Ranked:
 
 def _ranked(ask: Ask, found: Sifted) -> Ranked:
     usage = expected_usage(ask.capability, ask.body, prompt=ask.prompt)
-    return _ranked_once(found, ask.prefer, ask.task, _Used(usage))
-
-
-class _Used(dict[str, Any]):
-    """An expected usage, equal and hashed by its numbers."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(repr(self))
+    return _ranked_once(found, ask.prefer, ask.task, orjson.dumps(usage))
 
 
 @lru_cache(maxsize=128)
-def _ranked_once(found: Sifted, prefer: str, task: str, usage: _Used) -> Ranked:
-    """Requests of about one length that want the same have one ranking (``Sifted`` is that of all of them)."""
-    first = _ORDERS[prefer](task)
-    costs = expected_costs(usage, found.kept)
-    candidates = (Candidate(model, cost) for model, cost in zip(found.kept, costs, strict=True))
+def _ranked_once(found: Sifted, prefer: str, task: str, usage: bytes) -> Ranked:
+    """Requests of about one length that want the same have one ranking (``Sifted`` is that of all of them).
+    ``usage`` is JSON, because a dictionary cannot be a key."""
+    first, used = _ORDERS[prefer](task), orjson.loads(usage)
+    candidates = (Candidate(model, cost_nano(used, model.prices)) for model in found.kept)
     rows = sorted(((first(candidate), candidate.name, candidate) for candidate in candidates), key=lambda row: row[:2])
     places = [list(group) for _, group in groupby(range(len(rows)), key=lambda place: rows[place][0])]
     ties = tuple((group[0], group[-1] + 1) for group in places if len(group) > 1)
