@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.fixed_server import fixed_server
 from benchmarks.gateway import MODEL, infrai
 from benchmarks.load import load
+from infrai_runtime.identity import request_id
 from infrai_runtime.store.durable import Admission, Booking, LedgerRow, key_scope, project_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 
@@ -46,9 +47,9 @@ TARGETS: tuple[Target, ...] = (
 
 
 def _admission(now: float) -> Admission:
-    name = uuid.uuid4().hex
     scopes = (project_scope("p"), key_scope("k1"))
-    return Admission("p", name, "f" * 64, name, "owner", now, 600.0, 1000, scopes, "k1", "chat")
+    key = uuid.uuid4().hex
+    return Admission("p", key, "f" * 64, request_id(), "owner", now, 600.0, 1000, scopes, "k1", "chat")
 
 
 def _booking(admission: Admission) -> Booking:

@@ -23,3 +23,14 @@ def request_id() -> str:
     stamped = (high >> 12 << 16 | 0x7000 | high & 0xFFF) << 64 | 0b10 << 62 | low
     digits = f"{stamped:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def made_s(name: str) -> float | None:
+    """When an id was made, in seconds since the epoch; None for one that does not say so."""
+    digits = name.replace("-", "")
+    if len(digits) != 32 or digits[12] != "7":
+        return None
+    try:
+        return int(digits[:12], 16) / 1000
+    except ValueError:
+        return None

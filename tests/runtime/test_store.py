@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, suppress
@@ -19,6 +20,7 @@ import pytest
 
 from infrai_core import ConfigError
 from infrai_runtime.failure import Failure
+from infrai_runtime.identity import made_s, request_id
 from infrai_runtime.store.durable import (
     LEASE_S,
     UNKNOWN,
@@ -701,6 +703,71 @@ def test_the_file_is_its_owners_and_outlives_the_process(tmp_path: Path) -> None
     asyncio.run(write())
     assert stat.S_IMODE((tmp_path / "x.db").stat().st_mode) == 0o600
     assert asyncio.run(read()) == 42
+
+
+def test_rows_of_a_call_are_found_by_the_time_in_its_name(tmp_path: Path) -> None:
+    from infrai_runtime.store.sqlite import since
+
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        early, late = "018cc251-f400-7000-8000-000000000000", "018cc288-e280-7000-8000-000000000001"
+        assert made_s(early) == 1_704_067_200.0  # the first second of 2024
+        assert 0 == since("r") < since(early) < since(late)
+        for name, at_s in ((early, 1_704_067_200.5), (late, 1_704_070_801.0), ("r", 5.0), (late, 1_704_070_000.0)):
+            await store.book(end(call(), 0, row(request_id=name, at_s=at_s)))
+        assert [found.at_s for found in await store.rows(early)] == [1_704_067_200.5]
+        assert len(await store.rows(late)) == 2  # the clock went back before it was booked
+        assert len(await store.rows("r")) == 1
+        await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_booking_that_may_have_been_made_by_another_process_is_made_once(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+        asked = replace(paid(40), request_id=request_id())
+        await store.admit(asked)
+        booking = replace(end(asked, 30, row(request_id=asked.request_id, at_s=time.time())), shared=True)
+        for _ in range(2):
+            await store.book(booking)
+        assert len(await store.rows(asked.request_id)) == 1
+        assert await store.balance_nano("p") == 70
+
+    run(body)
+
+
+def test_budgets_that_another_process_changes_count_at_once(tmp_path: Path) -> None:
+    async def body() -> None:
+        one, two = SqliteDurable(tmp_path / "x.db"), SqliteDurable(tmp_path / "x.db")
+        await one.add_project("p", "a", 100, 0)
+        first, second = paid(30), paid(30)
+        for store, admission in ((one, first), (two, second)):
+            assert (await store.admit(admission)).state == "new"
+        assert (await one.admit(paid(41))).state == "refused"
+        await two.set_budget(Budget(key_scope("k"), "p", 5))
+        assert (await one.admit(paid(6, key_scope("k")))).short == key_scope("k")
+        await two.book(end(second, 10))
+        assert (await one.admit(paid(60))).state == "new"
+        assert await two.drop_budget(project_scope("p"))
+        assert (await one.admit(paid(10**9))).state == "new"
+        for opened in (one, two):
+            await opened.close()
+
+    asyncio.run(body())
+
+
+def test_a_budget_that_changes_in_the_moment_of_a_call_keeps_what_the_call_set_aside(tmp_path: Path) -> None:
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        await store.add_project("p", "a", 100, 0)
+        changed = store.set_budget(Budget(project_scope("p"), "p", 50))
+        states = await asyncio.gather(*map(store.admit, [paid(20), paid(20)]), changed, store.admit(paid(20)))
+        assert [state and state.state for state in states] == ["new", "new", None, "refused"]
+        assert await store.balance_nano("p") == 10
+        await store.close()
+
+    asyncio.run(body())
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:

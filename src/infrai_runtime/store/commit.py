@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Commits:
         self.count = 0
         """Transactions so far; whoever reads it may start again from 0."""
 
-    async def run(self, work: Callable[[], T], undo: Callable[[T], object] | None = None, *, alone: bool = False) -> T:
+    async def run(self, work: Callable[[], T], *, alone: bool = False) -> T:
         """The result of ``work``, once it is committed. Raises what it raises, and ``sqlite3.OperationalError`` when
         other processes hold the file for longer than ``BUSY_S``.
 
@@ -55,13 +55,26 @@ class Commits:
         """
         if alone and not self._jobs:
             try:
-                (at_once,) = self._together([work])
+                return self._at_once(work)
             except sqlite3.OperationalError as error:
                 if not busy(error):
                     raise
-            else:
-                return cast(T, at_once)
         result: T = await self._add(work)
+        return result
+
+    def _at_once(self, work: Callable[[], T]) -> T:
+        # Takes the write lock at once, so that a read-then-write cannot be overtaken.
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            result = work()
+            self._finish()
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._forget()
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self.count += 1
         return result
 
     async def read(self, work: Callable[[], T]) -> T:
@@ -99,28 +112,14 @@ class Commits:
                 job.tell(result)
 
     def _together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        if not works:
-            return []
-        # Takes the write lock at once, so that a read-then-write cannot be overtaken.
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            results = [work() for work in works]
-            self._finish()
-            self._db.execute("COMMIT")
-            self.count += 1
-        except BaseException:
-            self._forget()
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        return results
+        return self._at_once(lambda: [work() for work in works]) if works else []
 
     def _one_by_one(self, jobs: Sequence[_Job], error: Exception) -> None:
         if len(jobs) == 1:
             return jobs[0].tell(None, error)
         for job in jobs:
             try:
-                (result,) = self._together([job.work])
+                result = self._at_once(job.work)
             except Exception as its:
                 self._later([job], its) if busy(its) else job.tell(None, its)
             else:

@@ -149,6 +149,10 @@ class Admitted:
     short: str | None = None
 
 
+NEW = Admitted("new")
+RUNNING = Admitted("running")
+CONFLICT = Admitted("conflict")
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

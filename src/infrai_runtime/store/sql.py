@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -168,8 +168,11 @@ def _budget(row: Sequence[Any], now: float) -> Budget:
 
 def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
     """A row's values in the order of ``LEDGER_COLUMNS``."""
-    usage, tags = (orjson.dumps(dict(value)).decode() if value else "{}" for value in (row.usage, row.tags))
-    return (*row[:13], int(row.cache_hit), int(row.estimated), usage, *row[16:19], tags)
+    return (*row[:13], int(row[13]), int(row[14]), _text(row[15]), *row[16:19], _text(row[19]))
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    return orjson.dumps(dict(facts)).decode() if facts else "{}"
 
 
 def ledger_of(row: Sequence[Any]) -> LedgerRow:

@@ -25,14 +25,27 @@ from typing import Any
 import orjson
 
 from infrai_core.errors import ConfigError
+from infrai_runtime.identity import made_s
 from infrai_runtime.store.batch import Outcome
 from infrai_runtime.store.commit import BUSY_S, Commits
-from infrai_runtime.store.durable import LEASE_S, UNKNOWN, Admission, Admitted, Booking, LedgerRow
+from infrai_runtime.store.durable import (
+    CONFLICT,
+    LEASE_S,
+    NEW,
+    RUNNING,
+    UNKNOWN,
+    Admission,
+    Admitted,
+    Booking,
+    LedgerRow,
+)
 from infrai_runtime.store.purse import Purse
-from infrai_runtime.store.sql import BOOKED, LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, ledger_values
+from infrai_runtime.store.sql import LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, ledger_of, ledger_values
 from infrai_runtime.store.statement import Statement
 
 SWEPT_AT_ONCE = 500
+CLOCK_S = 3600.0
+"""How far the clock may have gone back between a call's coming and its booking."""
 LONG_LOG = 4000
 """Transactions after which the log is brought home without waiting for the next ``tend``."""
 
@@ -145,6 +158,7 @@ MIGRATIONS = (
       PRIMARY KEY (batch_id, place)
     ) STRICT;
     """,
+    "DROP INDEX ledger_request",
 )
 """Forward only: entry N brings a file of version N to version N + 1. Landed entries never change."""
 
@@ -172,9 +186,20 @@ def first_id(at_s: float) -> int:
     return int(at_s * 1000) << 20
 
 
+def since(request_id: str) -> int:
+    """The least id that a row of this call can have, which costs no index: calls are named by the time they came at.
+    0 for one that is not."""
+    made = made_s(request_id)
+    return 0 if made is None else first_id(made - CLOCK_S)
+
+
 _RENEW = "UPDATE call SET lease_s = max(lease_s, ?) WHERE owner = ? AND request_id IN (SELECT value FROM json_each(?))"
-_BOOKED = _own(BOOKED)
-_NOTE = f"INSERT INTO ledger (id, {LEDGER_COLUMNS}) VALUES (?{', ?' * LEDGER_VALUES})"
+_BOOKED = f"SELECT 1 FROM ledger WHERE id >= ? AND request_id = ? AND outcome <> '{UNKNOWN}' LIMIT 1"
+_ROWS = f"SELECT {LEDGER_COLUMNS} FROM ledger WHERE id >= $1 AND request_id = $2"
+_NOTE = (
+    f"INSERT INTO ledger (id, {LEDGER_COLUMNS})"
+    f" VALUES (max(?, coalesce((SELECT max(id) FROM ledger), 0) + 1){', ?' * LEDGER_VALUES})"
+)
 
 
 _PUT_OUTCOME = (
@@ -207,7 +232,14 @@ class SqliteDurable(SqlDurable):
         self._homing: asyncio.Task[None] | None = None
 
     async def _write(self, *statements: Statement) -> int:
-        return await self._commits.run(lambda: self._run(statements))
+        return await self._commits.run(lambda: self._run_other(statements))
+
+    def _run_other(self, statements: Sequence[Statement]) -> int:
+        """Statements that may be about budgets: they find what calls of this moment did with them, and what is known of
+        them ends."""
+        self._purse.write()
+        self._purse.forget()
+        return self._run(statements)
 
     def _run(self, statements: Sequence[Statement]) -> int:
         return [self._db.execute(_own(sql), values).rowcount for sql, values in statements][-1]
@@ -228,11 +260,7 @@ class SqliteDurable(SqlDurable):
         """The end of every transaction: what its calls share is written once."""
         self._purse.write()
         if self._rows:
-            (last,) = self._db.execute("SELECT max(id) FROM ledger").fetchone()
-            noted = []
-            for row in self._rows:
-                last = max(first_id(row.at_s), (last or 0) + 1)
-                noted.append((last, *ledger_values(row)))
+            noted = [(first_id(row.at_s), *ledger_values(row)) for row in self._rows]
             self._rows.clear()
             self._db.executemany(_NOTE, noted)
 
@@ -257,7 +285,7 @@ class SqliteDurable(SqlDurable):
                 return standing
             self._claim(a)
         if a.reserve_nano is None or (short := self._purse.reserve(a.scopes, a.reserve_nano, a.now)) is None:
-            return Admitted("new")
+            return NEW
         self._db.execute(_UNCLAIM, (a.project_id, a.key, a.request_id))
         return Admitted("refused", short=short)
 
@@ -277,16 +305,16 @@ class SqliteDurable(SqlDurable):
         fingerprint, lease_s, expires_s = found[:3]
         running = lease_s > a.now
         if fingerprint != a.fingerprint and (running or expires_s > a.now):
-            return Admitted("conflict")
+            return CONFLICT
         if running:
-            return Admitted("running")
+            return RUNNING
         self._bury(a.project_id, a.key, found[3:], a.now)
         return None
 
     def _stored(self, a: Admission) -> Admitted | None:
         id_, fingerprint, expires_s, answer = self._db.execute(_ANSWER, (a.project_id, a.key)).fetchone()
         if expires_s > a.now:
-            return Admitted("done", answer) if fingerprint == a.fingerprint else Admitted("conflict")
+            return Admitted("done", answer) if fingerprint == a.fingerprint else CONFLICT
         self._db.execute("DELETE FROM answer WHERE id = ?", (id_,))
         return None
 
@@ -300,9 +328,9 @@ class SqliteDurable(SqlDurable):
 
     def _book(self, booking: Booking, doubtful: bool) -> None:
         a = booking.admission
-        if doubtful and self._db.execute(_BOOKED, (a.request_id,)).fetchone():
-            return
         ours = self._unclaim(a)
+        if doubtful and not ours and self._is_booked(a):  # a call that still stands is not booked
+            return
         if ours and booking.answer is not None and a.ttl_s:
             self._keep(a, booking.answer)
         reserved = (a.reserve_nano or 0) if ours else 0
@@ -311,6 +339,9 @@ class SqliteDurable(SqlDurable):
         self._rows += booking.rows
         if booking.outcome is not None:
             self._run(self._outcome(booking.outcome))
+
+    def _is_booked(self, a: Admission) -> bool:
+        return self._db.execute(_BOOKED, (since(a.request_id), a.request_id)).fetchone() is not None
 
     def _outcome(self, outcome: Outcome) -> tuple[Statement, ...]:
         ours = (outcome.batch_id, outcome.shard)
@@ -332,6 +363,10 @@ class SqliteDurable(SqlDurable):
         kept = None if key == request_id else key
         self._rows.append(told._replace(reserved_nano=reserved_nano, idempotency_key=kept))
         self._db.execute(_UNCLAIM, (project_id, key, request_id))
+
+    async def rows(self, request_id: str) -> list[LedgerRow]:
+        """The ledger's rows of one call."""
+        return [ledger_of(row) for row in await self._fetch(_ROWS, since(request_id), request_id)]
 
     # -- in the background
 
