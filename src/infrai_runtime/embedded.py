@@ -81,7 +81,7 @@ class Owner:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner() as runner:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 self._run_in(runner)
         except BaseException as error:
             self._problem = error
@@ -148,6 +148,16 @@ class Owner:
             self.loop.call_soon_threadsafe(self._over.set)
         if threading.current_thread() is not self.thread:
             self.thread.join(timeout_s)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where there is one: a call waits several times for a socket and for the caller's thread."""
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows and PyPy
+        return None
+    make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return make
 
 
 _lock = threading.Lock()

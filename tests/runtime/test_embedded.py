@@ -618,14 +618,13 @@ def test_a_runtime_whose_thread_breaks_fails_all_calls_and_the_next_one_begins_a
 
 
 NO_LOOP = """
-import asyncio, httpx
+import os, resource, httpx
 from infrai_runtime import embedded
 
-class Full(asyncio.DefaultEventLoopPolicy):
-    def new_event_loop(self):
-        raise OSError(24, "Too many open files")
-
-asyncio.set_event_loop_policy(Full())
+embedded._loop_factory()  # what is imported is there
+most = os.dup(0)
+os.close(most)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 try:
     embedded.transport(print).handle_request(httpx.Request("GET", "http://x/"))
 except httpx.ConnectError as error:
@@ -635,7 +634,8 @@ except httpx.ConnectError as error:
 
 def test_a_process_that_can_have_no_more_loops_is_told_so() -> None:
     done = subprocess.run([sys.executable, "-c", NO_LOOP], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "the embedded runtime did not start: [Errno 24] Too many open files\n", done.stderr
+    assert done.stdout.startswith("the embedded runtime did not start: "), done.stderr
+    assert "too many open files" in done.stdout.lower()
 
 
 # -- the runtime itself --------------------------------------------------------------------------------------------
