@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from infrai_runtime.metrics import Gauge, Sample
-from infrai_runtime.store.batch import STATES, Batch, BatchStore
+from infrai_runtime.store.batch import STATES, Alike, BatchStore
 
 LIMIT_S = 2.0
 """A store that takes longer is as good as down."""
@@ -21,20 +21,20 @@ async def gauges(store: BatchStore, now: float) -> list[Gauge]:
     the other numbers are wanted just then."""
     try:
         async with asyncio.timeout(LIMIT_S):
-            return counted(await store.all_batches(now), now)
+            return counted(await store.alike_batches(now))
     except Exception as error:
         log.warning("batches could not be counted (%s)", type(error).__name__)
         return []
 
 
-def counted(batches: Iterable[Batch], now: float) -> list[Gauge]:
+def counted(found: Iterable[Alike]) -> list[Gauge]:
     """The numbers of some batches."""
     jobs, requests = Counter(dict.fromkeys(STATES, 0)), Counter({"waiting": 0, "completed": 0, "failed": 0})
-    for batch in batches:
-        jobs[batch.state(now)] += 1
-        requests["completed"] += batch.completed
-        requests["failed"] += batch.lost(now)
-        requests["waiting"] += (batch.total or 0) - batch.completed - batch.lost(now)
+    for alike in found:
+        jobs[alike.state] += alike.batches
+        requests["completed"] += alike.completed
+        requests["failed"] += alike.lost
+        requests["waiting"] += alike.total - alike.completed - alike.lost
     return [
         Gauge("infrai_batches", "Batches in the store, by state.", lambda: _samples(jobs), "state"),
         Gauge("infrai_batch_requests", "Requests of those batches, by state.", lambda: _samples(requests), "state"),

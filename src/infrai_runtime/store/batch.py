@@ -21,6 +21,7 @@ LOADING_S = 300.0
 PURGED_AT_ONCE = 1000
 STATES = ("queued", "running", "completed", "failed", "cancelled", "expired")
 """The states of a batch in the wire's words."""
+UNDER_WAY = frozenset({"queued", "running"})
 
 
 def row_key(batch_id: str, place: int) -> str:
@@ -68,11 +69,27 @@ class Batch:
 
     def ended(self, now: float) -> bool:
         """Whether nothing changes any more."""
-        return self.state(now) not in ("queued", "running")
+        return self.state(now) not in UNDER_WAY
 
     def lost(self, now: float) -> int:
         """The requests without an answer: those that failed, and when it has ended also those that were not begun."""
         return (self.total or 0) - self.completed if self.ended(now) else self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Batches in one state: how many, and how many requests they have, done and failed so far."""
+
+    state: str
+    batches: int
+    total: int
+    completed: int
+    failed: int
+
+    @property
+    def lost(self) -> int:
+        """``Batch.lost`` of all of them."""
+        return self.failed if self.state in UNDER_WAY else self.total - self.completed
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +151,8 @@ class BatchStore(Protocol):
     async def batches(self, project_id: str, limit: int, before: str | None, now: float) -> list[Batch]:
         """The batches of a project, newest first, from the one after ``before``."""
 
-    async def all_batches(self, now: float) -> list[Batch]:
-        """The batches of all projects, with what tells how far they are and nothing else of what was handed in."""
+    async def alike_batches(self, now: float) -> list[Alike]:
+        """The batches of all projects, those together that are in the same state. No batch is in two of them."""
 
     async def cancel_batch(self, batch_id: str, now: float) -> None:
         """No further request of it is begun."""

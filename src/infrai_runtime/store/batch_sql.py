@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from infrai_runtime.store.batch import JOB_GRACE_S, LOADING_S, PURGED_AT_ONCE, Batch, Held, Outcome, Shard
+from infrai_runtime.store.batch import JOB_GRACE_S, LOADING_S, PURGED_AT_ONCE, Alike, Batch, Held, Outcome, Shard
 from infrai_runtime.store.durable import LEASE_S
 from infrai_runtime.store.statement import Sql, Statement
 
@@ -18,19 +18,37 @@ _BATCH = (
     "b.batch_id, b.project_id, b.key_id, b.created_s, b.deadline_s, b.idempotency_key, b.metadata, b.total,"
     " b.fingerprint, b.estimated_nano, b.purge_s, b.cancelled_s"
 )
-_COUNTS = (
-    "coalesce(sum(s.completed), 0), coalesce(sum(s.failed), 0), coalesce(sum(1 - s.done), 0), coalesce(sum(CASE WHEN"
-    " s.done = 0 AND (s.lease_s > $1 OR (s.job IS NOT NULL AND b.deadline_s > $1 - $2)) THEN 1 ELSE 0 END), 0),"
-    " coalesce(max(s.fence), 0)"
-)
+_HOW_FAR = {
+    "done": "coalesce(sum(s.completed), 0)",
+    "failed": "coalesce(sum(s.failed), 0)",
+    "open": "coalesce(sum(1 - s.done), 0)",
+    "busy": "coalesce(sum(CASE WHEN s.done = 0 AND (s.lease_s > $1 OR (s.job IS NOT NULL AND b.deadline_s > $1 - $2))"
+    " THEN 1 ELSE 0 END), 0)",
+    "fence": "coalesce(max(s.fence), 0)",
+}
+_COUNTS = ", ".join(f"{count} AS {name}" for name, count in _HOW_FAR.items())
 _READ = (
     f"SELECT {_BATCH}, {_COUNTS} FROM (SELECT * FROM batch WHERE {{}}) b"
     f" LEFT JOIN batch_shard s ON s.batch_id = b.batch_id GROUP BY {_BATCH} ORDER BY b.batch_id DESC"
 )
-_ALL = (
-    "SELECT b.batch_id, b.project_id, b.key_id, b.created_s, b.deadline_s, NULL, '{}', b.total, '', NULL, b.purge_s,"
-    f" b.cancelled_s, {_COUNTS} FROM batch b LEFT JOIN batch_shard s ON s.batch_id = b.batch_id"
-    " WHERE b.total IS NOT NULL GROUP BY b.batch_id"
+_SIGNS = (
+    "cancelled_s IS NOT NULL",
+    "deadline_s <= $1",
+    "open > 0",
+    "busy > 0",
+    "fence > 0",
+    "done > 0",
+    "done + failed < total",
+    "total = 0",
+)
+"""What decides the state of a batch."""
+_ALIKE = (
+    "SELECT "
+    + ", ".join(f"CASE WHEN {sign} THEN 1 ELSE 0 END AS sign_{n}" for n, sign in enumerate(_SIGNS))
+    + ", count(*), sum(total), sum(done), sum(failed)"
+    f" FROM (SELECT b.cancelled_s, b.deadline_s, b.total, {_COUNTS}"
+    " FROM batch b LEFT JOIN batch_shard s ON s.batch_id = b.batch_id WHERE b.total IS NOT NULL GROUP BY b.batch_id) t"
+    " GROUP BY " + ", ".join(f"sign_{n}" for n in range(len(_SIGNS)))
 )
 _OPEN = (
     "INSERT INTO batch (batch_id, project_id, key_id, created_s, deadline_s, idempotency_key, metadata, fingerprint,"
@@ -116,9 +134,9 @@ class SqlBatches(Sql):
         where = f"project_id = $3 AND total IS NOT NULL{older} ORDER BY batch_id DESC LIMIT $4"
         return await self._batches(where, now, project_id, limit, *values)
 
-    async def all_batches(self, now: float) -> list[Batch]:
-        """The batches of all projects, with what tells how far they are."""
-        return [_batch(row) for row in await self._fetch(_ALL, now, JOB_GRACE_S)]
+    async def alike_batches(self, now: float) -> list[Alike]:
+        """The batches of all projects, those together that are in the same state."""
+        return [_alike(row, now) for row in await self._fetch(_ALIKE, now, JOB_GRACE_S)]
 
     async def outcomes(self, batch_id: str, first: int, limit: int) -> list[tuple[int, bytes]]:
         """(place, envelope) of the outcomes from a place on, in order."""
@@ -186,6 +204,23 @@ def _batch(row: Sequence[Any]) -> Batch:
     return replace(
         Batch(*row[:12]), completed=completed, failed=failed, open_shards=opened, busy_shards=busy, begun=fence > 0
     )
+
+
+def _alike(row: Sequence[Any], now: float) -> Alike:
+    """The batches of a row of ``_ALIKE``: all are in the state of one with the same signs."""
+    cancelled, expired, opened, busy, begun, done, missing, empty = map(int, row[:8])
+    failed = int(not (done or missing or empty))
+    one = Batch(
+        *("", "", None, 0.0, now if expired else now + 1),
+        cancelled_s=now if cancelled else None,
+        total=done + failed + missing,
+        completed=done,
+        failed=failed,
+        open_shards=opened,
+        busy_shards=busy,
+        begun=bool(begun),
+    )
+    return Alike(one.state(now), *map(int, row[8:]))
 
 
 def _shard(row: Sequence[Any]) -> Shard:
