@@ -24,6 +24,7 @@ from typing import Any
 from benchmarks.fixed_server import fixed_server
 from benchmarks.gateway import MODEL, infrai
 from benchmarks.load import load
+from infrai_core.protocol import new_idempotency_key
 from infrai_runtime.identity import request_id
 from infrai_runtime.keys import hash_key, mint_key
 from infrai_runtime.store.durable import Admission, Booking, KeyRow, LedgerRow, Policy, key_scope, project_scope
@@ -51,8 +52,9 @@ TARGETS: tuple[Target, ...] = (
 
 def _admission(now: float) -> Admission:
     scopes = (project_scope("p"), key_scope("k1"))
-    key = uuid.uuid4().hex
-    return Admission("p", key, "f" * 64, request_id(), "owner", now, 600.0, 1000, scopes, "k1", "chat")
+    return Admission(
+        "p", new_idempotency_key(), "f" * 64, request_id(), "owner", now, 600.0, 1000, scopes, "k1", "chat"
+    )
 
 
 def _booking(admission: Admission) -> Booking:
@@ -190,9 +192,9 @@ def page(found: Numbers) -> str:
         f"`python -m benchmarks.state`, on {found['machine']}. Compare within one run only.\n",
         _table(("", "is", "may be", "reached"), targets),
         "\n## SQLite: the two transactions of a call, CPU µs\n",
-        "Idempotency key and reservation before the vendor; settlement, two rows of the ledger and the kept answer"
-        " after it, each committed before its caller goes on. Calls under way at the same time share transactions. The"
-        " log is brought home on a thread.\n",
+        "Idempotency key (as this project's client makes it) and reservation before the vendor; settlement, two rows of"
+        " the ledger and the kept answer after it, each committed before its caller goes on. Calls of the same moment"
+        " share transactions. The log is brought home on a thread.\n",
         _table(("calls at once", "smallest batch", "median batch", "log brought home"), sqlite),
         "\n## Served, one connection\n",
         "A key with all limits asks Redis once before the vendor and once after it, and PostgreSQL once each;"

@@ -57,9 +57,10 @@ class Purse:
         short = [budget.scope for budget in budgets if budget.left_nano(now) < max(1, nano)]
         if short:
             return min(short)
-        for budget in budgets:
-            budget.reserved_nano += nano
-        self._changed += budgets
+        if nano:
+            for budget in budgets:
+                budget.reserved_nano += nano
+            self._changed += budgets
         return None
 
     def settle(self, scopes: Sequence[str], reserved_nano: int, cost_nano: int, now: float) -> None:
