@@ -27,7 +27,7 @@ def reply(reply_format: str | None, data: Json, more: Json) -> tuple[str, bytes]
 
 
 def _plain(data: Json) -> Json:
-    named = {name: data[name] for name in ("text", "language", "segments") if data.get(name) is not None}
+    named = {name: data[name] for name in ("text", "language", "segments", "logprobs") if data.get(name) is not None}
     return named | {"usage": _usage(data["usage"])}
 
 

@@ -172,8 +172,9 @@ async def _tts(vendor: Any, ask: Ask, call: Call) -> Outcome:
 async def _asr(vendor: Any, ask: Ask, call: Call) -> Outcome:
     heard = await vendor.listen(ask.body, call)
     data = {"text": heard.text, "language": heard.language, "segments": [dict(s) for s in heard.segments]}
-    words = {"words": [dict(word) for word in heard.words]} if heard.words else {}
-    return Outcome(data | words | {"model": call.model, "usage": heard.usage}, heard.usage, (), heard.warnings)
+    told = {"words": heard.words, "logprobs": heard.logprobs}
+    more = {name: [dict(row) for row in rows] for name, rows in told.items() if rows}
+    return Outcome(data | more | {"model": call.model, "usage": heard.usage}, heard.usage, (), heard.warnings)
 
 
 async def _rerank(vendor: Any, ask: Ask, call: Call) -> Outcome:

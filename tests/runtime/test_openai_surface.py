@@ -223,7 +223,8 @@ class Hears:
     async def listen(self, request: Request, call: Call) -> Transcript:
         self.requests.append(request)
         words = [{"start": 0.0, "end": 0.5, "word": "One."}]
-        return Transcript("One. Two.", "en", self.segments, {"audio_seconds": 3.5}, (), words)
+        tokens = [{"token": "One", "logprob": -0.5, "bytes": [79]}]
+        return Transcript("One. Two.", "en", self.segments, {"audio_seconds": 3.5}, (), words, tokens)
 
     async def close(self) -> None:
         pass
@@ -273,6 +274,7 @@ def test_a_verbose_transcript_has_times_and_the_form_reaches_the_vendor(tmp_path
     assert (made.duration, made.language, made.text) == (3.5, "en", "One. Two.")
     assert [(s.id, s.start, s.end, s.text) for s in made.segments][1] == (1, 3661.25, 3662.0, " Two.")
     assert made.words[0].word == "One."
+    assert (plain.logprobs[0].token, plain.logprobs[0].logprob) == ("One", -0.5)
     assert (plain.text, plain.usage.type, plain.usage.seconds) == ("One. Two.", "duration", 3.5)
     asked = vendor.requests[0]
     assert asked["audio"] == {"base64": base64.b64encode(b"RIFF").decode(), "mime": "audio/wav"}

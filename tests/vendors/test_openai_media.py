@@ -359,9 +359,10 @@ def test_a_transcript_is_that_of_the_sdk(sdk: Sdk) -> None:
 
 
 def test_lists_of_a_form_are_written_as_by_the_sdk(sdk: Sdk) -> None:
-    with serving(fake("/audio/transcriptions", says({"text": "Hi."}))) as service:
-        ours("listen", {**SOUND, "passthrough": {"include": ["logprobs"]}}, "gpt-4o-transcribe", service)
-        sdk(service).audio.transcriptions.create(
+    tokens = [{"token": "Hi", "logprob": -0.25, "bytes": [72, 105]}]
+    with serving(fake("/audio/transcriptions", says({"text": "Hi.", "logprobs": tokens}))) as service:
+        heard = ours("listen", {**SOUND, "passthrough": {"include": ["logprobs"]}}, "gpt-4o-transcribe", service)
+        theirs = sdk(service).audio.transcriptions.create(
             model="gpt-4o-transcribe",
             file=("audio.wav", io.BytesIO(b"RIFF0000WAVEfmt "), "audio/wav"),
             response_format="json",
@@ -369,6 +370,7 @@ def test_lists_of_a_form_are_written_as_by_the_sdk(sdk: Sdk) -> None:
         )
         mine, sdks = map(fields, service.requests)
     assert mine == sdks
+    assert heard.logprobs == [token.to_dict() for token in theirs.logprobs or ()] == tokens
 
 
 def test_a_model_without_segments_is_asked_for_plain_json() -> None:

@@ -137,6 +137,8 @@ class Transcript:
     usage: dict[str, Any]
     warnings: Sequence[str] = ()
     words: Sequence[Mapping[str, Any]] = ()
+    logprobs: Sequence[Mapping[str, Any]] = ()
+    """In OpenAI's shape of a token, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

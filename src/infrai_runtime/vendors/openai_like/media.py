@@ -287,7 +287,8 @@ def _transcript(answer: Mapping[str, Any], asked: str | None, warnings: Sequence
     segments = [{n: row[n] for n in ("start", "end", "text")} for row in answer.get("segments") or ()]
     words = [_word(row) for row in answer.get("words") or ()]
     language = answer.get("language") or asked
-    return Transcript(str(answer["text"]), language, segments, _sound_usage(answer), warnings, words)
+    tokens = answer.get("logprobs") or ()
+    return Transcript(str(answer["text"]), language, segments, _sound_usage(answer), warnings, words, tokens)
 
 
 def _word(row: Mapping[str, Any]) -> Json:
