@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .concept import related
+from .concept import related, vocabulary
+from .role import INTRODUCES, roles_of
 from .scene import Scene
 from .slot import Slot
 from .word import name_words, stem
@@ -37,9 +38,19 @@ def field_fits(slot: Slot, scene: Scene) -> Iterable[tuple[str, float, int, int]
         if slot.words and slot.words <= field.key:
             yield field.value, 1.0 - 0.02 * len(field.key - slot.words), field.start, field.end
         elif field.key and field.key <= slot.words | parent_words(slot) and field.key & slot.words:
-            yield field.value, 0.9, field.start, field.end
-        elif field.key and len(field.key) == 1 and any(related(key, word) for key in field.key for word in slot.words):
+            told = slot.specific <= field.key | vocabulary(scene.text)
+            yield field.value, 0.9 if told else GUESS, field.start, field.end
+        elif len(field.key) == 1 and _means(slot, *field.key):
             yield field.value, 0.75, field.start, field.end
+
+
+def _means(slot: Slot, label: str) -> bool:
+    """Whether a label of one word is another word for the slot: its preposition ('From:'), or a related word that
+    names no other kind of thing."""
+    if slot.words & INTRODUCES.get(label, frozenset()):
+        return True
+    other = {role.name for role, _ in roles_of(label, "")} - {role.name for role, _ in slot.roles}
+    return not other and any(related(label, word) for word in slot.words)
 
 
 def parent_words(slot: Slot) -> frozenset[str]:

@@ -132,6 +132,10 @@ size dimension large small | 大小 尺寸
 weight heavy weigh kilogram pound | 重量 体重
 height tall | 身高 高度
 length long | 长度
+width wide broad | 宽度 宽
+depth deep | 深度 深
+departure depart leave | 出发 启程
+arrival arrive land reach | 到达 抵达
 speed fast velocity | 速度
 patient doctor medical clinic health | 病人 患者 医生 医院
 symptom pain ill sick report complain | 症状 疼

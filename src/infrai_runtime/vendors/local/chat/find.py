@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Container, Iterable
 
 from . import polarity, summary
-from .candidate import Candidate, field_fits
-from .concept import related
+from .candidate import GUESS, Candidate, field_fits
+from .concept import vocabulary
 from .mention import CURRENCY, Mention
 from .option import options
 from .phrase import PHRASES, without_article
 from .quantity import quantities
-from .role import Role
-from .scene import MARKERS, Scene
+from .role import UNKNOWN, Role
+from .said import akin, derived, is_label, possesses, translated
+from .scene import Scene
 from .slot import Slot
 from .table import words
 from .tie import cue, strength
 from .when import iso_date, iso_datetime, iso_time
-from .word import name_words, stem
+from .word import is_past, name_words, stem
 
 
 def candidates(slot: Slot, scene: Scene, free_text: bool) -> list[Candidate]:
@@ -39,9 +41,22 @@ def _booleans(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     words = slot.words - _AUXILIARY - {stem(word) for word in _WITHOUT}
     said = polarity.yes_or_no(scene, words) if words else None
     if said:
-        yield Candidate(said[0] != inverse, 0.6 + 0.2 * said[1], said[2], said[2])
+        fit = 0.6 + 0.2 * said[1]
+        sure = free_text or _is_told(scene, words, said)
+        yield Candidate(said[0] != inverse, fit if sure else min(fit, GUESS), said[2], said[2])
 
 
+def _is_told(scene: Scene, words: frozenset[str], said: tuple[bool, float, int, int]) -> bool:
+    """Whether a statement speaks of all that a yes or no is about; a question tells nothing."""
+    if _QUESTION.match(scene.text, said[3]):
+        return False
+    return all(
+        any(translated(word, own) or derived(word, own) for word in vocabulary(scene.text))
+        for own in words - polarity.SWITCH
+    )
+
+
+_QUESTION = re.compile(r"[^.!;\n。！；]*[?？]")
 _TRUE = frozenset(words("yes true y on 是 有 需要 对"))
 _FALSE = frozenset(words("no false n off none 否 无 没有 不需要 不"))
 _WITHOUT = frozenset(words("free no non not without"))
@@ -62,6 +77,8 @@ def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
         yield from _shaped(slot, value, fit, start, end)
     for role, sure in slot.roles:
         yield from _by_role(slot, role, sure, scene, free_text)
+    if not slot.roles and not free_text:
+        yield from (c for c in _by_role(slot, UNKNOWN, 1.0, scene, False) if c.fit > GUESS)
     yield from _called(slot, scene)
     yield from _named_by_cue(slot, scene, free_text)
     if slot.words & _SUMMARY and not free_text:
@@ -93,8 +110,8 @@ def _by_role(slot: Slot, role: Role, sure: float, scene: Scene, free_text: bool)
             yield from PHRASES[kind](slot, role, base, scene, free_text)
             continue
         for mention in scene.mentions:
-            if mention.kind == kind or (role.name == kind == "code" and _is_acronym(mention)):
-                fit = strength(slot, role, base, scene, mention)
+            if mention.kind == kind or (role.name == kind == "code" and _is_acronym(scene, mention)):
+                fit = strength(slot, role, base, scene, mention, free_text)
                 start = mention.end if kind == "money" else mention.start
                 text, at, end = (
                     _name_part(slot, _text_of(slot, mention), start, mention.end)
@@ -104,7 +121,10 @@ def _by_role(slot: Slot, role: Role, sure: float, scene: Scene, free_text: bool)
                 yield from _shaped(slot, text, min(0.99, fit), at, end)
 
 
-def _is_acronym(mention: Mention) -> bool:
+def _is_acronym(scene: Scene, mention: Mention) -> bool:
+    """Whether a name is a code of letters; one before a number ('AB 12') is only a part of it."""
+    if scene.after(mention.end, 1)[:1] and scene.after(mention.end, 1)[0].isdigit():
+        return False
     return mention.kind == "name" and mention.text.isupper() and mention.text.isalpha() and len(mention.text) > 1
 
 
@@ -130,22 +150,58 @@ def _text_of(slot: Slot, mention: Mention) -> str:
 
 
 def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
-    """'Italian cuisine', 'the cuisine is Italian', 'brand Acme': the word beside the slot's own word."""
+    """'the cuisine is Italian', 'brand Acme', 'Acme brand', 'prescribed quinine': what the field's own word names."""
+    kinds = {kind for role, _ in slot.roles for kind in role.kinds} or _NAMED
     for at, token in enumerate(scene.tokens):
-        own = stem(token.low) in slot.words
-        if len(slot.words) > 3 or not (
-            own or (not free_text and any(related(stem(token.low), word) for word in slot.words))
-        ):
+        word = stem(token.low)
+        if word not in slot.words:
+            if "name" in kinds and not free_text and _is_verb(scene, at) and any(akin(word, own) for own in slot.words):
+                yield from _object(slot, scene, token.end)
             continue
-        following = scene.tokens[at + 1 : at + 2]
-        if own and following and following[0].low in ("is", "was", "of", ":", "=", "named", "called"):
-            yield from _until_phrase_end(slot, scene, following[0].end, 0.72)
-        elif following and (mention := _mention_at(scene, following[0].start)):
-            yield from _shaped(slot, str(mention.text).strip("\"'"), 0.7 if own else 0.52, mention.start, mention.end)
-        elif own and at and (mention := _mention_at(scene, scene.tokens[at - 1].start)):
-            yield from _shaped(slot, str(mention.text), 0.66, mention.start, mention.end)
-        elif not own and following and following[0].low not in MARKERS:
-            yield from _until_phrase_end(slot, scene, token.end, 0.52)
+        told = all(own == word or _said(own, scene) for own in slot.specific)
+        for text, fit, start, end in _beside(scene, at, kinds):
+            yield from _shaped(slot, text, fit if told else min(fit, GUESS), start, end)
+
+
+def _is_verb(scene: Scene, at: int) -> bool:
+    """Whether a word is surely a verb: it is in the past, or somebody's name stands before its -s."""
+    low, start = scene.tokens[at].low, scene.tokens[at].start
+    return is_past(low) or (low.endswith("s") and any(m.kind == "name" and m.end == start - 1 for m in scene.mentions))
+
+
+def _said(word: str, scene: Scene) -> bool:
+    return any(akin(stem(token.low), word) for token in scene.tokens)
+
+
+def _beside(scene: Scene, at: int, kinds: Container[str]) -> Iterable[tuple[str, float, int, int]]:
+    """What the word at a place of the text names: what follows it, or the name before it."""
+    following = scene.tokens[at + 1].low if at + 1 < len(scene.tokens) else ""
+    start = scene.tokens[at + 1].end + 1 if following else 0
+    if following in _SAYS or (following == "of" and scene.text[start : start + 1].isupper()):
+        yield from _until_phrase_end(scene, scene.tokens[at + 1].end, 0.72)
+    elif following and (mention := _mention_at(scene, scene.tokens[at + 1].start, kinds)):
+        yield _written(mention), 0.7, mention.start, mention.end
+    elif (
+        at and (mention := _mention_at(scene, scene.tokens[at - 1].start, kinds)) and not possesses(scene, mention.end)
+    ):
+        yield _written(mention), 0.66, mention.start, mention.end
+
+
+_SAYS = frozenset(words("is was : = named called"))
+
+
+def _written(mention: Mention) -> str:
+    return str(mention.value) if mention.kind in ("code", "quoted") else mention.text
+
+
+def _object(slot: Slot, scene: Scene, start: int) -> Iterable[Candidate]:
+    """What something was done to, by a verb of the field: 'quinine' in 'prescribed quinine' for a medicine."""
+    for text, fit, at, end in _until_phrase_end(scene, start, 0.52):
+        if text[:1].isalpha() and scene.text[start:at].strip() in _ARTICLES:
+            yield from _shaped(slot, text, fit, at, end)
+
+
+_ARTICLES = frozenset(["", *words("the a an some my his her our their")])
 
 
 def _called(slot: Slot, scene: Scene) -> Iterable[Candidate]:
@@ -160,18 +216,20 @@ _NAMES = frozenset(words("name title 名称 名字 标题"))
 _NAMING = frozenset(words("named called titled name title 叫 名为"))
 
 
-def _mention_at(scene: Scene, start: int) -> Mention | None:
-    return next(
-        (m for m in scene.mentions if m.start <= start < m.end and m.kind in ("code", "name", "quoted", "number")), None
-    )
+_NAMED = frozenset(words("code name quoted number"))
 
 
-def _until_phrase_end(slot: Slot, scene: Scene, start: int, fit: float) -> Iterable[Candidate]:
+def _mention_at(scene: Scene, start: int, kinds: Container[str]) -> Mention | None:
+    here = (m for m in scene.mentions if m.start <= start < m.end and m.kind in kinds and m.kind in _NAMED)
+    return next((m for m in here if m.kind != "number" or is_label(scene, m)), None)
+
+
+def _until_phrase_end(scene: Scene, start: int, fit: float) -> Iterable[tuple[str, float, int, int]]:
     for phrase in scene.phrases:
         if phrase.end > start:
             text = without_article(scene.text[max(start, phrase.start) : phrase.end].strip())
             if 0 < len(text.split()) <= 6:
-                yield from _shaped(slot, text, fit, phrase.end - len(text), phrase.end)
+                yield text, fit, phrase.end - len(text), phrase.end
             return
 
 

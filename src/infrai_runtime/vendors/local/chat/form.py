@@ -111,7 +111,8 @@ _POLITE = frozenset(words("please can could would you i want need to now kindly"
 def _instructs(text: str) -> bool:
     """Whether ``text`` begins with a command to extract something."""
     words = [word for word in text.lower().split()[:12] if word not in _POLITE]
-    return (bool(words) and words[0].strip(",:") in _INSTRUCTS) or text.startswith(("请", "从", "提取", "抽取"))
+    command = bool(words) and words[0].strip(",:") in _INSTRUCTS and words[1:2] != ["of"]
+    return command or text.startswith(("请", "从", "提取", "抽取"))
 
 
 def facts(text: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _SEARCHING = frozenset(
     )
 )
 _TAIL = frozenset(words("online please now today tomorrow tonight right here me again"))
+_NOTHING = frozenset(words("something anything everything somebody someone one by"))
 _CJK_HEAD = "请帮我把给将的一下查搜索找播放打开关掉关闭"
 
 
@@ -44,6 +45,8 @@ def leftover(clause: str, tool: Tool, used: Sequence[tuple[int, int]], keep: fro
     kept = _without_opening(kept, tool)
     kept = _first_stretch(kept, clause, used, tool)
     kept = _without_tail(kept, tool, keep)
+    if all(token.low in _NOTHING for token in kept):
+        return ""
     if all(_of_tool(token, tool) and stem(token.low) not in keep for token in kept):
         return ""
     return clause[kept[0].start : kept[-1].end].strip(" ,.?!:;\"'。？！，：") if kept else ""

@@ -309,9 +309,9 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Drops a leading common word that is only capital because the sentence starts, and a possessive at the end."""
     piece = text[start:end]
     first = piece.split()[0].rstrip(".,'\u2019")
-    if len(piece.split()) > 1 and _starts_sentence(text, start) and _common(first):
-        gap = len(first) + len(piece[len(first) :]) - len(piece[len(first) :].lstrip())
-        return _trimmed_end(text, start + gap, end)
+    speaker = first.lower().startswith(("i'", "i\u2019"))
+    if len(piece.split()) > 1 and (speaker or (_starts_sentence(text, start) and _common(first))):
+        return _trimmed_end(text, end - len(piece[len(first) :].lstrip(" .")), end)
     return _trimmed_end(text, start, end)
 
 
@@ -353,8 +353,8 @@ def _is_name(text: str, start: int, end: int) -> bool:
 _CJK_BREAK = re.compile(
     r"飞往|飞到|飞|请问|请|帮我|帮|给我|一下|我想要?|我要|想要|需要|查询|查看|查|问|看看|告诉我?"
     r"|把|将|给|从|到|去|在|于|和|与|跟|及|以及|或|向|对|为|用|"
-    r"的|了|着|过|是|有|叫做?|名叫|名字|吗|呢|吧|怎么样|怎样|如何|多少|什么|几|哪里?|这|那|个|位"
-    r"|名|岁|很|非常|最|真|款|举办|举行|召开|成立|创立|现有|我们?|你们?|他们?|她|它|也|就|可以|现在|今年|住|来自|担任|工作|写|说|买|卖|订|"
+    r"由|转|的|了|着|过|是|有|叫做?|名叫|名字|吗|呢|吧|怎么样|怎样|如何|多少|什么|几|哪里?|这|那|个|位"
+    r"|名|岁|做|很|非常|最|真|款|举办|举行|召开|成立|创立|现有|我们?|你们?|他们?|她|它|也|就|可以|现在|今年|住|来自|担任|工作|写|说|买|卖|订|"
     r"先生|女士|小姐|今年"
 )
 _CJK_RUN = re.compile(r"[\u3400-\u9fff]{2,}")

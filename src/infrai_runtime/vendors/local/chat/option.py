@@ -9,7 +9,8 @@ from fractions import Fraction
 from . import polarity, unit
 from .candidate import Candidate
 from .concept import related, vocabulary
-from .mention import CURRENCY
+from .mention import CURRENCY, Mention
+from .said import beside
 from .scene import Scene
 from .slot import Slot
 from .tie import cue, side
@@ -19,12 +20,20 @@ from .word import name_words, stem
 def options(slot: Slot, scene: Scene) -> Iterable[Candidate]:
     text = scene.text.lower()
     for option in slot.schema["enum"]:
-        found = _option(str(option).lower(), text) if isinstance(option, str) else _number_option(option, scene)
-        if found:
+        found = _found(slot, option, scene, text)
+        if found and (money := _in_money(found[1], scene)):
+            yield Candidate(option, found[0] + side(slot, scene, money.start), money.end, money.end)
+        elif found:
             fit = found[0] + side(slot, scene, found[1]) + cue(slot, scene, found[1], found[2])
             yield Candidate(option, min(1.0, fit), found[1], found[2])
         elif isinstance(option, str):
             yield from _meant(slot, option, scene)
+
+
+def _found(slot: Slot, option: object, scene: Scene, text: str) -> tuple[float, int, int] | None:
+    if not isinstance(option, str):
+        return _number_option(option, scene)
+    return _letter(slot, option, scene) if len(option) == 1 else _option(option.lower(), text)
 
 
 def _option(option: str, text: str) -> tuple[float, int, int] | None:
@@ -37,6 +46,19 @@ def _option(option: str, text: str) -> tuple[float, int, int] | None:
     if match and len(words) > 1:
         return 0.85, match.start(), match.end()
     return None
+
+
+def _letter(slot: Slot, option: str, scene: Scene) -> tuple[float, int, int] | None:
+    """An option of one letter or figure, which stands for it only behind the field's own word: 'size M'."""
+    for match in re.finditer(rf"(?<![\w-]){re.escape(option)}(?![\w-])", scene.text):
+        if beside(slot.words, scene, match.start(), match.end()):
+            return 0.85, match.start(), match.end()
+    return None
+
+
+def _in_money(start: int, scene: Scene) -> Mention | None:
+    """The amount that an option is the currency of: it uses up none of the text."""
+    return next((m for m in scene.mentions if m.kind == "money" and m.start <= start < m.end), None)
 
 
 def _number_option(option: object, scene: Scene) -> tuple[float, int, int] | None:
@@ -52,6 +74,7 @@ def _meant(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
     """An option that the text means without its word: by a related word, a unit, a currency, a mood."""
     wanted = {stem(word) for word in name_words(option)} | vocabulary(option)
     measure = unit.named(option.lower())
+    known = measure or option.upper() in CURRENCY.values()
     for token in scene.tokens:
         base = stem(token.low)
         if base in wanted and len(wanted) <= 2 and len(base) > 2:
@@ -60,7 +83,7 @@ def _meant(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
             yield Candidate(option, 0.7, token.start, token.end)
         elif CURRENCY.get(token.low, "") == option.upper():
             yield Candidate(option, 0.75 + side(slot, scene, token.start), token.start, token.end)
-        elif len(base) > 2 and any(related(base, word) for word in wanted if len(word) > 2):
+        elif not known and len(base) > 2 and any(related(base, word) for word in wanted if len(word) > 2):
             yield Candidate(option, 0.52, token.start, token.end)
     if measure and any(m.unit and unit.named(m.unit) == measure for m in scene.mentions):
         yield Candidate(option, 0.7, 0, 0)

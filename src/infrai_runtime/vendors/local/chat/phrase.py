@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from .candidate import Candidate, parent_words
+from .candidate import GUESS, Candidate, parent_words
 from .concept import vocabulary
 from .mention import Mention
 from .role import NUMBER_UNITS, Role
@@ -95,9 +95,12 @@ def _head(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) ->
 
 
 def _is_thing(head: str) -> bool:
-    """Whether the opening of an item can name it; 'Total: 39' and 'It closes at six' are no items."""
+    """Whether words can name an item: no 'Total', no 'It closes', nothing that a measure is in, as stars."""
     words = head.lower().split()
-    return len(words) <= 5 and words[0] not in _PRONOUNS and not any(stem(word) in NUMBER_UNITS for word in words)
+    return 0 < len(words) <= 5 and words[0] not in _PRONOUNS and not any(stem(word) in _MEASURES for word in words)
+
+
+_MEASURES = NUMBER_UNITS.keys() | {stem(unit) for units in NUMBER_UNITS.values() for unit in units}
 
 
 _AMOUNT = frozenset("0123456789$€£¥￥")
@@ -121,9 +124,10 @@ def _counted(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool)
             end = _COUNTED_END.search(scene.text, start)
             stop = end.start() if end else len(scene.text)
             text = _MEASURE.sub("", scene.text[start:stop]).strip()
-            if text and len(text.split()) <= 5 and not _is_list_name(text, slot):
+            if _is_thing(text) and not _is_list_name(text, slot):
                 at = scene.text.find(text, start)
-                yield Candidate(text, base + 0.1, at, at + len(text))
+                meant = scene.piece or free_text or not slot.specific
+                yield Candidate(text, base + 0.1 if meant else GUESS, at, at + len(text))
 
 
 def _is_list_name(text: str, slot: Slot) -> bool:

@@ -18,7 +18,7 @@ _NO = frozenset(
 )
 _OFF = frozenset(map(stem, words("off disable deactivate close lower stop mute 关 关闭 关掉 停 禁用")))
 _ON = frozenset(map(stem, words("on enable activate open start unmute 开 打开 开启 启用 启动")))
-_SWITCH = frozenset(map(stem, words("on enabled enable state power active status turn switch")))
+SWITCH = frozenset(map(stem, words("on enabled enable state power active status turn switch")))
 _GOOD = frozenset(
     map(
         stem,
@@ -48,7 +48,7 @@ _NEGATIVE_TURN = ("不好", "不喜欢", "不满意", "不推荐", "没意思")
 
 def yes_or_no(scene: Scene, words: frozenset[str]) -> tuple[bool, float, int, int] | None:
     """(value, sureness, start, end) of a thing named by ``words``; None where the text does not speak of it."""
-    if words & _SWITCH:
+    if words & SWITCH:
         switched = _switched(scene)
         if switched:
             return switched

@@ -1,4 +1,8 @@
-"""Numbers for a field: by its label, its unit, the words of its name, or because nothing else is meant."""
+"""Numbers for a field: by its label, its unit, what it counts, or because nothing else is meant.
+
+What stands beside a number may also speak against the field: a unit or a dimension that it does not ask for, another
+thing that is counted, a noun whose number it is ('room 12').
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from . import unit
-from .candidate import Candidate, field_fits
+from .candidate import GUESS, Candidate, field_fits
 from .concept import related, vocabulary
 from .mention import Mention
 from .number import json_number, numbers
-from .scene import Scene
+from .said import akin, near
+from .scene import MARKERS, Scene
 from .slot import Slot
 from .table import words
-from .word import STOP, name_words, stem, tokens
+from .verb import VERB_STEMS
+from .word import STOP, is_past, name_words, stem, tokens
 
 
 def quantities(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
@@ -26,87 +32,197 @@ def quantities(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]
             yield from _number(slot, scene, mention, free_text)
 
 
-def _number(slot: Slot, scene: Scene, mention: Mention, free_text: bool) -> Iterable[Candidate]:
-    value, fit = _by_unit(slot, mention)
-    fit = max(fit, _number_cue(slot, scene, mention)) if fit >= 0 else 0.0
-    fit = max(fit, _YEAR_FIT if "year" in slot.words and 1000 <= mention.value <= 2200 and not mention.unit else 0)
-    if fit == 0 and mention.kind == "number" and not _foreign(slot, mention):
-        fit = 0.55 if free_text else _bare(slot, scene, mention)
+def _number(slot: Slot, scene: Scene, mention: Mention, command: bool) -> Iterable[Candidate]:
+    if _of_another(slot, scene, mention):
+        return
+    value, fit = _by_unit(slot, scene, mention)
+    fit = max(fit, _by_words(slot, scene, mention))
+    if fit == 0 and mention.kind == "number":
+        fit = _bare(slot, scene, mention, command)
+    elif not _told(slot, scene, mention):
+        fit = min(fit, GUESS)
     checked = _checked(slot, value)
     if fit > 0 and checked is not None:
         yield Candidate(checked, fit, mention.start, mention.end)
 
 
-_COUNTS = frozenset(map(stem, words("qty quantity count number amount unit piece 数量 个数")))
+# -- what speaks against
 
 
-def _bare(slot: Slot, scene: Scene, mention: Mention) -> float:
-    """A number that stands alone may be meant ('Ana, 34,'); one that counts a noun only fits a quantity."""
+def _of_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
+    """Whether the words beside a number say that it is something else than what the slot asks for."""
+    if _counted_by(slot, scene, mention):
+        return False
+    return (
+        _measures_another(slot, mention)
+        or _spans_another(slot, scene, mention)
+        or _numbers_a_thing(slot, scene, mention)
+    )
+
+
+def _counted_by(slot: Slot, scene: Scene, mention: Mention) -> bool:
+    """Whether the number counts what the slot is named for: '3 barns'."""
     after = scene.after(mention.end, 1)
-    counts = bool(after) and after[0].isalpha() and after[0] not in STOP
-    if counts or mention.unit:
-        return 0.6 if slot.words & _COUNTS else 0.0
-    if "age" in slot.words:
-        return 0.55 if mention.value <= 120 and _beside_name(scene, mention) else 0.0
-    return 0.0 if 1900 <= mention.value <= 2100 and len(mention.text) == 4 else 0.35
+    return bool(after) and any(stem(after[0]) == word for word in slot.words)
 
 
-def _beside_name(scene: Scene, mention: Mention) -> bool:
-    """'Ana, 34,' and 'Ana (34)' and 'Ana is 34' tell an age."""
-    before = scene.before(mention.start, 1)
-    return bool(before) and before[0] in (",", "，", "(", "（", "is", "turns", "aged")
+def _measures_another(slot: Slot, mention: Mention) -> bool:
+    """Whether the unit is not one that the slot asks for; a mere amount may be of anything."""
+    if mention.kind in ("money", "percent"):
+        return bool(slot.units) and mention.kind not in slot.units and not _wants_count(slot)
+    source = unit.named(mention.unit)
+    if source is None or _wants_count(slot):
+        return False
+    return source.kind not in slot.units and _own_unit(slot, source) is None and not _open(slot)
+
+
+def _open(slot: Slot) -> bool:
+    """Whether a field wants just a number."""
+    return not slot.units and not slot.specific
+
+
+def _spans_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
+    """'12 m wide' is no length."""
+    said = dimension(scene, mention)
+    return bool(said) and not any(related(said, word) for word in slot.words)
+
+
+def dimension(scene: Scene, mention: Mention) -> str:
+    """The dimension that is said of a measure, as its noun: width for '12 m wide' and '宽12米'; else empty."""
+    measured = unit.after(scene.text, mention.end)
+    if not measured:
+        return ""
+    after = scene.after(mention.end, 2)[1:]
+    return _DIMENSION.get(
+        scene.text[mention.start - 1 : mention.start], _DIMENSION.get(stem(after[0]) if after else "", "")
+    )
+
+
+_DIMENSION = {
+    stem(word): stem(noun)
+    for noun, said in (
+        ("length", "long 长"),
+        ("width", "wide broad across 宽"),
+        ("height", "high tall 高"),
+        ("depth", "deep 深"),
+        ("thickness", "thick 厚"),
+    )
+    for word in said.split()
+}
+
+
+def _numbers_a_thing(slot: Slot, scene: Scene, mention: Mention) -> bool:
+    """Whether the number is the name of what stands before it: 'room 12', 'cost centre 77'."""
+    if mention.kind != "number" or mention.unit or not mention.text.isdigit():
+        return False
+    before, after = scene.before(mention.start, 1), scene.after(mention.end, 1)
+    if not before or not before[0].isalpha() or not before[0].isascii() or before[0] in STOP | MARKERS:
+        return False
+    word = stem(before[0])
+    if word in slot.words or any(related(word, own) for own in slot.words) or is_past(before[0]):
+        return before[0] not in tokens(slot.name.replace("_", " ")) and before[0] + "s" in name_words(slot.name)
+    if before[0].endswith(("ly", "s")) or (word in VERB_STEMS and not before[0].endswith("ing")):
+        return False
+    capital = scene.text[: mention.start].rstrip()[-len(before[0]) :][:1].isupper()
+    return capital or not after or not after[0].isalpha() or after[0] in STOP | MARKERS or is_past(after[0])
+
+
+# -- what speaks for
+
+
+def _told(slot: Slot, scene: Scene, mention: Mention) -> bool:
+    """Whether the text says of this number all that the slot's name tells."""
+    said = dimension(scene, mention)
+    rest = [word for word in slot.specific if not (said and related(said, word))]
+    return not rest or near(rest, scene, mention)
 
 
 _YEAR_FIT = 0.85
 
 
-def _by_unit(slot: Slot, mention: Mention) -> tuple[Fraction, float]:
-    """(value in the slot's own unit, fit); the fit is below zero where the mention's unit speaks against the slot."""
+def _by_unit(slot: Slot, scene: Scene, mention: Mention) -> tuple[Fraction, float]:
+    """(value in the slot's own unit, fit); the fit is zero where the unit is no reason."""
     value = Fraction(mention.value)
     if mention.kind in ("money", "percent"):
-        return value, 0.85 if mention.kind in slot.units else (-1 if slot.units and mention.kind == "money" else 0)
+        return value, 0.85 if mention.kind in slot.units else 0.0
+    if _wants_year(slot) and 1000 <= value <= 2200 and not mention.unit:
+        return value, _YEAR_FIT
     source = unit.named(mention.unit)
-    if source is None:
-        return value, 0.0
-    own = _own_unit(slot, source)
-    if own and own != source:
+    own = _own_unit(slot, source) if source else None
+    if source and own and own != source:
         return unit.change(value, source, own), 0.85
-    if source.kind in slot.units or own == source:
-        return value, 0.9
-    if source.kind == "time" and "year" in slot.units:
-        return value, -1
-    return value, 0.0
+    return value, 0.9 if source and (source.kind in slot.units or own) else 0.0
+
+
+def _wants_year(slot: Slot) -> bool:
+    return "year" in slot.words or any(word.endswith(("年", "年份")) for word in slot.words)
 
 
 def _own_unit(slot: Slot, source: unit.Unit) -> unit.Unit | None:
     """The unit that the slot's name or description asks for, of the same kind as ``source``."""
     words = [*name_words(slot.name), *tokens(slot.description[:200])]
     named = [found for word in words if len(word) > 1 and (found := unit.named(word))]
-    return next((found for found in named if found.kind == source.kind), None)
+    short = [found for word in name_words(slot.name)[1:] if len(word) == 1 and (found := unit.named(word))]
+    return next((found for found in (*named, *short) if found.kind == source.kind), None)
 
 
-def _number_cue(slot: Slot, scene: Scene, mention: Mention) -> float:
-    """How near the words of the slot stand to the number."""
-    after = [stem(word) for word in scene.after(mention.end, 3)]
-    before = [stem(word) for word in scene.before(mention.start, 4)]
+def _by_words(slot: Slot, scene: Scene, mention: Mention) -> float:
+    """How near the words of the slot stand to the number: what it counts, or what is said to be that much."""
+    after, before = scene.after(mention.end, 3), scene.before(mention.start, 4)
     chinese = scene.text[mention.end : mention.end + 3]
+    counts = bool(after) and after[0].isalpha() and after[0] not in STOP | MARKERS and not is_past(after[0])
     best = 0.0
-    for word in slot.words | slot.units:
-        best = max(best, _near(word, after, (0.9, 0.75, 0.6)), _near(word, before, (0.88, 0.85, 0.75, 0.6)))
-        if not word.isascii() and chinese.startswith(word):
+    for word in slot.words | slot.units | slot.specific:
+        best = max(best, _near(word, _until_of(after), (0.9, 0.75, 0.6)))
+        if not word.isascii() and (chinese.startswith(word) or _ends(scene.text[: mention.start], word)):
             best = max(best, 0.9)
+    for word in (word for word in slot.words if not unit.named(word)):
+        best = max(best, _near(word, _linked(before) if counts else before, (0.88, 0.85, 0.75, 0.6)))
     if not best and _hinted(slot, chinese, scene.text[max(0, mention.start - 6) : mention.start]):
         best = 0.7
-    if best and "age" in slot.words and after[:1] == ["year"] and "old" not in after[:3]:
-        best = 0.5
+    if "age" in slot.words:
+        return _age(best, scene, mention)
     return best
+
+
+def _ends(text: str, word: str) -> bool:
+    """Whether a Chinese word stands right before a value: '押金500', '押金是500'."""
+    return text[-12:].rstrip("是为约共达：: ").endswith(word)
+
+
+def _age(fit: float, scene: Scene, mention: Mention) -> float:
+    """'34 years' alone is no age; 'aged 34', 'I am 34', 'Ana, 34,' and 'Ana (34)' are."""
+    after, before = scene.after(mention.end, 3), scene.before(mention.start, 1)
+    if after[:1] in (["years"], ["year"]) and "old" not in after and before[:1] != ["aged"]:
+        return 0.0
+    if mention.value <= 120 and before and before[0] in _AGED and not _counts(after):
+        return max(fit, 0.6)
+    return fit
+
+
+_AGED = frozenset(words(", ， ( （ is am are was turns turned aged 'm"))
+
+
+def _counts(after: list[str]) -> bool:
+    return bool(after) and after[0].isalpha() and after[0] not in STOP | MARKERS
+
+
+def _until_of(after: list[str]) -> list[str]:
+    """What a number counts, without what that is made of: '40 boxes of tiles' counts boxes."""
+    return after[: next((at for at, word in enumerate(after) if at and word in STOP | MARKERS), len(after))]
+
+
+def _linked(before: list[str]) -> list[str]:
+    """The words before a number that counts something, as far as only links stand between: 'a capacity of 40 seats'."""
+    links = next((at for at, word in enumerate(before) if word not in STOP | MARKERS), len(before))
+    return before[: links + 1]
 
 
 def _near(word: str, words: list[str], fits: tuple[float, ...]) -> float:
     for other, fit in zip(words, fits, strict=False):
         if other in (",", "，", "and"):
             return 0.0
-        if other == word or related(other, word):
+        if akin(stem(other), word):
             return fit
     return 0.0
 
@@ -116,9 +232,21 @@ def _hinted(slot: Slot, after: str, before: str) -> bool:
     return any(not word.isascii() and any(related(word, own) for own in slot.words) for word in near)
 
 
-def _foreign(slot: Slot, mention: Mention) -> bool:
-    """Whether the number's unit speaks of something else than the slot."""
-    return bool(mention.unit and slot.units and not slot.words & _COUNTS and unit.named(mention.unit))
+_COUNTS = frozenset(map(stem, words("qty quantity count number amount limit piece units 数量 个数")))
+
+
+def _wants_count(slot: Slot) -> bool:
+    return not slot.specific and any(stem(word) in _COUNTS for word in name_words(slot.name)[-1:])
+
+
+def _bare(slot: Slot, scene: Scene, mention: Mention, command: bool) -> float:
+    """A number that nothing speaks of is meant in a command; one that counts a thing is a quantity."""
+    counts = mention.unit or _counts(scene.after(mention.end, 1))
+    if command and (_open(slot) or not counts):
+        return 0.55
+    if counts:
+        return 0.6 if _wants_count(slot) and (command or "money" not in slot.units) else 0.0
+    return 0.0 if 1900 <= mention.value <= 2100 and len(mention.text) == 4 else 0.35
 
 
 def _checked(slot: Slot, value: Fraction) -> int | float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -94,7 +95,7 @@ ROLES: tuple[Role, ...] = (
         "contact guest passenger participant manager player actor director sender doctor recipient "
         "who username fullname first last 姓名 名字 人名 联系人 作者 客户 姓 名",
         "name phrase",
-        "is am i'm name named called with by for to of meet from and dear 叫 和 跟 与 给 名叫 我是",
+        "am i'm name named called with by for meet and dear 叫 和 跟 与 给 名叫 我是",
     ),
     _role("heading", "description summary", "quoted head rest", "about"),
     _role(
@@ -131,11 +132,11 @@ ROLES: tuple[Role, ...] = (
     ),
 )
 _NUMBER_UNITS: dict[str, str] = {
-    "age": "year old years yo 岁 aged",
-    "price": "money",
-    "cost": "money",
-    "amount": "money",
-    "total": "money",
+    "age 年龄": "year old years yo 岁 aged",
+    "price 价格 单价 售价": "money",
+    "cost 费用": "money",
+    "amount 金额": "money",
+    "total 总价 总额": "money",
     "subtotal": "money",
     "vat": "percent money",
     "shipping": "money",
@@ -154,15 +155,15 @@ _NUMBER_UNITS: dict[str, str] = {
     "discount": "percent money",
     "tax": "percent money",
     "interest": "percent",
-    "temperature": "temperature",
-    "weight": "mass",
+    "temperature 温度 气温": "temperature degree 度",
+    "weight 重量 体重": "mass",
     "mass": "mass",
-    "height": "length",
-    "width": "length",
-    "length": "length",
-    "distance": "length",
-    "depth": "length",
-    "duration": "time",
+    "height 高度 身高": "length",
+    "width 宽度": "length",
+    "length 长度": "length",
+    "distance 距离": "length",
+    "depth 深度": "length",
+    "duration 时长": "time",
     "minute": "time",
     "second": "time",
     "hour": "time",
@@ -186,55 +187,59 @@ _NUMBER_UNITS: dict[str, str] = {
     "brightness": "percent",
     "level": "percent",
     "experience": "year",
-    "size": "data mass length",
+    "size": "data mass length area",
+    "area 面积": "area",
 }
-NUMBER_UNITS = {stem(word): frozenset(units.split()) for word, units in _NUMBER_UNITS.items()}
+NUMBER_UNITS = {
+    stem(word): frozenset(units.split()) for names, units in _NUMBER_UNITS.items() for word in names.split()
+}
 
 
 @lru_cache(maxsize=4_000)
 def roles_of(name: str, description: str) -> list[tuple[Role, float]]:
     """The roles of a parameter, best first, with how sure they are: the name counts most, its last word above all."""
     words = [stem(word) for word in name_words(name)]
+    if words[1:] and words[-1] in _ENDINGS:
+        return _ENDINGS[words[-1]]
     named = [
-        (role, 1.0 + 0.2 * (role_word(words[-1], role)) - 0.01 * at)
+        (role, 1.0 + 0.2 * _last_of(words, role) - 0.01 * at)
         for at, role in enumerate(ROLES)
-        if role.words & set(words)
+        if any(_names(word, role) for word in words)
     ]
-    if not named and set(words) & _PEOPLE:
-        named = [(_PERSON, 0.9)]
     told = [(role, 0.6 - 0.01 * at) for at, role in enumerate(ROLES) if role.words & _head_words(description)]
     return sorted(named or told, key=lambda pair: -pair[1])[:4]
 
 
-def role_word(word: str, role: Role) -> bool:
+def _last_of(words: Sequence[str], role: Role) -> bool:
     """Whether the last word of a name, which says what it is, is one of the role's."""
-    return word in role.words
+    return any(words[-1].endswith(own) if not own.isascii() else words[-1] == own for own in role.words)
 
 
-_PEOPLE = frozenset(
-    map(
-        stem,
-        words(
-            """
-    founder inventor designer winner editor creator lawyer buyer seller singer painter ceo president
-    chair host organizer leader writer teacher driver carrier chef officer lead
-    """
-        ),
-    )
-)
-RELATIONS = _PEOPLE | frozenset(
-    map(
-        stem,
-        words(
-            """
-    author artist owner assignee manager actor director sender doctor speaker reviewer spouse
-    recipient receiver partner parent child coach captain publisher translator 作者 经理 导演 医生
-    """
-        ),
-    )
-)
-"""What somebody is only by something that the text must speak of; a name alone makes nobody an author."""
+def _names(word: str, role: Role) -> bool:
+    """Whether a word of a name is one of the role's; a Chinese name is one word that may hold several."""
+    return word in role.words or (not word.isascii() and any(own in word for own in role.words if not own.isascii()))
+
+
 _PERSON = next(role for role in ROLES if role.name == "person")
+_DATE = next(role for role in ROLES if role.name == "date")
+_ENDINGS = {"by": [(_PERSON, 1.0), (_DATE, 0.9)], "on": [(_DATE, 1.0)]}
+"""What 'opened_by', 'ship_by' and 'closed_on' ask for."""
+UNKNOWN = Role("unknown", frozenset(), ("name", "number"), frozenset())
+"""A field of which nothing is known takes only the name or the number that the text gives it."""
+INTRODUCES = {
+    marker: frozenset(map(stem, fields.split()))
+    for markers, fields in (
+        ("from 从", "vendor supplier seller merchant sender manufacturer origin source departure depart start 出发"),
+        ("to 到 给", "recipient destination target arrival arrive school 收件 收款 收货 目的 到达"),
+        ("for", "employer recipient client destination"),
+        ("at", "restaurant store shop school university hotel employer venue museum hospital clinic 餐厅 学校 酒店"),
+        ("飞往 往", "destination arrival 目的 到达"),
+        ("by until before", "deadline due until end"),
+        ("in", "language venue"),
+    )
+    for marker in markers.split()
+}
+"""The prepositions, and after each the fields whose value it introduces."""
 
 
 def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, float]]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from .concept import chinese_words
 from .mention import MOST_TEXT, Mention, mentions
 from .table import words
 from .word import name_words, stem
@@ -20,13 +21,13 @@ MARKERS = frozenset(
 )
 _CJK_MARKERS = "给从到去在于跟和把叫是为向对由往至用说成"
 _TOKEN = re.compile(
-    r"[A-Za-z\u00c0-\u024f]+(?:['\u2019\-][A-Za-z\u00c0-\u024f]+)*|\d+(?:[.,]\d+)*|[\u3400-\u9fff]|[^\w\s]"
+    r"\b[Nn][or]\.(?=\s?[A-Z#\d])|[A-Za-z\u00c0-\u024f]+(?:['\u2019\-][A-Za-z\u00c0-\u024f]+)*|\d+(?:[.,]\d+)*|[\u3400-\u9fff]|[^\w\s]"
 )
 _FIELD = re.compile(
-    r"(?:^|[\n;,|，；。{(])[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
+    r"(?:^|[\n;,|，；。{(]|\.\s)[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
     r"\t]*(?<!\d(?=:\d))[:：=]\**[ \t]*(?![ \t{])(?P<value>[^\n;|；]{1,500})"
 )
-_FIELD_END = re.compile(r"[,，]\s*[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
+_FIELD_END = re.compile(r"(?:[,，。]\s*|\.\s+)[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
 
 _PAIR = re.compile(r"(?<!\S)(?P<key>[A-Za-z_][\w.-]*)=(?P<value>\"[^\"\n]*\"|\S+(?:[ \t]+(?![\w.-]+=)\S+)*)")
 
@@ -79,6 +80,11 @@ class Scene:
     @cached_property
     def tokens(self) -> list[Token]:
         return [Token(m.group().lower(), m.start(), m.end()) for m in _TOKEN.finditer(self.text)]
+
+    @cached_property
+    def chinese(self) -> list[tuple[str, int, int]]:
+        """The Chinese words of the thesaurus, with their places."""
+        return chinese_words(self.text)
 
     @cached_property
     def fields(self) -> list[Field]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .concept import vocabulary
+from . import unit
 from .role import NUMBER_UNITS, Role, roles_within
 from .table import words
-from .word import name_words, stem
+from .word import STOP, name_words, stem
 
 _GENERIC = frozenset(
     map(
@@ -23,6 +23,40 @@ _GENERIC = frozenset(
         ),
     )
 )
+
+_KIND = frozenset(
+    map(
+        stem,
+        words(
+            """
+    name full fullname first last given family forename surname person people who title heading headline
+    label subject topic theme company organization organisation firm business city town country nation region state
+    province district area location place address where email mail phone telephone mobile tel fax url uri link website
+    host hostname ip version release path file filename date day month year time datetime timestamp when clock
+    language lang locale color colour currency street road zip postal postcode code id identifier no reference ref key
+    product item thing object what good price cost amount total subtotal sum value quantity qty count money
+    duration distance mileage weight mass area size temperature speed volume age number list text type kind
+    percent percentage rate rating score per main primary current overall role job occupation profession position
+    """
+        ),
+    )
+)
+"""Words that only ask for a kind of value; every other word of a name says which value of that kind is meant."""
+_CJK_KIND = re.compile(
+    r"姓名|名字|名称|人名|标题|公司|城市|国家|地区|地点|地址|位置|邮箱|电话|手机|号码|编号|单号|网址|链接|版本|文件|路径|日期|日子"
+    r"|时间|语言|颜色|货币|币种|街道|邮编|代码|产品|商品|物品|价格|金额|总价|总额|数量|个数|时长|距离|重量|体重|温度|气温|速度"
+    r"|面积|年龄|年份|职业|职位|(?<!目)的|[人者数号量名年月日]|地$"
+)
+
+
+def _specific(name: str) -> frozenset[str]:
+    parts = [part for part in name_words(name) if not part.isdigit() and part not in STOP]
+    english = {stem(part) for part in parts if part.isascii() and len(part) > 1 and not unit.named(part)}
+    return frozenset(english - _KIND) | {left for part in parts if not part.isascii() and (left := _bare(part))}
+
+
+def _bare(part: str) -> str:
+    return _CJK_KIND.sub("", part)
 
 
 @dataclass(frozen=True)
@@ -54,9 +88,15 @@ class Slot:
         return frozenset(own - _GENERIC) or frozenset(own)
 
     @cached_property
-    def hints(self) -> frozenset[str]:
-        """The words of name and description."""
-        return self.words | (vocabulary(self.description[:300]) - _GENERIC)
+    def specific(self) -> frozenset[str]:
+        """The words of the name that tell more than a kind: a value belongs here only if the text speaks of them."""
+        return _specific(self.name)
+
+    @cached_property
+    def owner(self) -> frozenset[str]:
+        """What the object around the field is, where the field's own name tells only a kind: the sender of its name."""
+        around = _specific(self.path[-2]) if len(self.path) > 1 else frozenset()
+        return self.specific or around
 
     @cached_property
     def roles(self) -> list[tuple[Role, float]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from . import arithmetic
+from . import arithmetic, unit
 from .candidate import TIED, Candidate
 from .choose import EXPRESSION, Tool
 from .concept import name_vocabulary
@@ -20,9 +20,12 @@ from .mention import Mention, mentions
 from .number import numbers, plain
 from .outcome import facts, readable
 from .role import roles_of
+from .sentence import is_question
 from .slot import kind_of
+from .table import words
 from .valid import valid
-from .word import stem
+from .verb import VERB_STEMS
+from .word import STOP, is_past, stem, tokens
 
 _IT = re.compile(
     r"\b(?:the |that |this )?(?:result|answer|sum|product|quotient|difference|outcome|total)(?: "
@@ -94,8 +97,18 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
     for source in _sources(clause, request, results if step.later else ()):
         _complete(call, source, command and source == request and not step.later, source == request and step.later)
     if command:
-        _complete_by_phrase(call, clause, [(c.start, c.end) for c in filled.given.values() if c.end > c.start])
+        _complete_by_phrase(call, clause, [_used(c, clause) for c in filled.given.values() if c.end > c.start])
     return [call, *_siblings(call, shared)] if shared else [call]
+
+
+def _used(candidate: Candidate, clause: str) -> tuple[int, int]:
+    """The stretch of a value with its unit: '45 minutes of'."""
+    end = unit.after(clause, candidate.end) if isinstance(candidate.value, int | float) else None
+    measure = _MEASURE.match(clause, candidate.end) if end else None
+    return candidate.start, measure.end() if measure else candidate.end
+
+
+_MEASURE = re.compile(r"\s*\S+(?:\s+of\b)?")
 
 
 def refers_back(step: Step) -> bool:
@@ -211,13 +224,26 @@ def takes_text(tool: Tool, path: str) -> bool:
 
 def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) -> None:
     """The one missing text argument of a command is what the command is about."""
-    open_paths = [path for path in call.invented if takes_text(call.tool, path)]
-    for path in open_paths[:1] or [path for path in call.invented if _takes_name(call.tool, path)][:1]:
+    told = _told(clause)
+    open_paths = [p for p in call.invented if takes_text(call.tool, p) and not (told and not roles_of(p, ""))]
+    for path in open_paths[:1] or [path for path in call.invented if not told and _takes_name(call.tool, path)][:1]:
         expression = arithmetic.expression(clause) if stem(path) in EXPRESSION else None
         phrase = expression or leftover(clause, call.tool, used, name_vocabulary(path))
         if phrase and (path in open_paths or len(phrase.split()) <= 3):
             call.arguments[path] = phrase
-            call.invented.remove(path)
+            if len(open_paths) < 2:
+                call.invented.remove(path)
+
+
+def _told(clause: str) -> bool:
+    """Whether a clause only tells something, so that it is about nothing in particular: it has no verb of a command."""
+    found = tokens(clause)
+    opening = next((word for word in found if word not in STOP), "")
+    tells = any(word in _TELLING or is_past(word) for word in found)
+    return tells and stem(opening) not in VERB_STEMS and not is_question(clause)
+
+
+_TELLING = frozenset(words("is are was were has have had am"))
 
 
 def guess_by_phrase(call: Call, request: str) -> None:

@@ -44,6 +44,10 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("volume", "l", "1", "l liter litre liters litres 升"),
     ("volume", "gal", "3.785411784", "gallon gallons 加仑"),
     ("volume", "cup", "0.2365882365", "cup cups"),
+    ("area", "ha", "10000", "ha hectare hectares 公顷"),
+    ("area", "acre", "4046.8564224", "acre acres 英亩"),
+    ("area", "mu", "2000/3", "亩"),
+    ("area", "m²", "1", "sqm 平米"),
     ("data", "B", "1", "byte bytes 字节"),
     ("data", "KB", "1000", "kb kilobyte kilobytes"),
     ("data", "MB", "1000000", "mb megabyte megabytes"),
@@ -64,7 +68,15 @@ UNIT: dict[str, Unit] = {
     for short, factor, offset, names in _DEGREES
     for name in names.split()
 }
-_AFTER = re.compile(r"\s*(?:degrees?\s+|degs?\s+)?(°\s?[cCfF]|[a-zA-Z]+/[a-z]+|[a-zA-Z]+|℃|℉|[\u3400-\u9fff]{1,6})")
+UNIT |= {
+    name: Unit("area", unit.short + "²", unit.factor**2)
+    for word, unit in list(UNIT.items())
+    if unit.kind == "length"
+    for name in ([f"平方{word}"] if not word.isascii() else [f"{word}²", f"{word}2", f"square {word}", f"sq {word}"])
+}
+_AFTER = re.compile(
+    r"\s*(?:degrees?\s+|degs?\s+)?((?:square|sq\.?)\s[a-z]+|[a-z]{1,2}[²2](?!\w)|°\s?[cCfF]|[a-zA-Z]+/[a-z]+|[a-zA-Z]+|℃|℉|[\u3400-\u9fff]{1,6})"
+)
 _TARGET = re.compile(
     r"(?:in|into|to|as|how many|how much is|等于多少|是多少|合多少|转换为|换算成|换成|多少|转为)\s*(?:degrees?\s+)?"
     r"(°\s?[cCfF]|[a-zA-Z]+/[a-z]+|[a-zA-Z]+|℃|℉|[\u3400-\u9fff]{1,6})",
@@ -74,7 +86,8 @@ _TARGET = re.compile(
 
 def named(word: str) -> Unit | None:
     """The unit that ``word`` begins with, or None."""
-    word = word.replace(" ", "").lower()
+    word = word.lower().replace("sq.", "sq")
+    word = word if word.startswith("sq") else word.replace(" ", "")
     if word and "\u3400" <= word[0] <= "\u9fff":
         return next((UNIT[word[:size]] for size in range(min(len(word), 6), 0, -1) if word[:size] in UNIT), None)
     return UNIT.get(word)
