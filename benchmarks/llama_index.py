@@ -31,6 +31,7 @@ PEERS = (
 NAMES = {
     "raw httpx": "plain httpx",
     "infrai_core": "infrai_core",
+    "minimal": "minimal LLM",
     "infrai": "Infrai",
     "infrai, openai dialect": "Infrai, openai dialect",
     "openai-like": "OpenAILike",
@@ -54,14 +55,20 @@ def work(name: str, url: str) -> Work:
 _loop = asyncio.new_event_loop()
 
 
+def _chats(llm: Any) -> dict[str, tuple[Callable[[], object], int]]:
+    """The tasks of any LLM."""
+    return {
+        "invoke": (lambda: llm.chat(_messages()), 1),
+        "ainvoke": (lambda: _loop.run_until_complete(_times(CALLS, lambda: llm.achat(_messages()))), CALLS),
+        "stream": (lambda: _drain(llm.stream_chat(_messages())), CHUNKS),
+        "astream": (lambda: _loop.run_until_complete(_adrain(llm.astream_chat(_messages()))), CHUNKS),
+    }
+
+
 def _tasks(make: Callable[[str], Any], embedding: Any, agent_sizes: tuple[int, ...]) -> Work:
     """The tasks of an LLM, where ``make(kind)`` gives one for an answer of the server, and of an embedding model."""
-    plain = make("plain")
     return {
-        "invoke": (lambda: plain.chat(_messages()), 1),
-        "ainvoke": (lambda: _loop.run_until_complete(_times(CALLS, lambda: plain.achat(_messages()))), CALLS),
-        "stream": (lambda: _drain(plain.stream_chat(_messages())), CHUNKS),
-        "astream": (lambda: _loop.run_until_complete(_adrain(plain.astream_chat(_messages()))), CHUNKS),
+        **_chats(make("plain")),
         **{f"agent {size}": (_agent(make(f"args-{size}"), size), 1) for size in agent_sizes},
         "embed": (lambda: embedding.get_text_embedding_batch(langchain.TEXTS), 1),
     }
@@ -149,7 +156,14 @@ def _litellm(url: str) -> Work:
     return _tasks(llm, embedding, (1000,))
 
 
+def _minimal(url: str) -> Work:
+    from benchmarks.minimal_llm import MinimalLLM
+
+    return _chats(MinimalLLM(url=f"{url}/plain/v1/chat/completions"))
+
+
 _CONTENDERS: dict[str, Callable[[str], Work]] = {
+    "minimal": _minimal,
     "infrai": _infrai,
     "infrai, openai dialect": lambda url: _infrai(url, "openai"),
     "openai-like": _openai_like,
@@ -237,7 +251,9 @@ def write_all(result: Mapping[str, Any], directory: Path) -> None:
         "Made by `python -m benchmarks.llama_index`; method: [benchmarks/README.md](../../benchmarks/README.md).",
         "CPU time of the client's process, all in one run against one server of fixed answers; compare ratios, not the",
         "microseconds of two machines. `agent` reads a streamed tool call as `FunctionAgent` does: the calls of every",
-        "response. The peers' cost grows with the square of the chunks, so they run the short one only.",
+        "response. The peers' cost grows with the square of the chunks, so they run the short one only. The minimal",
+        "LLM shows LlamaIndex's own machinery, which checks every response and makes an event of each, also where",
+        "nobody listens. Infrai checks no value of its own again and makes the events that somebody listens to.",
     ]
     costs = _costs_table(result["cpu_us"])
     write_page(

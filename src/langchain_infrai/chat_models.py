@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -20,7 +20,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import get_config_list
 from pydantic import AliasChoices, Field, model_validator
 
-from infrai_core import AsyncChatStream, ChatChunk, ChatReply, ChatStream
+from infrai_core import AsyncChatStream, ChatReply, ChatStream
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Prefer, Task
 from infrai_core.tokens import estimate
@@ -209,7 +209,9 @@ class ChatInfrai(BaseChatModel, Connection):
         reader = StreamedMessage(as_blocks=self.output_version == "v1")
         with self._opened(messages, stop, kwargs) as stream:
             while chunks := stream.read():
-                yield from _generations(reader, chunks)
+                for chunk in chunks:
+                    if (message := reader.read(chunk)) is not None:
+                        yield _generation(message)
             yield from _end(reader, stream.so_far)
 
     async def _astream(
@@ -225,8 +227,9 @@ class ChatInfrai(BaseChatModel, Connection):
         reader = StreamedMessage(as_blocks=self.output_version == "v1")
         async with self._aopened(messages, stop, kwargs) as stream:
             while chunks := await stream.read():
-                for generation in _generations(reader, chunks):
-                    yield generation
+                for chunk in chunks:
+                    if (message := reader.read(chunk)) is not None:
+                        yield _generation(message)
             for last in _end(reader, stream.so_far):
                 yield last
 
@@ -500,12 +503,9 @@ def _bounded(configs: list[RunnableConfig]) -> list[RunnableConfig]:
     return configs
 
 
-def _generations(reader: StreamedMessage, chunks: Iterable[ChatChunk]) -> Iterator[ChatGenerationChunk]:
-    """What these chunks add, as far as they bring content."""
-    for chunk in chunks:
-        message = reader.read(chunk)
-        if message is not None:
-            yield unchecked(ChatGenerationChunk, message=message, text=message.text)
+def _generation(message: AIMessageChunk) -> ChatGenerationChunk:
+    text = message.content
+    return unchecked(ChatGenerationChunk, message=message, text=text if isinstance(text, str) else message.text)
 
 
 def _end(reader: StreamedMessage, reply: ChatReply) -> Iterator[ChatGenerationChunk]:
