@@ -157,6 +157,8 @@ SUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         "室内19度，她今年7岁，书包重2公斤，卖88元。",
         {"温度": 19, "年龄": 7, "价格": 88, "重量_kg": 2},
     ),
+    (obj(收件人=S), "收件人：唐宁，尽快送达。", {"收件人": "唐宁"}),
+    (obj(first_editor=S), "Edited by Olga Brenner.", {"first_editor": "Olga Brenner"}),
     (obj(sender=S, recipient=S), "Ilse sent a card to Bruno.", {"sender": "Ilse", "recipient": "Bruno"}),
 ]
 
@@ -200,6 +202,7 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("a purchase as a delivery", obj(delivery_date=DATE), "It was bought on 2026-01-08.", ["delivery_date"]),
     ("a rent as a deposit", obj(deposit=N), "The rent is 700 euros.", ["deposit"]),
     ("the number of a room as an amount", obj(amount=N), "Hall 6 is cold.", ["amount"]),
+    ("the number of a contract as a debt", obj(debt=N), "Contract 77031 has ended.", ["debt"]),
     ("what somebody else did", obj(author=S), "The account was closed by Jon Falk.", ["author"]),
     ("a question as a fact", obj(parking_included=B), "Is parking included?", ["parking_included"]),
     ("a neighbour of the thing that is asked for", obj(pets_allowed=B), "A dog barked all night.", ["pets_allowed"]),

@@ -74,7 +74,8 @@ _AUXILIARY = frozenset(
 
 def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     for value, fit, start, end in field_fits(slot, scene):
-        yield from _shaped(slot, value, fit, start, end)
+        value = _CLAUSE.split(value)[0] if any("name" in role.kinds for role, _ in slot.roles) else value
+        yield from _shaped(slot, value, fit, start, min(end, start + len(value)))
     for role, sure in slot.roles:
         yield from _by_role(slot, role, sure, scene, free_text)
     if not slot.roles and not free_text:
@@ -85,6 +86,10 @@ def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
         yield Candidate(summary.short(scene.text), 0.5, 0, 0)
     if free_text:
         yield from _loose(slot, scene)
+
+
+_CLAUSE = re.compile("，")
+"""What ends a name behind a Chinese label."""
 
 
 def _shaped(slot: Slot, value: str, fit: float, start: int, end: int) -> Iterable[Candidate]:
@@ -134,7 +139,7 @@ _FAMILY_NAME = frozenset({"last", "family", "surname", "lastname"})
 
 def _name_part(slot: Slot, text: str, start: int, end: int) -> tuple[str, int, int]:
     """The given or the family name where the slot asks for a part of a full name."""
-    words = set(name_words(slot.name))
+    words = frozenset() if slot.specific else frozenset(name_words(slot.name))
     first, _, rest = text.partition(" ")
     if words & _GIVEN_NAME or "firstname" in words:
         return first, start, start + len(first)
@@ -238,7 +243,7 @@ def _loose(slot: Slot, scene: Scene) -> Iterable[Candidate]:
     kinds = {kind for role, _ in slot.roles for kind in role.kinds}
     wide = any(role.name in ("query", "title", "message") for role, _ in slot.roles[:1])
     for mention in scene.mentions:
-        fit = _LOOSE.get(mention.kind)
+        fit = None if kinds and slot.specific and mention.kind == "name" else _LOOSE.get(mention.kind)
         if fit and not (wide and mention.kind != "quoted") and (not kinds or mention.kind in kinds):
             yield from _shaped(
                 slot,

@@ -119,7 +119,8 @@ def _numbers_a_thing(slot: Slot, scene: Scene, mention: Mention) -> bool:
     if not before or not before[0].isalpha() or not before[0].isascii() or before[0] in STOP | MARKERS:
         return False
     word = stem(before[0])
-    if word in slot.words or any(related(word, own) for own in slot.words) or is_past(before[0]):
+    means = not slot.specific and any(related(word, own) for own in slot.words)
+    if word in slot.words or means or is_past(before[0]):
         return before[0] not in tokens(slot.name.replace("_", " ")) and before[0] + "s" in name_words(slot.name)
     if before[0].endswith(("ly", "s")) or (word in VERB_STEMS and not before[0].endswith("ing")):
         return False
