@@ -235,10 +235,16 @@ class Service:
             failure = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
         finally:
             live.seal()
-            await self.books.settle(trace, live, admission, failure)
-            await self.answers.give_back(trace)
+            await self._settled(trace, live, admission, failure)
             self.tell(trace, failure)
             live.finish(failure)
+
+    async def _settled(self, trace: Trace, live: Live, admission: Admission, failure: Failure | None) -> None:
+        """Books a call and ends what it holds of its key's limits: two stores, which are asked at the same time."""
+        settling = self.books.settle(trace, live, admission, failure)
+        if trace.held is None or not any(trace.held):
+            return await settling
+        await asyncio.gather(settling, self.answers.give_back(trace))
 
     def tell(self, trace: Trace, failure: Failure | None) -> None:
         """Tells the observers, once, that a call has ended."""
