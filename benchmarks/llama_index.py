@@ -175,7 +175,7 @@ _CONTENDERS: dict[str, Callable[[str], Work]] = {
 
 TASKS: dict[str, tuple[str, int, int]] = {
     "invoke": ("chat, µs per call", 25, 40),
-    "ainvoke": ("achat, µs per call", 15, 3),
+    "ainvoke": ("achat, µs per call", 15, 8),
     "stream": ("stream_chat, µs per coalesced chunk", 10, 1),
     "astream": ("astream_chat, µs per coalesced chunk", 10, 1),
     "agent 1000": ("agent, 1,000 argument chunks, µs", 5, 1),
