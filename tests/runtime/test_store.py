@@ -12,7 +12,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ import pytest
 from infrai_core import ConfigError
 from infrai_runtime.failure import Failure
 from infrai_runtime.identity import made_s, request_id
-from infrai_runtime.store.connections import Connections
 from infrai_runtime.store.durable import (
     LEASE_S,
     UNKNOWN,
@@ -518,28 +516,6 @@ def test_a_caller_that_leaves_while_the_database_works_takes_no_connection_with_
         assert await store.balance_nano("p") == 10**6 - 4 * 2 * POOL
         await store.close()
         await other.close()
-
-    asyncio.run(body())
-
-
-def test_a_connection_that_was_idle_for_long_is_made_anew(postgres: Postgres) -> None:
-    async def body() -> None:
-        import asyncpg
-
-        async def twice(idle_s: float) -> list[int]:
-            made = Connections(partial(asyncpg.connect, postgres.url()), 1, 5.0, asyncpg.PostgresError, idle_s)
-            servers = []
-            for _ in range(2):
-                connection = await made.take()
-                servers.append(connection.get_server_pid())
-                made.give_back(connection)
-            await made.close()
-            return servers
-
-        one, same = await twice(60.0)
-        assert one == same
-        one, other = await twice(0.0)
-        assert one != other
 
     asyncio.run(body())
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure, missing_extra
 from infrai_runtime.store.batch import Outcome
-from infrai_runtime.store.connections import Connections
 from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, window
 from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, LEDGER_VALUES, SqlDurable, ledger_values
 from infrai_runtime.store.statement import Statement
@@ -279,9 +278,9 @@ class PostgresDurable(SqlDurable):
     DAY = "to_char(to_timestamp(at_s) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
     SKIP = " FOR UPDATE OF s SKIP LOCKED"
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, pool: Any) -> None:
         super().__init__()
-        self._connections = connections
+        self._pool = pool
 
     @classmethod
     async def connect(cls, url: str, *, upgrade: bool = False) -> PostgresDurable:
@@ -289,19 +288,19 @@ class PostgresDurable(SqlDurable):
         (``upgrade``, as ``infrai db upgrade`` does). Raises ``ConfigError`` for a schema that is newer than this
         version, or older, and for an address that does not answer."""
         asyncpg = _asyncpg()
-        connect = partial(asyncpg.connect, url, timeout=CONNECT_S, command_timeout=STATEMENT_S)
-        connections = Connections(connect, POOL, ACQUIRE_S, asyncpg.PostgresError)
         try:
-            first = await connections.take()
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=POOL, reset=_as_it_is, timeout=CONNECT_S, command_timeout=STATEMENT_S
+            )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConfigError(f"the database does not answer: {type(error).__name__}") from None
         try:
-            await _migrate(first, upgrade)
+            async with pool.acquire() as connection:
+                await _migrate(connection, upgrade)
         except BaseException:
-            await first.close()
+            await pool.close()
             raise
-        connections.give_back(first)
-        return cls(connections)
+        return cls(pool)
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
         rows: Sequence[Sequence[Any]] = await self._call("fetch", sql, *values)
@@ -326,7 +325,7 @@ class PostgresDurable(SqlDurable):
             yield connection
 
     def _connection(self) -> _Using:
-        return _Using(self._connections)
+        return _Using(self._pool.acquire(timeout=ACQUIRE_S))
 
     async def _admit_once(self, admission: Admission) -> Admitted:
         a = admission
@@ -361,7 +360,12 @@ class PostgresDurable(SqlDurable):
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._connections.close()
+        await self._pool.close()
+
+
+async def _as_it_is(connection: Any) -> None:
+    """How a connection comes back: no statement of the store leaves something behind, and a reset would be a round trip
+    for every call."""
 
 
 def _finish_values(booking: Booking) -> tuple[Any, ...]:
@@ -389,21 +393,20 @@ def _changed(tag: str) -> int:
 class _Using:
     """A connection in use. A database that does not answer is a 503 that nothing was billed for."""
 
-    __slots__ = ("_connection", "_connections")
+    __slots__ = ("_acquired",)
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+    def __init__(self, acquired: Any) -> None:
+        self._acquired = acquired
 
     async def __aenter__(self) -> Any:
         try:
-            self._connection = await self._connections.take()
+            return await self._acquired.__aenter__()
         except Exception as error:
             _check_gone(error)
             raise
-        return self._connection
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        self._connections.give_back(self._connection, error)
+        await self._acquired.__aexit__(kind, error, None)
         if error is not None:
             _check_gone(error)
 
