@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from infrai_core.errors import ConfigError, InfraiError
+from infrai_core.params import check_headers
 from infrai_core.place import home as home
 from infrai_core.place import is_loopback as is_loopback
 from infrai_core.retry import Retry
@@ -195,6 +196,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
         value = options.get(name, 1.0)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise ConfigError(f"{name}={value!r}: allowed is a number of seconds above 0")
+    check_headers("headers", options.get("headers") or {})
 
 
 def _secret(value: str | SecretStr | None) -> SecretStr | None:

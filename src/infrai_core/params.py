@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from infrai_core.errors import ConfigError
@@ -32,7 +34,8 @@ class CallOptions(TypedDict, total=False):
     timeout_seconds: float | None
     """Total deadline in seconds that the service keeps (default 60); the client waits 5 s longer."""
     idempotency_key: str | None
-    """Same key, same body: the same answer. Made by the client, once per call, when not given."""
+    """Same key, same body: the same answer; 1 to 256 printable ASCII characters. Made by the client, once per call,
+    when not given."""
     extra_headers: Mapping[str, str] | None
     """More HTTP headers for this call."""
     extra_body: Mapping[str, Any] | None
@@ -164,11 +167,65 @@ RANGES: dict[str, tuple[float, float]] = {
 """Allowed numbers, both ends included. The runtime checks the same tables."""
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Sequence) and all(map(_is_text, value)))
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, Sequence) and all(map(_is_object, value))
+
+
+def is_header(name: Any, value: Any) -> bool:
+    """Whether this can be a header: a name of HTTP's, and printable ASCII (other text would be changed on the way)."""
+    given = isinstance(name, str) and isinstance(value, str)
+    return given and bool(_HEADER_NAME.fullmatch(name) and _PRINTABLE.fullmatch(value))
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+
+SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("session_id", "user", "reasoning_effort", "voice", "language", "size"), (_is_text, "a text")),
+    **dict.fromkeys(("model", "vendor"), (_is_name, "a text that is not empty")),
+    **dict.fromkeys(("batch_mode", "parallel_tool_calls", "inline"), (_is_flag, "True or False")),
+    **dict.fromkeys(("extra_body", "response_format"), (_is_object, "a mapping")),
+    "seed": (lambda value: isinstance(value, int), "a whole number"),
+    "stop": (_are_texts, "a text or a list of texts"),
+    "tools": (_are_objects, "a list of mappings"),
+    "tool_choice": (lambda value: _is_text(value) or _is_object(value), "a text or a mapping"),
+    "vendor_options": (
+        lambda value: _is_object(value) and all(map(_is_object, value.values())),
+        "a mapping of vendors to mappings",
+    ),
+    "idempotency_key": (
+        lambda value: is_header("idempotency-key", value) and 1 <= len(value) <= 256,
+        "a text of 1 to 256 printable ASCII characters",
+    ),
+}
+"""What a parameter must be, and how to say so; for those that have neither choices nor a range."""
+
+
 def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The given parameters without the unset ones.
 
     Raises ``ConfigError`` that names the parameter, what came and what is allowed: for an unknown name (with the
-    nearest known one), a value outside its choices or its range.
+    nearest known one), a value of another kind, outside its choices or its range.
     """
     known = kind.__annotations__.keys()  # a TypedDict has its bases' keys too
     set_ones = {name: value for name, value in given.items() if value is not None}
@@ -179,6 +236,10 @@ def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"{name}={value!r}: allowed are {', '.join(CHOICES[name])}")
         if name in RANGES:
             _check_range(name, value)
+        if name in SHAPES:
+            _check_shape(name, value)
+    if "extra_headers" in set_ones:
+        check_headers("extra_headers", set_ones["extra_headers"])
     return set_ones
 
 
@@ -193,3 +254,20 @@ def _check_range(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         limit = f"from {low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
         raise ConfigError(f"{name}={value!r}: allowed is a number {limit}")
+
+
+def _check_shape(name: str, value: Any) -> None:
+    fits, allowed = SHAPES[name]
+    if not fits(value):
+        raise ConfigError(f"{name}={reprlib.repr(value)}: allowed is {allowed}")
+
+
+def check_headers(option: str, headers: Any) -> None:
+    """Raises ``ConfigError`` that names what cannot be a header, without its value, which may be secret."""
+    if not isinstance(headers, Mapping):
+        raise ConfigError(f"{option}: came {type(headers).__name__}, allowed is a mapping of names to texts")
+    for name, value in headers.items():
+        if not is_header(name, value):
+            raise ConfigError(
+                f"{option}: {name!r} cannot be sent; allowed are HTTP's header names with texts of printable ASCII"
+            )

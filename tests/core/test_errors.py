@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import pickle
+from typing import Any
 
 import pytest
 
+from infrai_core import Infrai
 from infrai_core import errors as e
 from infrai_core.envelope import error_from
 from infrai_core.params import CHOICES, ChatParams, checked
@@ -100,3 +102,40 @@ def test_parameters_are_checked_before_any_io() -> None:
         checked(ChatParams, {"max_token": 3})
     with pytest.raises(e.ConfigError, match="max_tokens=True"):
         checked(ChatParams, {"max_tokens": True})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("model", "", "a text that is not empty"),
+        ("user", 5, "a text"),
+        ("seed", "x", "a whole number"),
+        ("stop", 5, "a text or a list of texts"),
+        ("stop", [1], "a text or a list of texts"),
+        ("tools", "x", "a list of mappings"),
+        ("tools", [1], "a list of mappings"),
+        ("tool_choice", 5, "a text or a mapping"),
+        ("parallel_tool_calls", 1, "True or False"),
+        ("response_format", "x", "a mapping"),
+        ("extra_body", [1], "a mapping"),
+        ("vendor_options", {"anthropic": 1}, "a mapping of vendors to mappings"),
+        ("idempotency_key", 5, "1 to 256 printable ASCII"),
+        ("idempotency_key", "订单-17", "1 to 256 printable ASCII"),
+    ],
+)
+def test_a_parameter_of_another_kind_is_named_with_what_came_and_what_is_allowed(
+    name: str, value: Any, allowed: str
+) -> None:
+    with pytest.raises(e.ConfigError) as caught:
+        checked(ChatParams, {name: value})
+    assert str(caught.value).startswith(f"{name}={value!r}: allowed is ")
+    assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("headers", [{"x-a": "s3cret\n"}, {"x-a": 5}, {"x-a": "é"}, {"x a": "s3cret"}, [("x-a", "b")]])
+def test_what_cannot_be_a_header_is_named_without_its_value(headers: Any) -> None:
+    with pytest.raises(e.ConfigError, match=r"extra_headers: .*allowed") as of_call:
+        checked(ChatParams, {"extra_headers": headers})
+    with pytest.raises(e.ConfigError, match=r"headers: .*allowed") as of_client:
+        Infrai("key", base_url="http://127.0.0.1", headers=headers)
+    assert "s3cret" not in f"{of_call.value} {of_client.value}"
