@@ -66,6 +66,9 @@ LITELLM: dict[str, Any] = {
     "gpt-5-pro": CHAT | {"deprecation_date": "2026-11-27"},
     "gpt-5-tiny": CHAT | {"max_input_tokens": 8000},
     "sora": CHAT | {"mode": "video_generation"},
+    "gpt-omni": CHAT | {"supported_endpoints": ["/v1beta/interactions"]},
+    "gpt-live-transcribe": {"litellm_provider": "openai", "mode": "audio_transcription"}
+    | {"supported_endpoints": ["/v1/realtime", "/v1/realtime/transcription_sessions"]},
     "whisper-1": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 0.0001},
     "tts-1": {"litellm_provider": "openai", "mode": "audio_speech", "input_cost_per_character": 1.5e-05},
     "gpt-image-2": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_token": 5e-06}
@@ -102,6 +105,11 @@ def row(snapshot: dict[str, Any], name: str) -> dict[str, Any]:
     return next(r for r in snapshot["models"] if f"{r['vendor']}/{r['id']}" == name)
 
 
+def by_hand(row: dict[str, Any]) -> bool:
+    """A model that neither package has."""
+    return bool(row["source"].startswith("https://"))
+
+
 def test_a_checked_price_in_force_wins_over_the_other_table(snapshot: dict[str, Any]) -> None:
     prices = row(snapshot, "openai/gpt-6-sol")["prices"]
     assert (prices["input_mtok"], prices["output_mtok"], prices["cached_input_mtok"]) == ("2", "10", "0.2")
@@ -123,8 +131,33 @@ def test_retired_small_dated_and_foreign_kinds_of_models_are_left_out(snapshot: 
     assert not kept & {"gpt-5-pro", "gpt-5-tiny", "gpt-6-sol-2026-09-22", "sora", "maker/nobody-has-it"}
 
 
+def test_what_is_there_in_realtime_or_by_a_path_of_its_own_is_left_out(snapshot: dict[str, Any]) -> None:
+    assert not {r["id"] for r in snapshot["models"]} & {"gpt-omni", "gpt-live-transcribe"}
+
+
+def test_models_that_neither_package_has_stand_last_and_are_no_default_beside_another_vendor() -> None:
+    rows = shipped()["models"]
+    hand = [r for r in rows if by_hand(r)]
+    assert hand
+    assert rows[-len(hand) :] == hand
+    assert {(r["vendor"], r["id"]): r["dimensions"] for r in hand if r.get("default")} == {
+        ("dashscope", "text-embedding-v4"): 1024,
+        ("jina", "jina-embeddings-v5-text-small"): 1024,
+    }
+
+
+def test_what_only_a_makers_own_interface_has_is_not_a_resellers() -> None:
+    able = {r["vendor"] for r in shipped()["models"] if "custom_tools" in r["abilities"]}
+    assert able == {"openai", "azure"}
+
+
+def test_vectors_of_a_shipped_model_have_a_length() -> None:
+    unknown = [r["id"] for r in shipped()["models"] if r["capability"] == "embed" and "dimensions" not in r]
+    assert unknown == []
+
+
 def test_every_kind_has_a_price_in_its_own_unit(snapshot: dict[str, Any]) -> None:
-    found_prices = {r["id"]: r["prices"] for r in snapshot["models"] if r["capability"] != "chat"}
+    found_prices = {r["id"]: r["prices"] for r in snapshot["models"] if r["capability"] != "chat" and not by_hand(r)}
     assert found_prices == {
         "gpt-image-1": {"image": "0.04"},
         "gpt-image-2": {"input_mtok": "5", "output_mtok": "30"},
@@ -137,7 +170,7 @@ def test_every_kind_has_a_price_in_its_own_unit(snapshot: dict[str, Any]) -> Non
 
 def test_a_reseller_has_the_facts_of_the_maker_and_its_own_price(snapshot: dict[str, Any]) -> None:
     own, resold = row(snapshot, "openai/gpt-6-sol"), row(snapshot, "openrouter/openai/gpt-6-sol")
-    assert (resold["abilities"], resold["context_window"]) == (own["abilities"], 1000000)
+    assert (set(own["abilities"]) - set(resold["abilities"]), resold["context_window"]) == ({"custom_tools"}, 1000000)
     assert resold["prices"] == {"input_mtok": "2.1", "output_mtok": "10.5"}
 
 
@@ -192,7 +225,7 @@ def test_the_shipped_snapshot_covers_the_vendors_and_capabilities() -> None:
 def test_every_shipped_row_is_dated_sourced_and_judged() -> None:
     for r in shipped()["models"]:
         assert date.fromisoformat(r["date"]), r["id"]
-        assert r["source"].startswith(("litellm ", "genai-prices ")), r["id"]
+        assert r["source"].startswith(("litellm ", "genai-prices ", "https://")), r["id"]
         assert "\n" not in r["reason"], r["id"]
         assert all(0 <= tier <= 100 for tier in r["tiers"].values()), r["id"]
 

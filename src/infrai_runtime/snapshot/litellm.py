@@ -46,9 +46,21 @@ _PER_TOKEN = {
 _LONG = {name: ours for name, ours in _PER_TOKEN.items() if not name.endswith("_batches") and "audio" not in name}
 
 
+_ENDPOINTS = {
+    "chat": ("/chat/completions", "/messages", "/responses", "generateContent"),
+    "asr": ("/audio/transcriptions",),
+    "tts": ("/audio/speech",),
+}
+"""The ends of the paths by which a capability is asked for, where the table tells a model's paths."""
+
+
 def capability(entry: Mapping[str, Any]) -> str | None:
-    """What the model is for; None for what we do not route."""
-    return CAPABILITY.get(entry.get("mode", ""))
+    """What the model is for; None for what we do not route, such as a transcription that is there in realtime only."""
+    ours = CAPABILITY.get(entry.get("mode", ""))
+    paths = entry.get("supported_endpoints")
+    ends = _ENDPOINTS.get(ours or "")
+    reached = not paths or ends is None or any(path.endswith(ends) for path in paths)
+    return ours if reached else None
 
 
 def facts(entry: Mapping[str, Any]) -> Row:
@@ -64,6 +76,12 @@ def facts(entry: Mapping[str, Any]) -> Row:
         "retires": entry.get("deprecation_date"),
     }
     return {name: value for name, value in row.items() if value is not None}
+
+
+def plain(kind: str) -> Row:
+    """Abilities and modalities of a model of a capability of which nothing more is known."""
+    mode = next(mode for mode, ours in CAPABILITY.items() if ours == kind)
+    return {"abilities": [], "modalities": _modalities({"mode": mode}, set())}
 
 
 def _whole(number: Any) -> int | None:
