@@ -93,15 +93,14 @@ def text_of(parts: Iterable[Mapping[str, Any]], kind: str = "text") -> str | Non
 
 def tool_calls_of(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The tool calls, OpenAI-shaped."""
-    return [
-        {
-            "id": part["id"],
-            "type": "function",
-            "function": {"name": part["name"], "arguments": part.get("arguments", "")},
-        }
-        for part in parts
-        if part.get("type") == "tool_call"
-    ]
+    return [_call(part) for part in parts if part.get("type") == "tool_call"]
+
+
+def _call(part: Mapping[str, Any]) -> dict[str, Any]:
+    name, said = part["name"], part.get("arguments", "")
+    if part.get("custom"):
+        return {"id": part["id"], "type": "custom", "custom": {"name": name, "input": said}}
+    return {"id": part["id"], "type": "function", "function": {"name": name, "arguments": said}}
 
 
 def flat(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

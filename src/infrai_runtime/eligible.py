@@ -282,9 +282,24 @@ def _is_named(name: str, model_id: str) -> bool:
 def _unsupported(ask: Ask, lacking: Sequence[Dropped]) -> Failure:
     rows = "; ".join(f"{row.name} {row.reason}" for row in lacking[:_SHOWN])
     more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-    param = "dimensions" if "vectors" in lacking[0].reason else None
     message = f"no model can serve this {ask.capability} request: {rows}{more}"
-    return Failure("UNSUPPORTED_CAPABILITY", message, param=param)
+    return Failure("UNSUPPORTED_CAPABILITY", message, param=_field_of(lacking[0].reason))
+
+
+def _field_of(reason: str) -> str | None:
+    """The field of a request that asks for what a model lacks."""
+    first = reason.removeprefix("lacks ").partition(",")[0]
+    return "dimensions" if "vectors" in reason else _ASKED_BY.get(first)
+
+
+_ASKED_BY = {
+    **dict.fromkeys(("tools", "custom_tools"), "tools"),
+    **dict.fromkeys(("structured", "json"), "response_format"),
+    **dict.fromkeys(("vision", "audio", "video", "pdf"), "messages"),
+    **{name: name for name in ("tool_choice", "n", "logprobs")},
+    "audio_output": "modalities",
+}
+"""Ability -> the field that needs it."""
 
 
 _SHOWN = 10

@@ -165,6 +165,21 @@ def either(*kinds: Kind, allowed: str) -> Kind:
     return Kind(check, {"anyOf": [kind.schema for kind in kinds]})
 
 
+def one_of_types(tables: Mapping[str, Table]) -> Kind:
+    """An object whose ``type`` says which of the tables its other fields are."""
+    word = choice(tables)
+
+    def check(value: Any, path: str) -> dict[str, Any]:
+        kind = word.check(_object(value, path).get("type"), f"{path}.type")
+        return {"type": kind} | check_table(tables[kind], {n: v for n, v in value.items() if n != "type"}, f"{path}.")
+
+    def schema(kind: str, fields: Table) -> Schema:
+        return schema_of({"type": Field(choice((kind,)), "which kind", required=True), **fields})
+
+    schemas = [schema(kind, fields) for kind, fields in tables.items()]
+    return Kind(check, schemas[0] if len(schemas) == 1 else {"type": "object", "oneOf": schemas})
+
+
 _JSON_TYPES: dict[Any, tuple[type, ...]] = {
     "string": (str,),
     "object": (dict,),

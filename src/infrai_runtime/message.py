@@ -72,6 +72,7 @@ PART_FIELDS: dict[str, Table] = {
         "id": Field(text(empty=False), "id of the call", required=True),
         "name": Field(text(empty=False), "the tool", required=True),
         "arguments": Field(text(), "JSON text"),
+        "custom": Field(flag(), "a custom tool: its arguments are any text"),
         **_SIGNED,
     },
     "tool_result": {
@@ -273,21 +274,26 @@ def _tool_calls(value: Any, path: str) -> list[Part]:
 
 
 def _tool_call(value: Any, path: str) -> Part:
-    function = value.get("function") if isinstance(value, dict) else None
-    if not isinstance(function, dict):
-        raise refuse(path, value, 'an object {"id", "type": "function", "function": {"name", "arguments"}}')
-    return {
+    custom = isinstance(value, dict) and value.get("type") == "custom"
+    kind, said = ("custom", "input") if custom else ("function", "arguments")
+    called = value.get(kind) if isinstance(value, dict) else None
+    if not isinstance(called, dict):
+        raise refuse(path, value, f'an object {{"id", "type": "{kind}", "{kind}": {{"name", "{said}"}}}}')
+    part = {
         "type": "tool_call",
         "id": text(empty=False).check(value.get("id"), f"{path}.id"),
-        "name": text(empty=False).check(function.get("name"), f"{path}.function.name"),
-        "arguments": text().check(function.get("arguments", "{}"), f"{path}.function.arguments"),
+        "name": text(empty=False).check(called.get("name"), f"{path}.{kind}.name"),
+        "arguments": text().check(called.get(said, "" if custom else "{}"), f"{path}.{kind}.{said}"),
     }
+    return part | ({"custom": True} if custom else {})
 
 
 def needed_abilities(found: list[Message]) -> set[str]:
-    """What a model must be able to do to read these messages: vision, audio, video, pdf."""
-    kinds = {(inner["type"], inner.get("mime")) for item in found for part in item["parts"] for inner in _all(part)}
-    return {_ABILITY.get((kind, mime), _ABILITY.get((kind, None), "")) for kind, mime in kinds} - {""}
+    """What a model must be able to do to read these messages: vision, audio, video, pdf, custom_tools."""
+    parts = [inner for item in found for part in item["parts"] for inner in _all(part)]
+    kinds = {(part["type"], part.get("mime")) for part in parts}
+    custom = {"custom_tools"} if any(part.get("custom") for part in parts) else set()
+    return custom | {_ABILITY.get((kind, mime), _ABILITY.get((kind, None), "")) for kind, mime in kinds} - {""}
 
 
 def _all(part: Part) -> list[Part]:

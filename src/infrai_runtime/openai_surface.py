@@ -18,6 +18,7 @@ from infrai_runtime import transcript
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import Field, Kind, Table, anything, check_table, choice, flag, integer, list_of, number, text
 from infrai_runtime.request import ASR, CHAT, EMBED, IMAGE, TTS, Ask, ask, fingerprint
+from infrai_runtime.tool import FUNCTIONS_AND_CUSTOM
 from infrai_runtime.vendors.base import Fragment
 from infrai_runtime.wire import DONE, JSON, Frames, Json, ToolIndex, flat_delta, frame
 
@@ -63,6 +64,7 @@ def _from_form(kind: Kind) -> Kind:
 
 
 COMPLETION: Table = {name: field for name, field in CHAT.items() if name != "batch_mode"} | {
+    **FUNCTIONS_AND_CUSTOM,
     "max_completion_tokens": Field(CHAT["max_tokens"].kind, "most tokens of the answer"),
     "stream_options": Field(Kind(_stream_options, {"type": "object"}), "include_usage: a last chunk with the usage"),
     "n": Field(integer(1, 128), "how many answers"),
@@ -382,11 +384,21 @@ def _delta(fragment: Fragment, tools: ToolIndex) -> Json:
     if part.get("type") == "audio":
         return {"audio": spoken(part)}
     delta = flat_delta(fragment, tools)
+    if part.get("custom"):
+        return {"tool_calls": [_custom_delta(call) for call in delta.get("tool_calls", ())]} if delta else {}
     if "reasoning" in delta:
         delta["reasoning_content"] = delta.pop("reasoning")
     if part.get("annotations"):
         delta["annotations"] = _annotations([part])
     return delta
+
+
+def _custom_delta(call: Json) -> Json:
+    """A call of a custom tool: ``custom`` with its ``input``, where a function has its ``arguments``."""
+    names = {"name": "name", "arguments": "input"}
+    said = {names[name]: value for name, value in call.get("function", {}).items()}
+    head = {"index": call["index"]} | ({"id": call["id"]} if "id" in call else {})
+    return head | {"type": "custom"} | ({"custom": said} if said else {})
 
 
 class OpenAI:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from infrai_runtime import message
+from infrai_runtime import message, tool
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
@@ -22,7 +22,6 @@ from infrai_runtime.field import (
     anything,
     check_table,
     choice,
-    either,
     flag,
     integer,
     known_choice,
@@ -106,29 +105,6 @@ class Ask:
 
 # -- kinds that belong to one field -----------------------------------------------------------------------------------
 
-_FUNCTION: Table = {
-    "name": Field(text(empty=False, max_length=128), "name of the function", required=True),
-    "description": Field(text(), "what it does"),
-    "parameters": Field(anything("JSON Schema of the arguments"), "JSON Schema of the arguments"),
-    "strict": Field(flag(), "arguments must follow the schema"),
-}
-_TOOL = table(
-    {
-        "type": Field(choice(("function",)), "only functions", required=True),
-        "function": Field(table(_FUNCTION), "the function", required=True),
-    }
-)
-_NAMED_TOOL = table(
-    {
-        "type": Field(choice(("function",)), "only functions", required=True),
-        "function": Field(table({"name": Field(text(empty=False), "its name", required=True)}), "which", required=True),
-    }
-)
-_TOOL_CHOICE = either(
-    choice(("auto", "none", "required")),
-    _NAMED_TOOL,
-    allowed='auto, none, required or {"type": "function", "function": {"name"}}',
-)
 _FORMAT = table(
     {
         "type": Field(choice(("text", "json_object", "json_schema")), "what the answer is", required=True),
@@ -272,8 +248,7 @@ CHAT: Table = (
         "top_p": Field(known_number("top_p"), "nucleus sampling"),
         "stop": Field(_stop_kind(), "texts that end the answer"),
         "seed": Field(integer(), "same seed, similar answer"),
-        "tools": Field(list_of(_TOOL, high=128), "functions that the model may call"),
-        "tool_choice": Field(_TOOL_CHOICE, "whether and which tool to call"),
+        **tool.FUNCTIONS,
         "parallel_tool_calls": Field(flag(), "several calls in one answer, default true"),
         "response_format": Field(Kind(_format, _FORMAT.schema), "text, json_object or json_schema"),
         "reasoning_effort": Field(text(empty=False), "how long to think, in the vendor's words"),
@@ -382,6 +357,8 @@ def read(capability: str, given: Mapping[str, Any], idempotency_key: str | None 
 def ask(capability: str, checked: Mapping[str, Any], print_: str, header_key: str | None = None, **more: Any) -> Ask:
     """An ask of checked fields. ``more`` sets what is no field of the native routes."""
     body = {name: value for name, value in checked.items() if name not in _CONTROLS}
+    if "tool_choice" in body:
+        body = tool.narrowed(body)
     renamed = {_ASK_NAMES.get(n, n): v for n, v in checked.items() if n in _CONTROLS and n != "batch_mode"}
     body_key = renamed.pop("idempotency_key", None)
     key = one_key(header_key, body_key)
@@ -473,7 +450,7 @@ def needed(capability: str, body: Mapping[str, Any]) -> frozenset[str]:
 
 
 _NEEDS: dict[str, Callable[[Any], set[str]]] = {
-    "tools": lambda tools: {"tools"} if tools else set(),
+    "tools": lambda tools: {"custom_tools" if tool.is_custom(one) else "tools" for one in tools},
     "tool_choice": lambda choice: {"tool_choice"} if choice not in ("auto", "none") else set(),
     "response_format": lambda form: {{"json_object": "json", "json_schema": "structured"}.get(form["type"], "")} - {""},
     "logprobs": lambda wanted: {"logprobs"} if wanted else set(),

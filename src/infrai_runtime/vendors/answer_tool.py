@@ -5,9 +5,11 @@ Its call comes out as text, so a caller cannot tell the difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from infrai_runtime.failure import Failure
 
 Schema = dict[str, Any]
 
@@ -48,4 +50,18 @@ def schema_of(request: Mapping[str, Any]) -> Schema | None:
 
 def tool_names(request: Mapping[str, Any]) -> list[str]:
     """The names of the caller's tools."""
-    return [tool["function"]["name"] for tool in request.get("tools", ())]
+    return [function["name"] for function in functions_of(request.get("tools", ()))]
+
+
+def functions_of(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What the caller's tools say of themselves, for a vendor that knows functions alone. Raises UNSUPPORTED_CAPABILITY
+    for another kind of tool."""
+    return [_function(tool, f"tools.{place}.type") for place, tool in enumerate(tools)]
+
+
+def _function(tool: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    if tool["type"] != "function":
+        message = f"{path}: came {tool['type']!r}, this vendor has function only"
+        raise Failure("UNSUPPORTED_CAPABILITY", message, param=path)
+    function: Mapping[str, Any] = tool["function"]
+    return function

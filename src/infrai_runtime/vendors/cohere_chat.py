@@ -15,6 +15,7 @@ import orjson
 
 from infrai_core.sse import Event as SentEvent
 from infrai_runtime.vendors import cohere_schema
+from infrai_runtime.vendors.answer_tool import functions_of
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.material import inlined
@@ -75,7 +76,7 @@ def drafted(request: Request, call: Call) -> Draft:
 
 def _tools(draft: Draft, tools: Sequence[Any], request: Request) -> None:
     """All tools are strict or none is: where one cannot be, none is held to its schema."""
-    functions = [tool["function"] for tool in tools]
+    functions = functions_of(tools)
     wanted = any(function.get("strict") for function in functions)
     held = [_held(function) for function in functions] if wanted else []
     strict = wanted and None not in held

@@ -11,7 +11,7 @@ from typing import Any
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import refuse
-from infrai_runtime.vendors.answer_tool import AnswerTool, answer_tool, schema_of, tool_names, wants_json
+from infrai_runtime.vendors.answer_tool import AnswerTool, answer_tool, functions_of, schema_of, tool_names, wants_json
 from infrai_runtime.vendors.anthropic.model import Traits, traits_of
 from infrai_runtime.vendors.anthropic.part import Block, blocks, cache_control
 from infrai_runtime.vendors.anthropic.schema import held_to
@@ -111,7 +111,7 @@ def _tools(draft: Draft) -> None:
     request = draft.request
     choice = request.get("tool_choice", "auto")
     given = [] if choice == "none" and draft.answer else list(request.get("tools", ()))
-    tools = [_tool(tool["function"], draft) for tool in given]
+    tools = [_tool(function, draft) for function in functions_of(given)]
     if draft.answer:
         tools.append(
             {"name": draft.answer.name, "description": draft.answer.about, "input_schema": _object(draft.answer.schema)}

@@ -11,7 +11,7 @@ from typing import Any
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import refuse
-from infrai_runtime.vendors.answer_tool import AnswerTool, answer_tool, schema_of, tool_names, wants_json
+from infrai_runtime.vendors.answer_tool import AnswerTool, answer_tool, functions_of, schema_of, tool_names, wants_json
 from infrai_runtime.vendors.gemini.model import EFFORTS, Traits, traits_of
 from infrai_runtime.vendors.gemini.part import UNSIGNED, Conversation, Sent
 from infrai_runtime.vendors.gemini.schema import held_to
@@ -127,7 +127,7 @@ def _structure(draft: Draft) -> None:
 
 
 def _tools(draft: Draft) -> None:
-    functions = [_declared(tool["function"]) for tool in draft.request.get("tools", ())]
+    functions = [_declared(function) for function in functions_of(draft.request.get("tools", ()))]
     if draft.answer:
         about = {"name": draft.answer.name, "description": draft.answer.about}
         functions.append({**about, "parametersJsonSchema": held_to(draft.answer.schema)})

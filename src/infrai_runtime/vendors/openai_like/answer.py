@@ -62,6 +62,8 @@ class _Call:
     place: int | None = None
     whole: bool = True
     """Nothing of its arguments came."""
+    custom: bool = False
+    """Its arguments are a text, which is empty when nothing comes."""
 
 
 @dataclass(slots=True)
@@ -259,11 +261,13 @@ class Reader:
     # -- tool calls, which may be written in parallel
 
     def _tool_call(self, choice: _Choice, given: Json, position: int) -> Iterator[Fragment]:
-        function = given.get("function") or {}
+        called = _called(given)
         call = _call_of(choice, given, position)
         call.id = call.id or given.get("id") or None
-        call.name = call.name or function.get("name") or None
-        pieces = call.held + _arguments(function.get("arguments"))
+        call.name = call.name or called.get("name") or None
+        call.custom = call.custom or "custom" in given
+        kind = {"type": "tool_call", "custom": True} if call.custom else {"type": "tool_call"}
+        pieces = call.held + _arguments(called.get("input" if call.custom else "arguments"))
         if call.name is None:
             call.held = pieces
             return
@@ -273,9 +277,9 @@ class Reader:
             yield from self._close(choice)
             call.place = choice.next()
             call.id = call.id or f"call_{uuid.uuid4().hex[:24]}"  # Ollama and llama.cpp may leave it out
-            yield choice.made(call.place, type="tool_call", id=call.id, name=call.name, arguments=pieces)
+            yield choice.made(call.place, **kind, id=call.id, name=call.name, arguments=pieces)
         elif pieces:
-            yield choice.made(call.place, type="tool_call", arguments=pieces)
+            yield choice.made(call.place, **kind, arguments=pieces)
 
     def _close_all(self, choice: _Choice) -> Iterator[Fragment]:
         if self._sources and choice.text:
@@ -285,7 +289,7 @@ class Reader:
             yield choice.made(choice.audio, type="audio", done=True)
         for call in choice.calls:
             if call.place is not None:
-                rest = {"arguments": "{}"} if call.whole else {}
+                rest = {"arguments": "{}"} if call.whole and not call.custom else {}
                 yield choice.made(call.place, type="tool_call", **rest, done=True)
 
 
@@ -301,7 +305,7 @@ def _call_of(choice: _Choice, given: Json, position: int) -> _Call:
     Some servers number all calls 0 and tell them apart by id, some give neither and a name begins a call.
     """
     index, given_id = given.get("index"), given.get("id") or None
-    named = (given.get("function") or {}).get("name")
+    named = _called(given).get("name")
     last = position if choice.last_call is None else choice.last_call
     key = index if index is not None else given_id or last
     call = choice.current.get(key)
@@ -310,6 +314,12 @@ def _call_of(choice: _Choice, given: Json, position: int) -> _Call:
         choice.calls.append(call)
     choice.last_call = key
     return call
+
+
+def _called(given: Json) -> Json:
+    """What is called: a function, or a custom tool (https://platform.openai.com/docs/guides/function-calling)."""
+    found: Json = given.get("function") or given.get("custom") or {}
+    return found
 
 
 def _is_another(call: _Call, index: Any, given_id: str | None) -> bool:

@@ -112,6 +112,9 @@ class Writer:
         return write(part)
 
     def _call(self, part: Part) -> Json:
+        if part.get("custom"):
+            custom = {"name": part["name"], "input": part.get("arguments") or ""}
+            return {"id": self._call_id(part["id"]), "type": "custom", "custom": custom}
         function = {"name": part["name"], "arguments": part.get("arguments") or "{}"}
         return {"id": self._call_id(part["id"]), "type": "function", "function": function}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infrai_runtime.vendors.answer_tool import functions_of
 from infrai_runtime.vendors.base import Call, Request
 from infrai_runtime.vendors.openai_like import schema
 from infrai_runtime.vendors.openai_like.message import Writer
@@ -64,6 +65,8 @@ def _plain(body: Json, name: str, value: Any, row: Row, warnings: list[str]) -> 
 
 
 def _tools(body: Json, name: str, value: Any, row: Row, warnings: list[str]) -> None:
+    if not row.custom_tools:
+        functions_of(value)
     written = list(schema.tools(value, row.strict_tools))
     warnings += [warning for _, warning in written if warning]
     if written:

@@ -53,6 +53,8 @@ class Row:
     """How an answer by a schema is asked for: by the schema, or by JSON mode with the schema in the instructions."""
     strict_tools: bool = False
     """Tools may be ``strict``."""
+    custom_tools: bool = False
+    """Tools may be ``custom``, whose input is a text."""
     required_tool: str = "required"
     """The word for: some tool must be called."""
     effort: Literal["reasoning_effort", "reasoning.effort", "effort_or_off", "thinking"] = "reasoning_effort"

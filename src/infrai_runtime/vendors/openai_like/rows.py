@@ -17,6 +17,7 @@ _OPENAI = Row(
     names={"max_tokens": "max_completion_tokens"},
     fixed_sampling=r"o\d|gpt-[5-9](?!.*chat)",
     strict_tools=True,
+    custom_tools=True,
     reads=frozenset({"image", "audio", "file"}),
     vector_base64=True,
     allowed_options=OPTIONS

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from infrai_runtime.tool import is_custom
 from infrai_runtime.vendors.schema import Inexpressible, Rules, Schema, downgraded
 
 _KEYWORDS = frozenset(
@@ -70,6 +71,9 @@ def instructions(form: Mapping[str, Any]) -> str:
 def tools(given: list[Any], allow_strict: bool) -> Iterator[tuple[dict[str, Any], str | None]]:
     """The tools, and a warning for each that cannot be strict as it was asked to be."""
     for tool in given:
+        if is_custom(tool):
+            yield dict(tool), None
+            continue
         function = dict(tool["function"])
         if not function.pop("strict", False):
             yield {"type": "function", "function": function}, None
