@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -39,6 +40,10 @@ def _sign(blocks: list[Block], signatures: dict[str, Block]) -> None:
 def _content(message: AIMessage) -> list[Block]:
     # BaseMessage's own reading: standard blocks stay, strings become text.
     blocks = [dict(block) for block in super(AIMessage, message).content_blocks]
+    strings = list(takewhile(lambda piece: isinstance(piece, str), message.content))
+    if strings and isinstance(message.content, list):  # a stream that began as a string
+        text = "".join(map(str, strings))
+        blocks[: len(strings)] = [{"type": "text", "text": text}] if text else []
     notes = message.additional_kwargs.get("annotations")
     if notes:
         _annotate(blocks, notes)

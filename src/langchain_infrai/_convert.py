@@ -349,7 +349,7 @@ def called(id_: str | None, name: str | None, arguments: str | None) -> Block:
     named = {"id": id_, "name": name or ""}
     text = arguments or "{}"
     try:
-        args = json.loads(text)
+        args = json.loads(text, strict=False)  # like LangChain's own: a line break inside a string is one
     except ValueError as error:
         return {"type": "invalid_tool_call", **named, "args": text, "error": f"arguments are not JSON: {error}"}
     if not isinstance(args, dict):

@@ -7,14 +7,16 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.utils.json import parse_partial_json
 
-from infrai_core import ChatChunk, ChatReply
+from infrai_core import ChatChunk, ChatReply, ToolCallPart
 from infrai_core.unchecked import unchecked
 from langchain_infrai._convert import (
     HAS_REFUSAL,
     PROVIDER,
     Block,
     block_of,
+    called,
     is_plain,
     metadata_of,
     shifted,
@@ -32,6 +34,8 @@ _TEXT_ALONE = 3
 """How many fields a piece of text has that brings nothing else: index, type and text."""
 _NO_CALL: dict[str, Any] = {"id": None, "name": None, "args": ""}
 _TEXTS = ("text", "reasoning", "refusal", "args")
+_STOPS = ("]", "}", '"]', '"}', '""]', '""}')
+"""Ends after which no text of arguments can be made whole: one of these closes what is not open."""
 
 
 class BlockReader:
@@ -43,7 +47,8 @@ class BlockReader:
 
     def __init__(self) -> None:
         self._held: dict[int, dict[str, Any]] = {}
-        self._named: set[int] = set()
+        self.calls: dict[int, str | None] = {}
+        """The calls that began, and their ids."""
 
     def read(self, chunk: ChatChunk) -> list[Block]:
         """What this chunk adds."""
@@ -83,9 +88,9 @@ class BlockReader:
         """A piece of a tool call: id and name on its first piece only."""
         index = fragment["index"]
         named = {name: rest.pop(name, None) for name in ("id", "name")}
-        if index in self._named:
+        if index in self.calls:
             named = {}
-        self._named.add(index)
+        self.calls.setdefault(index, named.get("id"))
         more = {**named, "args": fragment.get("arguments") or "", "index": index}
         return {"type": "tool_call_chunk", **_NO_CALL, **more}
 
@@ -139,19 +144,36 @@ def joined_block(pieces: Sequence[Block]) -> Block:
     return {**whole, **({"annotations": notes} if notes else {}), **({"extras": extras} if extras else {})}
 
 
+def _stop(arguments: str) -> str:
+    """What to add to arguments that are no JSON object so that LangChain takes them for such; empty where it does.
+
+    Its reader of growing calls closes what is open, and would run a call that was cut off with half its arguments.
+    """
+    if called(None, None, arguments)["type"] == "tool_call":
+        return ""
+    return next(end for end in ("", *_STOPS) if not _reads(arguments + end))
+
+
+def _reads(arguments: str) -> bool:
+    """Whether LangChain makes an object of this."""
+    try:
+        return isinstance(parse_partial_json(arguments), dict)
+    except ValueError:
+        return False
+
+
 class StreamedMessage:
     """Turns the chunks of one answer into message chunks that LangChain can add up.
 
     Text is a plain string until a part comes that needs a block (reasoning, media, a refusal); from then on, and
-    always with ``as_blocks``, content is a list of blocks with the index of their part. The last chunk alone carries
-    usage, cost and the other metadata.
+    always with ``as_blocks``, content is a list of blocks with the index of their part. What began in or beside the
+    string ends there. The last chunk alone carries usage, cost and the other metadata.
     """
 
     def __init__(self, as_blocks: bool = False) -> None:
         self._as_blocks = as_blocks
         self._reader = BlockReader()
-        self._lengths: dict[int, int] = {}
-        self._ids: dict[int, str] = {}
+        self._lengths: dict[int, int] = {}  # of what is in the string; 0 for a call beside it
 
     def read(self, chunk: ChatChunk) -> AIMessageChunk | None:
         """What this chunk adds; None when it brings no content."""
@@ -166,7 +188,7 @@ class StreamedMessage:
     def end(self, reply: ChatReply) -> Iterator[AIMessageChunk]:
         """The closing chunks, from the whole reply: what was held back, then the last one. What was held back has a
         chunk of its own, because LangChain takes a call in the last chunk for a whole one."""
-        held = self._reader.rest()
+        held = _one_per_block([*self._reader.rest(), *self._stops(reply)])
         if held:
             yield self._message(held, id=reply.id)
         yield self._message(
@@ -177,16 +199,23 @@ class StreamedMessage:
             chunk_position="last",
         )
 
+    def _stops(self, reply: ChatReply) -> Iterator[Block]:
+        calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
+        for index, call in zip(sorted(self._reader.calls), calls, strict=False):
+            if stop := _stop(call.arguments):
+                yield {"type": "tool_call_chunk", **_NO_CALL, "args": stop, "index": index}
+
     def _message(self, blocks: list[Block], **fields: Any) -> AIMessageChunk:
         self._as_blocks = self._as_blocks or not is_plain(blocks)
-        content, beside = (blocks, {}) if self._as_blocks else self._string(blocks)
+        inside = [block for block in blocks if self._as_blocks and block["index"] not in self._lengths]
+        text, beside = self._string([block for block in blocks if block not in inside])
         calls = [
             tool_call_chunk(name=b["name"], args=b["args"], id=b["id"], index=b["index"])
             for b in blocks
             if b["type"] == "tool_call_chunk"
         ]
         return AIMessageChunk(
-            content=content if blocks else "",
+            content=[text, *inside] if text and inside else inside or text,
             tool_call_chunks=calls,
             additional_kwargs={name: value for name, value in beside.items() if value},
             **{"response_metadata": {"model_provider": PROVIDER}, **fields},
@@ -201,7 +230,7 @@ class StreamedMessage:
                 notes += shifted(block.get("annotations") or (), before)
                 self._lengths[block["index"]] = self._lengths.get(block["index"], 0) + len(block["text"])
                 text += block["text"]
-            elif block.get("id"):
-                self._ids[block["index"]] = block["id"]
-        named = [{**block, "id": block.get("id") or self._ids.get(block["index"])} for block in blocks]
+            else:
+                self._lengths[block["index"]] = 0
+        named = [{**block, "id": self._reader.calls.get(block["index"])} for block in blocks]
         return text, {"annotations": notes, "signatures": signatures(named)}

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, message_chunk_to_message
 from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 
-from infrai_core import Attempt, ChatChunk, ChatReply, Metadata, Usage
+from infrai_core import Accumulator, Attempt, ChatChunk, ChatReply, Metadata, Usage
 from langchain_infrai._convert import message_of, metadata_of, usage_of, wire_messages
 from langchain_infrai._stream import StreamedMessage
 
@@ -231,6 +231,56 @@ def test_a_signature_that_is_repeated_is_not_joined() -> None:
     total = added([*(chunk for chunk in chunks if chunk), *reader.end(ChatReply())])
     expected = {"type": "reasoning", "reasoning": "ab", "extras": {"vendor": "v", "opaque": "s"}}
     assert without_index(total.content_blocks) == [expected]
+
+
+def added_up(*chunks: list[dict[str, Any]], as_blocks: bool = False) -> AIMessageChunk:
+    """The message of a stream whose chunks have these fragments."""
+    reader, whole = StreamedMessage(as_blocks), Accumulator()
+    messages = []
+    for fragments in chunks:
+        chunk = ChatChunk.model_validate({"delta": {"parts": fragments}})
+        whole.add(chunk)
+        messages.append(reader.read(chunk))
+    return added([*(message for message in messages if message is not None), *reader.end(whole.reply())])
+
+
+@pytest.mark.parametrize("as_blocks", [False, True])
+@pytest.mark.parametrize(
+    "arguments", ['{"a": 1, "b": "par', '{"a": [1', '{"a": {"b": 1}', '{"a": "x\\', "{}x", '{"a": no', "[1", "1"]
+)
+def test_a_call_that_was_cut_off_is_never_run_with_half_its_arguments(arguments: str, as_blocks: bool) -> None:
+    first = {"index": 0, "type": "tool_call", "id": "call_1", "name": "f", "arguments": arguments[:1]}
+    rest = {"index": 0, "type": "tool_call", "arguments": arguments[1:]}
+    total = message_chunk_to_message(added_up([first], [rest], as_blocks=as_blocks))
+    assert isinstance(total, AIMessage)
+    assert total.tool_calls == []
+    [call] = total.invalid_tool_calls
+    assert (call["id"], call["name"]) == ("call_1", "f")
+    assert str(call["args"]).startswith(arguments)
+
+
+def test_a_line_break_inside_an_argument_is_read_whole_and_streamed() -> None:
+    call = {**CALL, "arguments": '{"a": "x\ny"}'}
+    for message in (message_of(reply_of([call])), added_up([{**call, "index": 0}])):
+        assert [call["args"] for call in message.tool_calls] == [{"a": "x\ny"}]
+
+
+def test_a_call_that_goes_on_beside_a_block_is_one_call() -> None:
+    first = {"index": 0, "type": "tool_call", "id": "call_1", "name": "f", "arguments": '{"a"'}
+    rest = {"index": 0, "type": "tool_call", "arguments": ": 1}", "opaque": "s", "vendor": "v"}
+    total = added_up([first], [rest, {**IMAGE, "index": 1}])
+    call, image = sorted(without_index(total.content_blocks), key=lambda block: str(block["type"]), reverse=True)
+    assert (call["id"], call["args"], call["extras"]) == ("call_1", {"a": 1}, {"opaque": "s", "vendor": "v"})
+    assert image["type"] == "image"
+    assert [part["type"] for part in wire_messages([total])[0]["parts"]] == ["image", "tool_call"]
+
+
+def test_text_that_ends_where_a_block_begins_is_one_text() -> None:
+    end = {"index": 0, "type": "text", "text": "lo", "opaque": "s", "vendor": "v"}
+    total = added_up([{"index": 0, "type": "text", "text": "Hel"}], [end, {**IMAGE, "index": 1}])
+    text, image = total.content_blocks
+    assert text == {"type": "text", "text": "Hello", "extras": {"opaque": "s", "vendor": "v"}}
+    assert image["type"] == "image"
 
 
 def test_plain_text_streams_as_strings() -> None:
