@@ -93,8 +93,20 @@ def _make(kind: str, root: str) -> Any:
     if root == EMBEDDED_ORIGIN:
         return _embedded(kind)
     transport = httpx.HTTPTransport if kind == "sync" else httpx.AsyncHTTPTransport
-    verify: ssl.SSLContext | bool = _tls() if root.startswith("https") else False
-    return transport(verify=verify, limits=_LIMITS, proxy=_proxy_for(root))
+    tls = _tls() if root.startswith("https") else None
+    proxy = _proxy_for(root)
+    if kind == "async" and proxy is None and _on_asyncio():
+        from infrai_core.asyncio_http import AsyncioTransport
+
+        return AsyncioTransport(tls, _LIMITS)
+    return transport(verify=tls or False, limits=_LIMITS, proxy=proxy)
+
+
+def _on_asyncio() -> bool:
+    """Whether the running loop is asyncio's, or one with its interface such as uvloop's; trio's is not."""
+    import asyncio
+
+    return isinstance(current_token().native_token, asyncio.AbstractEventLoop)
 
 
 def _embedded(kind: str) -> Any:

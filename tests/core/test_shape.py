@@ -39,7 +39,7 @@ LAYERS = (
     {"operation"},
     {"dialect", "accumulate"},
     {"protocol"},
-    {"stream"},
+    {"stream", "asyncio_http"},
     {"transport", "chat_stream"},
     {"client"},
     {"facade", "testing"},

@@ -1,0 +1,252 @@
+"""httpx's asynchronous transport with asyncio's own sockets under it.
+
+httpcore reaches the network through a backend that may be replaced (``network_backend``); its usual one is AnyIO, whose
+tasks, locks and cancel scopes cost more than the request itself. Here a socket is an ``asyncio.Protocol``. Pool,
+HTTP/1.1 and TLS settings stay httpcore's. Under trio, and through proxies, httpx's own transport is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import httpcore
+import httpx
+
+WINDOW_BYTES = 256 * 1024
+"""How much of an answer may wait to be read before its sender is slowed down."""
+_NEXT_ADDRESS_S = 0.25
+"""How long an address of a name is tried alone (RFC 8305, section 5)."""
+
+
+class AsyncioTransport(httpx.AsyncBaseTransport):
+    """Sends requests from a running asyncio loop. Raises the exceptions of ``httpx.AsyncHTTPTransport``."""
+
+    def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=verify,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=_Backend(),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        sent = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _as_httpx():
+            came = await self._pool.handle_async_request(sent)
+        return httpx.Response(came.status, headers=came.headers, stream=_Body(came), extensions=came.extensions)
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx():
+            async for piece in self._response.stream:  # type: ignore[union-attr]
+                yield piece
+
+    async def aclose(self) -> None:
+        with _as_httpx():
+            await self._response.aclose()
+
+
+_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    """httpcore's exceptions as httpx's, which have the same names."""
+    try:
+        yield
+    except _ERRORS as error:
+        raise getattr(httpx, type(error).__name__)(str(error)) from error
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Opens sockets on the running loop."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        loop = asyncio.get_running_loop()
+        made = _Socket(loop)
+        # Other loops, such as uvloop's, try the addresses one after another.
+        race: Any = {"happy_eyeballs_delay": _NEXT_ADDRESS_S} if isinstance(loop, asyncio.BaseEventLoop) else {}
+        local = None if local_address is None else (local_address, 0)
+        with _connecting(timeout):
+            await loop.create_connection(lambda: made, host, port, local_addr=local, **race)
+        for option in socket_options or ():
+            made.get_extra_info("socket").setsockopt(*option)
+        return made
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@contextmanager
+def _connecting(timeout_s: float | None) -> Iterator[None]:
+    try:
+        with anyio.fail_after(timeout_s):
+            yield
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(str(error)) from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+
+
+class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
+    """One connection. It is read or written by one task at a time, as HTTP/1.1 goes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: Any = None
+        self._received = bytearray()
+        self._ended = False
+        """Nothing more will be received."""
+        self._failure: Exception | None = None
+        """Why it ended, when the other side did not end it in good order."""
+        self._unsent: list[bytes] = []
+        """A first piece waits for a second one in the same round of the loop: head and body leave together."""
+        self._full = False
+        """What was written waits in this process."""
+        self._waiter: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if len(self._received) > WINDOW_BYTES:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._ended = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._failure = self._failure or exc
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _change(self, timeout_s: float | None, late: type[Exception]) -> None:
+        """Waits until the loop tells something. Raises ``late`` after ``timeout_s``."""
+        waiter = self._waiter = self._loop.create_future()
+        timer = None if timeout_s is None else self._loop.call_later(timeout_s, _give_up, waiter, late)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._flush()
+        while not self._received:
+            if self._failure is not None:
+                raise httpcore.ReadError(str(self._failure)) from self._failure
+            if self._ended:
+                return b""
+            await self._change(timeout, httpcore.ReadTimeout)
+        piece = bytes(self._received[:max_bytes])
+        del self._received[:max_bytes]
+        if not self._received:
+            self._transport.resume_reading()
+        return piece
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._unsent.append(buffer)
+        if len(self._unsent) == 1:
+            self._loop.call_soon(self._flush)
+        else:
+            self._flush()
+        while self._full and not self._transport.is_closing():
+            await self._change(timeout, httpcore.WriteTimeout)
+        if self._transport.is_closing():
+            raise httpcore.WriteError(str(self._failure or "the connection is closed")) from self._failure
+
+    def _flush(self) -> None:
+        if self._unsent and not self._transport.is_closing():
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            with _connecting(timeout):
+                self._transport = await self._loop.start_tls(
+                    self._transport, self, ssl_context, server_hostname=server_hostname
+                )
+        except BaseException:
+            self._transport.abort()
+            raise
+        return self
+
+    async def aclose(self) -> None:
+        self._failure = self._failure or ConnectionAbortedError("the connection was closed here")
+        self._transport.abort()
+        # The loop closes the socket in its next round.
+        await asyncio.sleep(0)
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            return self._ended or bool(self._received) or _is_readable(self._transport.get_extra_info("socket"))
+        return self._transport.get_extra_info(_INFO.get(info, info))
+
+
+_INFO = {"client_addr": "sockname", "server_addr": "peername"}
+
+
+def _give_up(waiter: asyncio.Future[None], late: type[Exception]) -> None:
+    if not waiter.done():
+        waiter.set_exception(late())
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Whether the other side said something, such as goodbye, that the loop had no time to take note of."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

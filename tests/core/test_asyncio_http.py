@@ -1,0 +1,340 @@
+"""The asyncio transport against real sockets: what httpx's own transport promises, and beside it as an oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import trustme
+
+from infrai_core import AsyncInfrai
+from infrai_core.asyncio_http import AsyncioTransport
+from infrai_core.transport import AsyncPool
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+TRANSPORTS: list[Callable[[], httpx.AsyncBaseTransport]] = [
+    lambda: AsyncioTransport(httpx.create_ssl_context(), httpx.Limits()),
+    httpx.AsyncHTTPTransport,
+]
+both = pytest.mark.parametrize("make", TRANSPORTS, ids=["ours", "httpx"])
+
+
+@asynccontextmanager
+async def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server of one answer after the other; leaving it waits until each of its connections is closed."""
+    talking: set[asyncio.Task[None]] = set()
+
+    async def whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.add(asyncio.current_task())  # type: ignore[arg-type]
+        await talk(reader, writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(whole, "127.0.0.1", 0, ssl=tls) as server:
+        yield server.sockets[0].getsockname()[1]
+    await asyncio.gather(*talking)
+
+
+def saying(answer: bytes, heard: list[bytes], then: Callable[[asyncio.StreamWriter], None] | None = None) -> Talk:
+    """Answers every request on a connection; ``then`` is what it does with the connection afterwards."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(1_000_000):
+            heard.append(piece)
+            writer.write(answer)
+            await writer.drain()
+            if then is not None:
+                then(writer)
+
+    return talk
+
+
+def request(url: str, content: bytes = b"", **timeout_s: float) -> httpx.Request:
+    limits = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0} | timeout_s
+    return httpx.Request("POST", url, content=content, extensions={"timeout": limits})
+
+
+async def ask(transport: httpx.AsyncBaseTransport, sent: httpx.Request) -> bytes:
+    response = await transport.handle_async_request(sent)
+    try:
+        return await response.aread()
+    finally:
+        await response.aclose()
+
+
+def run(body: Callable[[], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        return await body()
+
+    return asyncio.run(main())
+
+
+def test_a_request_leaves_in_one_piece_and_its_connection_is_kept() -> None:
+    async def body() -> None:
+        heard: list[bytes] = []
+        async with listening(saying(OK, heard)) as port, TRANSPORTS[0]() as transport:
+            for _ in range(3):
+                assert await ask(transport, request(f"http://127.0.0.1:{port}/x", b"hello")) == b"ok"
+        assert len(heard) == 3
+        assert all(piece.startswith(b"POST /x HTTP/1.1\r\n") and piece.endswith(b"\r\n\r\nhello") for piece in heard)
+
+    run(body)
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1000)
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+def closing(answer: bytes) -> Talk:
+    return saying(answer, [], lambda writer: writer.close())
+
+
+FAULTS: dict[str, tuple[Talk, type[httpx.HTTPError]]] = {
+    "reset": (reset, httpx.ReadError),
+    "no word": (closing(b""), httpx.RemoteProtocolError),
+    "half a head": (closing(OK[:20]), httpx.RemoteProtocolError),
+    "half a body": (closing(OK[:-1]), httpx.RemoteProtocolError),
+    "half a chunk": (
+        closing(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"),
+        httpx.RemoteProtocolError,
+    ),
+    "no HTTP": (closing(b"SSH-2.0-OpenSSH\r\n"), httpx.RemoteProtocolError),
+    "silence": (silent, httpx.ReadTimeout),
+}
+
+
+@both
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_raised_as_httpx_raises_it(make: Callable[[], httpx.AsyncBaseTransport], fault: str) -> None:
+    async def body() -> None:
+        talk, error = FAULTS[fault]
+        async with listening(talk) as port, make() as transport:
+            with pytest.raises(error) as raised:
+                await ask(transport, request(f"http://127.0.0.1:{port}", read=0.05 if fault == "silence" else 5.0))
+            assert type(raised.value) is error
+
+    run(body)
+
+
+@both
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://nowhere.invalid"])
+def test_who_cannot_be_reached_is_a_connect_error(make: Callable[[], httpx.AsyncBaseTransport], url: str) -> None:
+    async def body() -> None:
+        async with make() as transport:
+            with pytest.raises(httpx.ConnectError, match=r"\w"):
+                await ask(transport, request(url))
+
+    run(body)
+
+
+@both
+def test_a_handshake_that_does_not_end_is_a_connect_timeout(make: Callable[[], httpx.AsyncBaseTransport]) -> None:
+    async def body() -> None:
+        async with listening(silent) as port, make() as transport:
+            with pytest.raises(httpx.ConnectTimeout):
+                await ask(transport, request(f"https://127.0.0.1:{port}", connect=0.05))
+
+    run(body)
+
+
+@both
+def test_a_server_that_takes_nothing_is_a_write_timeout(make: Callable[[], httpx.AsyncBaseTransport]) -> None:
+    async def body() -> None:
+        done = asyncio.Event()
+
+        async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await done.wait()
+
+        async with listening(deaf) as port, make() as transport:
+            with pytest.raises(httpx.WriteTimeout):
+                await ask(transport, request(f"http://127.0.0.1:{port}", bytes(30_000_000), write=0.05))
+            done.set()
+
+    run(body)
+
+
+def test_a_large_body_arrives_whole_in_both_directions() -> None:
+    async def body() -> None:
+        sent = bytes(range(256)) * 40_000
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            came = await reader.readexactly(len(sent))
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(came) + came)
+            await writer.drain()
+
+        async with listening(echo) as port, TRANSPORTS[0]() as transport:
+            assert await ask(transport, request(f"http://127.0.0.1:{port}", sent)) == sent
+
+    run(body)
+
+
+def test_a_reader_that_takes_its_time_slows_the_sender_down() -> None:
+    async def body() -> None:
+        sent = 0
+        resting = asyncio.Event()
+        total = 100_000_000
+
+        async def much(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal sent
+            await reader.read(1000)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % total)
+            while sent < total:
+                writer.write(bytes(1_000_000))
+                sent += 1_000_000
+                asyncio.get_running_loop().call_later(0.2, rest_if, sent)
+                await writer.drain()
+            resting.set()
+
+        def rest_if(then: int) -> None:
+            if sent == then:
+                resting.set()
+
+        async with listening(much) as port, TRANSPORTS[0]() as transport:
+            response = await transport.handle_async_request(request(f"http://127.0.0.1:{port}"))
+            await resting.wait()
+            assert sent < total / 2
+            assert len(await response.aread()) == total
+            await response.aclose()
+
+    run(body)
+
+
+def test_a_connection_that_the_server_closed_unnoticed_is_not_used_again() -> None:
+    """The loop had no turn between the goodbye and the next request."""
+
+    async def body() -> None:
+        async with TRANSPORTS[0]() as transport:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                url = f"http://127.0.0.1:{server.getsockname()[1]}"
+                for _ in range(2):
+                    asked = asyncio.create_task(ask(transport, request(url)))
+                    connection, _ = await asyncio.to_thread(server.accept)
+                    await asyncio.to_thread(connection.recv, 1000)
+                    connection.sendall(OK)
+                    assert await asked == b"ok"
+                    connection.close()
+
+    run(body)
+
+
+def test_a_cancelled_request_closes_its_connection() -> None:
+    async def body() -> None:
+        gone = asyncio.Event()
+        came = asyncio.Event()
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            came.set()
+            await reader.read()
+            gone.set()
+
+        async with listening(wait) as port, TRANSPORTS[0]() as transport:
+            asked = asyncio.create_task(ask(transport, request(f"http://127.0.0.1:{port}")))
+            await came.wait()
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+            await gone.wait()
+
+            gone.clear()
+            with anyio.move_on_after(0.05) as scope:
+                await ask(transport, request(f"http://127.0.0.1:{port}"))
+            assert scope.cancelled_caught
+            await gone.wait()
+
+    run(body)
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's context whose authority this process trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+def test_tls_carries_a_large_answer(tls: ssl.SSLContext) -> None:
+    async def body() -> None:
+        heard: list[bytes] = []
+        large = b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n" + bytes(3_000_000)
+        async with listening(saying(large, heard), tls) as port, TRANSPORTS[0]() as transport:
+            for _ in range(2):
+                assert len(await ask(transport, request(f"https://localhost:{port}", b"{}"))) == 3_000_000
+        assert len(heard) == 2
+
+    run(body)
+
+
+@both
+def test_a_certificate_for_another_name_is_a_connect_error(
+    make: Callable[[], httpx.AsyncBaseTransport], tls: ssl.SSLContext
+) -> None:
+    async def body() -> None:
+        async with listening(saying(OK, []), tls) as port, make() as transport:
+            with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
+                await ask(transport, request(f"https://127.0.0.1:{port}"))
+
+    run(body)
+
+
+def test_uvloop_works_too() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def body() -> None:
+        async with listening(saying(OK, [])) as port, TRANSPORTS[0]() as transport:
+            for _ in range(2):
+                assert await ask(transport, request(f"http://127.0.0.1:{port}", b"x")) == b"ok"
+            with pytest.raises(httpx.ConnectError):
+                await ask(transport, request("http://127.0.0.1:1"))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(body())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_only_asyncio_uses_it(backend: str) -> None:
+    async def body() -> str:
+        async with AsyncInfrai(api_key="k", base_url="http://127.0.0.1:1"):
+            pool = AsyncPool("http://127.0.0.1:1")
+            try:
+                return type(await pool.get()).__name__
+            finally:
+                await pool.aclose()
+
+    expected = {"asyncio": "AsyncioTransport", "trio": "AsyncHTTPTransport"}
+    assert anyio.run(body, backend=backend) == expected[backend]
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        heard: list[bytes] = []
+        async with listening(saying(OK, heard)) as port:
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+            pool = AsyncPool("http://ai.example.com")
+            assert await ask(await pool.get(), request("http://ai.example.com/x")) == b"ok"
+            await pool.aclose()
+        assert heard[0].startswith(b"POST http://ai.example.com/x HTTP/1.1\r\n")
+
+    run(body)
