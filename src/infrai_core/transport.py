@@ -8,6 +8,7 @@ a while to the next one. A forked child never uses its parent's pools.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import ssl
@@ -72,6 +73,14 @@ def _forget_pools() -> None:
 _inherited: list[dict[tuple[Any, ...], _Pool]] = []
 """Keeps a parent's pools alive in the child, so that collecting them does not shut the shared TLS sessions."""
 os.register_at_fork(after_in_child=_forget_pools)
+
+
+@atexit.register
+def _close_kept() -> None:
+    """The connections that dropped clients left to the next one are closed politely when the program ends."""
+    for pool in _pools.values():
+        if isinstance(pool.transport, httpx.HTTPTransport):
+            pool.transport.close()
 
 
 @lru_cache(maxsize=1)
