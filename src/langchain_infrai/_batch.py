@@ -39,9 +39,15 @@ class JobOptions:
 
     @classmethod
     def taken(cls, kwargs: dict[str, Any]) -> JobOptions:
-        """The job's options, taken out of the arguments of a call."""
+        """The job's options, taken out of the arguments of a call. Raises ``InfraiConfigError`` for a wrong one."""
         given = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
-        return cls(**{name: value for name, value in given.items() if value is not None})
+        options = cls(**{name: value for name, value in given.items() if value is not None})
+        poll_s, progress = options.batch_poll_s, options.batch_progress
+        if isinstance(poll_s, bool) or not isinstance(poll_s, int | float) or poll_s <= 0:
+            raise InfraiConfigError(f"batch_poll_s={poll_s!r}: allowed is a number of seconds above 0")
+        if not isinstance(progress, bool) and not callable(progress):
+            raise InfraiConfigError(f"batch_progress={progress!r}: allowed are True, False or a function")
+        return options
 
     @property
     def submission(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import httpx
@@ -114,6 +115,16 @@ class Connection(BaseModel):
         with as_langchain():
             client: AsyncInfrai = self._clients.get(AsyncInfrai, self._options(self.http_async_client))
         return client
+
+    def _client_for(self, client: Any, given: Mapping[str, Any]) -> Any:
+        """The client, or one like it with the settings of a single call. Raises ``InfraiConfigError``."""
+        retries, idle_s = given.get("max_retries"), given.get("idle_timeout")
+        options: dict[str, Any] = {} if idle_s is None else {"idle_timeout_s": idle_s}
+        if retries is not None:
+            if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+                raise InfraiConfigError(f"max_retries={retries!r}: allowed is a whole number from 0")
+            options["retry"] = replace(client.config.retry, attempts=retries)
+        return client.with_options(**options) if options else client
 
     def _options(self, http_client: Any) -> dict[str, Any]:
         given = {

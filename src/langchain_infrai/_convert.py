@@ -23,7 +23,7 @@ from langchain_core.messages import content as standard
 from langchain_core.messages.ai import UsageMetadata
 
 from infrai_core import ChatReply, Usage
-from langchain_infrai.errors import InfraiUnsupportedContent
+from langchain_infrai.errors import InfraiConfigError, InfraiUnsupportedContent
 
 PROVIDER = "infrai"
 """``response_metadata["model_provider"]`` and ``ls_provider``; LangChain trusts usage only where both are equal."""
@@ -50,7 +50,7 @@ def wire_messages(messages: Sequence[BaseMessage], cached: Any = None) -> list[d
     """
     wire = [_wire_message(message, place) for place, message in enumerate(messages)]
     if wire and cached:
-        wire[-1]["parts"].extend(_cache_point({"cache_control": cached}))
+        wire[-1]["parts"] += _cache_point({"cache_control": cached})
     return wire
 
 
@@ -137,8 +137,9 @@ def _cache_point(block: Given) -> list[Part]:
     control = block.get("cache_control") or (block.get("extras") or {}).get("cache_control")
     if not control:
         return []
-    ttl = control.get("ttl") if isinstance(control, Mapping) else None
-    return [{"type": "cache_point", **({"ttl": ttl} if ttl else {})}]
+    if not isinstance(control, Mapping) or control.get("type") != "ephemeral":
+        raise InfraiConfigError(f"cache_control={control!r}: allowed is {{'type': 'ephemeral', 'ttl'?: '5m' or '1h'}}")
+    return [{"type": "cache_point", **_picked(control, ("ttl",))}]
 
 
 def _text_part(block: Given) -> list[Part]:

@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from langchain_core import output_parsers
+from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.output_parsers import openai_tools
+from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
+from langchain_infrai._tools import convertible
 from langchain_infrai.errors import HAS_REFUSAL_ERROR, InfraiConfigError, ModelRefusalError
 
 Schema: TypeAlias = Mapping[str, Any] | type
@@ -44,7 +47,8 @@ def structure(method: str, schema: Schema | None, strict: bool | None) -> Struct
 
 
 def _function_calling(schema: Any, strict: bool | None) -> Structure:
-    name = convert_to_openai_tool(schema)["function"]["name"]
+    with convertible("schema"):
+        name = convert_to_openai_tool(schema)["function"]["name"]
     arguments = {"tool_choice": name, "parallel_tool_calls": False, "strict": strict}
     if _is_pydantic(schema):
         return Structure([schema], arguments, PydanticToolsParser(tools=[schema], first_tool_only=True))
@@ -52,8 +56,9 @@ def _function_calling(schema: Any, strict: bool | None) -> Structure:
 
 
 def _json_schema(schema: Any, strict: bool | None) -> Structure:
-    function = convert_to_openai_function(schema, strict=strict)
-    named = {"name": function["name"], "schema": function["parameters"]}
+    with convertible("schema"):
+        function = convert_to_openai_function(schema, strict=strict)
+    named = {"name": function["name"], "schema": function.get("parameters") or {"type": "object", "properties": {}}}
     more = {name: function[name] for name in ("description", "strict") if function.get(name) is not None}
     format_ = {"type": "json_schema", "json_schema": {**named, **more}}
     return Structure([], {"response_format": format_}, _content_parser(schema))
@@ -67,6 +72,33 @@ def _json_mode(schema: Any, strict: bool | None) -> Structure:
 
 def _content_parser(schema: Any) -> Runnable[Any, Any]:
     return PydanticOutputParser(pydantic_object=schema) if _is_pydantic(schema) else JsonOutputParser()
+
+
+class _Whole:
+    """Before a parser of LangChain, which closes what is open: lets no answer through that was cut off."""
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """As the parser; raises ``OutputParserException`` for an answer that ended at ``max_tokens``."""
+        message = result[0].message if isinstance(result[0], ChatGeneration) else None
+        if message is not None and message.response_metadata.get("finish_reason") == "length":
+            raise OutputParserException("the answer was cut off at max_tokens", llm_output=message.text)
+        return super().parse_result(result, partial=partial)  # type: ignore[misc]  # the parser's
+
+
+# Their names are LangChain's, because traces show them.
+class PydanticToolsParser(_Whole, openai_tools.PydanticToolsParser): ...
+
+
+class JsonOutputKeyToolsParser(_Whole, openai_tools.JsonOutputKeyToolsParser): ...
+
+
+_OfContent: Any = output_parsers  # mypy cannot follow the type variable of these two
+
+
+class JsonOutputParser(_Whole, _OfContent.JsonOutputParser): ...  # type: ignore[misc]
+
+
+class PydanticOutputParser(_Whole, _OfContent.PydanticOutputParser): ...  # type: ignore[misc]
 
 
 def _is_pydantic(schema: Any) -> bool:
@@ -91,8 +123,9 @@ def structured(
 ) -> Runnable[Any, Any]:
     """The model, asked for this schema, and its answers read."""
     made = structure(method, schema, strict)
+    tools = [*made.tools, *arguments.pop("tools", ())]
     arguments = {**made.arguments, **arguments}
-    asked = model.bind_tools(made.tools, **arguments) if made.tools else model.bind(**arguments)
+    asked = model.bind_tools(tools, **arguments) if tools else model.bind(**arguments)
     return parsed(asked, made.parser, include_raw)
 
 

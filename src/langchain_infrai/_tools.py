@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -18,8 +19,24 @@ _CHOICES = {"any": "required", "required": "required", "auto": "auto", "none": "
 
 
 def wire_tools(tools: Sequence[Tool], strict: bool | None) -> list[dict[str, Any]]:
-    """The tools, OpenAI-shaped."""
-    return [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+    """The tools, OpenAI-shaped. Raises ``InfraiConfigError`` for what LangChain cannot make a tool of."""
+    if not isinstance(tools, Sequence) or isinstance(tools, str):
+        raise InfraiConfigError(f"tools: came {type(tools).__name__}, allowed is a list of tools")
+    return [_wire_tool(tool, strict, f"tools.{place}") for place, tool in enumerate(tools)]
+
+
+def _wire_tool(tool: Tool, strict: bool | None, field: str) -> dict[str, Any]:
+    with convertible(field):
+        return convert_to_openai_tool(tool, strict=strict)
+
+
+@contextmanager
+def convertible(field: str) -> Iterator[None]:
+    """Raises what LangChain says of a tool or schema that it cannot convert as ``InfraiConfigError`` with its name."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise InfraiConfigError(f"{field}: {' '.join(str(error).split())}") from error
 
 
 def wire_tool_choice(choice: str | bool | Mapping[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> Any:
@@ -27,16 +44,20 @@ def wire_tool_choice(choice: str | bool | Mapping[str, Any] | None, tools: Seque
 
     Raises ``InfraiConfigError`` for the name of a tool that is not among ``tools``.
     """
-    if isinstance(choice, Mapping):
-        return dict(choice)
     if choice is None or choice is False:
         return None
-    if choice is True:
-        return "required"
-    if choice in _CHOICES:
-        return _CHOICES[choice]
+    said = _said(choice) if isinstance(choice, Mapping) else "required" if choice is True else choice
+    if said in _CHOICES:
+        return _CHOICES[said]
     names = [tool["function"]["name"] for tool in tools if "function" in tool]
-    if choice not in names:
+    if said not in names:
         allowed = ", ".join([*_CHOICES, *names])
-        raise InfraiConfigError(f"tool_choice={choice!r}: allowed are {allowed}, True, False or a dictionary")
-    return {"type": "function", "function": {"name": choice}}
+        raise InfraiConfigError(f"tool_choice={choice!r}: allowed are {allowed}, True, False or a dictionary of these")
+    return {"type": "function", "function": {"name": said}}
+
+
+def _said(choice: Mapping[str, Any]) -> Any:
+    """What a dictionary of OpenAI's or Anthropic's form chooses: the name of a tool, or one of ``_CHOICES``."""
+    function = choice.get("function")
+    named = function if isinstance(function, Mapping) else choice
+    return named.get("name") or choice.get("type")

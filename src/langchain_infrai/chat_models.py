@@ -33,7 +33,7 @@ from langchain_infrai._profile import profile_of
 from langchain_infrai._stream import StreamedMessage
 from langchain_infrai._tools import Tool, wire_tool_choice, wire_tools
 from langchain_infrai._version import __version__
-from langchain_infrai.errors import as_langchain
+from langchain_infrai.errors import InfraiConfigError, as_langchain
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
@@ -72,8 +72,17 @@ _SPELLINGS = {
     "request_timeout": "timeout_seconds",
 }
 """Other names under which a call may give an argument."""
-_NOT_SENT = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "cache_control"})
-"""Arguments of a call that are LangChain's own, and the one that marks the messages."""
+_NOT_SENT = frozenset(
+    {
+        "stream",
+        "ls_structured_output_format",
+        "structured_output_format",
+        "cache_control",
+        "max_retries",
+        "idle_timeout",
+    }
+)
+"""Arguments of a call that are LangChain's own, the one that marks the messages, and those of the client."""
 MOST_AT_ONCE = 32
 """How many calls ``abatch`` makes at the same time where the configuration does not say."""
 _MESSAGE_TOKENS = 4
@@ -88,8 +97,9 @@ class ChatInfrai(BaseChatModel, Connection):
     Without ``model`` the router decides (``task``, ``prefer``); the model that answered is in
     ``response_metadata["model_name"]``, its vendor in ``["vendor"]``, what it cost in ``["cost_usd"]``, and
     ``usage_metadata`` is on every answer and on the last chunk of every stream. ``ledger`` sums over all calls.
-    Every field can also be given to a call, where it wins: ``invoke(…, prefer="cheapest")``. A call takes more:
-    ``idempotency_key``, ``extra_headers``, ``cache_control`` (a vendor may cache everything up to the last message).
+    Routing, sampling, ``timeout``, ``idle_timeout`` and ``max_retries`` can also be given to a call, where they win:
+    ``invoke(…, prefer="cheapest")``. A call takes more: ``idempotency_key``, ``extra_headers``, ``cache_control`` (a
+    vendor may cache everything up to the last message).
     Errors are LangChain's and ours at once, see ``langchain_infrai.errors``.
 
     >>> from langchain_infrai import ChatInfrai
@@ -172,8 +182,8 @@ class ChatInfrai(BaseChatModel, Connection):
             params["ls_temperature"] = sent["temperature"]
         if sent.get("max_tokens") is not None:
             params["ls_max_tokens"] = sent["max_tokens"]
-        if sent.get("stop"):
-            params["ls_stop"] = [sent["stop"]] if isinstance(sent["stop"], str) else list(sent["stop"])
+        if stops := sent.get("stop"):
+            params["ls_stop"] = stops if isinstance(stops, list) else [stops]
         return params
 
     # -- calls -----------------------------------------------------------------------------------------------------
@@ -382,32 +392,38 @@ class ChatInfrai(BaseChatModel, Connection):
 
     def _reply(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatReply:
         with as_langchain():
-            reply: ChatReply = self.client.chat(self._wire(messages, given), **self._arguments(stop, given))
+            client = self._client_for(self.client, given)
+            reply: ChatReply = client.chat(self._wire(messages, given), **self._arguments(stop, given))
         return reply
 
     async def _areply(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> ChatReply:
         with as_langchain():
-            client, wire = self.async_client, self._wire(messages, given)
+            client, wire = self._client_for(self.async_client, given), self._wire(messages, given)
             if self._is_batched(given):
                 from langchain_infrai._batch import current
 
                 if (job := current()) is not None:
                     request = client.batch_request(wire, **self._streamed(stop, given))
-                    return client.batch_reply(await job[0].row(job[1], request))
+                    replied: ChatReply = client.batch_reply(await job[0].row(job[1], request))
+                    return replied
             reply: ChatReply = await client.chat(wire, **self._arguments(stop, given))
         return reply
 
     def _opened(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatStream:
         with as_langchain():
-            return self.client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
+            client = self._client_for(self.client, given)
+            stream: ChatStream = client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
+        return stream
 
     def _aopened(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> AsyncChatStream:
         with as_langchain():
-            return self.async_client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
+            client = self._client_for(self.async_client, given)
+            stream: AsyncChatStream = client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
+        return stream
 
     def _wire(self, messages: Sequence[BaseMessage], given: Mapping[str, Any]) -> list[dict[str, Any]]:
         return wire_messages(messages, given.get("cache_control"))
@@ -477,6 +493,15 @@ class ChatInfrai(BaseChatModel, Connection):
     def get_num_tokens(self, text: str) -> int:
         """An estimate of the tokens of a text, without a vocabulary (``custom_get_token_ids`` wins)."""
         return len(self.custom_get_token_ids(text)) if self.custom_get_token_ids else estimate(text)
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of ``custom_get_token_ids``. Raises ``InfraiConfigError`` without it: every model has a vocabulary of
+        its own, and a router none."""
+        if self.custom_get_token_ids is None:
+            raise InfraiConfigError(
+                "token ids need custom_get_token_ids; get_num_tokens estimates without a vocabulary"
+            )
+        return self.custom_get_token_ids(text)
 
     def get_num_tokens_from_messages(self, messages: Sequence[BaseMessage], tools: Sequence[Tool] | None = None) -> int:
         """An estimate of the tokens of messages and tools. Media count a flat number each."""

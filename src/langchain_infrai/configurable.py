@@ -71,7 +71,8 @@ def init_chat_model(
             model, model_provider=model_provider, configurable_fields=chosen, config_prefix=config_prefix, **fields
         )
     made = ChatInfrai(model=(model or "").removeprefix(f"{PROVIDER}:") or None, **fields)
-    names = CONFIGURABLE if configurable_fields == "any" else tuple(configurable_fields or ())
+    given = (configurable_fields,) if isinstance(configurable_fields, str) else tuple(configurable_fields or ())
+    names = CONFIGURABLE if configurable_fields == "any" else given
     return _configurable(made, names, f"{config_prefix}_" if config_prefix else "") if names else made
 
 

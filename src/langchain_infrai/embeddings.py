@@ -18,7 +18,7 @@ from infrai_core.params import Prefer
 from infrai_core.tokens import estimate
 from langchain_infrai._bar import bar
 from langchain_infrai._connection import Connection
-from langchain_infrai.errors import InfraiProtocolError, as_langchain
+from langchain_infrai.errors import InfraiConfigError, InfraiProtocolError, as_langchain
 
 Vectors = list[list[float]]
 
@@ -103,7 +103,9 @@ class InfraiEmbeddings(Connection, Embeddings):
         return self._pin.model
 
     def embed_documents(self, texts: list[str]) -> Vectors:
-        """One vector per text, in order. Raises rather than give back fewer."""
+        """One vector per text, in order. Raises rather than give back fewer; ``InfraiConfigError``, before anything is
+        sent, for what is no text or empty."""
+        texts = _checked_texts(texts)
         found: Vectors = []
         with self._progress(len(texts)) as done:
             for batch in self._batches(texts):
@@ -113,10 +115,12 @@ class InfraiEmbeddings(Connection, Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of one text."""
+        _check_text("text", text)
         return self._embed([text])[0]
 
     async def aembed_documents(self, texts: list[str]) -> Vectors:
         """The same, up to ``max_concurrency`` requests at a time; the first error ends the others."""
+        texts = _checked_texts(texts)
         batches = list(self._batches(texts))
         found: list[Vectors] = [[] for _ in batches]
         gate = anyio.CapacityLimiter(self.max_concurrency)
@@ -136,6 +140,7 @@ class InfraiEmbeddings(Connection, Embeddings):
 
     async def aembed_query(self, text: str) -> list[float]:
         """The vector of one text."""
+        _check_text("text", text)
         return (await self._aembed([text]))[0]
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -179,6 +184,21 @@ class InfraiEmbeddings(Connection, Embeddings):
             tokens += more
         if batch:
             yield batch
+
+
+def _checked_texts(texts: Iterable[str]) -> list[str]:
+    """The texts as a list; an empty one has no vector at any vendor, so that one among many would lose them all."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise InfraiConfigError(f"texts: came {type(texts).__name__}, allowed is a list of texts")
+    found = list(texts)
+    for place, text in enumerate(found):
+        _check_text(f"texts[{place}]", text)
+    return found
+
+
+def _check_text(name: str, text: Any) -> None:
+    if not (isinstance(text, str) and text):
+        raise InfraiConfigError(f"{name}: came {text!r}, allowed is a text that is not empty")
 
 
 async def _together(tasks: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:

@@ -27,6 +27,7 @@ from infrai_core import (
 from infrai_core.params import AudioFormat, Prefer, Task
 from langchain_infrai._connection import Connection
 from langchain_infrai._served import served
+from langchain_infrai.errors import as_langchain
 
 Answer = tuple[str, dict[str, Any]]
 """What a tool gives: the text that the model reads, and the artifact."""
@@ -104,7 +105,8 @@ class InfraiTool(BaseTool, Connection):
     @model_validator(mode="after")
     def _open_artifacts(self) -> Self:
         if self.artifacts is None:
-            self.artifacts = Artifacts(self.root_dir)
+            with as_langchain():
+                self.artifacts = Artifacts(self.root_dir)
         return self
 
     @property
@@ -291,7 +293,8 @@ class InfraiToolkit(BaseToolkit, Connection):
     @model_validator(mode="after")
     def _open_artifacts(self) -> Self:
         if self.artifacts is None:
-            self.artifacts = Artifacts(self.root_dir)
+            with as_langchain():
+                self.artifacts = Artifacts(self.root_dir)
         return self
 
     def get_tools(self) -> list[BaseTool]:

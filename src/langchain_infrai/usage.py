@@ -17,12 +17,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
-from infrai_core import Budget, BudgetSpent, Entry, Ledger, Metadata, Usage
+from infrai_core import Budget, BudgetSpent, ConfigError, Entry, Ledger, Metadata, Usage
 from infrai_core.tokens import estimate
 from infrai_core.usage import LedgerView, entry_of
 from langchain_infrai._convert import PROVIDER
 from langchain_infrai._listening import Listener, Several, opened
-from langchain_infrai.errors import InfraiBudgetSpent
+from langchain_infrai.errors import InfraiBudgetSpent, InfraiConfigError
 
 _MOST_OPEN_RUNS = 100_000
 """Runs that were started and never ended (their process was killed) are forgotten from here on."""
@@ -57,9 +57,9 @@ class InfraiUsageCallbackHandler(LedgerView, Listener):
     run_inline = True  # in the call's own task: order is kept, and no thread is taken
 
     def __init__(self, *, budget_usd: Decimal | float | str | None = None, ledger: Ledger | None = None) -> None:
-        """``ledger``: where to book, for handlers that share sums. Raises ``ConfigError`` for a wrong budget."""
+        """``ledger``: where to book, for handlers that share sums. Raises ``InfraiConfigError`` for a wrong budget."""
         self.ledger = Ledger() if ledger is None else ledger
-        self.budget = None if budget_usd is None else Budget(budget_usd, self.ledger)
+        self.budget = None if budget_usd is None else _budget(budget_usd, self.ledger)
         self._roots: dict[UUID, UUID] = {}
         self._runs: dict[UUID, _Run] = {}
 
@@ -124,6 +124,13 @@ class InfraiUsageCallbackHandler(LedgerView, Listener):
     on_chain_start = on_tool_start = on_retriever_start = _begin
     on_chain_end = on_tool_end = on_retriever_end = _end
     on_chain_error = on_tool_error = on_retriever_error = _end
+
+
+def _budget(usd: Decimal | float | str, ledger: Ledger) -> Budget:
+    try:
+        return Budget(usd, ledger)
+    except ConfigError:
+        raise InfraiConfigError(f"budget_usd={usd!r}: allowed is an amount above 0") from None
 
 
 def _note(runs: dict[UUID, Any], run_id: UUID, value: Any) -> None:

@@ -163,6 +163,12 @@ def test_a_bar_is_drawn_where_one_is_wanted(model: ChatInfrai, capsys: pytest.Ca
     assert "5/5" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "value"), [("batch_poll_s", 0), ("batch_poll_s", "2"), ("batch_progress", 5)])
+def test_a_wrong_option_of_a_job_is_named(model: ChatInfrai, name: str, value: Any) -> None:
+    with pytest.raises(InfraiConfigError, match=f"{name}={value!r}: allowed "):
+        model.batch([*SUMS], **{name: value})
+
+
 def test_batch_works_inside_a_running_loop(model: ChatInfrai) -> None:
     async def body() -> list[AIMessage]:
         return model.batch([*SUMS])

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from infrai_core import ConfigError, Ledger
 from infrai_core.testing import Answer, Script, failure, reply, streamed
 from langchain_infrai import ChatInfrai, __version__
-from langchain_infrai.errors import InfraiRateLimited, InfraiStreamInterrupted
+from langchain_infrai.errors import InfraiConfigError, InfraiRateLimited, InfraiStreamInterrupted
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is in beta")  # so says LangChain of its own load and protocol
 
@@ -280,6 +280,33 @@ def test_max_retries_counts_further_tries() -> None:
     assert model.invoke("hello").content == "hi"
 
 
+def test_a_call_may_say_how_often_it_is_tried_again() -> None:
+    model, script = model_on(failure("RATE_LIMITED", retry_after_s=0), repeat=True)
+
+    async def last() -> Any:
+        return [chunk async for chunk in model.astream("hello", max_retries=2)]
+
+    calls: list[Callable[[], Any]] = [
+        lambda: model.invoke("hello", max_retries=2),
+        lambda: list(model.stream("hello", max_retries=2)),
+        lambda: asyncio.run(model.ainvoke("hello", max_retries=2)),
+        lambda: asyncio.run(last()),
+    ]
+    for count, call in enumerate(calls, 1):
+        with pytest.raises(InfraiRateLimited):
+            call()
+        assert len(script.requests) == 3 * count
+    assert "max_retries" not in script.requests[0].body
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_retries", -1), ("max_retries", "x"), ("idle_timeout", 0)])
+def test_a_wrong_setting_of_a_call_is_named(name: str, value: Any) -> None:
+    model, script = model_on(reply("hi"))
+    with pytest.raises(InfraiConfigError, match=f"{name}.*={value!r}: allowed is"):
+        model.invoke("hello", **{name: value})
+    assert script.requests == []
+
+
 def test_a_cut_stream_raises_and_is_not_taken_for_whole() -> None:
     model, _ = model_on(streamed(["Hel"], cut=True))
     seen: list[Any] = []
@@ -358,6 +385,11 @@ def test_tools_count_as_tokens() -> None:
 
 def test_own_token_ids_win() -> None:
     assert ChatInfrai(custom_get_token_ids=lambda text: [1] * 42).get_num_tokens("hello") == 42
+
+
+def test_without_own_token_ids_there_are_none() -> None:
+    with pytest.raises(InfraiConfigError, match="token ids need custom_get_token_ids"):
+        ChatInfrai().get_token_ids("hello")
 
 
 # -- life ----------------------------------------------------------------------------------------------------------
@@ -490,6 +522,16 @@ def test_a_call_can_mark_all_its_messages_as_cacheable(stream: bool) -> None:
     [message] = script.requests[0].body["messages"]
     assert message["parts"][-1] == {"type": "cache_point", "ttl": "1h"}
     assert "cache_control" not in script.requests[0].body
+
+
+@pytest.mark.parametrize("control", ["ephemeral", True, {"type": "x"}])
+def test_a_mark_that_vendors_do_not_know_is_refused(control: Any) -> None:
+    model, script = model_on(reply("hi"))
+    with pytest.raises(InfraiConfigError, match=r"cache_control=.*: allowed is"):
+        model.invoke("x", cache_control=control)
+    with pytest.raises(InfraiConfigError, match=r"cache_control=.*: allowed is"):
+        model.invoke([HumanMessage([{"type": "text", "text": "x", "cache_control": control}])])
+    assert script.requests == []
 
 
 def test_a_changed_model_does_not_answer_from_its_old_cache_key() -> None:

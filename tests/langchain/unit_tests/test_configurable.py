@@ -57,6 +57,11 @@ def test_where_the_key_goes_is_not_configurable(name: str) -> None:
         init_chat_model(api_key="key", configurable_fields=[name])
 
 
+def test_one_name_is_not_taken_for_its_letters() -> None:
+    with pytest.raises(InfraiConfigError, match="configurable_fields: 'all'; allowed are any"):
+        init_chat_model(api_key="key", configurable_fields="all")  # type: ignore[arg-type]  # wrong on purpose
+
+
 def test_another_provider_is_langchains_business() -> None:
     with pytest.raises(ValueError, match="nobody"):
         init_chat_model("m", model_provider="nobody")

@@ -15,7 +15,7 @@ import pytest
 
 from infrai_core.testing import Answer, Script, Scripted, Sent, envelope, failure
 from langchain_infrai import InfraiEmbeddings
-from langchain_infrai.errors import InfraiProtocolError, InfraiRateLimited
+from langchain_infrai.errors import InfraiConfigError, InfraiProtocolError, InfraiRateLimited
 
 
 def vectors(sent: Sent, *, model: str = "served", dimensions: int = 2, lose: int = 0) -> Scripted:
@@ -60,6 +60,31 @@ def test_nothing_is_sent_for_no_text() -> None:
     assert made.embed_documents([]) == []
     assert asyncio.run(made.aembed_documents([])) == []
     assert script.requests == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "named"),
+    [
+        ("abc", "texts: came str"),
+        (5, "texts: came int"),
+        (["a", ""], "texts[1]: came ''"),
+        (["a", 1], "texts[1]: came 1"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_named_before_anything_is_sent(texts: Any, named: str) -> None:
+    made, script = embeddings_on(batch_size=1)
+    for embed in (made.embed_documents, lambda texts: asyncio.run(made.aembed_documents(texts))):
+        with pytest.raises(InfraiConfigError) as caught:
+            embed(texts)
+        assert caught.value.message.startswith(named)
+    with pytest.raises(InfraiConfigError, match="text: came '', allowed is a text that is not empty"):
+        made.embed_query("")
+    assert script.requests == []
+
+
+def test_texts_may_come_from_an_iterator() -> None:
+    made, _ = embeddings_on()
+    assert made.embed_documents(iter(["a", "bb"])) == [[1.0, 1.0], [2.0, 2.0]]  # type: ignore[arg-type]
 
 
 def test_a_batch_stays_within_its_tokens_and_a_long_text_goes_alone() -> None:

@@ -29,7 +29,7 @@ from langchain_infrai import (
     InfraiTTSTool,
     InfraiVisionTool,
 )
-from langchain_infrai.errors import InfraiAuthenticationError, InfraiProtocolError
+from langchain_infrai.errors import InfraiAuthenticationError, InfraiConfigError, InfraiProtocolError
 
 CONTENT = base64.b64encode(b"content").decode()
 SERVED = {"cost_usd": 0.04, "vendor": "v", "model": "m"}
@@ -250,7 +250,7 @@ def test_files_are_read_from_and_saved_in_the_directory(root: Path, call: Any) -
 
 
 def test_a_directory_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="root_dir"):
+    with pytest.raises(InfraiConfigError, match="root_dir"):
         InfraiToolkit(root_dir=tmp_path / "nothing")
 
 

@@ -12,7 +12,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from infrai_core import ConfigError
-from infrai_core.testing import Answer, Script, reply, streamed
+from infrai_core.testing import Answer, Script, envelope, reply, streamed
 from langchain_infrai import ChatInfrai
 from langchain_infrai.errors import ModelRefusalError
 
@@ -77,6 +77,9 @@ def test_tools_are_sent_and_their_calls_come_back() -> None:
             {"type": "function", "function": {"name": "weather"}},
             {"type": "function", "function": {"name": "weather"}},
         ),
+        ({"type": "tool", "name": "weather"}, {"type": "function", "function": {"name": "weather"}}),
+        ({"type": "any"}, "required"),
+        ({"type": "auto"}, "auto"),
         (False, None),
         (None, None),
     ],
@@ -90,6 +93,16 @@ def test_every_spelling_of_a_tool_choice_has_its_wire_form(choice: Any, sent: An
 def test_a_choice_that_is_no_tool_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="'wether': allowed are any, required, auto, none, weather"):
         ChatInfrai().bind_tools([weather], tool_choice="wether")
+    for choice in ({"type": "function", "function": {"name": "wether"}}, {"type": "function"}, 5):
+        with pytest.raises(ConfigError, match=r"tool_choice=.*: allowed are any, required, auto, none, weather"):
+            ChatInfrai().bind_tools([weather], tool_choice=choice)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(("tools", "named"), [(["x"], "tools.0: "), ([weather, 5], "tools.1: "), (weather, "tools: ")])
+def test_what_is_no_tool_is_named_with_its_place(tools: Any, named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ChatInfrai().bind_tools(tools)
+    assert caught.value.message.startswith(named)
 
 
 # -- structured output ---------------------------------------------------------------------------------------------
@@ -134,6 +147,47 @@ def test_json_mode_asks_for_any_json_and_reads_it() -> None:
 async def test_structured_output_works_asynchronously() -> None:
     model, _ = model_on(reply(json.dumps(ADA)))
     assert await model.with_structured_output(Person, method="json_schema").ainvoke("who?") == Person(**ADA)
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+@pytest.mark.parametrize("schema", [Person, SCHEMA], ids=["pydantic", "json schema"])
+def test_an_answer_that_was_cut_off_is_no_structured_output(method: Any, schema: Any) -> None:
+    cut = '{"name": "Ad'
+    call = [{"index": 0, "type": "tool_call", "id": "c", "name": "Person", "arguments": cut}]
+    parts = call if method == "function_calling" else [{"type": "text", "text": cut}]
+    whole = envelope({"parts": parts, "finish_reason": "length", "model": "m"})
+    model, _ = model_on(whole, whole, streamed(cut, finish_reason="length"))
+    made = model.with_structured_output(schema, method=method)
+    with pytest.raises(OutputParserException, match="cut off at max_tokens"):
+        made.invoke("who?")
+    raw = model.with_structured_output(schema, method=method, include_raw=True).invoke("who?")
+    assert (raw["parsed"], type(raw["parsing_error"])) == (None, OutputParserException)
+    with pytest.raises(OutputParserException, match="cut off at max_tokens"):
+        list(made.stream("who?"))
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+@pytest.mark.parametrize("schema", [5, "x", int, {"type": "object"}])
+def test_what_is_no_schema_is_named(method: Any, schema: Any) -> None:
+    with pytest.raises(ConfigError, match=r"schema: \w+"):
+        ChatInfrai().with_structured_output(schema, method=method)
+
+
+def test_a_schema_without_fields_can_be_asked_for() -> None:
+    model, script = model_on(reply("{}"))
+    assert model.with_structured_output({"title": "Nothing"}, method="json_schema").invoke("x") == {}
+    sent = body_of(script)["response_format"]["json_schema"]
+    assert sent == {"name": "Nothing", "schema": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+def test_tools_can_be_offered_beside_a_schema(method: Any) -> None:
+    answer = reply(tool_calls=[("Person", ADA)]) if method == "function_calling" else reply(json.dumps(ADA))
+    model, script = model_on(answer)
+    made = model.with_structured_output(Person, method=method, tools=[weather])
+    assert made.invoke("who?") == Person(name="Ada", age=36)
+    names = [sent["function"]["name"] for sent in body_of(script)["tools"]]
+    assert names == [*(["Person"] if method == "function_calling" else []), "weather"]
 
 
 def test_json_of_a_stream_grows() -> None:

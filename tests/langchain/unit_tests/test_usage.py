@@ -31,7 +31,7 @@ from langchain_infrai import (
     InfraiUsageCallbackHandler,
     get_infrai_callback,
 )
-from langchain_infrai.errors import InfraiBudgetSpent
+from langchain_infrai.errors import InfraiBudgetSpent, InfraiConfigError
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 TRIED = [
@@ -337,6 +337,15 @@ def test_a_tool_of_an_agent_belongs_to_the_agents_run() -> None:
 
 
 # -- budget --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", [0, -1, "much", float("nan")])
+def test_a_wrong_budget_is_named(budget: Any) -> None:
+    with (
+        pytest.raises(InfraiConfigError, match=r"budget_usd=.*: allowed is an amount above 0"),
+        get_infrai_callback(budget_usd=budget),
+    ):
+        pass
 
 
 def test_a_spent_budget_raises_before_the_next_call() -> None:
