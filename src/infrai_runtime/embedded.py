@@ -271,12 +271,10 @@ def _late(request: httpx.Request) -> httpx.ReadTimeout:
     return httpx.ReadTimeout(f"nothing came for {_read_timeout_s(request)} s", request=request)
 
 
-def _checked(event: Event, exchange: Exchange) -> Head | Piece:
-    """The event, counted. Raises what broke the exchange."""
+def _checked(event: Event) -> Head | Piece:
+    """The event. Raises what broke the exchange."""
     if isinstance(event, Broken):
         raise event.error
-    if isinstance(event, Piece):
-        exchange.take()
     assert isinstance(event, Head | Piece)
     return event
 
@@ -298,6 +296,7 @@ class _Transport(httpx.BaseTransport):
             body.close()
             raise
         assert isinstance(head, Head)
+        body.first = head.first
         return httpx.Response(head.status, headers=head.headers, stream=body, request=request)
 
 
@@ -309,24 +308,27 @@ class _Body(httpx.SyncByteStream):
         self._box: ThreadBox[Event] = ThreadBox()
         self._upload = _pieces(request)
         self._open = True
+        self.first: Piece | None = None
         self._exchange = _begin(request, _whole_body(request), self._box, source)
 
     def next(self) -> Head | Piece:
         """The next event that is the caller's, after handing over what the application wants of the body."""
-        _check_process(self._exchange)
         while True:
             try:
                 event = self._box.get(_read_timeout_s(self._request))
             except TimeoutError:
                 raise _late(self._request) from None
             if not isinstance(event, Wanted):
-                return _checked(event, self._exchange)
+                return _checked(event)
             self._exchange.supply(next(self._upload, None))
 
     def __iter__(self) -> Iterator[bytes]:
         while self._open:
-            piece = self.next()
+            _check_process(self._exchange)
+            piece = self.first or self.next()
+            self.first = None
             assert isinstance(piece, Piece)
+            self._exchange.take()
             self._open = not piece.last
             if piece.data:
                 yield piece.data
@@ -360,6 +362,7 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
             await body.aclose()
             raise
         assert isinstance(head, Head)
+        body.first = head.first
         return httpx.Response(head.status, headers=head.headers, stream=body, request=request)
 
 
@@ -371,24 +374,27 @@ class _AsyncBody(httpx.AsyncByteStream):
         self._box: LoopBox[Event] = LoopBox()
         self._upload = _async_pieces(request)
         self._open = True
+        self.first: Piece | None = None
         self._exchange = _begin(request, _whole_body(request), self._box, source)
 
     async def next(self) -> Head | Piece:
         """As ``_Body.next``."""
-        _check_process(self._exchange)
         while True:
             try:
                 event = await self._box.get(_read_timeout_s(self._request))
             except TimeoutError:
                 raise _late(self._request) from None
             if not isinstance(event, Wanted):
-                return _checked(event, self._exchange)
+                return _checked(event)
             self._exchange.supply(await anext(self._upload, None))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while self._open:
-            piece = await self.next()
+            _check_process(self._exchange)
+            piece = self.first or await self.next()
+            self.first = None
             assert isinstance(piece, Piece)
+            self._exchange.take()
             self._open = not piece.last
             if piece.data:
                 yield piece.data

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import httpx
@@ -26,19 +26,20 @@ WINDOW = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """Status and headers came."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
 class Piece:
     """A piece of the response's body; ``last`` ends it."""
 
     data: bytes
     last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers came, and with them what of the body was there at once."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    first: Piece | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Exchange:
         self._put = self._taken = 0
         self._crowded = False
         self._begun = self._finished = self._body_read = False
+        self._head: Head | None = None
+        """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
 
     # -- the caller's side, in any thread ------------------------------------------------------------------------------
 
@@ -140,6 +143,7 @@ class Exchange:
     async def _fail(self, why: str) -> None:
         """What a server does: 500 while there is no head yet, else a broken connection."""
         if self._begun:
+            self._send_head()
             self._box.put(Broken(httpx.RemoteProtocolError(why)))
             return
         self._box.put(Head(500, [(b"content-type", b"text/plain; charset=utf-8")]))
@@ -167,7 +171,8 @@ class Exchange:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
-            self._box.put(Head(message["status"], [(bytes(n), bytes(v)) for n, v in message.get("headers", ())]))
+            self._head = Head(message["status"], [(bytes(n), bytes(v)) for n, v in message.get("headers", ())])
+            self._loop.call_soon(self._send_head)
         elif message["type"] == "http.response.body":
             await self._send_body(bytes(message.get("body", b"")), last=not message.get("more_body", False))
         else:
@@ -181,9 +186,16 @@ class Exchange:
         await self._window()
         self._put += 1
         self._finished = last
-        self._box.put(Piece(data, last))
+        piece = Piece(data, last)
+        head, self._head = self._head, None
+        self._box.put(piece if head is None else replace(head, first=piece))
         if last:
             self._gone.set()
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            self._box.put(head)
 
     async def _window(self) -> None:
         while self._put - self._taken >= WINDOW:
