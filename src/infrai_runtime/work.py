@@ -156,7 +156,8 @@ async def _embed(vendor: Any, ask: Ask, call: Call) -> Outcome:
     made = await vendor.embed(ask.body, call)
     vectors = encoded(made.vectors, ask.encoding_format)
     size = len(made.vectors[0]) if made.vectors else 0
-    return Outcome({"embeddings": vectors, "model": call.model, "dimensions": size, "usage": made.usage}, made.usage)
+    data = {"embeddings": vectors, "model": call.model, "dimensions": size, "usage": made.usage}
+    return Outcome(data, made.usage, (), made.warnings)
 
 
 async def _image(vendor: Any, ask: Ask, call: Call) -> Outcome:

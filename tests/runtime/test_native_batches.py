@@ -15,7 +15,7 @@ from infrai_runtime.settings import Settings
 from infrai_runtime.store.durable import UNKNOWN, KeyRow, Policy
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors import configured
-from tests.vendors.batch_services import Anthropic, BatchService, Gemini, OpenAI
+from tests.vendors.batch_services import Anthropic, BatchService, Gemini, OpenAI, Xai
 from tests.vendors.fake import KEY, says, serving
 from tests.vendors.openai_answers import completion
 
@@ -40,7 +40,7 @@ async def shop(
 ) -> AsyncIterator[Shop]:
     """A runtime whose only vendor has a batch service."""
     name = type(service).__name__.lower()
-    base = f"{service.url}/v1" if name == "openai" else service.url
+    base = f"{service.url}/v1" if name in ("openai", "xai") else service.url
     environ = {f"{name.upper()}_API_KEY": KEY, f"{name.upper()}_BASE_URL": base}
     vendors = configured(Settings.from_environment({"INFRAI_HOME": str(tmp_path), "INFRAI_VENDORS": name, **environ}))
     store = SqliteDurable(tmp_path / "x.db")
@@ -58,7 +58,7 @@ async def handed_over(service: BatchService) -> None:
         await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("kind", [OpenAI, Anthropic, Gemini])
+@pytest.mark.parametrize("kind", [OpenAI, Anthropic, Gemini, Xai])
 async def test_a_job_at_the_vendor_costs_its_batch_price_and_fails_row_by_row(tmp_path: Path, kind: Service) -> None:
     with serving(kind()) as service:
         service.refused = {"n2"}
@@ -101,7 +101,7 @@ async def test_a_batch_that_wants_its_results_sooner_is_run_here(tmp_path: Path)
             assert (record["completed_count"], service.jobs) == (1, {})
 
 
-@pytest.mark.parametrize("kind", [OpenAI, Anthropic, Gemini])
+@pytest.mark.parametrize("kind", [OpenAI, Anthropic, Gemini, Xai])
 async def test_cancelling_stops_the_vendors_job_and_keeps_what_it_has_done(tmp_path: Path, kind: Service) -> None:
     with serving(kind()) as service:
         async with shop(tmp_path, service) as at:

@@ -121,6 +121,24 @@ def test_an_unpinned_embed_has_one_default_model(tmp_path: Any) -> None:
     assert "an unpinned embed is served by emb" in made.reason
 
 
+@pytest.mark.parametrize(
+    ("configured", "chosen"),
+    [
+        (("jina",), "jina/jina-embeddings-v5-text-small"),
+        (("dashscope",), "dashscope/text-embedding-v4"),
+        (("perplexity",), "perplexity/pplx-embed-v1-4b"),
+        (("jina", "dashscope", "openai"), "openai/text-embedding-3-small"),
+        (("jina", "voyage"), "voyage/voyage-4"),
+    ],
+)
+def test_every_vendor_of_embeddings_answers_unpinned_and_a_new_one_changes_no_index(
+    tmp_path: Any, configured: tuple[str, ...], chosen: str
+) -> None:
+    there = vendors(local=True, tmp=tmp_path, embed=configured)
+    made = plan(read("embed", {"input": "x"}), builtin(), there, Health())
+    assert order(made) == [chosen]
+
+
 def test_a_pulled_model_embeds_only_when_pinned(tmp_path: Any) -> None:
     there = vendors(local=True, tmp=tmp_path)
     assert order(planned({"input": "x", "model": "infrai-minilm-384"}, [], there, "embed")) == [

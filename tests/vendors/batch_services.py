@@ -1,6 +1,6 @@
 """The vendors' batch services on a real socket. What is handed in can be read when the test says so.
 
-Shapes: https://platform.openai.com/docs/guides/batch, https://platform.claude.com/docs/en/api/messages/batches/create,
+Shapes: https://platform.openai.com/docs/guides/batch, https://docs.x.ai/developers/advanced-api-usage/batch-api, https://platform.claude.com/docs/en/api/messages/batches/create,
 https://ai.google.dev/api/batch-api; test_openai_media, test_anthropic_batches and test_gemini_media hold the same ones
 against the official SDKs.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tests.runtime.vendors.claude_answers import message, text
 from tests.runtime.vendors.gemini_answers import response
@@ -94,6 +95,59 @@ class OpenAI(BatchService):
         if prompt in self.refused:
             status, body = 400, {"error": {"message": "too long", "code": "context_length_exceeded"}}
         return {"custom_id": str(place), "response": {"status_code": status, "body": body}, "error": None}
+
+
+class Xai(BatchService):
+    """Jobs without a state, counts instead; results in pages, here of one row."""
+
+    def __init__(self) -> None:
+        super().__init__(("authorization", f"Bearer {KEY}"))
+        self._uploads: list[list[Json]] = []
+
+    def served(self, seen: Seen) -> Said:
+        if seen.path == "/v1/files":
+            lines = [line for line in seen.content.split(b"\r\n") if line.startswith(b'{"custom_id"')]
+            self._uploads.append([json.loads(row) for row in lines[0].splitlines()])
+            return says({"id": f"file-{len(self._uploads) - 1}", "object": "file", "purpose": "", "bytes": 1})
+        if seen.path == "/v1/batches":
+            if self.full:
+                return says({"code": "resource-exhausted", "error": "too many batches"}, 429)
+            rows = self._uploads[int(seen.body["input_file_id"].removeprefix("file-"))]
+            return says(self._batch(self.begin([row["body"]["messages"][0]["content"] for row in rows])))
+        if not seen.path.startswith("/v1/batches/"):
+            return self.live or NO_SUCH_PLACE
+        job, _, action = seen.path.removeprefix("/v1/batches/").replace(":", "/").partition("/")
+        if action == "cancel":
+            self.stopped.add(job)
+        return says(self._page(job, dict(parse_qsl(seen.query))) if action == "results" else self._batch(job))
+
+    def _batch(self, job: str) -> Json:
+        count = len(self.jobs[job])
+        ended, stopped = self.done or job in self.stopped, count - 1 if job in self.stopped else 0
+        state = {
+            "num_requests": count,
+            "num_pending": 0 if ended else count,
+            "num_success": (count - stopped) if ended else 0,
+            "num_error": 0,
+            "num_cancelled": stopped,
+        }
+        about: Json = {"batch_id": job, "name": "infrai", "create_time": "2026-11-27", "expire_time": "2026-11-28"}
+        if self.failed:  # it was refused when its file was read, and nothing else tells so
+            nothing = dict.fromkeys(state, 0)
+            return about | {"state": nothing, "cancel_time": "2026-11-27", "cancel_by_xai_message": "line 1: bad model"}
+        return about | {"state": state, "cancel_time": "2026-11-27" if stopped else None}
+
+    def _page(self, job: str, query: Json) -> Json:
+        reached = [n for n, prompt in enumerate(self.jobs[job]) if self.reached(job, prompt)][::-1]
+        at = int(query.get("pagination_token", 0))
+        rows = [self._row(n, self.jobs[job][n]) for n in reached[at : at + 1]]
+        return {"results": rows, "pagination_token": str(at + 1) if at + 1 < len(reached) else None}
+
+    def _row(self, place: int, prompt: str) -> Json:
+        result: Json = {"response": {"chat_get_completion": completion({"content": f"echo {prompt}"})}}
+        if prompt in self.refused:
+            result = {"error": {"code": 3, "message": "This model's maximum context length is 8 tokens"}}
+        return {"batch_request_id": str(place), "batch_result": result}
 
 
 class Anthropic(BatchService):

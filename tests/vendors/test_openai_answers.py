@@ -26,6 +26,7 @@ from tests.vendors.fake import (
     says,
     serving,
     streams,
+    warnings_of,
     with_vendor,
 )
 from tests.vendors.openai_answers import OPENAI, QUIRKS, Answer, Quirk, chunk, completion, text_chunks
@@ -256,6 +257,29 @@ def test_a_stream_without_marks_is_whole_only_with_its_reason() -> None:
     quirk = QUIRKS["perplexity: sources, cost, no end mark"]
     failure = failed(streams(quirk.chunks[:-1], mark=False), stream=True, vendor="perplexity")
     assert "before its end mark" in failure.message
+
+
+# Gateways that send the mark without a reason: https://github.com/openai/openai-node/issues/1292,
+# https://github.com/anomalyco/opencode/issues/43882; a server: https://github.com/waybarrios/vllm-mlx/issues/628.
+# Streams that were cut look the same: https://github.com/tetsuo-ai/agenc-core/pull/2492.
+UNEXPLAINED = [*text_chunks("Hel", "lo"), chunk(None, usage={"prompt_tokens": 1, "completion_tokens": 2})]
+
+
+@pytest.mark.parametrize("vendor", ["openai", "ollama", "vllm", "llamacpp", "lmstudio", "my-gateway"])
+def test_a_stream_with_its_mark_and_no_reason_was_cut(vendor: str) -> None:
+    failure = failed(streams(UNEXPLAINED), stream=True, vendor=vendor)
+    assert (failure.code, "without a finish_reason" in failure.message) == ("VENDOR_ERROR", True)
+
+
+def test_a_server_that_is_known_to_leave_the_reason_out_is_read_with_a_warning() -> None:
+    async def body(made: Any) -> Any:
+        return await events_of(made.chat(REQUEST, call_of("m", stream=True)))
+
+    with serving(Fake({CHAT: streams(UNEXPLAINED)})) as service:
+        given = entry("my-gateway", f"{service.url}/v1", finish_reason="optional")
+        events = with_vendor(make, given, body)
+    assert (assembled(events).parts[0]["text"], finish_of(events).reason) == ("Hello", "stop")
+    assert ["finish_reason" in warning for warning in warnings_of(events)] == [True]
 
 
 def test_an_error_inside_a_stream_keeps_its_meaning() -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 import dashscope
 import openai
+import perplexity
 import pytest
+from dashscope.audio.http_tts.http_speech_synthesizer import HttpSpeechSynthesizer
+from dashscope.audio.qwen_tts.speech_synthesizer import SpeechSynthesizer
 
 from infrai_core.fetch import stand_in
 from infrai_runtime.failure import Failure
@@ -130,6 +133,38 @@ def test_more_texts_than_a_vendor_takes_at_once_are_several_calls() -> None:
         assert [seen.body["input"] for seen in service.requests] == [list("0123456789"), ["10", "11"]]
     assert [vector[0] for vector in made.vectors] == list(range(12))
     assert made.usage == {"prompt_tokens": 16, "completion_tokens": 0, "total_tokens": 16}
+
+
+@pytest.mark.parametrize("vendor", ["openai", "mistral", "perplexity"])
+def test_what_texts_are_is_told_as_unused_where_a_vendor_has_no_such_option(vendor: str) -> None:
+    path = "/v1/embeddings" if vendor == "perplexity" else "/embeddings"
+    with serving(fake(path, says(embedding([1, 2], text=False)))) as service:
+        made = ours("embed", {"input": ["a"], "input_type": "query"}, "m", service, vendor)
+        assert "input_type" not in service.last.body
+    assert made.warnings == [f"input_type: {vendor} has no such option; not used"]
+
+
+# https://docs.perplexity.ai/api-reference/embeddings-post; the default encoding is base64_int8
+def test_vectors_of_perplexity_are_signed_bytes() -> None:
+    text = base64.b64encode(struct.pack("4b", -128, -1, 0, 127)).decode()
+    usage = {"prompt_tokens": 3, "total_tokens": 3, "cost": {"input_cost": 1e-8, "total_cost": 1e-8, "currency": "USD"}}
+    row = {"object": "embedding", "index": 0, "embedding": text}
+    body = {"object": "list", "data": [row], "model": "pplx-embed-v1-0.6b", "usage": usage}
+    asked: dict[str, Any] = {"input": ["a"], "dimensions": 128}
+    with serving(Fake({"/v1/embeddings": says(body)})) as service:
+
+        async def call(made: Any) -> Any:
+            return await made.embed(asked, call_of("pplx-embed-v1-0.6b"))
+
+        made = with_vendor(make, entry("perplexity", service.url), call)
+        with perplexity.Perplexity(api_key=KEY, base_url=service.url, max_retries=0) as client:
+            theirs = client.embeddings.create(model="pplx-embed-v1-0.6b", encoding_format="base64_int8", **asked)
+        mine, sdks = (seen.body for seen in service.requests)
+    assert mine == sdks
+    assert theirs.data is not None
+    assert list(struct.unpack("4b", base64.b64decode(theirs.data[0].embedding or ""))) == made.vectors[0]
+    assert made.vectors == [[-128.0, -1.0, 0.0, 127.0]]
+    assert made.usage["total_tokens"] == 3
 
 
 # -- https://platform.openai.com/docs/api-reference/images/create
@@ -317,6 +352,113 @@ def test_a_sound_format_that_a_vendor_lacks_is_replaced_and_told(
         made = ours("speak", {"input": "Hi", "format": asked}, "m", service, vendor)
         assert service.last.body["response_format"] == got
     assert bool(made.warnings) == warned
+
+
+# -- https://docs.x.ai/developers/model-capabilities/audio/text-to-speech: xAI's SDK, which speaks gRPC, has none
+
+
+def test_speech_of_xai_is_asked_for_in_its_words() -> None:
+    with serving(fake("/tts", Said([b"ID3sound"], "audio/mpeg"))) as service:
+        asked = {"input": "Hello", "voice": "ara", "speed": 1.2, "format": "mp3"}
+        made = ours("speak", asked, "grok-voice-tts-1.0", service, "xai", options={"language": "en"})
+        sent = service.last.body
+    wanted = {"text": "Hello", "voice_id": "ara", "language": "en", "output_format": {"codec": "mp3"}, "speed": 1.2}
+    assert sent == wanted
+    assert (made.files[0].data, made.files[0].mime, made.usage) == (b"ID3sound", "audio/mpeg", {"characters": 5})
+    assert (made.files[0].about, made.warnings) == ({"format": "mp3", "voice": "ara"}, [])
+
+
+def test_what_speech_of_xai_lacks_is_replaced_and_told() -> None:
+    with serving(fake("/tts", Said([b"x"], "audio/mpeg"))) as service:
+        made = ours("speak", {"input": "Hi", "speed": 4, "format": "opus"}, "grok-voice-tts-1.0", service, "xai")
+        sent = service.last.body
+    assert (sent["voice_id"], sent["language"], sent["output_format"]) == ("eve", "auto", {"codec": "mp3"})
+    assert sent["speed"] == 1.5
+    assert [warning.partition(":")[0] for warning in made.warnings] == ["format", "speed"]
+
+
+# -- https://www.alibabacloud.com/help/en/model-studio/qwen-tts-api and .../qwen-audio-tts-http-api
+
+SPEECHES = {
+    "qwen3-tts-flash": NATIVE,
+    "qwen-audio-3.1-tts-flash": "/api/v1/services/audio/tts/SpeechSynthesizer",
+}
+
+
+def spoken(model: str, asked: Any, said: Any = None, sound: Said | None = None) -> tuple[Any, Fake]:
+    """What is made of an answer whose link leads to a sound, and the service that was asked."""
+    with serving(Fake({"/s": sound or Said([b"RIFF"], "audio/wav")}, auth=("host", "sounds.example"))) as sounds:
+        place = ("127.0.0.1", int(sounds.url.rpartition(":")[2]))
+        with serving(Fake({SPEECHES[model]: says(said or qwen_sound())})) as service:
+
+            async def body(made: Any) -> Any:
+                return await made.speak(asked, Call(model, 10.0, stand_in({"sounds.example": place})))
+
+            return with_vendor(make, entry("dashscope", f"{service.url}/compatible-mode/v1"), body), service
+
+
+def qwen_sound(**usage: Any) -> dict[str, Any]:
+    audio = {"data": "", "url": "http://sounds.example/s", "id": "audio_1", "expires_at": 1766113409}
+    output = {"text": None, "finish_reason": "stop", "choices": None, "audio": audio}
+    return {"request_id": "r", "output": output, "usage": usage or {"characters": 7, "input_tokens": 0}}
+
+
+def test_speech_of_qwen_is_asked_for_as_by_the_sdk() -> None:
+    made, service = spoken("qwen3-tts-flash", {"input": "你好", "voice": "Ethan", "format": "wav"})
+    with serving(Fake({NATIVE: says(qwen_sound())})) as other:
+        theirs: Any = SpeechSynthesizer.call(
+            "qwen3-tts-flash", "你好", api_key=KEY, voice="Ethan", base_address=f"{other.url}/api/v1"
+        )
+    mine, sdks = service.last.body, other.last.body
+    assert mine == {name: value for name, value in sdks.items() if name != "parameters"}
+    assert sdks["parameters"] == {}
+    assert theirs.output.audio["url"] == qwen_sound()["output"]["audio"]["url"]
+    assert (made.files[0].data, made.files[0].mime) == (b"RIFF", "audio/wav")
+    assert made.usage == {"characters": theirs.usage["characters"]}
+
+
+def test_speech_of_qwen_audio_is_asked_for_as_by_the_sdk() -> None:
+    model, usage = "qwen-audio-3.1-tts-flash", {"characters": 2, "input_tokens": 9, "output_tokens": 40}
+    asked = {"input": "你好", "speed": 1.5, "format": "wav"}
+    made, service = spoken(model, asked, qwen_sound(**usage))
+    with serving(Fake({SPEECHES[model]: says(qwen_sound(**usage))})) as other:
+        theirs: Any = HttpSpeechSynthesizer.call(
+            model, "你好", "longanhuan_v3.1", audio_format="wav", rate=1.5, api_key=KEY, url=f"{other.url}/api/v1"
+        )
+    mine, sdks = service.last.body, other.last.body
+    assert sdks["input"].pop("sample_rate") == 24000  # the SDK's own default; ours is the vendor's
+    assert mine == sdks
+    assert theirs.audio_url == qwen_sound()["output"]["audio"]["url"]
+    assert made.usage == {"characters": 2, "prompt_tokens": 9, "completion_tokens": 40}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "form", "warned"),
+    [
+        ("qwen3-tts-flash", {"format": "mp3", "speed": 2}, "wav", ["format", "speed"]),
+        ("qwen-audio-3.1-tts-flash", {"format": "flac", "speed": 4}, "mp3", ["format", "speed"]),
+        ("qwen-audio-3.1-tts-flash", {"format": "opus"}, "opus", []),
+    ],
+)
+def test_what_speech_of_qwen_lacks_is_replaced_and_told(model: str, asked: Any, form: str, warned: list[str]) -> None:
+    made, _ = spoken(model, {"input": "Hi", **asked})
+    assert made.files[0].about["format"] == form
+    assert [warning.partition(":")[0] for warning in made.warnings] == warned
+
+
+@pytest.mark.parametrize(
+    ("said", "sound"),
+    [
+        ({"output": {}}, None),
+        ({"output": {"audio": {"url": "http://elsewhere.example/s"}}}, None),
+        (None, Said([b"<html>"], "text/html")),
+        (None, Said([b""], "audio/wav")),
+    ],
+)
+def test_an_answer_of_qwen_without_a_sound_is_a_vendor_error(said: Any, sound: Said | None) -> None:
+    with pytest.raises(Failure) as caught:
+        spoken("qwen3-tts-flash", {"input": "Hi"}, said, sound)
+    assert caught.value.code == "VENDOR_ERROR"
 
 
 TRANSCRIPT = {
@@ -578,3 +720,79 @@ def test_a_request_that_an_expired_batch_did_not_reach_is_a_failure() -> None:
     with serving(fake("/batches/batch_abc123", says(batch("expired")))) as service:
         rows = with_vendor(make, entry("openai", f"{service.url}/v1"), body)
     assert [row["failure"].code for row in rows] == ["VENDOR_ERROR"] * 3
+
+
+# -- https://docs.x.ai/developers/advanced-api-usage/batch-api: xAI's SDK, which speaks gRPC, has other shapes
+
+
+def xai_batch(total: int, pending: int, done: int, failed: int, stopped: int, **more: Any) -> dict[str, Any]:
+    names = ("requests", "pending", "success", "error", "cancelled")
+    counts = zip(names, (total, pending, done, failed, stopped), strict=True)
+    return {"batch_id": "batch_1", "name": "infrai", "state": {f"num_{n}": c for n, c in counts}, **more}
+
+
+def test_a_batch_of_xai_is_handed_in_as_a_file() -> None:
+    answers: Any = {"/v1/files": says({"id": "file-1"}), "/v1/batches": says(xai_batch(0, 0, 0, 0, 0))}
+    with serving(Fake(answers)) as service:
+        job = ours("submit", REQUESTS, "grok-4.3", service, "xai")
+        upload, created = service.requests
+    [(name, (filename, mime, content))] = form(upload)
+    assert (job, name, filename, mime) == ("batch_1", "file", "batch.jsonl", "application/jsonl")
+    assert created.body == {"name": "infrai", "input_file_id": "file-1"}
+    rows = [json.loads(line) for line in content.splitlines()]
+    assert [(row["custom_id"], row["method"], row["url"]) for row in rows] == [
+        (str(n), "POST", "/v1/chat/completions") for n in range(3)
+    ]
+    assert rows[1]["body"]["messages"] == [{"role": "user", "content": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("batch", "state"),
+    [
+        (xai_batch(0, 0, 0, 0, 0), "queued"),
+        (xai_batch(3, 1, 2, 0, 0), "running"),
+        (xai_batch(3, 0, 2, 1, 0), "completed"),
+        (xai_batch(3, 0, 1, 0, 2, cancel_time="2026-11-27"), "cancelled"),
+        (xai_batch(3, 1, 1, 0, 1, cancel_time="2026-11-27"), "running"),
+        (xai_batch(0, 0, 0, 0, 0, cancel_time="2026-11-27"), "cancelled"),
+        (xai_batch(0, 0, 0, 0, 0, cancel_time="2026-11-27", cancel_by_xai_message="bad model"), "failed"),
+    ],
+)
+def test_a_batch_of_xai_is_as_far_as_its_counts_say(batch: Any, state: str) -> None:
+    with serving(fake("/batches/batch_1", says(batch))) as service:
+        polled = ours("poll", "batch_1", "m", service, "xai")
+    counts = batch["state"]
+    assert polled == {
+        "state": state, "completed_count": counts["num_success"], "failed_count": counts["num_error"]
+    }  # fmt: skip
+
+
+def test_results_of_xai_come_in_pages_and_any_order() -> None:
+    def row(place: int, **result: Any) -> Any:
+        return {"batch_request_id": str(place), "batch_result": result}
+
+    good = {"chat_get_completion": completion({"content": "B"})}
+    pages = [
+        {"results": [row(1, response=good)], "pagination_token": "a/b"},
+        {"results": [row(0, error={"code": 8, "message": "slow down"})], "pagination_token": None},
+    ]
+    answers: Any = {
+        "/v1/batches/batch_1": says(xai_batch(3, 0, 1, 1, 1)),
+        "/v1/batches/batch_1/results": [says(page) for page in pages],
+    }
+
+    async def body(made: Any) -> list[Any]:
+        return [result async for result in made.results("batch_1", call_of("grok-4.3"))]
+
+    with serving(Fake(answers)) as service:
+        first, second, third = with_vendor(make, entry("xai", f"{service.url}/v1"), body)
+    assert [seen.query for seen in service.requests] == ["", "limit=1000", "limit=1000&pagination_token=a%2Fb"]
+    assert first["failure"].code == "RATE_LIMITED"
+    assert assembled(second["events"]).parts[0]["text"] == "B"
+    assert "no result came" in third["failure"].message
+
+
+def test_a_batch_of_xai_is_stopped_by_its_own_verb() -> None:
+    with serving(fake("/batches/batch_1:cancel", says(xai_batch(1, 1, 0, 0, 0)))) as service:
+        ours("cancel", "batch_1", "m", service, "xai")
+        assert service.last.method == "POST"

@@ -307,6 +307,10 @@ PLAYS: dict[str, Callable[[bool], Play]] = {
     "cut-mid-utf8": _cut(_within_the_raccoon(), 0.55),
     "cut-in-tool-arguments": _cut(_open(ROLE, *CALL, end="close"), 0.6),
     "reset-mid-content": _cut(_open(ROLE, *WORDS[:2], end="reset"), 0.5, "reset"),
+    "no-finish-reason": _both(
+        _stream(ROLE, *WORDS, _usage_chunk(USAGE)),
+        _json(completion(choices=[{"index": 0, "message": {"role": "assistant", "content": TEXT}}])),
+    ),
     "no-terminator": _cut(_stream(ROLE, *WORDS, mark=False), 0.9),
     "error-first": _both(_stream(ROLE, ERROR, mark=False), _json(ERROR)),
     "error-late": _both(_stream(ROLE, *WORDS[:2], ERROR, mark=False), _json(ERROR)),

@@ -96,6 +96,7 @@ class Vectors:
 
     vectors: Sequence[Sequence[float]]
     usage: dict[str, Any]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

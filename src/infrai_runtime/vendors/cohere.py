@@ -13,7 +13,17 @@ from typing import Any
 from infrai_core.errors import ConfigError
 from infrai_runtime.vendors.base import Call, Ranking, Request, Vectors
 from infrai_runtime.vendors.cohere_chat import ALLOWED_OPTIONS, CohereChat
-from infrai_runtime.vendors.cohere_embed import COHERE, JINA, VOYAGE, Embedding, billed, bodies, tokens_of, vectors_of
+from infrai_runtime.vendors.cohere_embed import (
+    COHERE,
+    JINA,
+    VOYAGE,
+    Embedding,
+    billed,
+    bodies,
+    tokens_of,
+    unused,
+    vectors_of,
+)
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
@@ -96,7 +106,7 @@ class Search(Remote):
         shape = self.shape.embed
         replies = [await self.http.post(shape.path, body, call) for body in bodies(shape, request, call)]
         with documented(self.http):
-            return vectors_of(replies, request["input"])
+            return vectors_of(replies, request["input"], unused(shape, request, call))
 
 
 class Cohere(Search, CohereChat):

@@ -62,6 +62,12 @@ JINA = Embedding(
 range have no tasks of these names."""
 
 
+def unused(shape: Embedding, request: Request, call: Call) -> list[str]:
+    """What is said of an ``input_type`` that the model is not told."""
+    told = re.search(shape.told, call.model)
+    return [] if told or "input_type" not in request else [f"input_type: {call.model} has no such option; not used"]
+
+
 def bodies(shape: Embedding, request: Request, call: Call) -> Iterator[Json]:
     """The calls for the texts of a request, in order."""
     kind = shape.words[request["input_type"]] if "input_type" in request else shape.unsaid
@@ -74,7 +80,7 @@ def bodies(shape: Embedding, request: Request, call: Call) -> Iterator[Json]:
         yield {"model": call.model, shape.texts: part, **shape.fixed, **more, **call.options}
 
 
-def vectors_of(replies: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Vectors:
+def vectors_of(replies: Sequence[Mapping[str, Any]], texts: Sequence[str], warnings: Sequence[str] = ()) -> Vectors:
     """The vectors of all calls, in input order. Raises ValueError when their number is not that of the texts."""
     vectors = [found for reply in replies for found in _rows(reply)]
     if len(vectors) != len(texts):
@@ -83,7 +89,8 @@ def vectors_of(replies: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Ve
     known = [count for count in counts if count is not None]
     told = len(known) == len(counts)
     tokens = sum(known) if told else sum(map(estimate, texts))
-    return Vectors(vectors, {"prompt_tokens": tokens, "total_tokens": tokens} | ({} if told else {"estimated": True}))
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens} | ({} if told else {"estimated": True})
+    return Vectors(vectors, usage, warnings)
 
 
 def _rows(reply: Mapping[str, Any]) -> list[Sequence[float]]:

@@ -145,7 +145,10 @@ _FIELDS: dict[str, _Field] = {
     "allow_http": _FLAG,
     "enabled": _FLAG,
 }
-_OPTION_FIELDS: dict[str, _Field] = {"deployments": _Field(_is_table_of_texts, "a table of texts")}
+_OPTION_FIELDS: dict[str, _Field] = {
+    "deployments": _Field(_is_table_of_texts, "a table of texts"),
+    "finish_reason": _Field(lambda value: value in ("required", "optional"), "required or optional"),
+}
 
 
 def _check_fields(file: Path, name: str, table: Table) -> None:

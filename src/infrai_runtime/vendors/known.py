@@ -48,7 +48,7 @@ class Known:
 DIALECTS: dict[str, Dialect] = {
     "openai": Dialect(
         "infrai_runtime.vendors.openai_like:make",
-        frozenset({"api_version", "organization", "project", "deployments", "like"}),
+        frozenset({"api_version", "organization", "project", "deployments", "like", "finish_reason"}),
     ),
     "anthropic": Dialect("infrai_runtime.vendors.anthropic:make", models="/v1/models"),
     "gemini": Dialect("infrai_runtime.vendors.gemini:make", models="/v1beta/models"),

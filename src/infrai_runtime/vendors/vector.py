@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def vector(given: Any) -> Sequence[float]:
-    """Its numbers, also from base64 of little-endian float32. Raises ValueError or TypeError for anything else."""
+def vector(given: Any, in_bytes: bool = False) -> Sequence[float]:
+    """Its numbers, also from base64: of little-endian float32, or ``in_bytes`` of signed bytes, which are numbers from
+    -128 to 127. Raises ValueError or TypeError for anything else."""
     if not isinstance(given, str):
         return [float(number) for number in given]
+    data = base64.b64decode(given, validate=True)
+    if in_bytes:
+        return [float(number) for number in array("b", data)]
     numbers = array("f")
-    numbers.frombytes(base64.b64decode(given, validate=True))
+    numbers.frombytes(data)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tolist()

@@ -147,7 +147,8 @@ class Local:
         texts: Sequence[str] = request["input"]
         vectors = await self._run(partial(self._vectors, texts, call.model, request.get("dimensions")))
         tokens = sum(map(estimate, texts))
-        return Vectors(vectors, {"prompt_tokens": tokens, "total_tokens": tokens, "estimated": True})
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens, "estimated": True}
+        return Vectors(vectors, usage, _unused(request, ("input_type",)))
 
     def _vectors(self, texts: Sequence[str], model: str, dimensions: int | None) -> list[list[float]]:
         from infrai_runtime.vendors.local import keyword

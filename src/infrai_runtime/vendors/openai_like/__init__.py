@@ -10,7 +10,7 @@ from infrai_core.errors import ConfigError
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
-from infrai_runtime.vendors.openai_like.batch import Batches
+from infrai_runtime.vendors.openai_like.batch import Batches, CountedBatches
 from infrai_runtime.vendors.openai_like.chat import Chat
 from infrai_runtime.vendors.openai_like.media import (
     Draws,
@@ -18,23 +18,24 @@ from infrai_runtime.vendors.openai_like.media import (
     Embeds,
     Listens,
     Reranks,
-    Speaks,
-    SpeaksInJson,
 )
 from infrai_runtime.vendors.openai_like.realtime import Opens
 from infrai_runtime.vendors.openai_like.row import Row
 from infrai_runtime.vendors.openai_like.rows import PLAIN, ROWS
+from infrai_runtime.vendors.openai_like.speech import Speaks, SpeaksByLink, SpeaksInJson
 
 _CLASSES: tuple[tuple[type, Callable[[Row], Any]], ...] = (
     (Embeds, lambda row: row.embed),
     (Draws, lambda row: row.draw and not row.drawn_in_messages),
     (DrawsInMessages, lambda row: row.draw and row.drawn_in_messages),
-    (Speaks, lambda row: row.speak and not row.sound_field),
-    (SpeaksInJson, lambda row: row.speak and row.sound_field),
+    (Speaks, lambda row: row.speak and row.speaks_as in ("openai", "xai")),
+    (SpeaksInJson, lambda row: row.speak and row.speaks_as == "mistral"),
+    (SpeaksByLink, lambda row: row.speak and row.speaks_as == "dashscope"),
     (Listens, lambda row: row.listen),
     (Reranks, lambda row: row.rerank),
     (Opens, lambda row: row.realtime),
-    (Batches, lambda row: row.batches),
+    (Batches, lambda row: row.batches and row.batch_words != "xai"),
+    (CountedBatches, lambda row: row.batches and row.batch_words == "xai"),
 )
 """Class -> whether a row has its capability."""
 

@@ -34,6 +34,8 @@ class Words:
     line: Callable[[Json], Json] = lambda body: {"method": "POST", "url": ENDPOINT, "body": body}
     wrapped: str = ""
     """Where the new job stands in the answer that tells of it."""
+    id: str = "id"
+    """The field of a job that names it."""
 
 
 _OPENAI = Words(
@@ -80,7 +82,15 @@ _TOGETHER = Words(
 """https://docs.together.ai/reference/batch-create, https://docs.together.ai/reference/upload-file,
 https://docs.together.ai/docs/inference/batch/manage: it tells its progress, but no counts."""
 
-WORDS: dict[str, Words] = {"openai": _OPENAI, "mistral": _MISTRAL, "together": _TOGETHER}
+_XAI = Words(
+    states={},
+    start=lambda file, model: {"name": "infrai", "input_file_id": file},
+    form=(),
+    id="batch_id",
+)
+"""https://docs.x.ai/developers/advanced-api-usage/batch-api: its jobs have counts and no state."""
+
+WORDS: dict[str, Words] = {"openai": _OPENAI, "mistral": _MISTRAL, "together": _TOGETHER, "xai": _XAI}
 
 
 class Batches(Chat):
@@ -101,7 +111,7 @@ class Batches(Chat):
             body = self.words.start(stored["id"], self.model(call))
         batch = await self.http.post(self.row.batches, body, call)
         with documented(self.http):
-            return str((batch[self.words.wrapped] if self.words.wrapped else batch)["id"])
+            return str((batch[self.words.wrapped] if self.words.wrapped else batch)[self.words.id])
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """``state``, ``completed_count``, ``failed_count`` (0 where the vendor does not count)."""
@@ -151,6 +161,79 @@ class Batches(Chat):
             return {"events": self.read(response["body"])}
         code, body = response.get("status_code") or 502, response.get("body") or row
         return {"failure": self.http.failure(code, body)}
+
+
+class CountedBatches(Batches):
+    """The same at xAI, whose jobs say how many requests are pending, and whose results come in pages
+    (https://docs.x.ai/developers/advanced-api-usage/batch-api)."""
+
+    async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
+        """``state``, ``completed_count``, ``failed_count``."""
+        batch = await self._batch(job, call)
+        with documented(self.http):
+            counts = _Counts.of(batch)
+        return {"state": counts.state, "completed_count": counts.done, "failed_count": counts.failed}
+
+    async def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
+        """One row per request, in order: ``{"events"}`` or ``{"failure"}``."""
+        batch = await self._batch(job, call)
+        with documented(self.http):
+            counts = _Counts.of(batch)
+        rows = {int(row["batch_request_id"]): row async for row in self._pages(job, call)}
+        for place in range(max([counts.total, *(key + 1 for key in rows)])):
+            yield self._row(rows.get(place), counts.state)
+
+    async def cancel(self, job: str, call: Call) -> None:
+        """Stops a job; what is done by then can still be read."""
+        await self.http.post(f"{self.row.batches}/{segment(job)}:cancel", {}, call)
+
+    async def _pages(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
+        token: str | None = ""
+        while token is not None:
+            more = f"&pagination_token={segment(token)}" if token else ""
+            page = await self.http.get(f"{self.row.batches}/{segment(job)}/results?limit={_PAGE}{more}", call)
+            with documented(self.http):
+                rows, token = page["results"], page.get("pagination_token") or None
+                found = [row for row in rows if str(row["batch_request_id"]).isdecimal()]
+            for row in found:
+                yield row
+
+    def _row(self, row: Mapping[str, Any] | None, status: str) -> Mapping[str, Any]:
+        result = (row or {}).get("batch_result") or {}
+        answer = next(iter((result.get("response") or {}).values()), None)
+        if answer is not None:
+            return {"events": self.read(answer)}
+        error = result.get("error")
+        if not isinstance(error, Mapping):
+            return super()._row(None, status)
+        return {"failure": self.http.failure(_STATUS_OF.get(error.get("code"), 502), {"error": error})}
+
+
+_PAGE = 1000
+_STATUS_OF: Mapping[Any, int] = {3: 400, 7: 403, 8: 429, 9: 400, 11: 400, 16: 401}
+"""gRPC's codes, in which the errors of single requests are told, as the statuses of HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How far a job is. A job of which no request is known yet is read in, unless it was refused."""
+
+    total: int
+    done: int
+    failed: int
+    state: str
+
+    @classmethod
+    def of(cls, batch: Mapping[str, Any]) -> _Counts:
+        found = batch["state"]
+        total, pending, done, failed, stopped = (int(found.get(f"num_{name}") or 0) for name in _COUNTED)
+        state = "queued" if not total else "running" if pending else "cancelled" if stopped else "completed"
+        if batch.get("cancel_time") and not total:
+            state = "cancelled"
+        return cls(total, done, failed, "failed" if batch.get("cancel_by_xai_message") else state)
+
+
+_COUNTED = ("requests", "pending", "success", "error", "cancelled")
 
 
 def _at(batch: Mapping[str, Any], path: tuple[str, ...]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from infrai_core.sse import Event as SentEvent
-from infrai_runtime.vendors.base import Call, Event, Request
+from infrai_runtime.vendors.base import Call, Event, Note, Request
 from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import NOT_THE_SHAPE, documented, undocumented
@@ -33,6 +33,8 @@ class Base(Remote):
         self.allowed_options = frozenset(row.allowed_options)
         self._deployments: Mapping[str, str] = entry.options.get("deployments", {})
         self._dated = bool(entry.options.get("api_version"))
+        self.says_why = entry.options.get("finish_reason") != "optional"
+        """Every answer says why it ended; one that does not was cut, with or without its end mark."""
 
     def model(self, call: Call) -> str:
         """The vendor's name of the model: on Azure that of its deployment."""
@@ -89,7 +91,10 @@ class Chat(Base, RemoteChat[Draft]):
             raise self.http.broken("its answer has no choices")
         if ends is None and not reader.finished:
             raise self.http.cut()
-        yield list(reader.end())
+        if self.says_why and not reader.finished:
+            raise self.http.broken("its stream ended without a finish_reason, as one that was cut does")
+        unsaid = [] if reader.finished else [Note(warning=_UNSAID)]
+        yield [*unsaid, *reader.end()]
 
     def _read_chunk(self, reader: Reader, event: SentEvent) -> list[Event]:
         try:
@@ -104,6 +109,9 @@ class Chat(Base, RemoteChat[Draft]):
             raise self.http.broken(str(broken)) from None
         except NOT_THE_SHAPE as error:
             raise undocumented(self.http, error) from error
+
+
+_UNSAID = "finish_reason: this vendor did not say why its answer ended; it is taken as whole"
 
 
 def _ends(event: SentEvent) -> bool:

@@ -1,4 +1,4 @@
-"""Embeddings, images, speech, transcription and ranking of this dialect."""
+"""Embeddings, images, transcription and ranking of this dialect."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 
 from infrai_core.fetch import FetchFailed, FetchRefused
-from infrai_runtime.vendors.base import Call, File, Files, Ranking, Request, Sound, Transcript, Vectors
+from infrai_runtime.vendors.base import Call, File, Files, Ranking, Request, Transcript, Vectors
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.form import Upload
+from infrai_runtime.vendors.http import Http
 from infrai_runtime.vendors.material import MAX_MEDIA_BYTES, material
 from infrai_runtime.vendors.openai_like.chat import Base
 from infrai_runtime.vendors.openai_like.row import PROTECTED
@@ -23,9 +24,23 @@ from infrai_runtime.vendors.vector import vector
 Json = dict[str, Any]
 
 
-def _options(request: Request, call: Call) -> Json:
+def options(request: Request, call: Call) -> Json:
     passed = {name: value for name, value in request.get("passthrough", {}).items() if name not in PROTECTED}
     return passed | dict(call.options)
+
+
+async def fetched(http: Http, url: str, call: Call, kind: str, about: Mapping[str, Any]) -> File:
+    """The file behind a link that a vendor gave, at once, because such links do not live long."""
+    try:
+        found = await call.fetcher.get(url, max_bytes=MAX_MEDIA_BYTES, timeout_s=call.deadline_s)
+    except (FetchRefused, FetchFailed) as error:
+        raise http.broken(f"the {kind} that it made could not be fetched ({error.reason})") from None
+    return File(found.data, found.mime, about)
+
+
+def native(http: Http) -> Http:
+    """The way to DashScope's own interface, which stands beside its compatible one."""
+    return http.beside(f"{re.sub(r'(/compatible-mode)?/v1$', '', http.endpoint.base_url)}/api/v1")
 
 
 # -- https://platform.openai.com/docs/api-reference/embeddings
@@ -38,25 +53,29 @@ class Embeds(Base):
         """One vector per input, in input order, by as many calls as the vendor's limit of texts needs."""
         texts, most = request["input"], self.row.most_texts
         made = [await self._made(texts[start : start + most], request, call) for start in range(0, len(texts), most)]
-        if len(made) == 1:
-            return made[0]
         names = {name for one in made for name in one.usage}
         usage = {name: sum(one.usage.get(name, 0) for one in made) for name in names}
-        return Vectors([found for one in made for found in one.vectors], usage if all(m.usage for m in made) else {})
+        vectors = [found for one in made for found in one.vectors]
+        return Vectors(vectors, usage if all(one.usage for one in made) else {}, unused(request, self.name))
 
     async def _made(self, texts: Sequence[str], request: Request, call: Call) -> Vectors:
-        body = {"model": self.model(call), "input": texts, **_options(request, call)}
+        body = {"model": self.model(call), "input": texts, **options(request, call)}
         if "dimensions" in request:
             body["dimensions"] = request["dimensions"]
-        if self.row.vector_base64:
-            body["encoding_format"] = "base64"
+        if self.row.vectors:
+            body["encoding_format"] = self.row.vectors
         answer = await self.http.post(self.path(self.row.embed, call), body, call)
         with documented(self.http):
             rows = sorted(answer["data"], key=lambda row: row["index"])
-            vectors = [vector(row["embedding"]) for row in rows]
+            vectors = [vector(row["embedding"], self.row.vectors == "base64_int8") for row in rows]
         if len(vectors) != len(texts):
             raise self.http.broken(f"{len(vectors)} vectors came for {len(texts)} inputs")
         return Vectors(vectors, usage_of(answer.get("usage")) or {})
+
+
+def unused(request: Request, who: str) -> list[str]:
+    """What is said of ``input_type`` where nothing can be made of it."""
+    return [f"input_type: {who} has no such option; not used"] if "input_type" in request else []
 
 
 # -- https://platform.openai.com/docs/api-reference/images/create
@@ -72,7 +91,7 @@ class Draws(Base):
         wanted = self.row.image_format or ("b64_json" if call.model.startswith("dall-e") else "")
         if wanted:
             body["response_format"] = wanted
-        answer = await self.http.post(self.path(self.row.draw, call), body | _options(request, call), call)
+        answer = await self.http.post(self.path(self.row.draw, call), body | options(request, call), call)
         with documented(self.http):
             rows = list(answer["data"])
             files = [await self._image(row, call) for row in rows]
@@ -88,11 +107,7 @@ class Draws(Base):
         return await self._fetched(row["url"], call, prompt)
 
     async def _fetched(self, url: str, call: Call, about: Mapping[str, Any]) -> File:
-        try:
-            fetched = await call.fetcher.get(url, max_bytes=MAX_MEDIA_BYTES, timeout_s=call.deadline_s)
-        except (FetchRefused, FetchFailed) as error:
-            raise self.http.broken(f"the image that it made could not be fetched ({error.reason})") from None
-        return File(fetched.data, fetched.mime, about)
+        return await fetched(self.http, url, call, "image", about)
 
 
 class DrawsInMessages(Draws):
@@ -103,7 +118,7 @@ class DrawsInMessages(Draws):
         """``n`` images, as few calls as the model allows."""
         n, most = request.get("n", 1), _MOST_IN_ONE if re.search(_SEVERAL, call.model) else 1
         counts = [min(most, n - start) for start in range(0, n, most)]
-        http = self.http.beside(_native(self.http.endpoint.base_url))
+        http = native(self.http)
         bodies = [self._body(request, call, count) for count in counts]
         answers = await asyncio.gather(*(http.post(self.row.draw, body, call) for body in bodies))
         with documented(self.http):
@@ -116,17 +131,13 @@ class DrawsInMessages(Draws):
     def _body(self, request: Request, call: Call, count: int) -> Json:
         size = {"size": request["size"].replace("x", "*")} if "size" in request else {}
         messages = [{"role": "user", "content": [{"text": request["prompt"]}]}]
-        parameters = {"n": count, **size, **_options(request, call)}
+        parameters = {"n": count, **size, **options(request, call)}
         return {"model": self.model(call), "input": {"messages": messages}, "parameters": parameters}
 
 
 _SEVERAL = r"^qwen-image-[2-9]"
 _MOST_IN_ONE = 6
 """What the models of the second range on make in one call; those before make one image."""
-
-
-def _native(base_url: str) -> str:
-    return f"{re.sub(r'(/compatible-mode)?/v1$', '', base_url)}/api/v1"
 
 
 def _pictures(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -159,86 +170,6 @@ def _image_usage(given: Any) -> Json:
 # -- https://platform.openai.com/docs/api-reference/audio
 
 
-class _Speech(Base):
-    def _speech(self, request: Request, call: Call) -> tuple[Json, list[str]]:
-        """The body; a format that the vendor lacks is replaced by one that it has, with a warning."""
-        wanted = request.get("format", "mp3")
-        form = _speech_format(wanted, self.row.speech_formats)
-        body: Json = {"model": self.model(call), "input": request["input"], "response_format": form}
-        if voice := request.get("voice", self.row.voice):
-            body[self.row.voice_field] = voice
-        if "speed" in request:
-            body["speed"] = request["speed"]
-        warnings = [] if form == wanted else [f"format: this vendor has no {wanted}; the sound is {form}"]
-        return body | _options(request, call), warnings
-
-    def _file(self, body: Json, data: bytes, mime: str) -> File:
-        if not data:
-            raise self.http.broken("its answer is no sound")
-        form, voice = body["response_format"], body.get(self.row.voice_field)
-        return File(data, _SOUNDS.get(form, mime), {"format": form} | ({"voice": voice} if voice else {}))
-
-
-class SpeaksInJson(_Speech):
-    """Makes speech, which comes in base64 (https://docs.mistral.ai/api/endpoint/audio/speech)."""
-
-    async def speak(self, request: Request, call: Call) -> Files:
-        """One sound file."""
-        body, warnings = self._speech(request, call)
-        if "speed" in body:
-            del body["speed"]
-            warnings.append("speed: this vendor has no such option; not used")
-        answer = await self.http.post(self.path(self.row.speak, call), body, call)
-        with documented(self.http):
-            data = base64.b64decode(answer[self.row.sound_field], validate=True)
-        return Files([self._file(body, data, "application/octet-stream")], _spoken(request), warnings)
-
-
-class Speaks(_Speech):
-    """Makes speech."""
-
-    async def speak(self, request: Request, call: Call) -> Files:
-        """One sound file."""
-        body, warnings = self._speech(request, call)
-        reply = await self.http.post_for_bytes(self.path(self.row.speak, call), body, call)
-        if not _is_sound(reply.mime):
-            raise self.http.broken("its answer is no sound")
-        return Files([self._file(body, reply.data, reply.mime)], _spoken(request), warnings)
-
-    async def speak_along(self, request: Request, call: Call) -> Sound:
-        """The same as it is made: the vendor sends its sound in chunks."""
-        body, warnings = self._speech(request, call)
-        mime, pieces = await self.http.post_for_pieces(self.path(self.row.speak, call), body, call)
-        if not _is_sound(mime):
-            await pieces.aclose()
-            raise self.http.broken("its answer is no sound")
-        return Sound(_SOUNDS.get(body["response_format"], mime), pieces, _spoken(request), warnings)
-
-
-def _spoken(request: Request) -> Json:
-    return {"characters": len(request["input"])}
-
-
-def _is_sound(mime: str) -> bool:
-    return mime != "application/json" and not mime.startswith("text/")
-
-
-_SOUNDS = {
-    "mp3": "audio/mpeg",
-    "opus": "audio/ogg",
-    "ogg": "audio/ogg",
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "wav": "audio/wav",
-    "pcm": "audio/pcm",
-}
-
-
-def _speech_format(wanted: str, have: Any) -> str:
-    same = {"ogg": "opus"}.get(wanted, wanted)  # opus in ogg is what they call opus
-    return same if same in have else ("mp3" if "mp3" in have else min(have))
-
-
 class Listens(Base):
     """Transcribes."""
 
@@ -247,7 +178,7 @@ class Listens(Base):
         sound = await material(request["audio"], call, "audio")
         fields = [("model", self.model(call)), *self._asked(request, call)]
         mark = "[]" if self.row.listens_as == "openai" else ""
-        fields += [row for name, value in _options(request, call).items() for row in _field(name, value, mark)]
+        fields += [row for name, value in options(request, call).items() for row in _field(name, value, mark)]
         upload = Upload("file", f"audio.{_extension(sound.mime)}", sound.data, sound.mime or "application/octet-stream")
         answer = await self.http.post_form(self.path(self.row.listen, call), fields, [upload], call)
         with documented(self.http):
@@ -328,7 +259,7 @@ class Reranks(Base):
         body: Json = {"model": self.model(call), "query": request["query"], "documents": list(request["candidates"])}
         if "top_k" in request:
             body["top_n"] = request["top_k"]
-        answer = await self.http.post(self.path(self.row.rerank, call), body | _options(request, call), call)
+        answer = await self.http.post(self.path(self.row.rerank, call), body | options(request, call), call)
         with documented(self.http):
             rows: Any = answer.get("results", answer.get("data"))
             found = [(int(row["index"]), float(row["relevance_score"])) for row in rows]

@@ -37,7 +37,7 @@ class Row:
     rerank: str = ""
     realtime: str = ""
     batches: str = ""
-    batch_words: Literal["openai", "mistral", "together"] = "openai"
+    batch_words: Literal["openai", "mistral", "together", "xai"] = "openai"
     """In whose words batches are told (``batch.WORDS``)."""
 
     # -- the request
@@ -85,7 +85,8 @@ class Row:
     """Where in ``usage`` the price in USD stands."""
 
     # -- media
-    vector_base64: bool = False
+    vectors: Literal["", "base64", "base64_int8"] = ""
+    """What ``encoding_format`` is asked for; empty: it is not sent, and vectors are numbers."""
     most_texts: int = 2048
     """The most texts of one call of embeddings."""
     image_format: Literal["", "b64_json", "base64"] = ""
@@ -94,6 +95,8 @@ class Row:
     voice: str = "alloy"
     """The voice of who names none; empty: the vendor's own choice."""
     voice_field: Literal["voice", "voice_id"] = "voice"
+    speaks_as: Literal["openai", "mistral", "xai", "dashscope"] = "openai"
+    """In whose words speech is asked for; ``speak`` of DashScope's is its own interface (``speech.SpeaksByLink``)."""
     sound_field: str = ""
     """Where in a JSON answer the sound stands, in base64; empty: the answer is the sound."""
     speech_formats: Set[str] = frozenset({"mp3", "opus", "aac", "flac", "wav", "pcm"})
