@@ -134,6 +134,8 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
         """Nothing more will be received."""
         self._failure: Exception | None = None
         """Why it ended, when the other side did not end it in good order."""
+        self._paused = False
+        """The other side is slowed down."""
         self._unsent: list[bytes] = []
         """A first piece waits for a second one in the same round of the loop: head and body leave together."""
         self._full = False
@@ -146,7 +148,7 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def data_received(self, data: bytes) -> None:
         self._received += data
         if len(self._received) > WINDOW_BYTES:
-            self._transport.pause_reading()
+            self._pause(True)
         self._wake()
 
     def eof_received(self) -> None:
@@ -191,8 +193,14 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
         piece = bytes(self._received[:max_bytes])
         del self._received[:max_bytes]
         if not self._received:
-            self._transport.resume_reading()
+            self._pause(False)
         return piece
+
+    def _pause(self, paused: bool) -> None:
+        # Loops differ in what they say to a second pause, or to one of a connection that is closing.
+        if paused is not self._paused and not self._transport.is_closing():
+            self._paused = paused
+            (self._transport.pause_reading if paused else self._transport.resume_reading)()
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._unsent.append(buffer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,22 @@ async def ask(transport: httpx.AsyncBaseTransport, sent: httpx.Request) -> bytes
         await response.aclose()
 
 
-def run(body: Callable[[], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        return await body()
-
-    return asyncio.run(main())
+Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 
-def test_a_request_leaves_in_one_piece_and_its_connection_is_kept() -> None:
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a test's body on a loop."""
+    make = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+
+    def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with asyncio.Runner(loop_factory=make) as runner:
+            runner.run(body())
+
+    return run
+
+
+def test_a_request_leaves_in_one_piece_and_its_connection_is_kept(run: Run) -> None:
     async def body() -> None:
         heard: list[bytes] = []
         async with listening(saying(OK, heard)) as port, TRANSPORTS[0]() as transport:
@@ -122,7 +130,9 @@ FAULTS: dict[str, tuple[Talk, type[httpx.HTTPError]]] = {
 
 @both
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_raised_as_httpx_raises_it(make: Callable[[], httpx.AsyncBaseTransport], fault: str) -> None:
+def test_a_fault_is_raised_as_httpx_raises_it(
+    make: Callable[[], httpx.AsyncBaseTransport], fault: str, run: Run
+) -> None:
     async def body() -> None:
         talk, error = FAULTS[fault]
         async with listening(talk) as port, make() as transport:
@@ -135,7 +145,9 @@ def test_a_fault_is_raised_as_httpx_raises_it(make: Callable[[], httpx.AsyncBase
 
 @both
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://nowhere.invalid"])
-def test_who_cannot_be_reached_is_a_connect_error(make: Callable[[], httpx.AsyncBaseTransport], url: str) -> None:
+def test_who_cannot_be_reached_is_a_connect_error(
+    make: Callable[[], httpx.AsyncBaseTransport], url: str, run: Run
+) -> None:
     async def body() -> None:
         async with make() as transport:
             with pytest.raises(httpx.ConnectError, match=r"\w"):
@@ -145,7 +157,9 @@ def test_who_cannot_be_reached_is_a_connect_error(make: Callable[[], httpx.Async
 
 
 @both
-def test_a_handshake_that_does_not_end_is_a_connect_timeout(make: Callable[[], httpx.AsyncBaseTransport]) -> None:
+def test_a_handshake_that_does_not_end_is_a_connect_timeout(
+    make: Callable[[], httpx.AsyncBaseTransport], run: Run
+) -> None:
     async def body() -> None:
         async with listening(silent) as port, make() as transport:
             with pytest.raises(httpx.ConnectTimeout):
@@ -155,7 +169,7 @@ def test_a_handshake_that_does_not_end_is_a_connect_timeout(make: Callable[[], h
 
 
 @both
-def test_a_server_that_takes_nothing_is_a_write_timeout(make: Callable[[], httpx.AsyncBaseTransport]) -> None:
+def test_a_server_that_takes_nothing_is_a_write_timeout(make: Callable[[], httpx.AsyncBaseTransport], run: Run) -> None:
     async def body() -> None:
         done = asyncio.Event()
 
@@ -171,7 +185,7 @@ def test_a_server_that_takes_nothing_is_a_write_timeout(make: Callable[[], httpx
     run(body)
 
 
-def test_a_large_body_arrives_whole_in_both_directions() -> None:
+def test_a_large_body_arrives_whole_in_both_directions(run: Run) -> None:
     async def body() -> None:
         sent = bytes(range(256)) * 40_000
 
@@ -187,7 +201,7 @@ def test_a_large_body_arrives_whole_in_both_directions() -> None:
     run(body)
 
 
-def test_a_reader_that_takes_its_time_slows_the_sender_down() -> None:
+def test_a_reader_that_takes_its_time_slows_the_sender_down(run: Run) -> None:
     async def body() -> None:
         sent = 0
         resting = asyncio.Event()
@@ -218,7 +232,7 @@ def test_a_reader_that_takes_its_time_slows_the_sender_down() -> None:
     run(body)
 
 
-def test_a_connection_that_the_server_closed_unnoticed_is_not_used_again() -> None:
+def test_a_connection_that_the_server_closed_unnoticed_is_not_used_again(run: Run) -> None:
     """The loop had no turn between the goodbye and the next request."""
 
     async def body() -> None:
@@ -236,7 +250,7 @@ def test_a_connection_that_the_server_closed_unnoticed_is_not_used_again() -> No
     run(body)
 
 
-def test_a_cancelled_request_closes_its_connection() -> None:
+def test_a_cancelled_request_closes_its_connection(run: Run) -> None:
     async def body() -> None:
         gone = asyncio.Event()
         came = asyncio.Event()
@@ -275,7 +289,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
-def test_tls_carries_a_large_answer(tls: ssl.SSLContext) -> None:
+def test_tls_carries_a_large_answer(tls: ssl.SSLContext, run: Run) -> None:
     async def body() -> None:
         heard: list[bytes] = []
         large = b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n" + bytes(3_000_000)
@@ -289,7 +303,7 @@ def test_tls_carries_a_large_answer(tls: ssl.SSLContext) -> None:
 
 @both
 def test_a_certificate_for_another_name_is_a_connect_error(
-    make: Callable[[], httpx.AsyncBaseTransport], tls: ssl.SSLContext
+    make: Callable[[], httpx.AsyncBaseTransport], tls: ssl.SSLContext, run: Run
 ) -> None:
     async def body() -> None:
         async with listening(saying(OK, []), tls) as port, make() as transport:
@@ -297,20 +311,6 @@ def test_a_certificate_for_another_name_is_a_connect_error(
                 await ask(transport, request(f"https://127.0.0.1:{port}"))
 
     run(body)
-
-
-def test_uvloop_works_too() -> None:
-    uvloop = pytest.importorskip("uvloop")
-
-    async def body() -> None:
-        async with listening(saying(OK, [])) as port, TRANSPORTS[0]() as transport:
-            for _ in range(2):
-                assert await ask(transport, request(f"http://127.0.0.1:{port}", b"x")) == b"ok"
-            with pytest.raises(httpx.ConnectError):
-                await ask(transport, request("http://127.0.0.1:1"))
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(body())
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -327,7 +327,7 @@ def test_only_asyncio_uses_it(backend: str) -> None:
     assert anyio.run(body, backend=backend) == expected[backend]
 
 
-def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     async def body() -> None:
         heard: list[bytes] = []
         async with listening(saying(OK, heard)) as port:
