@@ -16,7 +16,7 @@ import platform
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,14 @@ def _booking(admission: Admission) -> Booking:
     return Booking(a, a.now, 500, [row, row._replace(kind="answer")], ANSWER)
 
 
-async def _calls(store: SqliteDurable, count: int, at_once: int) -> None:
+async def _calls(store: SqliteDurable, asked: Iterable[Booking], at_once: int) -> None:
+    waiting = iter(asked)
+
     async def some() -> None:
-        for _ in range(count // at_once):
-            admission = _admission(time.time())
-            await store.admit(admission)
+        for booking in waiting:
+            await store.admit(booking.admission)
             await asyncio.sleep(0)  # here the vendor is asked
-            await store.book(_booking(admission))
+            await store.book(booking)
 
     await asyncio.gather(*(some() for _ in range(at_once)))
 
@@ -87,8 +88,9 @@ async def _sqlite(directory: Path, batches: int, calls: int) -> Numbers:
     homes: dict[int, list[float]] = {at_once: [] for at_once in AT_ONCE}
     for _ in range(batches):
         for at_once, store in stores.items():
+            asked = [_booking(_admission(time.time())) for _ in range(calls)]
             began = time.process_time()
-            await _calls(store, calls, at_once)
+            await _calls(store, asked, at_once)
             done = time.process_time()
             await store.tend("owner", 0.0)
             costs[at_once].append((done - began) / calls * 1e6)
@@ -193,8 +195,9 @@ def page(found: Numbers) -> str:
         _table(("", "is", "may be", "reached"), targets),
         "\n## SQLite: the two transactions of a call, CPU µs\n",
         "Idempotency key (as this project's client makes it) and reservation before the vendor; settlement, two rows of"
-        " the ledger and the kept answer after it, each committed before its caller goes on. Calls of the same moment"
-        " share transactions. The log is brought home on a thread.\n",
+        " the ledger and the kept answer after it, each committed before its caller goes on. What the runtime hands to"
+        " the store is made before the clock starts. Calls of the same moment share transactions. The log is brought"
+        " home on a thread.\n",
         _table(("calls at once", "smallest batch", "median batch", "log brought home"), sqlite),
         "\n## Served, one connection\n",
         "A key with all limits asks Redis once before the vendor and once after it, and PostgreSQL once each;"

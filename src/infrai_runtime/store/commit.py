@@ -14,16 +14,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 BUSY_S = 30.0
 """How long a file that other processes write to is waited for."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.05
+_VERSION = "PRAGMA data_version"
+"""Changes whenever another connection has committed."""
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    work: Callable[[], Any]
+    work: Callable[[Any], Any]
+    about: Any
     done: asyncio.Future[Any]
     since: float
 
@@ -34,45 +38,52 @@ class _Job:
 
 
 class Commits:
-    """Transactions of one connection. ``finish`` is called before each commit, ``forget`` when one was rolled back."""
+    """Transactions of one connection. ``finish`` is called before each commit; ``forget`` when what is known of the
+    file may no longer be so: one was rolled back, or another connection has written."""
 
     def __init__(self, db: sqlite3.Connection, finish: Callable[[], None], forget: Callable[[], None]) -> None:
         self._db = db
+        self._execute = db.cursor().execute  # always the same cursor: making one costs as much as a small statement
         self._finish = finish
         self._forget = forget
+        self._version: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: list[_Job] = []
         self._wait_s = FIRST_WAIT_S
         self.count = 0
         """Transactions so far; whoever reads it may start again from 0."""
 
-    async def run(self, work: Callable[[], T], *, alone: bool = False) -> T:
-        """The result of ``work``, once it is committed. Raises what it raises, and ``sqlite3.OperationalError`` when
-        other processes hold the file for longer than ``BUSY_S``.
+    async def run(self, work: Callable[[A], T], about: A, *, alone: bool = False) -> T:
+        """The result of ``work(about)``, once it is committed. Raises what it raises, and ``sqlite3.OperationalError``
+        when other processes hold the file for longer than ``BUSY_S``.
 
         Work whose caller is gone before its turn is not done. ``alone``: nobody else is expected in this turn, so it is
         done at once.
         """
         if alone and not self._jobs:
             try:
-                return self._at_once(work)
+                return self._at_once(work, about)
             except sqlite3.OperationalError as error:
                 if not busy(error):
                     raise
-        result: T = await self._add(work)
+        result: T = await self._add(work, about)
         return result
 
-    def _at_once(self, work: Callable[[], T]) -> T:
-        # Takes the write lock at once, so that a read-then-write cannot be overtaken.
-        self._db.execute("BEGIN IMMEDIATE")
+    def _at_once(self, work: Callable[[A], T], about: A) -> T:
+        execute = self._execute
+        execute("BEGIN IMMEDIATE")  # takes the write lock at once, so that a read-then-write cannot be overtaken
         try:
-            result = work()
+            version = execute(_VERSION).fetchone()
+            if version != self._version:
+                self._forget()
+                self._version = version
+            result = work(about)
             self._finish()
-            self._db.execute("COMMIT")
+            execute("COMMIT")
         except BaseException:
             self._forget()
             if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+                execute("ROLLBACK")
             raise
         self.count += 1
         return result
@@ -89,11 +100,11 @@ class Commits:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    def _add(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+    def _add(self, work: Callable[[Any], Any], about: Any) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # what waited for a loop that has ended is gone with its callers
             self._loop, self._jobs = loop, []
-        job = _Job(work, loop.create_future(), time.monotonic())
+        job = _Job(work, about, loop.create_future(), time.monotonic())
         self._jobs.append(job)
         if len(self._jobs) == 1:
             loop.call_soon(self._commit)
@@ -103,7 +114,7 @@ class Commits:
         jobs = [job for job in self._jobs if not job.done.cancelled()]
         self._jobs = []
         try:
-            results = self._together([job.work for job in jobs])
+            results = self._at_once(_each, jobs) if jobs else []
         except Exception as error:
             self._later(jobs, error) if busy(error) else self._one_by_one(jobs, error)
         else:
@@ -111,15 +122,12 @@ class Commits:
             for job, result in zip(jobs, results, strict=True):
                 job.tell(result)
 
-    def _together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        return self._at_once(lambda: [work() for work in works]) if works else []
-
     def _one_by_one(self, jobs: Sequence[_Job], error: Exception) -> None:
         if len(jobs) == 1:
             return jobs[0].tell(None, error)
         for job in jobs:
             try:
-                result = self._at_once(job.work)
+                result = self._at_once(job.work, job.about)
             except Exception as its:
                 self._later([job], its) if busy(its) else job.tell(None, its)
             else:
@@ -136,6 +144,10 @@ class Commits:
         if self._jobs and not waits and self._loop is not None:
             self._loop.call_later(self._wait_s, self._commit)
             self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+
+
+def _each(jobs: Sequence[_Job]) -> list[Any]:
+    return [job.work(job.about) for job in jobs]
 
 
 def busy(error: Exception) -> bool:

@@ -1,7 +1,8 @@
 """The budgets that transactions of SQLite touch: each is written once in a transaction, however many calls share it,
 and read again only when somebody else has written to the file.
 
-A transaction holds the file's write lock from its beginning, so what is known then stays true until it is written.
+A transaction holds the file's write lock from its beginning, and what others wrote before is forgotten then, so what is
+known stays true until it is written.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from functools import lru_cache
 
 from infrai_runtime.store.durable import window
 
-_READ = "SELECT scope, limit_nano, period, spent_in, spent_nano, reserved_nano FROM budget WHERE scope IN ({})"
-_WRITE = "UPDATE budget SET spent_in = ?, spent_nano = ?, reserved_nano = ? WHERE scope = ?"
-_VERSION = "PRAGMA data_version"
-"""Changes whenever another connection has committed."""
+_READ = "SELECT rowid, scope, limit_nano, period, spent_in, spent_nano, reserved_nano FROM budget WHERE scope IN ({})"
+_WRITE = "UPDATE budget SET spent_in = ?, spent_nano = ?, reserved_nano = ? WHERE rowid = ?"
 MOST_KNOWN = 10_000
+"""Groups of scopes that are remembered."""
 
 
 @dataclass(eq=False, slots=True)
 class _Budget:
+    row: int
     scope: str
     limit_nano: int
     period: str
@@ -44,17 +45,16 @@ class Purse:
     """Sets money aside and settles it, inside a transaction that ends with ``write`` or ``forget``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+        self._execute = db.cursor().execute
         self._known: dict[str, _Budget | None] = {}
-        self._version = 0
-        self._fresh = False
+        self._paying: dict[tuple[str, ...], list[_Budget]] = {}
         self._changed: list[_Budget] = []
 
-    def reserve(self, scopes: Sequence[str], nano: int, now: float) -> str | None:
+    def reserve(self, scopes: tuple[str, ...], nano: int, now: float) -> str | None:
         """Sets money aside under all scopes, or names the first that does not cover it. Nothing to set aside asks that
         something is left."""
         budgets = self._budgets(scopes)
-        short = [budget.scope for budget in budgets if budget.left_nano(now) < max(1, nano)]
+        short = [budget.scope for budget in budgets if budget.left_nano(now) < (nano or 1)]
         if short:
             return min(short)
         if nano:
@@ -63,7 +63,7 @@ class Purse:
             self._changed += budgets
         return None
 
-    def settle(self, scopes: Sequence[str], reserved_nano: int, cost_nano: int, now: float) -> None:
+    def settle(self, scopes: tuple[str, ...], reserved_nano: int, cost_nano: int, now: float) -> None:
         """Gives back what was set aside and takes what it cost."""
         budgets = self._budgets(scopes)
         for budget in budgets:
@@ -74,36 +74,30 @@ class Purse:
 
     def write(self) -> None:
         """Writes down what has changed."""
-        self._fresh = False
-        if self._changed:
-            changed = {budget.scope: budget for budget in self._changed}
-            self._changed.clear()
-            rows = [(b.spent_in, b.spent_nano, b.reserved_nano, b.scope) for b in changed.values()]
-            self._db.executemany(_WRITE, rows)
+        for b in dict.fromkeys(self._changed):
+            self._execute(_WRITE, (b.spent_in, b.spent_nano, b.reserved_nano, b.row))
+        self._changed.clear()
+        if len(self._paying) > MOST_KNOWN:
+            self.forget()
 
     def forget(self) -> None:
-        """The transaction was rolled back, or budgets are changed by other means in it."""
-        self._fresh = False
+        """Others wrote, the transaction was rolled back, or budgets are changed by other means in it."""
         self._changed.clear()
         self._known.clear()
+        self._paying.clear()
 
-    def _budgets(self, scopes: Sequence[str]) -> list[_Budget]:
-        if not self._fresh:
-            self._refresh()
-        known = self._known
-        unread = [scope for scope in scopes if scope not in known]
-        if unread:
-            known.update(dict.fromkeys(unread))
-            for row in self._db.execute(_read_sql(len(unread)), unread):
-                known[row[0]] = _Budget(*row)
-        return [budget for scope in scopes if (budget := known[scope]) is not None]
+    def _budgets(self, scopes: tuple[str, ...]) -> list[_Budget]:
+        """The budgets that pay, of those scopes that have one."""
+        paying = self._paying.get(scopes)
+        if paying is None:
+            self._read([scope for scope in scopes if scope not in self._known])
+            paying = self._paying[scopes] = [found for scope in scopes if (found := self._known[scope]) is not None]
+        return paying
 
-    def _refresh(self) -> None:
-        """What is known is true until the end of this transaction."""
-        (version,) = self._db.execute(_VERSION).fetchone()
-        if version != self._version or len(self._known) > MOST_KNOWN:
-            self._known.clear()
-        self._version, self._fresh = version, True
+    def _read(self, scopes: Sequence[str]) -> None:
+        self._known.update(dict.fromkeys(scopes))
+        for row in self._execute(_read_sql(len(scopes)), scopes):
+            self._known[row[1]] = _Budget(*row)
 
 
 @lru_cache(maxsize=64)

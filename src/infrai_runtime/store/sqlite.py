@@ -43,6 +43,8 @@ from infrai_runtime.store.purse import Purse
 from infrai_runtime.store.sql import LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, ledger_of, ledger_values
 from infrai_runtime.store.statement import Statement
 
+PAGE_BYTES = 1024
+"""Of a new file. A call changes a little on many pages, and each is written whole."""
 SWEPT_AT_ONCE = 500
 CLOCK_S = 3600.0
 """How far the clock may have gone back between a call's coming and its booking."""
@@ -196,11 +198,8 @@ def since(request_id: str) -> int:
 _RENEW = "UPDATE call SET lease_s = max(lease_s, ?) WHERE owner = ? AND request_id IN (SELECT value FROM json_each(?))"
 _BOOKED = f"SELECT 1 FROM ledger WHERE id >= ? AND request_id = ? AND outcome <> '{UNKNOWN}' LIMIT 1"
 _ROWS = f"SELECT {LEDGER_COLUMNS} FROM ledger WHERE id >= $1 AND request_id = $2"
-_NOTE = (
-    f"INSERT INTO ledger (id, {LEDGER_COLUMNS})"
-    f" VALUES (max(?, coalesce((SELECT max(id) FROM ledger), 0) + 1){', ?' * LEDGER_VALUES})"
-)
-
+_NOTE = f"INSERT INTO ledger (id, {LEDGER_COLUMNS}) VALUES (?{', ?' * LEDGER_VALUES})"
+_LAST = "SELECT coalesce(max(id), 0) FROM ledger"
 
 _PUT_OUTCOME = (
     "INSERT INTO batch_row SELECT $1, $3, $4, $5 FROM batch_shard WHERE batch_id = $1 AND number = $2"
@@ -226,13 +225,15 @@ class SqliteDurable(SqlDurable):
         super().__init__()
         self._path = path
         self._db = _open(path)
+        self._execute = self._db.cursor().execute
         self._purse = Purse(self._db)
         self._rows: list[LedgerRow] = []
+        self._last_id: int | None = None
         self._commits = Commits(self._db, self._finish, self._forget)
         self._homing: asyncio.Task[None] | None = None
 
     async def _write(self, *statements: Statement) -> int:
-        return await self._commits.run(lambda: self._run_other(statements))
+        return await self._commits.run(self._run_other, statements)
 
     def _run_other(self, statements: Sequence[Statement]) -> int:
         """Statements that may be about budgets: they find what calls of this moment did with them, and what is known of
@@ -245,7 +246,11 @@ class SqliteDurable(SqlDurable):
         return [self._db.execute(_own(sql), values).rowcount for sql, values in statements][-1]
 
     async def _change(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
-        return await self._commits.run(lambda: self._db.execute(_own(sql), values).fetchall())
+        return await self._commits.run(self._changed, (sql, values))
+
+    def _changed(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        sql, values = statement
+        return self._db.execute(_own(sql), values).fetchall()
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
         if self._path is None or " FROM ledger" not in sql:
@@ -260,13 +265,17 @@ class SqliteDurable(SqlDurable):
         """The end of every transaction: what its calls share is written once."""
         self._purse.write()
         if self._rows:
-            noted = [(first_id(row.at_s), *ledger_values(row)) for row in self._rows]
+            last = self._execute(_LAST).fetchone()[0] if self._last_id is None else self._last_id
+            for row in self._rows:
+                last = max(first_id(row.at_s), last + 1)
+                self._execute(_NOTE, (last, *ledger_values(row)))
+            self._last_id = last
             self._rows.clear()
-            self._db.executemany(_NOTE, noted)
 
     def _forget(self) -> None:
         self._purse.forget()
         self._rows.clear()
+        self._last_id = None
 
     # -- a call
 
@@ -276,7 +285,7 @@ class SqliteDurable(SqlDurable):
         return len(self._running) < 2
 
     async def _admit_once(self, admission: Admission) -> Admitted:
-        return await self._commits.run(lambda: self._admit(admission), alone=self._alone)
+        return await self._commits.run(self._admit, admission, alone=self._alone)
 
     def _admit(self, a: Admission) -> Admitted:
         if not self._claim(a):
@@ -286,16 +295,16 @@ class SqliteDurable(SqlDurable):
             self._claim(a)
         if a.reserve_nano is None or (short := self._purse.reserve(a.scopes, a.reserve_nano, a.now)) is None:
             return NEW
-        self._db.execute(_UNCLAIM, (a.project_id, a.key, a.request_id))
+        self._execute(_UNCLAIM, (a.project_id, a.key, a.request_id))
         return Admitted("refused", short=short)
 
     def _claim(self, a: Admission) -> bool:
         """Writes the call down; False where one with its key stands."""
-        scopes = _json_list(a.scopes if a.reserve_nano else ())
+        scopes = _text_of(a.scopes if a.reserve_nano else ())
         when = (a.now + a.lease_s, a.now + a.ttl_s)
         about = (a.reserve_nano or 0, scopes, a.key_id, a.capability)
         values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *about)
-        return self._db.execute(_CLAIM, values).rowcount > 0
+        return self._execute(_CLAIM, values).rowcount > 0
 
     def _standing(self, a: Admission) -> Admitted | None:
         """What the call with the same key that stands leads to; None when it no longer counted, and is gone."""
@@ -319,18 +328,21 @@ class SqliteDurable(SqlDurable):
         return None
 
     def _unclaim(self, a: Admission) -> bool:
-        return self._db.execute(_UNCLAIM, (a.project_id, a.key, a.request_id)).rowcount > 0
+        return self._execute(_UNCLAIM, (a.project_id, a.key, a.request_id)).rowcount > 0
 
     async def _book_once(self, booking: Booking, doubtful: bool) -> None:
-        await self._commits.run(lambda: self._book(booking, doubtful), alone=self._alone)
+        await self._commits.run(self._book_again if doubtful else self._book, booking, alone=self._alone)
         if self._commits.count > LONG_LOG:
             self._bring_home()
 
-    def _book(self, booking: Booking, doubtful: bool) -> None:
+    def _book_again(self, booking: Booking) -> None:
+        a = booking.admission
+        if self._stands(a) or not self._is_booked(a):  # a call that still stands is not booked
+            self._book(booking)
+
+    def _book(self, booking: Booking) -> None:
         a = booking.admission
         ours = self._unclaim(a)
-        if doubtful and not ours and self._is_booked(a):  # a call that still stands is not booked
-            return
         if ours and booking.answer is not None and a.ttl_s:
             self._keep(a, booking.answer)
         reserved = (a.reserve_nano or 0) if ours else 0
@@ -339,6 +351,10 @@ class SqliteDurable(SqlDurable):
         self._rows += booking.rows
         if booking.outcome is not None:
             self._run(self._outcome(booking.outcome))
+
+    def _stands(self, a: Admission) -> bool:
+        found = self._execute(_CALL, (a.project_id, a.key)).fetchone()
+        return found is not None and found[3] == a.request_id
 
     def _is_booked(self, a: Admission) -> bool:
         return self._db.execute(_BOOKED, (since(a.request_id), a.request_id)).fetchone() is not None
@@ -351,14 +367,14 @@ class SqliteDurable(SqlDurable):
     def _keep(self, a: Admission, answer: bytes) -> None:
         expires_s = a.now + a.ttl_s
         about = (a.project_id, a.key, a.fingerprint, expires_s, answer)
-        while not self._db.execute(_KEEP, (first_id(expires_s) + random.getrandbits(20), *about)).rowcount:
+        while not self._execute(_KEEP, (first_id(expires_s) + random.getrandbits(20), *about)).rowcount:
             pass  # another answer of this millisecond has drawn the same number
 
     def _bury(self, project_id: str, key: str, found: Sequence[Any], now: float) -> None:
         """Ends a call that nobody vouches for: the money comes back, a row says that its outcome is unknown."""
         request_id, reserved_nano, scopes, key_id, capability = found
         if reserved_nano:
-            self._purse.settle(orjson.loads(scopes), reserved_nano, 0, now)
+            self._purse.settle(tuple(orjson.loads(scopes)), reserved_nano, 0, now)
         told = unknown_row(project_id, request_id, key_id, capability, now)
         kept = None if key == request_id else key
         self._rows.append(told._replace(reserved_nano=reserved_nano, idempotency_key=kept))
@@ -371,10 +387,11 @@ class SqliteDurable(SqlDurable):
     # -- in the background
 
     async def _tend_once(self, owner: str, now: float, running: Collection[str]) -> None:
-        await self._commits.run(lambda: self._tend(owner, now, running))
+        await self._commits.run(self._tend, (owner, now, running))
         await self._bring_home()
 
-    def _tend(self, owner: str, now: float, running: Collection[str]) -> None:
+    def _tend(self, tending: tuple[str, float, Collection[str]]) -> None:
+        owner, now, running = tending
         self._db.execute(_RENEW, (now + LEASE_S, owner, _json_list(running)))
         dead = self._db.execute(
             "SELECT project_id, key, request_id, reserved_nano, scopes, key_id, capability FROM call"
@@ -407,6 +424,11 @@ def unknown_row(project_id: str, request_id: str, key_id: str | None, capability
     return LedgerRow("attempt", now, project_id, key_id, request_id, capability, None, None, UNKNOWN, 0.0)
 
 
+@lru_cache(maxsize=1024)
+def _text_of(scopes: tuple[str, ...]) -> str:
+    return _json_list(scopes)
+
+
 def _json_list(names: Collection[str]) -> str:
     return orjson.dumps(list(names)).decode()
 
@@ -429,6 +451,7 @@ def _open(path: Path | None) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = sqlite3.connect(path or ":memory:", timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
