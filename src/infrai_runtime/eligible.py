@@ -294,7 +294,7 @@ def _field_of(reason: str) -> str | None:
 
 _ASKED_BY = {
     **dict.fromkeys(("tools", "custom_tools"), "tools"),
-    **dict.fromkeys(("structured", "json"), "response_format"),
+    **dict.fromkeys(("structured", "json", "diarize"), "response_format"),
     **dict.fromkeys(("vision", "audio", "video", "pdf"), "messages"),
     **{name: name for name in ("tool_choice", "n", "logprobs")},
     "audio_output": "modalities",

@@ -86,7 +86,7 @@ SPEECH: Table = {name: field for name, field in TTS.items() if name not in ("for
 }
 TRANSCRIPTION: Table = ASR | {
     "response_format": Field(
-        choice(("json", "verbose_json", "text", "srt", "vtt")), "json (default), verbose_json, text, srt or vtt"
+        choice(("json", "verbose_json", "diarized_json", "text", "srt", "vtt")), "what a transcript looks like"
     ),
     "prompt": Field(text(), "words that are likely to be said"),
     "temperature": Field(_from_form(number(0, 1)), "sampling temperature"),
@@ -155,6 +155,8 @@ def transcription_ask(given: Mapping[str, Any], idempotency_key: str | None) -> 
     print_ = fingerprint("openai/asr", given)
     body = _split(TRANSCRIPTION, given)
     wanted = body.pop("response_format", "json")
+    if wanted == transcript.DIARIZED:
+        body["diarize"] = True
     if body.pop("stream", False):
         if wanted != "json":
             raise Failure("INVALID_REQUEST", f"stream: not with response_format {wanted}", param="stream")

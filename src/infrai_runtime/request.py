@@ -454,6 +454,7 @@ _NEEDS: dict[str, Callable[[Any], set[str]]] = {
     "tool_choice": lambda choice: {"tool_choice"} if choice not in ("auto", "none") else set(),
     "response_format": lambda form: {{"json_object": "json", "json_schema": "structured"}.get(form["type"], "")} - {""},
     "logprobs": lambda wanted: {"logprobs"} if wanted else set(),
+    "diarize": lambda wanted: {"diarize"} if wanted else set(),
     "modalities": lambda wanted: {f"{kind}_output" for kind in wanted if kind != "text"},
     "choices": lambda n: {"n"} if n > 1 else set(),
 }

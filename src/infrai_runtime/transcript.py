@@ -1,4 +1,4 @@
-"""A transcript in the formats of ``/v1/audio/transcriptions``: json, verbose_json, text, srt, vtt, and as events.
+"""A transcript in the formats of ``/v1/audio/transcriptions``: three kinds of JSON, text, srt, vtt, and as events.
 
 https://platform.openai.com/docs/api-reference/audio/createTranscription
 """
@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from infrai_runtime.failure import Failure
 from infrai_runtime.wire import JSON, Json, frame
 
 TEXT = "text/plain; charset=utf-8"
+DIARIZED = "diarized_json"
+"""The format that says who speaks."""
 STREAM = "stream"
 """The format of who asked for a stream: vendors' transcripts come whole, so it has one piece."""
 
@@ -22,8 +25,7 @@ def reply(reply_format: str | None, data: Json, more: Json) -> tuple[str, bytes]
         return "text/event-stream", _events(data, more)
     if reply_format in _TEXTS:
         return TEXT, _TEXTS[reply_format](data).encode()
-    made = _verbose(data) if reply_format == "verbose_json" else _plain(data)
-    return JSON, orjson.dumps(made | more)
+    return JSON, orjson.dumps(_OBJECTS.get(reply_format, _plain)(data) | more)
 
 
 def _plain(data: Json) -> Json:
@@ -35,6 +37,22 @@ def _verbose(data: Json) -> Json:
     segments = [_segment(place, segment) for place, segment in enumerate(data["segments"])]
     made = {"task": "transcribe", "duration": _seconds(data), "language": data["language"] or "", "text": data["text"]}
     return made | {"segments": segments, "words": data.get("words"), "usage": _usage(data["usage"])}
+
+
+def _diarized(data: Json) -> Json:
+    """Raises UNSUPPORTED_CAPABILITY where the model, which was pinned and is not known, told no speakers."""
+    if data["text"].strip() and not (data["segments"] and all("speaker" in row for row in data["segments"])):
+        message = f"response_format: came 'diarized_json', {data['model']} tells no speakers"
+        raise Failure("UNSUPPORTED_CAPABILITY", message, param="response_format")
+    segments = [
+        {"id": f"seg_{place:03d}", "type": "transcript.text.segment"} | segment
+        for place, segment in enumerate(data["segments"])
+    ]
+    made = {"task": "transcribe", "duration": _seconds(data), "text": data["text"], "segments": segments}
+    return made | {"usage": _usage(data["usage"])}
+
+
+_OBJECTS: dict[str | None, Callable[[Json], Json]] = {"verbose_json": _verbose, DIARIZED: _diarized}
 
 
 def _events(data: Json, more: Json) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.types.audio import TranscriptionDiarized
 
 from infrai_runtime.app import create_app
 from infrai_runtime.vendors.base import Call, Event, Files, Finish, Fragment, Request, Transcript
@@ -236,8 +237,8 @@ VTT = "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nOne.\n\n01:01:01.250 --> 01:01:0
 
 
 @contextmanager
-def hearing(home: Path, vendor: Hears) -> Iterator[Any]:
-    rows = catalogue(model("a", capability="asr", usd={"audio_minute": 1}))
+def hearing(home: Path, vendor: Hears, abilities: frozenset[str] = frozenset()) -> Iterator[Any]:
+    rows = catalogue(model("a", capability="asr", usd={"audio_minute": 1}, abilities=abilities))
     with (
         served(create_app(settings(home), vendors=[vendor], catalogue=rows)) as url,
         openai.OpenAI(api_key="x", base_url=url, max_retries=0) as client,
@@ -280,6 +281,35 @@ def test_a_verbose_transcript_has_times_and_the_form_reaches_the_vendor(tmp_path
     assert asked["audio"] == {"base64": base64.b64encode(b"RIFF").decode(), "mime": "audio/wav"}
     assert (asked["prompt"], asked["temperature"], asked["language"]) == ("numbers", 0.5, "en")
     assert asked["timestamp_granularities"] == ["word", "segment"]
+
+
+def test_a_transcript_with_speakers_is_one_that_the_sdk_reads(tmp_path: Path) -> None:
+    spoken = [segment | {"speaker": who} for segment, who in zip(SEGMENTS, "AB", strict=True)]
+    vendor = Hears(spoken)
+    with hearing(tmp_path, vendor, frozenset({"diarize"})) as sdk:
+        made = sdk.audio.transcriptions.create(
+            model="big", file=("a.wav", b"RIFF", "audio/wav"), response_format="diarized_json"
+        )
+    checked = TranscriptionDiarized.model_validate(made.to_dict())
+    assert vendor.requests[0]["diarize"] is True
+    assert (checked.duration, checked.text, checked.usage and checked.usage.type) == (3.5, "One. Two.", "duration")
+    assert [(s.id, s.speaker, s.text) for s in checked.segments] == [
+        ("seg_000", "A", " One."),
+        ("seg_001", "B", " Two."),
+    ]
+
+
+def test_speakers_that_no_model_tells_are_refused_by_field(tmp_path: Path) -> None:
+    vendor = Hears(SEGMENTS)
+    with hearing(tmp_path, vendor) as sdk, pytest.raises(openai.BadRequestError) as bad:
+        sdk.audio.transcriptions.create(model="big", file=("a.wav", b"x"), response_format="diarized_json")
+    assert (bad.value.code, bad.value.param) == ("UNSUPPORTED_CAPABILITY", "response_format")
+    assert ("lacks diarize" in bad.value.message, vendor.requests) == (True, [])
+
+
+def test_a_pinned_model_that_nobody_knows_and_that_tells_no_speakers_is_an_error(tmp_path: Path) -> None:
+    with hearing(tmp_path, Hears(SEGMENTS)) as sdk, pytest.raises(openai.BadRequestError, match="tells no speakers"):
+        sdk.audio.transcriptions.create(model="a/new", file=("a.wav", b"x"), response_format="diarized_json")
 
 
 def test_a_streamed_transcript_is_events_that_the_sdk_reads(tmp_path: Path) -> None:

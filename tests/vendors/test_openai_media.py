@@ -530,6 +530,56 @@ def test_times_that_a_model_cannot_tell_are_warned_about() -> None:
     assert heard.warnings == ["timestamp_granularities: gpt-4o-transcribe tells no times; not used"]
 
 
+# https://platform.openai.com/docs/api-reference/audio/diarized-json-object
+DIARIZED = {
+    "task": "transcribe",
+    "duration": 27.4,
+    "text": "Agent: Thanks for calling.\nA: Hi.",
+    "segments": [
+        {"type": "transcript.text.segment", "id": "seg_001", "start": 0.0, "end": 4.7, "text": "Thanks for calling.",
+         "speaker": "agent"},
+        {"type": "transcript.text.segment", "id": "seg_002", "start": 4.7, "end": 5.9, "text": "Hi.", "speaker": "A"},
+    ],
+    "usage": {"type": "duration", "seconds": 27},
+}  # fmt: skip
+
+
+def test_a_transcript_with_speakers_is_that_of_the_sdk(sdk: Sdk) -> None:
+    model, names = "gpt-4o-transcribe-diarize", ["agent"]
+    with serving(fake("/audio/transcriptions", says(DIARIZED))) as service:
+        asked = {**SOUND, "diarize": True, "prompt": "calls", "passthrough": {"known_speaker_names": names}}
+        heard = ours("listen", asked, model, service)
+        theirs: Any = sdk(service).audio.transcriptions.create(
+            model=model,
+            file=("audio.wav", io.BytesIO(b"RIFF0000WAVEfmt "), "audio/wav"),
+            response_format="diarized_json",
+            chunking_strategy="auto",
+            known_speaker_names=names,
+        )
+        mine, sdks = map(fields, service.requests)
+    assert mine == sdks
+    assert [(s["speaker"], s["start"], s["end"], s["text"]) for s in heard.segments] == [
+        (s["speaker"], s["start"], s["end"], s["text"]) for s in theirs.to_dict()["segments"]
+    ]
+    assert (heard.text, heard.usage) == (theirs.text, {"audio_seconds": 27.0})
+    assert heard.warnings == ["prompt: this vendor has no such option; not used"]
+
+
+def test_the_callers_own_chunking_wins() -> None:
+    with serving(fake("/audio/transcriptions", says(DIARIZED))) as service:
+        asked = {**SOUND, "passthrough": {"chunking_strategy[type]": "server_vad"}}
+        ours("listen", asked, "gpt-4o-transcribe-diarize", service)
+        sent = fields(service.last)
+    assert (sent["chunking_strategy[type]"], "chunking_strategy" in sent) == ("server_vad", False)
+
+
+def test_a_model_that_tells_no_speakers_is_not_asked_for_them() -> None:
+    with serving(fake("/audio/transcriptions", says(DIARIZED))) as service, pytest.raises(Failure) as caught:
+        ours("listen", {**SOUND, "diarize": True}, "whisper-1", service)
+    assert (caught.value.code, caught.value.param) == ("UNSUPPORTED_CAPABILITY", "response_format")
+    assert service.requests == []
+
+
 # -- https://docs.x.ai/developers/rest-api-reference/inference/speech-to-text: xAI's SDK, which speaks gRPC, has none
 
 HEARD = {

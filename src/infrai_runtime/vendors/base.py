@@ -130,7 +130,8 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said; segments are ``{"start", "end", "text"}``, words ``{"start", "end", "word"}``, in seconds."""
+    """What was said; segments are ``{"start", "end", "text", "speaker"?}``, words ``{"start", "end", "word"}``, in
+    seconds."""
 
     text: str
     language: str | None
@@ -210,7 +211,7 @@ class SpeaksAlong(Protocol):
 @runtime_checkable
 class Listens(Protocol):
     """Transcribes: ``{"audio": {"url"} | {"base64", "mime"?}, "language"?, "prompt"?, "temperature"?,
-    "timestamp_granularities"?}``; the last three and ``passthrough`` come from the OpenAI surface only."""
+    "timestamp_granularities"?, "diarize"?}``; the last four and ``passthrough`` come from the OpenAI surface only."""
 
     async def listen(self, request: Request, call: Call) -> Transcript:
         """The transcript."""

@@ -227,6 +227,19 @@ def test_a_transcript_has_times_language_and_speakers_where_the_model_gives_them
     assert body["contents"][0]["parts"][0]["inlineData"]["mimeType"] == "audio/wav"
 
 
+def test_what_gemini_has_no_words_for_is_told() -> None:
+    answer = response({"text": "Hi."}, finish="STOP")
+    asked = {"prompt": "p", "temperature": 0.1, "timestamp_granularities": ["word"], "passthrough": {"include": ["x"]}}
+    request = {"audio": {"base64": base64.b64encode(b"RIFF").decode(), "mime": "audio/wav"}, **asked}
+    heard, _ = with_vendor([whole(answer)], lambda made: made.listen(request, call_of("gemini-3.5-flash")))
+    assert [w.partition(":")[0] for w in heard.warnings] == [
+        "prompt",
+        "temperature",
+        "timestamp_granularities",
+        "include",
+    ]
+
+
 def test_a_chat_models_transcript_is_its_text() -> None:
     answer = response({"text": "hm", "thought": True}, {"text": "Hello there."}, finish="STOP")
     request = {"audio": {"base64": "AAAA", "mime": "audio/mp3"}}

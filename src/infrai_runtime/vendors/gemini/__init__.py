@@ -128,7 +128,7 @@ class Gemini(RemoteChat[Draft]):
             _path(call.model, "generateContent"), media.listen_body(heard, request, call.options), call
         )
         with documented(self.http):
-            return media.transcript_of(response)
+            return media.transcript_of(response, request)
 
     async def open(self, request: Request, call: Call) -> Mapping[str, Any]:
         """A token for one session of the Live API, which is a web socket and needs no ICE servers."""

@@ -40,7 +40,7 @@ def image_body(request: Request, options: Mapping[str, Any]) -> tuple[Json, list
     """The body for an image, and a warning when its size can only be near the one asked for."""
     shape, warnings = _shape(request.get("size"))
     config = {"responseModalities": ["IMAGE"], **({"imageConfig": shape} if shape else {})}
-    return _prompted(request["prompt"], config, options), warnings
+    return _prompted(request["prompt"], config, options), [*warnings, *unused(request, ())]
 
 
 def _shape(size: str | None) -> tuple[Json, list[str]]:
@@ -83,8 +83,14 @@ def speech_body(request: Request, options: Mapping[str, Any]) -> tuple[Json, lis
     """The body for speech, and a warning for a speed, which Gemini takes in words of the text only."""
     voice = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": request.get("voice", VOICE)}}}
     config = {"responseModalities": ["AUDIO"], "speechConfig": voice}
-    slow = ["speed: Gemini has no such option; not used"] if request.get("speed", 1) != 1 else []
-    return _prompted(request["input"], config, options), slow
+    lost = unused(request, ["speed"] if request.get("speed", 1) != 1 else [])
+    return _prompted(request["input"], config, options), lost
+
+
+def unused(request: Request, names: Iterable[str]) -> list[str]:
+    """What is said of the options among these that were given, and of those that only others know."""
+    given = [name for name in names if name in request] + sorted(request.get("passthrough", ()))
+    return [f"{name}: Gemini has no such option; not used" for name in given]
 
 
 def formatted(sound: File, format: str) -> File:
@@ -109,14 +115,16 @@ def listen_body(heard: Material, request: Request, options: Mapping[str, Any]) -
     return with_options({"contents": contents}, {"audioTranscriptionConfig": language}, options)
 
 
-def transcript_of(response: Mapping[str, Any]) -> Transcript:
-    """What was heard."""
+def transcript_of(response: Mapping[str, Any], request: Request) -> Transcript:
+    """What was heard, and what of the request the API has no words for."""
     parts = response["candidates"][0]["content"]["parts"]
     spoken = [part["audioTranscription"] for part in parts if "audioTranscription" in part]
     texts = [row["text"] for row in spoken] or [part.get("text", "") for part in parts if not part.get("thought")]
     language = next((row["languageCode"] for row in spoken if row.get("languageCode")), None)
     usage = usage_of(response.get("usageMetadata"), {}) or {}
-    return Transcript(" ".join(texts).strip(), language, [_segment(row) for row in spoken if "endOffset" in row], usage)
+    segments = [_segment(row) for row in spoken if "endOffset" in row]
+    lost = unused(request, ("prompt", "temperature", "timestamp_granularities"))
+    return Transcript(" ".join(texts).strip(), language, segments, usage, lost)
 
 
 def _segment(row: Mapping[str, Any]) -> Json:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from infrai_core.fetch import FetchFailed, FetchRefused
+from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call, File, Files, Ranking, Request, Transcript, Vectors
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.form import Upload
@@ -187,23 +188,46 @@ class Listens(Base):
     def _asked(self, request: Request, call: Call) -> Iterator[tuple[str, str]]:
         verbose = self._verbose(call)
         if self.row.listens_as == "openai":
-            yield "response_format", "verbose_json" if verbose else "json"
-        for name in ("language", "prompt", "temperature"):
-            if name in request and name in self.row.listens_to:
+            yield "response_format", self._format(request, call)
+        for name in self._taken(call):
+            if name in request:
                 yield name, str(request[name])
         if verbose:
             for kind in request.get("timestamp_granularities", ("segment",)):
                 yield "timestamp_granularities[]", kind
+        if self._diarizes(call) and not any(name.startswith(_CHUNKING) for name in options(request, call)):
+            yield _CHUNKING, "auto"
+
+    def _format(self, request: Request, call: Call) -> str:
+        if not request.get("diarize"):
+            return "verbose_json" if self._verbose(call) else "json"
+        if self._diarizes(call):
+            return "diarized_json"
+        message = f"response_format: came 'diarized_json', {call.model} does not tell speakers"
+        raise Failure("UNSUPPORTED_CAPABILITY", message, param="response_format")
+
+    def _taken(self, call: Call) -> list[str]:
+        lost = {"prompt"} if self._diarizes(call) else set()
+        return [name for name in ("language", "prompt", "temperature") if name in self.row.listens_to - lost]
 
     def _verbose(self, call: Call) -> bool:
         return re.search(self.row.verbose, call.model) is not None
 
+    def _diarizes(self, call: Call) -> bool:
+        return re.search(self.row.diarizes, call.model) is not None
+
     def _unused(self, request: Request, call: Call) -> Iterator[str]:
+        taken = self._taken(call)
         for name in ("prompt", "temperature"):
-            if name in request and name not in self.row.listens_to:
+            if name in request and name not in taken:
                 yield f"{name}: this vendor has no such option; not used"
         if "timestamp_granularities" in request and self.row.listens_as == "openai" and not self._verbose(call):
             yield f"timestamp_granularities: {call.model} tells no times; not used"
+
+
+_CHUNKING = "chunking_strategy"
+"""What a model that tells speakers has to be given for more than half a minute of sound
+(https://platform.openai.com/docs/guides/speech-to-text#speaker-diarization)."""
 
 
 def _field(name: str, value: Any, mark: str) -> Iterator[tuple[str, str]]:
@@ -215,11 +239,16 @@ def _field(name: str, value: Any, mark: str) -> Iterator[tuple[str, str]]:
 
 
 def _transcript(answer: Mapping[str, Any], asked: str | None, warnings: Sequence[str]) -> Transcript:
-    segments = [{n: row[n] for n in ("start", "end", "text")} for row in answer.get("segments") or ()]
+    segments = [_segment(row) for row in answer.get("segments") or ()]
     words = [_word(row) for row in answer.get("words") or ()]
     language = answer.get("language") or asked
     tokens = answer.get("logprobs") or ()
     return Transcript(str(answer["text"]), language, segments, _sound_usage(answer), warnings, words, tokens)
+
+
+def _segment(row: Mapping[str, Any]) -> Json:
+    speaker = {"speaker": str(row["speaker"])} if "speaker" in row else {}
+    return {name: row[name] for name in ("start", "end", "text")} | speaker
 
 
 def _word(row: Mapping[str, Any]) -> Json:

@@ -102,6 +102,8 @@ class Row:
     speech_formats: Set[str] = frozenset({"mp3", "opus", "aac", "flac", "wav", "pcm"})
     verbose: str = "whisper"
     """A pattern of the transcription models that can tell segments and language (``verbose_json``)."""
+    diarizes: str = "$^"
+    """A pattern of the transcription models that tell speakers (``diarized_json``); they take no ``prompt``."""
     listens_as: Literal["openai", "xai"] = "openai"
     """In whose words a transcription is asked for: xAI's has no ``response_format`` and always tells its words."""
     listens_to: Set[str] = frozenset({"language", "prompt", "temperature"})

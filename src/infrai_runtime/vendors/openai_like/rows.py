@@ -20,6 +20,7 @@ _OPENAI = Row(
     custom_tools=True,
     reads=frozenset({"image", "audio", "file"}),
     vectors="base64",
+    diarizes="-diarize",
     allowed_options=OPTIONS
     | {"store", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity", "prediction"}
     | {"web_search_options", "quality", "background", "output_format", "moderation", "style", "instructions"},
