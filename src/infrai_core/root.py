@@ -41,6 +41,8 @@ class Root:
 
     def inside(self, name: str) -> Path:
         """The file of that name. Raises ``ValueError`` when it is missing, no file, or elsewhere."""
+        if "\0" in name:
+            raise ValueError(f"{name!r}: a file name has no zero byte")
         try:
             path = (self.path / name).resolve()
             if not path.is_relative_to(self.path):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, Self
 
 from langchain_core.tools import BaseTool, BaseToolkit, ToolException
 from langchain_core.tools.base import ArgsSchema
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from infrai_core import (
     Artifacts,
@@ -72,6 +73,17 @@ class TranscriptionInput(BaseModel):
     language: str | None = Field(default=None, description="Language spoken, such as en; leave it out when unknown.")
 
 
+_MEND = "Mend the arguments and call the tool again."
+
+
+def wrong_arguments(error: ValidationError) -> str:
+    """What a model is told of arguments that do not fit: the names, what came and what is allowed."""
+    wrong = (
+        f"{'.'.join(map(str, found['loc']))}={reprlib.repr(found['input'])}: {found['msg']}" for found in error.errors()
+    )
+    return f"{'; '.join(wrong)}. {_MEND}"
+
+
 class InfraiTool(BaseTool, Connection):
     """What the tools have in common.
 
@@ -85,6 +97,7 @@ class InfraiTool(BaseTool, Connection):
 
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     handle_tool_error: Any = True
+    handle_validation_error: Any = wrong_arguments
     root_dir: str | os.PathLike[str] | None = None
     """A directory that the tool reads from and saves in; None: media stay in memory."""
     artifacts: Artifacts | None = Field(default=None, exclude=True, repr=False)
@@ -137,7 +150,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except _MENDABLE as error:
-        raise ToolException(f"{error}. Mend the arguments and call the tool again.") from error
+        raise ToolException(f"{error}. {_MEND}") from error
 
 
 def _listed(blocks: list[dict[str, Any]]) -> str:

@@ -161,6 +161,18 @@ def test_no_redirect_is_followed_with_a_key(kit: Kit, wall: MakeWall) -> None:
     kit.run(body)
 
 
+@pytest.mark.parametrize("body", [{}, [], {"ok": True}, {"choices": [{"message": {"content": "hi"}}]}])
+def test_an_answer_of_another_kind_is_not_taken_for_an_empty_one(kit: Kit, wall: MakeWall, body: Any) -> None:
+    served = wall(answer(body))
+
+    async def ask() -> None:
+        async with kit.client(base_url=served.url) as client:
+            with pytest.raises(ProtocolError, match="the answer to chat has none of content, parts, "):
+                await client.chat("hi")
+
+    kit.run(ask)
+
+
 def test_a_service_without_native_routes_gets_the_hint_to_change_dialect(kit: Kit, wall: MakeWall) -> None:
     served = wall(answer({"detail": "Not Found"}, 404))
 

@@ -54,7 +54,7 @@ def test_files_of_the_directory_are_read(place: Path, name: str, content: bytes)
     ],
 )
 def test_nothing_else_is(place: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"tools' directory|null byte"):
+    with pytest.raises(ValueError, match=r"tools' directory|zero byte"):
         Root(place).read(name)
 
 

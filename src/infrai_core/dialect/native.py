@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 from infrai_core import models as m
 from infrai_core.content import media_of, messages_of
-from infrai_core.dialect.shape import decoded_vectors, model_list, split, with_parts
-from infrai_core.errors import ConfigError
+from infrai_core.dialect.shape import ANSWERS, decoded_vectors, model_list, split, with_parts
+from infrai_core.errors import ConfigError, ProtocolError
 from infrai_core.lines import NDJSON, Rows, Upload
 from infrai_core.operation import Operation
 from infrai_core.params import (
@@ -44,6 +44,8 @@ def stream_chat(prompt: Prompt, params: Mapping[str, Any]) -> Operation[m.ChatRe
 
 
 def _chat_reply(data: dict[str, Any]) -> m.ChatReply:
+    if not data.keys() & ANSWERS:
+        raise ProtocolError(f"the answer to chat has none of {', '.join(sorted(ANSWERS))}")
     return m.ChatReply.model_validate(with_parts(data))
 
 

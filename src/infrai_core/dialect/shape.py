@@ -41,6 +41,8 @@ def with_parts(data: dict[str, Any]) -> dict[str, Any]:
 
 
 _FLAT = frozenset({"content", "text", "tool_calls", "reasoning", "refusal", "reasoning_content"})
+ANSWERS = _FLAT | {"parts"}
+"""Fields of which a chat answer has at least one, be it empty."""
 
 
 def parts_from_flat(flat: Mapping[str, Any]) -> list[dict[str, Any]]:

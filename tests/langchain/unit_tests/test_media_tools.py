@@ -267,6 +267,16 @@ def test_a_model_is_told_what_it_can_mend(call: Any) -> None:
 
 
 @both
+def test_arguments_that_do_not_fit_are_told_by_name(call: Any) -> None:
+    tool, script = made(InfraiImageTool, failure("UNAUTHORIZED"))
+    message = call(tool, prompt="a cat", size="big", count=99)
+    assert message.status == "error"
+    assert "size='big': " in message.content
+    assert "count=99: Input should be less than or equal to 10" in message.content
+    assert script.requests == []
+
+
+@both
 def test_what_a_model_cannot_mend_is_raised(call: Any) -> None:
     tool, _ = made(InfraiImageTool, failure("UNAUTHORIZED"))
     with pytest.raises(InfraiAuthenticationError):
