@@ -59,12 +59,12 @@ class PartialObject:
 
     def value(self) -> dict[str, Any]:
         """What has been read. Closed containers are shared between the results, open ones are copied."""
-        found = self._root
-        if self._open:
-            found = self._copied(len(self._open) - 1)
-            for depth in range(len(self._open) - 2, -1, -1):
-                found = self._with_last_child(depth, found)
-        return dict(found) if isinstance(found, dict) else {}
+        if not self._open:
+            return dict(self._root) if isinstance(self._root, dict) else {}
+        found = self._copied(len(self._open) - 1)
+        for depth in range(len(self._open) - 2, -1, -1):
+            found = self._with_last_child(depth, found)
+        return found if isinstance(found, dict) else {}
 
     def _copied(self, depth: int) -> dict[str, Any] | list[Any]:
         """The innermost open container, with the open string as its last value."""

@@ -136,7 +136,8 @@ class Progress:
         self._places: list[int] = []
         self._parts: dict[int, _Growing] = {}
         self._blocks: dict[int, list[Any]] = {}
-        self._has_beside = False  # whether a part stands beside the blocks too
+        self._calls: list[_Call] = []  # of the parts those that stand beside the blocks too, in their order
+        self._wholes: list[_Whole] = []
         self._refusal = ""
         self._facts: dict[str, Any] = {}
 
@@ -180,20 +181,26 @@ class Progress:
         self._homes[index] = index
         self._parts[index] = part = _GROWING.get(kind, _Whole)()
         insort(self._places, index)
-        self._has_beside = self._has_beside or isinstance(part, _Call | _Whole)
+        if isinstance(part, _Call | _Whole):
+            parts = [self._parts[place] for place in self._places]
+            self._calls = [part for part in parts if isinstance(part, _Call)]
+            self._wholes = [part for part in parts if isinstance(part, _Whole)]
 
     def _message(self) -> ChatMessage:
         blocks = [block for place in self._places for block in self._blocks.get(place, ())]
-        beside = self._beside() if self._has_beside or self._refusal else {}
-        return unchecked(ChatMessage, role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=beside)
+        return unchecked(ChatMessage, role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=self._beside())
 
     def _beside(self) -> dict[str, Any]:
         """What stands beside the blocks."""
-        parts = [self._parts[place] for place in self._places]
-        calls = [part.legacy() for part in parts if isinstance(part, _Call)]
-        others = [other for part in parts if isinstance(part, _Whole) and (other := part.other())]
-        beside = {"tool_calls": calls, OTHER_PARTS: others, "refusal": self._refusal}
-        return {name: value for name, value in beside.items() if value}
+        beside: dict[str, Any] = {}
+        if self._calls:
+            beside["tool_calls"] = [call.legacy() for call in self._calls]
+        others = [other for part in self._wholes if (other := part.other())]
+        if others:
+            beside[OTHER_PARTS] = others
+        if self._refusal:
+            beside["refusal"] = self._refusal
+        return beside
 
 
 _END = ChatChunk(finish_reason="stop")
