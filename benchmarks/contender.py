@@ -91,17 +91,25 @@ def contenders(python: Path | str, module: str, names: Sequence[str], url: str) 
         yield [Contender(process, name) for process, name in zip(processes, names, strict=True)]
 
 
-def compare(running: Sequence[Contender], task: str, *, batches: int, runs: int | Mapping[str, int]) -> dict[str, Cost]:
-    """CPU time per unit of a task, for every contender that can do it; the smallest batch and the median one."""
-    able = [contender for contender in running if task in contender.tasks]
-    for contender in able:
+def compare(
+    running: Sequence[Contender], tasks: Sequence[str], *, batches: int, runs: int | Mapping[str, int]
+) -> dict[str, dict[str, Cost]]:
+    """CPU time per unit of each task, for every contender that can do it; the smallest batch and the median one.
+
+    The tasks take turns as the contenders do, so that one can be compared with the other.
+    """
+    able = [(task, contender) for task in tasks for contender in running if task in contender.tasks]
+    for task, contender in able:
         contender.batch(task, 1)
-    times: dict[str, list[float]] = {contender.name: [] for contender in able}
+    times: dict[str, dict[str, list[float]]] = {task: {} for task in tasks}
     for _ in range(batches):
-        for contender in able:
+        for task, contender in able:
             count = runs if isinstance(runs, int) else runs.get(contender.name, runs[""])
-            times[contender.name].append(contender.batch(task, count))
-    return {name: Cost(min(found), statistics.median(found)) for name, found in times.items()}
+            times[task].setdefault(contender.name, []).append(contender.batch(task, count))
+    return {
+        task: {name: Cost(min(costs), statistics.median(costs)) for name, costs in found.items()}
+        for task, found in times.items()
+    }
 
 
 Found = dict[str, dict[str, float]]
@@ -109,14 +117,21 @@ Found = dict[str, dict[str, float]]
 
 
 def measured(
-    running: list[Contender], tasks: Mapping[str, tuple[str, int, int | Mapping[str, int]]], quick: bool
+    running: list[Contender],
+    tasks: Mapping[str, tuple[str, int, int | Mapping[str, int]]],
+    quick: bool,
+    in_turns: tuple[str, ...] = (),
 ) -> Found:
-    """The smallest batch of every task, ``tasks`` being task -> title, batches, runs per batch."""
+    """The smallest batch of every task, ``tasks`` being task -> title, batches, runs per batch. One task is measured
+    after the other, but those of ``in_turns``, which are compared with each other, together."""
     found: Found = {}
-    for task, (title, batches, runs) in tasks.items():
-        print(f"  {title} …", flush=True)
-        costs = compare(running, task, batches=2 if quick else batches, runs=1 if quick else runs)
-        found[task] = {name: cost.min_us for name, cost in costs.items()}
+    for task, (_, batches, runs) in tasks.items():
+        if task in found:
+            continue
+        group = in_turns if task in in_turns else (task,)
+        print("  " + ", ".join(tasks[one][0] for one in group) + " …", flush=True)
+        costs = compare(running, group, batches=2 if quick else batches, runs=1 if quick else runs)
+        found |= {one: {name: cost.min_us for name, cost in costs[one].items()} for one in group}
     return found
 
 

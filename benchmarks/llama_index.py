@@ -179,12 +179,13 @@ TASKS: dict[str, tuple[str, int, int]] = {
     "stream": ("stream_chat, µs per coalesced chunk", 10, 1),
     "astream": ("astream_chat, µs per coalesced chunk", 10, 1),
     "agent 1000": ("agent, 1,000 argument chunks, µs", 5, 1),
-    f"agent {LONG}": (f"agent, {LONG:,} argument chunks, µs", 6, 1),
-    f"agent {2 * LONG}": (f"agent, {2 * LONG:,} argument chunks, µs", 6, 1),
+    f"agent {LONG}": (f"agent, {LONG:,} argument chunks, µs", 12, 1),
+    f"agent {2 * LONG}": (f"agent, {2 * LONG:,} argument chunks, µs", 12, 1),
     "embed": ("2,048 embeddings of 1,536 dimensions, µs", 8, 1),
     "decode": ("decoding 2,048 embeddings alone, µs", 8, 1),
 }
 """Task -> title, batches, runs per batch."""
+_IN_TURNS = (f"agent {LONG}", f"agent {2 * LONG}")
 
 
 def targets(found: Found) -> list[Target]:
@@ -213,7 +214,7 @@ def main(quick: bool = False, peers: bool = True) -> dict[str, Any]:
     python = str(environment("llama-index-peers", PEERS)) if peers else sys.executable
     names = [name for name in NAMES if peers or name not in THEIRS]
     with fixed_server() as url, contenders(python, "benchmarks.llama_index", names, url) as running:
-        found = measured(running, TASKS, quick)
+        found = measured(running, TASKS, quick, _IN_TURNS)
     goals = targets(found)
     print("\n" + _costs_table(found) + "\n\n" + targets_table(goals))
     return {"cpu_us": found, "targets": goals, "versions": versions(python, _PACKAGES)}
