@@ -28,8 +28,10 @@ class Budget:
     """
 
     def __init__(self, limit_usd: Decimal | float | str, ledger: Spending) -> None:
-        """Raises ``ConfigError`` when the limit is no amount above 0."""
+        """Raises ``ConfigError`` when the limit is no amount above 0, or the ledger has no total."""
         self.limit_usd = _amount(limit_usd)
+        if not isinstance(getattr(ledger, "total", None), Totals):
+            raise ConfigError(f"ledger: came an object of type {type(ledger).__name__}; allowed is what has a total")
         self._ledger = ledger
 
     @property

@@ -143,6 +143,11 @@ class Connection(BaseComponent):
         # Every field is an argument; an error here (no key in this process) must be seen, not worked around.
         self.__init__(**state["__dict__"])  # type: ignore[misc]  # pickle gives an object that was never initialised
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; with ``update`` one that has these fields instead, checked as arguments of the constructor are."""
+        copied = copy.deepcopy(self) if deep else copy.copy(self)
+        return type(self)(**{**copied.__dict__, **update}) if update else copied
+
     def __copy__(self) -> Self:
         return type(self)(**self.__dict__)
 

@@ -49,6 +49,26 @@ _ROLES: dict[MessageRole, str] = {
 # -- requests ------------------------------------------------------------------------------------------------------
 
 
+def checked_messages(messages: Any) -> None:
+    """Raises ``ConfigError`` for what is no sequence of messages, before anything is reported or sent."""
+    if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
+        raise ConfigError(f"messages: came {kind_of(messages)}; allowed is a sequence of ChatMessage")
+    for place, message in enumerate(messages):
+        if not isinstance(message, ChatMessage):
+            raise ConfigError(f"messages[{place}]: came {kind_of(message)}; allowed is a ChatMessage")
+
+
+def checked_text(name: str, text: Any) -> None:
+    """Raises ``ConfigError`` for what is no text."""
+    if not isinstance(text, str):
+        raise ConfigError(f"{name}: came {kind_of(text)}; allowed is a string")
+
+
+def kind_of(value: Any) -> str:
+    """What came, for an error."""
+    return f"an object of type {type(value).__name__}" if value is not None else "None"
+
+
 def messages_of(messages: Sequence[ChatMessage]) -> list[Message]:
     """The client's messages, with ``parts``. The given messages are not changed.
 

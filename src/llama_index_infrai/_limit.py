@@ -32,9 +32,15 @@ class Paced(BaseRateLimiter):
 
 
 class Meter:
-    """What the client sees of a limiter. Raises ``ConfigError`` for a request that it could never let pass."""
+    """What the client sees of a limiter. Raises ``ConfigError`` for what is none, and for a request that it could never
+    let pass."""
 
     def __init__(self, limiter: Any) -> None:
+        if not (hasattr(limiter, "acquire") and hasattr(limiter, "async_acquire")):
+            raise ConfigError(
+                f"rate_limiter={limiter!r}: allowed is one of llama_index.core.rate_limiter, or another object with "
+                "acquire and async_acquire"
+            )
         self._limiter = limiter
 
     def acquire(self, num_tokens: int = 0) -> None:

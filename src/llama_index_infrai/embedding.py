@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -18,14 +18,19 @@ from infrai_core import ConfigError, EmbedReply, ProtocolError
 from infrai_core.facts import ALIASES
 from llama_index_infrai._cache import ModelCache, queries
 from llama_index_infrai._connection import Routed, options_of
+from llama_index_infrai._convert import checked_text
+from llama_index_infrai._together import batch, together
 
 _OPTIONS = ("vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "dimensions", "encoding_format")
+_WORKERS = 4
 _UNNAMED = (None, "unknown", "auto")
 
 
 Kind = Literal["query", "document"]
 _GET_QUERY: Callable[..., list[float]] = inspect.unwrap(BaseEmbedding.get_query_embedding)
 _AGET_QUERY: Callable[..., Awaitable[list[float]]] = inspect.unwrap(BaseEmbedding.aget_query_embedding)
+_GET_BATCH: Callable[..., list[list[float]]] = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
+_AGET_BATCH: Callable[..., Awaitable[list[list[float]]]] = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
 
 
 class InfraiEmbedding(Routed, BaseEmbedding):
@@ -57,13 +62,15 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         description="How vectors travel; base64 is half the bytes and a fraction of the work.",
     )
     embed_batch_size: int = Field(default=100, gt=0, le=2048, description="Texts per HTTP call.")
-    num_workers: int | None = Field(default=4, ge=1, description="HTTP calls at a time from one event loop.")
+    num_workers: int | None = Field(
+        default=_WORKERS, ge=1, description="HTTP calls at a time from one event loop; None: 4."
+    )
     embeddings_cache: Any = Field(default=None, exclude=True, repr=False, description="A key-value store of vectors.")
     pinned_model: str | None = Field(default=None, exclude=True, description="The model that served the first call.")
     pinned_dimensions: int | None = Field(default=None, exclude=True, description="Length of its vectors.")
 
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = PrivateAttr(
+    _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, asyncio.Semaphore]] = PrivateAttr(
         default_factory=WeakKeyDictionary
     )
 
@@ -95,6 +102,15 @@ class InfraiEmbedding(Routed, BaseEmbedding):
     def to_payload(self) -> dict[str, Any]:
         """What events may show of this model: no secret."""
         return {**super().to_payload(), "model_name": self.pinned_model or self.model_name}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; one with another model or other dimensions is pinned anew."""
+        changed = dict(update or {})
+        if {"model", "model_name", "dimensions"} & changed.keys():
+            unpinned = {"pinned_model": None, "pinned_dimensions": None}
+            named = {"model": None, "model_name": "auto"} if {"model", "model_name"} & changed.keys() else {}
+            changed = {**unpinned, **named, **changed}
+        return super().model_copy(update=changed, deep=deep)
 
     # -- pinning ---------------------------------------------------------------------------------------------------
 
@@ -144,6 +160,8 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         return self._accepted(reply, len(texts))
 
     def _instructed(self, texts: list[str], kind: Kind) -> list[str]:
+        for text in texts:
+            checked_text("text", text)
         words = self.query_instruction if kind == "query" else self.text_instruction
         return [f"{words} {text}" for text in texts] if words else texts
 
@@ -151,7 +169,8 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         return self._embed(texts, "document")
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return await self._aembed(texts, "document")
+        async with batch():
+            return await self._aembed(texts, "document")
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._embed([text], "document")[0]
@@ -165,7 +184,22 @@ class InfraiEmbedding(Routed, BaseEmbedding):
     async def _aget_query_embedding(self, query: str) -> list[float]:
         return (await self._aembed([query], "query"))[0]
 
-    # LlamaIndex looks queries up among the texts. Its methods are called without their own span: this one has it.
+    # LlamaIndex's own methods are called without their span: these have it.
+
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[list[float]]:
+        """The vectors of texts, in their order."""
+        return _GET_BATCH(self, _listed(texts), show_progress, **kwargs)
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[list[float]]:
+        """The vectors of texts, in their order. When one batch fails the others are not sent, or cancelled."""
+        with together():
+            return await _AGET_BATCH(self, _listed(texts), show_progress, **kwargs)
+
+    # LlamaIndex looks queries up among the texts.
 
     def get_query_embedding(self, query: str) -> list[float]:
         """The vector of a query."""
@@ -185,7 +219,16 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         """Of the running event loop. LlamaIndex starts all batches at once where ``num_workers`` is 1."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            gate = self._gates.get(loop)
-            if gate is None:
-                gate = self._gates[loop] = asyncio.Semaphore(self.num_workers or 4)
+            workers = self.num_workers or _WORKERS
+            known, gate = self._gates.get(loop, (0, None))
+            if gate is None or known != workers:
+                gate = asyncio.Semaphore(workers)
+                self._gates[loop] = (workers, gate)
         return gate
+
+
+def _listed(texts: Any) -> list[str]:
+    """Raises ``ConfigError`` for a single text, whose characters would be embedded."""
+    if isinstance(texts, str):
+        raise ConfigError("texts: came a string; allowed is a list of strings")
+    return list(texts)

@@ -23,7 +23,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.program.utils import FlexibleModel
-from llama_index.core.prompts import PromptTemplate
+from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
 from llama_index.core.tools.types import BaseTool
 from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
@@ -34,7 +34,7 @@ from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Task
 from infrai_core.unchecked import unchecked
 from llama_index_infrai._connection import Routed, options_of
-from llama_index_infrai._convert import messages_of
+from llama_index_infrai._convert import checked_messages, checked_text, kind_of, messages_of
 from llama_index_infrai._progress import (
     acompletions,
     aresponses,
@@ -164,6 +164,7 @@ class Infrai(Routed, FunctionCallingLLM):
         return aresponses(self._aclient.stream_chat(messages_of(messages), **self._stream_options(given)))
 
     def _prompted(self, prompt: str, formatted: bool) -> list[ChatMessage]:
+        checked_text("prompt", prompt)
         text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
         return [ChatMessage(role=MessageRole.USER, content=text)]
 
@@ -172,10 +173,12 @@ class Infrai(Routed, FunctionCallingLLM):
 
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """A whole answer to messages."""
+        checked_messages(messages)
         return reported(llm_chat_callback, self, messages, kwargs, lambda: self._chat(messages, kwargs))
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """A whole answer to messages."""
+        checked_messages(messages)
         return await areported(llm_chat_callback, self, messages, kwargs, lambda: self._achat(messages, kwargs))
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
@@ -188,17 +191,21 @@ class Infrai(Routed, FunctionCallingLLM):
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """A whole answer to a prompt, sent as one user message."""
 
+        messages = self._prompted(prompt, formatted)
+
         async def answer() -> CompletionResponse:
-            return completion_of(await self._achat(self._prompted(prompt, formatted), kwargs))
+            return completion_of(await self._achat(messages, kwargs))
 
         return await areported(llm_completion_callback, self, prompt, kwargs, answer)
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatResponse, None, None]:
         """The answer as it grows; each response holds all of it so far, ``delta`` what is new."""
+        checked_messages(messages)
         return reported_stream(llm_chat_callback, self, messages, kwargs, self._stream(messages, kwargs))
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
         """The answer as it grows; each response holds all of it so far, ``delta`` what is new."""
+        checked_messages(messages)
         return await areported_stream(llm_chat_callback, self, messages, kwargs, self._astream(messages, kwargs))
 
     def stream_complete(
@@ -229,14 +236,16 @@ class Infrai(Routed, FunctionCallingLLM):
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Arguments of ``chat``. ``tool_choice`` (also the name of a tool) stands before ``tool_required``; the
-        given lists are not changed; without tools nothing about tools is sent."""
+        given lists are not changed; without tools nothing about tools is sent. Raises ``ConfigError`` for what is no
+        tool, two tools of one name, and a choice that is none of them."""
         messages = list(chat_history or ())
         if user_msg is not None:
             messages.append(ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg)
+        checked_messages(messages)
         if not tools:
             return {"messages": messages, **kwargs}
-        asked: dict[str, Any] = {"tools": [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]}
-        choice = _tool_choice(tool_choice, tool_required)
+        asked: dict[str, Any] = {"tools": _described(tools)}
+        choice = _tool_choice(tool_choice, tool_required, [tool["function"]["name"] for tool in asked["tools"]])
         if choice is not None:
             asked["tool_choice"] = choice
         if not allow_parallel_tool_calls:
@@ -279,6 +288,10 @@ class Infrai(Routed, FunctionCallingLLM):
         prompt_args: Mapping[str, Any],
     ) -> Ask[M] | None:
         """How to ask for an object, or None to leave it to LlamaIndex (other program modes, models without tools)."""
+        if not (isinstance(output_cls, type) and issubclass(output_cls, BaseModel)):
+            raise ConfigError(f"output_cls={output_cls!r}: allowed is a class of pydantic's BaseModel")
+        if not isinstance(prompt, BasePromptTemplate):
+            raise ConfigError(f"prompt: came {kind_of(prompt)}; allowed is a template, such as PromptTemplate(…)")
         mode, facts = self.pydantic_program_mode, self._facts()
         by_default = mode == PydanticProgramMode.DEFAULT
         native = by_default and "structured" in facts.abilities
@@ -343,15 +356,35 @@ class Infrai(Routed, FunctionCallingLLM):
         return aobjects(ask, await self.astream_chat(ask.messages, **ask.options))
 
 
+def _described(tools: Sequence[Any]) -> list[dict[str, Any]]:
+    """The tools as a request describes them."""
+    for place, tool in enumerate(tools):
+        if not isinstance(tool, BaseTool):
+            raise ConfigError(
+                f"tools[{place}]: came {kind_of(tool)}; "
+                "allowed are LlamaIndex tools, such as FunctionTool.from_defaults(…)"
+            )
+    described = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+    names = [tool["function"]["name"] for tool in described]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"tools: two have the name {twice!r}; a model tells them apart by their names")
+    return described
+
+
 _MODES = ("auto", "none", "required")
 
 
-def _tool_choice(given: str | Mapping[str, Any] | None, required: bool) -> str | dict[str, Any] | None:
+def _tool_choice(given: Any, required: bool, names: Sequence[str]) -> str | dict[str, Any] | None:
     if given is None:
         return "required" if required else None
-    if isinstance(given, str):
-        return given if given in _MODES else {"type": "function", "function": {"name": given}}
-    return dict(given)
+    if isinstance(given, Mapping):
+        return dict(given)
+    if given in _MODES:
+        return str(given)
+    if given not in names:
+        raise ConfigError(f"tool_choice={given!r}: allowed are {', '.join((*_MODES, *names))}")
+    return {"type": "function", "function": {"name": given}}
 
 
 def _with_one_call(response: ChatResponse) -> ChatResponse:

@@ -17,9 +17,10 @@ from llama_index.core.utils import get_tqdm_iterable
 from pydantic import Field
 from tqdm import tqdm
 
-from infrai_core import Segment, TranscriptReply
+from infrai_core import ConfigError, Segment, TranscriptReply
 from infrai_core.params import MediaRef
 from llama_index_infrai._connection import Routed, options_of
+from llama_index_infrai._convert import kind_of
 
 _OPTIONS = ("model", "vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "language")
 _DOING = "Transcribing"
@@ -129,7 +130,12 @@ async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def _each(file: Recording | Sequence[Recording]) -> Sequence[Recording]:
-    return [file] if isinstance(file, str | PurePath | bytes) else file
+    """Raises ``ConfigError`` for what is no recording."""
+    recordings = [file] if isinstance(file, str | PurePath | bytes) or not isinstance(file, Iterable) else list(file)
+    for recording in recordings:
+        if not isinstance(recording, str | PurePath | bytes):
+            raise ConfigError(f"file: came {kind_of(recording)}; allowed are a path, an http(s) URL, bytes, or several")
+    return recordings
 
 
 def _is_url(recording: Recording) -> bool:

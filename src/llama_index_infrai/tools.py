@@ -145,8 +145,10 @@ class InfraiToolSpec(BaseToolSpec):
 
     # -- media -----------------------------------------------------------------------------------------------------
 
-    def _media(self, references: Sequence[str]) -> list[dict[str, str]]:
-        return [self.artifacts.media(reference) for reference in references]
+    def _media(self, references: str | Sequence[str]) -> list[dict[str, str]]:
+        # Models do write one name where a list is asked for.
+        named = [references] if isinstance(references, str) else references
+        return [self.artifacts.media(reference) for reference in named]
 
     def _kept(self, stem: str, files: Iterable[tuple[bytes, str]]) -> Blocks:
         found: Blocks = []

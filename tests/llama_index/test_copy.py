@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from llama_index.core.llms import ChatMessage
+from pydantic import ValidationError
 
 from infrai_core import ConfigError, Ledger
 from infrai_core.testing import Script, envelope, reply
@@ -105,3 +106,31 @@ def test_embedded_needs_no_key(kind: Any) -> None:
     made = kind.embedded(model="m")
     assert (made.base_url, made.model) == ("embedded", "m")
     assert made.client.config.embedded
+
+
+def test_a_copy_with_other_fields_uses_them(scripted: Any) -> None:
+    llm, _ = scripted(reply("from the first"))
+    elsewhere = Script([reply("from the second")])
+    copied = llm.model_copy(update={"transport": elsewhere, "prefer": "cheapest"})
+    assert (copied.complete("Hi").text, elsewhere.requests[0].body["prefer"]) == ("from the second", "cheapest")
+    assert (llm.complete("Hi").text, llm.prefer) == ("from the first", None)
+
+
+@pytest.mark.parametrize("update", [{"temperature": 9}, {"temprature": 1}])
+def test_the_fields_of_a_copy_are_checked(scripted: Any, update: dict[str, Any]) -> None:
+    llm, _ = scripted()
+    with pytest.raises(ValidationError, match=next(iter(update))):
+        llm.model_copy(update=update)
+
+
+def test_a_copy_of_an_embedding_model_with_another_model_is_pinned_anew(scripted_embedding: Any) -> None:
+    def vectors(sent: Any) -> Any:
+        return envelope({"embeddings": [[1.0, 2.0]], "model": sent.body["model"]})
+
+    first, script = scripted_embedding(vectors, vectors, vectors, model="m-1")
+    first.get_text_embedding("a")
+    second = first.model_copy(update={"model": "m-2"})
+    second.get_text_embedding("a")
+    first.model_copy().get_text_embedding("a")
+    assert [request.body["model"] for request in script.requests] == ["m-1", "m-2", "m-1"]
+    assert (first.pinned_model, second.pinned_model, second.model_name) == ("m-1", "m-2", "m-2")

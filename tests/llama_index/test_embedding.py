@@ -16,8 +16,8 @@ from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from pydantic import ValidationError
 
-from infrai_core import ConfigError, ProtocolError
-from infrai_core.testing import Script, Scripted, Sent, envelope
+from infrai_core import ConfigError, InvalidRequest, ProtocolError
+from infrai_core.testing import Script, Scripted, Sent, envelope, failure
 from llama_index_infrai import InfraiEmbedding, InfraiUsageHandler
 from llama_index_infrai.testing.watch import watching
 
@@ -200,6 +200,49 @@ def test_batches_run_side_by_side_but_not_all_at_once(options: dict[str, Any], e
     texts = ["x" * (i + 1) for i in range(20)]
     assert [row[0] for row in asyncio.run(model.aget_text_embedding_batch(texts))] == [i + 1 for i in range(20)]
     assert (rooms.seen, rooms.most) == (20, expected)
+
+
+def test_the_number_of_calls_at_a_time_can_change() -> None:
+    rooms = Rooms(2, 12)
+    model = InfraiEmbedding(api_key="k", transport=rooms, embed_batch_size=1, num_workers=1)
+
+    async def embedded() -> None:
+        await model.aget_text_embedding("a")
+        model.num_workers = 2
+        await model.aget_text_embedding_batch(["x"] * 11)
+
+    asyncio.run(embedded())
+    assert rooms.most == 2
+
+
+@pytest.mark.parametrize("workers", [None, 1, 3])
+@pytest.mark.parametrize("cached", [False, True])
+def test_when_a_batch_fails_the_others_are_not_sent(
+    scripted_embedding: Make, workers: int | None, cached: bool
+) -> None:
+    options = {"model": "m-1", "embeddings_cache": SimpleKVStore()} if cached else {}
+    answers = [failure("INVALID_REQUEST"), *[vectors] * 19]
+    model, script = scripted_embedding(*answers, embed_batch_size=1, num_workers=workers, **options)
+
+    async def embedded() -> None:
+        with pytest.raises(InvalidRequest):
+            await model.aget_text_embedding_batch([str(number) for number in range(20)])
+        for _ in range(200):  # nothing is left that could go on
+            await asyncio.sleep(0)
+
+    asyncio.run(embedded())
+    assert len(script.requests) <= (workers or 4)
+
+
+def test_after_a_failure_the_next_call_is_served(scripted_embedding: Make) -> None:
+    model, _ = scripted_embedding(failure("INVALID_REQUEST"), vectors, vectors, embed_batch_size=1, num_workers=1)
+
+    async def embedded() -> list[list[float]]:
+        with pytest.raises(InvalidRequest):
+            await model.aget_text_embedding_batch(["a", "b"])
+        return await model.aget_text_embedding_batch(["a", "bb"])
+
+    assert asyncio.run(embedded()) == [[1.0, 1.0], [2.0, 1.0]]
 
 
 def test_one_instance_serves_several_event_loops_and_threads(scripted_embedding: Make) -> None:

@@ -1,0 +1,155 @@
+"""What cannot be meant is refused before anything is sent, by an error that says what came and what is allowed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llama_index.core.llms import ChatMessage
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
+
+from infrai_core import ConfigError
+from infrai_core.testing import Script, reply
+from llama_index_infrai import Infrai, InfraiAudioReader, InfraiBudgetHandler, InfraiEmbedding, InfraiToolSpec
+
+Refused = tuple[Callable[[Any], Any], str]
+
+
+class Person(BaseModel):
+    name: str
+
+
+def multiply(a: int, b: int) -> int:
+    """Multiply two whole numbers."""
+    return a * b
+
+
+TOOL = FunctionTool.from_defaults(multiply)
+TEMPLATE = PromptTemplate("Extract: {text}")
+MESSAGES: Any = {
+    "a string": ("hi", "messages: came an object of type str; allowed is a sequence of ChatMessage"),
+    "one message": (ChatMessage(content="hi"), "messages: came an object of type ChatMessage"),
+    "nothing": (None, "messages: came None"),
+    "dictionaries": ([{"role": "user", "content": "hi"}], r"messages\[0\]: came an object of type dict"),
+}
+
+
+def run(awaitable: Any) -> Any:
+    async def awaited() -> Any:
+        return await awaitable
+
+    return asyncio.run(awaited())
+
+
+CHATS: dict[str, Callable[[Infrai, Any], Any]] = {
+    "chat": lambda llm, messages: llm.chat(messages),
+    "achat": lambda llm, messages: run(llm.achat(messages)),
+    "stream_chat": lambda llm, messages: llm.stream_chat(messages),
+    "astream_chat": lambda llm, messages: run(llm.astream_chat(messages)),
+}
+COMPLETIONS: dict[str, Callable[[Infrai, Any], Any]] = {
+    "complete": lambda llm, prompt: llm.complete(prompt),
+    "acomplete": lambda llm, prompt: run(llm.acomplete(prompt)),
+    "stream_complete": lambda llm, prompt: llm.stream_complete(prompt),
+    "astream_complete": lambda llm, prompt: run(llm.astream_complete(prompt)),
+}
+
+
+@pytest.mark.parametrize("endpoint", CHATS)
+@pytest.mark.parametrize("given", MESSAGES)
+def test_what_is_no_list_of_messages_is_refused(scripted: Any, endpoint: str, given: str) -> None:
+    llm, script = scripted()
+    messages, expected = MESSAGES[given]
+    with pytest.raises(ConfigError, match=expected):
+        CHATS[endpoint](llm, messages)
+    assert script.requests == []
+
+
+@pytest.mark.parametrize("endpoint", COMPLETIONS)
+def test_a_prompt_that_is_no_text_is_refused(scripted: Any, endpoint: str) -> None:
+    llm, script = scripted()
+    with pytest.raises(ConfigError, match="prompt: came None; allowed is a string"):
+        COMPLETIONS[endpoint](llm, None)
+    assert script.requests == []
+
+
+TOOLS: dict[str, Refused] = {
+    "a function": (lambda llm: llm.chat_with_tools([multiply], "hi"), r"tools\[0\]: came an object of type function"),
+    "one name twice": (lambda llm: llm.chat_with_tools([TOOL, TOOL], "hi"), "tools: two have the name 'multiply'"),
+    "a choice of none of them": (
+        lambda llm: llm.chat_with_tools([TOOL], "hi", tool_choice="divide"),
+        "tool_choice='divide': allowed are auto, none, required, multiply",
+    ),
+    "a choice that is a number": (lambda llm: llm.chat_with_tools([TOOL], "hi", tool_choice=3), "tool_choice=3"),
+    "a message that is a number": (lambda llm: llm.chat_with_tools([TOOL], 3), r"messages\[0\]: came an .* int"),
+    "a class that is no model": (lambda llm: llm.structured_predict(dict, TEMPLATE), "output_cls=<class 'dict'>"),
+    "a prompt that is no template": (lambda llm: llm.structured_predict(Person, "hi"), "prompt: .*str; allowed is a"),
+}
+
+
+@pytest.mark.parametrize("case", TOOLS)
+def test_tools_and_classes_that_cannot_be_meant_are_refused(scripted: Any, case: str) -> None:
+    llm, script = scripted()
+    call, expected = TOOLS[case]
+    with pytest.raises(ConfigError, match=expected):
+        call(llm)
+    assert script.requests == []
+
+
+EMBEDDINGS: dict[str, Refused] = {
+    "nothing": (lambda model: model.get_text_embedding(None), "text: came None; allowed is a string"),
+    "a query that is nothing": (lambda model: model.get_query_embedding(None), "text: came None"),
+    "a number among texts": (lambda model: model.get_text_embedding_batch(["a", 3]), "text: came an .* int"),
+    "one text for a list": (
+        lambda model: model.get_text_embedding_batch("hello"),
+        "texts: came a string; allowed is a list of strings",
+    ),
+    "one text for a list, async": (lambda model: run(model.aget_text_embedding_batch("hello")), "texts: came a string"),
+}
+
+
+@pytest.mark.parametrize("case", EMBEDDINGS)
+def test_what_is_no_text_is_not_embedded(scripted_embedding: Any, case: str) -> None:
+    model, script = scripted_embedding()
+    call, expected = EMBEDDINGS[case]
+    with pytest.raises(ConfigError, match=expected):
+        call(model)
+    assert script.requests == []
+
+
+@pytest.mark.parametrize("kind", [Infrai, InfraiEmbedding])
+def test_a_rate_limiter_that_cannot_be_asked_is_refused(kind: Any) -> None:
+    with pytest.raises(ConfigError, match=r"rate_limiter=3: allowed is .* acquire and async_acquire"):
+        kind(api_key="k", rate_limiter=3)
+    component = kind(api_key="k")
+    with pytest.raises(ConfigError, match="rate_limiter='slow'"):
+        component.rate_limiter = "slow"
+
+
+@pytest.mark.parametrize("file", [3, None, ["talk.mp3", 3]])
+def test_what_is_no_recording_is_refused(file: Any) -> None:
+    script = Script([])
+    reader = InfraiAudioReader(api_key="k", transport=script)
+    with pytest.raises(ConfigError, match=r"file: came .*; allowed are a path, an http"):
+        reader.load_data(file)
+    with pytest.raises(ConfigError, match="file: came"):
+        run(reader.aload_data(file))
+    assert script.requests == []
+
+
+def test_a_budget_of_something_without_a_total_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ledger: came an object of type int; allowed is what has a total"):
+        InfraiBudgetHandler(1, 3)  # type: ignore[arg-type]  # the point
+
+
+def test_one_name_where_a_tool_takes_several_is_a_list_of_one(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    script = Script([reply("a dot")])
+    tools = InfraiToolSpec(tmp_path, api_key="k", transport=script)
+    assert tools.look_at_images("What is it?", "a.png") == "a dot"  # type: ignore[arg-type]  # models do that
+    assert len(script.requests[0].body["images"]) == 1
