@@ -58,12 +58,6 @@ def checked_messages(messages: Any) -> None:
             raise ConfigError(f"messages[{place}]: came {kind_of(message)}; allowed is a ChatMessage")
 
 
-def checked_text(name: str, text: Any) -> None:
-    """Raises ``ConfigError`` for what is no text."""
-    if not isinstance(text, str):
-        raise ConfigError(f"{name}: came {kind_of(text)}; allowed is a string")
-
-
 def kind_of(value: Any) -> str:
     """What came, for an error."""
     return f"an object of type {type(value).__name__}" if value is not None else "None"

@@ -18,7 +18,6 @@ from infrai_core import ConfigError, EmbedReply, ProtocolError
 from infrai_core.facts import ALIASES
 from llama_index_infrai._cache import ModelCache, queries
 from llama_index_infrai._connection import Routed, options_of
-from llama_index_infrai._convert import checked_text
 from llama_index_infrai._together import batch, together
 
 _OPTIONS = ("vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "dimensions", "encoding_format")
@@ -160,8 +159,7 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         return self._accepted(reply, len(texts))
 
     def _instructed(self, texts: list[str], kind: Kind) -> list[str]:
-        for text in texts:
-            checked_text("text", text)
+        _check_texts("text", texts)
         words = self.query_instruction if kind == "query" else self.text_instruction
         return [f"{words} {text}" for text in texts] if words else texts
 
@@ -228,7 +226,16 @@ class InfraiEmbedding(Routed, BaseEmbedding):
 
 
 def _listed(texts: Any) -> list[str]:
-    """Raises ``ConfigError`` for a single text, whose characters would be embedded."""
+    """Raises ``ConfigError`` for a single text, whose characters would be embedded, and for what is no text."""
     if isinstance(texts, str):
         raise ConfigError("texts: came a string; allowed is a list of strings")
-    return list(texts)
+    found = list(texts)
+    _check_texts("texts[{}]", found)
+    return found
+
+
+def _check_texts(name: str, texts: list[Any]) -> None:
+    """An empty text has no vector at any vendor; one among many would lose them all."""
+    for place, text in enumerate(texts):
+        if not isinstance(text, str) or not text:
+            raise ConfigError(f"{name.format(place)}: came {text!r}; allowed is a text that is not empty")

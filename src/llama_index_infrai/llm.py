@@ -34,7 +34,7 @@ from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Task
 from infrai_core.unchecked import unchecked
 from llama_index_infrai._connection import Routed, options_of
-from llama_index_infrai._convert import checked_messages, checked_text, kind_of, messages_of
+from llama_index_infrai._convert import checked_messages, kind_of, messages_of
 from llama_index_infrai._progress import (
     acompletions,
     aresponses,
@@ -164,7 +164,8 @@ class Infrai(Routed, FunctionCallingLLM):
         return aresponses(self._aclient.stream_chat(messages_of(messages), **self._stream_options(given)))
 
     def _prompted(self, prompt: str, formatted: bool) -> list[ChatMessage]:
-        checked_text("prompt", prompt)
+        if not isinstance(prompt, str):
+            raise ConfigError(f"prompt: came {kind_of(prompt)}; allowed is a string")
         text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
         return [ChatMessage(role=MessageRole.USER, content=text)]
 

@@ -102,9 +102,14 @@ def test_tools_and_classes_that_cannot_be_meant_are_refused(scripted: Any, case:
 
 
 EMBEDDINGS: dict[str, Refused] = {
-    "nothing": (lambda model: model.get_text_embedding(None), "text: came None; allowed is a string"),
+    "nothing": (lambda model: model.get_text_embedding(None), "text: came None; allowed is a text that is not empty"),
     "a query that is nothing": (lambda model: model.get_query_embedding(None), "text: came None"),
-    "a number among texts": (lambda model: model.get_text_embedding_batch(["a", 3]), "text: came an .* int"),
+    "a number among texts": (lambda model: model.get_text_embedding_batch(["a", 3]), r"texts\[1\]: came 3; allowed"),
+    "an empty text": (lambda model: run(model.aget_text_embedding("")), "text: came ''"),
+    "an empty text in the second batch": (
+        lambda model: model.get_text_embedding_batch([*"a" * 150, ""]),
+        r"texts\[150\]: came ''; allowed is a text that is not empty",
+    ),
     "one text for a list": (
         lambda model: model.get_text_embedding_batch("hello"),
         "texts: came a string; allowed is a list of strings",
