@@ -16,6 +16,7 @@ from infrai_core.params import Prefer
 from infrai_core.root import mime_of
 from langchain_infrai._connection import Connection
 from langchain_infrai._served import served
+from langchain_infrai.errors import InfraiConfigError, as_langchain
 
 
 class InfraiAudioParser(Connection, BaseBlobParser):
@@ -44,12 +45,17 @@ class InfraiAudioParser(Connection, BaseBlobParser):
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         """The documents of a recording, in order."""
-        yield from self._documents(blob, self.client.asr(_media(blob), **self._arguments()))
+        media = _media(blob)
+        with as_langchain():
+            reply = self.client.asr(media, **self._arguments())
+        yield from self._documents(blob, reply)
 
     async def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
         """The same from an event loop."""
         media = await asyncio.to_thread(_media, blob)
-        for document in self._documents(blob, await self.async_client.asr(media, **self._arguments())):
+        with as_langchain():
+            reply = await self.async_client.asr(media, **self._arguments())
+        for document in self._documents(blob, reply):
             yield document
 
     async def aparse(self, blob: Blob) -> list[Document]:
@@ -75,7 +81,10 @@ class InfraiAudioParser(Connection, BaseBlobParser):
 
 
 def _media(blob: Blob) -> dict[str, str]:
-    """The recording as the service takes it. Its bytes are read: a blob's path is on this machine."""
+    """The recording as the service takes it. Its bytes are read: a blob's path is on this machine. Raises
+    ``InfraiConfigError`` for a recording without any."""
     mime = blob.mimetype or (mime_of(str(blob.path)) if blob.path else None)
     content = base64.b64encode(blob.as_bytes()).decode()
+    if not content:
+        raise InfraiConfigError(f"blob: {blob.source or 'it'} is empty")
     return {"base64": content, **({"mime": mime} if mime else {})}

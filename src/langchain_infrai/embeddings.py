@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import anyio
 from langchain_core.embeddings import Embeddings
@@ -101,6 +101,13 @@ class InfraiEmbeddings(Connection, Embeddings):
         """The id of the model that the vectors so far came from; None before the first call. Store it with an index
         and give it as ``model`` when you open that index again."""
         return self._pin.model
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; one with another model or other dimensions is pinned anew."""
+        twin = super().model_copy(update=update, deep=deep)
+        if {"model", "dimensions"} & set(update or ()):
+            twin._pin = Pin()
+        return twin
 
     def embed_documents(self, texts: list[str]) -> Vectors:
         """One vector per text, in order. Raises rather than give back fewer; ``InfraiConfigError``, before anything is

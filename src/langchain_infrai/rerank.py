@@ -12,7 +12,7 @@ from pydantic import Field
 from infrai_core import RerankReply
 from infrai_core.params import Prefer
 from langchain_infrai._connection import Connection
-from langchain_infrai.errors import InfraiProtocolError
+from langchain_infrai.errors import InfraiProtocolError, as_langchain
 
 
 class InfraiRerank(BaseDocumentCompressor, Connection):
@@ -43,7 +43,9 @@ class InfraiRerank(BaseDocumentCompressor, Connection):
         if not documents:
             return []
         texts = [document.page_content for document in documents]
-        return _ordered(documents, self.client.rerank(query, texts, **self._arguments()))
+        with as_langchain():
+            reply = self.client.rerank(query, texts, **self._arguments())
+        return _ordered(documents, reply)
 
     async def acompress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -52,7 +54,9 @@ class InfraiRerank(BaseDocumentCompressor, Connection):
         if not documents:
             return []
         texts = [document.page_content for document in documents]
-        return _ordered(documents, await self.async_client.rerank(query, texts, **self._arguments()))
+        with as_langchain():
+            reply = await self.async_client.rerank(query, texts, **self._arguments())
+        return _ordered(documents, reply)
 
     def _arguments(self) -> dict[str, Any]:
         names = ("model", "vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options")

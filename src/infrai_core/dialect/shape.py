@@ -80,14 +80,28 @@ def _call_part(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decoded_vectors(data: Mapping[str, Any]) -> list[list[float]]:
-    """Vectors in input order from ``embeddings`` or OpenAI's ``data[].embedding``, as numbers or base64 float32."""
+    """Vectors in input order from ``embeddings`` or OpenAI's ``data[].embedding``, as numbers or base64 float32.
+
+    Raises ``ProtocolError`` where there are none, where their places are not each once, and where they are empty or of
+    several lengths.
+    """
     rows = data.get("embeddings")
-    if rows is None:
-        found = data.get("data")
-        if not isinstance(found, list):
-            raise ProtocolError("the answer to embed has no embeddings")
-        rows = [row["embedding"] for row in sorted(found, key=lambda row: row.get("index", 0))]
-    return [_vector(row) for row in rows]
+    vectors = [_vector(row) for row in (_placed(data.get("data")) if rows is None else rows)]
+    lengths = {len(vector) for vector in vectors}
+    if len(lengths) > 1 or 0 in lengths:
+        raise ProtocolError(f"the answer to embed has vectors of {', '.join(map(str, sorted(lengths)))} numbers")
+    return vectors
+
+
+def _placed(rows: Any) -> list[Any]:
+    """What stands in OpenAI's rows, in the order of their ``index`` where they have one."""
+    if not isinstance(rows, list):
+        raise ProtocolError("the answer to embed has no embeddings")
+    places = [row.get("index", place) for place, row in enumerate(rows)]
+    found = {place: row.get("embedding") for place, row in zip(places, rows, strict=True)}
+    if set(found) != set(range(len(rows))):
+        raise ProtocolError(f"the answer to embed has rows of index {', '.join(map(str, places))}")
+    return [found[place] for place in range(len(rows))]
 
 
 def _vector(row: Any) -> list[float]:

@@ -217,6 +217,39 @@ def test_an_unreadable_vector_raises(row: Any) -> None:
         made.embed_query("a")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"embeddings": [[1.0], []]},
+        {"embeddings": [[1.0], [1.0, 2.0]]},
+        {"embeddings": [[], []]},
+        {"data": [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [2.0]}]},
+        {"data": [{"index": 1, "embedding": [1.0]}, {"index": 2, "embedding": [2.0]}]},
+        {"data": [{"index": 0, "embedding": [1.0]}, {"index": 1}]},
+        {},
+    ],
+)
+def test_an_answer_whose_vectors_do_not_fit_the_texts_raises(body: dict[str, Any]) -> None:
+    made, _ = embeddings_on(lambda sent: envelope({**body, "model": "served"}))
+    with pytest.raises(InfraiProtocolError, match=r"embed"):
+        made.embed_documents(["a", "b"])
+
+
+def test_rows_stand_where_their_index_says() -> None:
+    rows = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
+    made, _ = embeddings_on(lambda sent: envelope({"data": rows, "model": "served"}))
+    assert made.embed_documents(["a", "b"]) == [[1.0], [2.0]]
+
+
+def test_a_copy_with_another_model_is_pinned_anew() -> None:
+    made, _ = embeddings_on(vectors, lambda sent: vectors(sent, model="other"))
+    made.embed_query("a")
+    assert made.model_copy(update={"batch_size": 2}).pinned_model == "served"
+    other = made.model_copy(update={"model": "other"})
+    assert other.embed_query("a") == [1.0, 1.0]
+    assert (made.pinned_model, other.pinned_model) == ("served", "other")
+
+
 def test_a_failure_in_the_middle_raises_and_the_texts_can_be_embedded_again() -> None:
     made, script = embeddings_on(vectors, failure("RATE_LIMITED"), vectors, batch_size=2)
     with pytest.raises(InfraiRateLimited):

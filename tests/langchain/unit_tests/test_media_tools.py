@@ -418,3 +418,11 @@ def test_a_recording_becomes_one_document_when_asked_or_when_there_are_no_segmen
     (document,) = hear(parser, Blob.from_data(b"sound", mime_type="audio/wav"))
     assert (document.page_content, document.metadata["cost_usd"]) == ("hello world", "0.04")
     assert "start" not in document.metadata
+
+
+def test_an_empty_recording_is_refused_before_anything_is_sent() -> None:
+    parser, script = made(InfraiAudioParser)
+    for read in (parser.parse, lambda blob: asyncio.run(parser.aparse(blob))):
+        with pytest.raises(InfraiConfigError, match=r"blob: talk\.wav is empty"):
+            read(Blob.from_data(b"", path="talk.wav"))
+    assert script.requests == []
