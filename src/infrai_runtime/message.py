@@ -19,6 +19,7 @@ from infrai_runtime.field import (
     Table,
     anything,
     check_table,
+    choice,
     flag,
     integer,
     list_of,
@@ -33,7 +34,8 @@ Part = dict[str, Any]
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _FLAT = frozenset({"content", "tool_calls", "reasoning", "refusal", "audio", "tool_call_id"})
 _IGNORED = frozenset({"id", "annotations", "reasoning_content"})
-_KNOWN = _FLAT | _IGNORED | {"role", "name", "parts"}
+KNOWN = _FLAT | _IGNORED | {"role", "name", "parts"}
+"""The fields of a message."""
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,(.*)", re.DOTALL)
 
 # -- wire parts ----------------------------------------------------------------------------------------------------
@@ -98,7 +100,34 @@ def parts(value: Any, path: str) -> list[Part]:
     """Checked wire parts; OpenAI content parts among them are converted."""
     if not isinstance(value, list):
         raise refuse(path, value, "a list of parts")
-    return [part(item, f"{path}.{index}") for index, item in enumerate(value)]
+    found: list[Part] = []
+    for index, item in enumerate(value):
+        if isinstance(item, dict) and "cache_control" in item:
+            found += _marked(item, f"{path}.{index}")
+        else:
+            found.append(part(item, f"{path}.{index}"))
+    return found
+
+
+def _marked(value: Mapping[str, Any], path: str) -> list[Part]:
+    """A part with the mark of a prompt cache as OpenRouter and other gateways have it
+    (https://openrouter.ai/docs/features/prompt-caching), and ours behind it."""
+    plain = part({name: field for name, field in value.items() if name != "cache_control"}, path)
+    if value["cache_control"] is None:
+        return [plain]
+    mark = check_table(_CACHE_CONTROL, _object(value["cache_control"], path), f"{path}.cache_control.")
+    return [plain, {"type": "cache_point"} | {name: mark[name] for name in ("ttl",) if name in mark}]
+
+
+def _object(value: Any, path: str) -> Mapping[str, Any]:
+    checked: Mapping[str, Any] = anything().check(value, f"{path}.cache_control")
+    return checked
+
+
+_CACHE_CONTROL: Table = {
+    "type": Field(choice(("ephemeral",)), "its kind", required=True),
+    "ttl": Field(text(), "such as 5m"),
+}
 
 
 def part(value: Any, path: str) -> Part:
@@ -226,9 +255,9 @@ def message(value: Any, path: str) -> Message:
     role = value.get("role")
     if role not in ROLES:
         raise refuse(f"{path}.role", role, f"one of {', '.join(ROLES)}")
-    unknown = next((name for name, field in value.items() if name not in _KNOWN and field is not None), None)
+    unknown = next((name for name, field in value.items() if name not in KNOWN and field is not None), None)
     if unknown is not None:
-        raise unknown_field(f"{path}.{unknown}", unknown, _KNOWN)
+        raise unknown_field(f"{path}.{unknown}", unknown, KNOWN)
     given = value.get("parts")
     found = parts(given, f"{path}.parts") if given is not None else _flat_parts(value, path)
     name = {"name": text().check(value["name"], f"{path}.name")} if value.get("name") is not None else {}

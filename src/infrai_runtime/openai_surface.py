@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from infrai_core.errors import CODES
 from infrai_runtime import transcript
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import Field, Kind, Table, anything, check_table, choice, flag, integer, list_of, number, text
+from infrai_runtime.message import KNOWN
 from infrai_runtime.request import ASR, CHAT, EMBED, IMAGE, TTS, Ask, ask, fingerprint
 from infrai_runtime.tool import FUNCTIONS_AND_CUSTOM
 from infrai_runtime.vendors.base import Fragment
@@ -100,7 +101,8 @@ TRANSCRIPTION: Table = ASR | {
 def chat_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/chat/completions`` body."""
     print_ = fingerprint("openai/chat", given)
-    body = _split(COMPLETION, given)
+    known, unused = _known_messages(given)
+    body = _split(COMPLETION, known)
     stream_options = body.pop("stream_options", {})
     limit = body.pop("max_completion_tokens", None)
     if limit is not None:
@@ -108,7 +110,25 @@ def chat_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     _check_output(body)
     if (answers := body.pop("n", 1)) > 1:
         body["choices"] = answers
-    return ask("chat", body, print_, idempotency_key, include_usage=bool(stream_options.get("include_usage")))
+    include_usage = bool(stream_options.get("include_usage"))
+    return ask("chat", body, print_, idempotency_key, include_usage=include_usage, warnings=unused)
+
+
+def _known_messages(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The body without fields of messages that only other gateways know (LiteLLM's ``provider_specific_fields``,
+    OpenRouter's ``reasoning_details``), and what is said of them: an answer of theirs goes back as it came."""
+    messages = given.get("messages")
+    foreign = list(_foreign(messages)) if isinstance(messages, list) else []
+    if not foreign:
+        return given, ()
+    kept = [{n: v for n, v in m.items() if n in KNOWN} if isinstance(m, dict) else m for m in messages or ()]
+    return {**given, "messages": kept}, tuple(f"{name}: not used" for name in foreign)
+
+
+def _foreign(messages: Sequence[Any]) -> Iterator[str]:
+    for place, message in enumerate(messages):
+        if isinstance(message, dict) and not message.keys() <= KNOWN:
+            yield from (f"messages.{place}.{n}" for n, value in message.items() if n not in KNOWN and value is not None)
 
 
 def _check_output(body: Json) -> None:

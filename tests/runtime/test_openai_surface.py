@@ -368,3 +368,48 @@ def test_an_image_is_a_link_or_bytes_and_its_options_reach_the_vendor(tmp_path: 
         {"prompt": "x", "passthrough": {"quality": "high"}},
         {"prompt": "x", "size": "64x64"},
     ]
+
+
+# -- what other gateways and their clients write into messages ---------------------------------------------------------
+
+FOREIGN: Any = [
+    {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+    {
+        "role": "assistant",
+        "content": None,
+        "function_call": None,
+        "tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        "provider_specific_fields": {"refusal": None},
+        "reasoning_details": [{"type": "reasoning.text", "text": "So"}],
+    },
+    {"role": "tool", "tool_call_id": "c", "name": "f", "content": "ok"},
+]
+
+
+def test_an_answer_of_another_gateway_goes_back_and_what_is_not_used_is_told(sdk_of: Open) -> None:
+    with sdk_of(*texts("one"), Finish("stop", USAGE)) as sdk:
+        made = sdk.chat.completions.create(model="big", messages=FOREIGN)
+        [asked] = sdk.seen
+    assert made.infrai["warnings"] == [
+        "messages.1.provider_specific_fields: not used",
+        "messages.1.reasoning_details: not used",
+    ]
+    assert asked["messages"][0]["parts"] == [{"type": "text", "text": "hi"}, {"type": "cache_point", "ttl": "1h"}]
+    assert [part["type"] for message in asked["messages"] for part in message["parts"]] == [
+        *("text", "cache_point", "tool_call", "tool_result")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mark", "param"),
+    [
+        ("ephemeral", "messages.0.content.0.cache_control"),
+        ({"type": "forever"}, "messages.0.content.0.cache_control.type"),
+        ({"type": "ephemeral", "for": 1}, "messages.0.content.0.cache_control.for"),
+    ],
+)
+def test_a_wrong_mark_of_a_cache_is_named(sdk_of: Open, mark: Any, param: str) -> None:
+    messages: Any = [{"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": mark}]}]
+    with sdk_of() as sdk, pytest.raises(openai.BadRequestError) as bad:
+        sdk.chat.completions.create(model="big", messages=messages)
+    assert bad.value.param == param
