@@ -175,17 +175,21 @@ def _enveloped(data: Any, trace: Trace) -> ASGIApp:
 def _capability(capability: str, surface: Surface, media_type: str = "application/json") -> Answer:
     """The answer of a capability's route."""
     read = partial(native_request.read, capability) if surface is NATIVE else openai_surface.ASKS[capability]
+    fields_of = _FIELDS[media_type]
 
     async def answer(service: Service, request: Request, trace: Trace) -> ASGIApp:
-        guard.check_content_type(request.headers, media_type)
+        headers = _headers(request.scope)
+        guard.check_content_type(headers, media_type)
         incoming = Incoming(
             capability=capability,
             surface=surface,
             read=read,
-            body=partial(_BODIES[media_type], service.settings, request),
-            authorization=request.headers.get("authorization"),
-            idempotency_key=request.headers.get("idempotency-key"),
-            traceparent=request.headers.get("traceparent"),
+            body=partial(guard.read_body, headers, request.receive, service.settings.max_body_bytes),
+            fields=partial(fields_of, headers),
+            way=(read, headers["content-type"]),
+            authorization=headers.get("authorization"),
+            idempotency_key=headers.get("idempotency-key"),
+            traceparent=headers.get("traceparent"),
             embedded=_embedded(request),
         )
         return _response(await service.serve(incoming, trace))
@@ -193,17 +197,24 @@ def _capability(capability: str, surface: Surface, media_type: str = "applicatio
     return answer
 
 
+def _headers(scope: Scope) -> dict[str, str]:
+    """The headers by name, which the server has put in lower case; of one that came twice, the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
 async def _json_body(settings: Settings, request: Request) -> Mapping[str, Any]:
     raw = await guard.read_body(request.headers, request.receive, settings.max_body_bytes)
     return native_request.parse_json(raw)
 
 
-async def _form_body(settings: Settings, request: Request) -> Mapping[str, Any]:
-    raw = await guard.read_body(request.headers, request.receive, settings.max_body_bytes)
-    return await form_fields(request.headers, raw)
+async def _json_fields(headers: Mapping[str, str], raw: bytes) -> Mapping[str, Any]:
+    return native_request.parse_json(raw)
 
 
-_BODIES = {"application/json": _json_body, "multipart/form-data": _form_body}
+_FIELDS: Mapping[str, Callable[[Mapping[str, str], bytes], Awaitable[Mapping[str, Any]]]] = {
+    "application/json": _json_fields,
+    "multipart/form-data": form_fields,
+}
 
 
 def _response(served: Served) -> ASGIApp:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
+from collections.abc import Hashable
 
 import orjson
 
@@ -14,19 +13,10 @@ from infrai_runtime.trace import Trace
 from infrai_runtime.wire import Json
 
 TTL_S = 3600.0
+MOST_READ = 256
+LONGEST_READ = 32 * 1024
+"""Requests that were answered from the cache are known by their bytes: so many, of at most so many bytes."""
 
-_FIELDS = (
-    "capability",
-    "body",
-    "model",
-    "vendor",
-    "task",
-    "prefer",
-    "vendor_options",
-    "inline",
-    "encoding_format",
-    "raw",
-)
 _WITH_LINKS = frozenset({"image", "tts"})
 _NEVER = frozenset({"realtime"})
 
@@ -37,9 +27,8 @@ def wanted(ask: Ask) -> bool:
 
 
 def key_of(project: str, ask: Ask) -> str:
-    """A hash of everything that shapes the answer, and of the project that asked."""
-    facts: list[Any] = [project, *(getattr(ask, name) for name in _FIELDS)]
-    return "answer:" + hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """The name of an answer: the project that asked, and everything that shapes it."""
+    return f"answer:{project}:{ask.digest}"
 
 
 class Cache:
@@ -49,6 +38,22 @@ class Cache:
         self._ephemeral = ephemeral
         self._media_ttl_s = media_ttl_s
         self._filling: dict[str, Live] = {}
+        self._read: dict[Hashable, Ask] = {}
+
+    def read(self, way: Hashable, raw: bytes, header_key: str | None) -> Ask | None:
+        """A request as it was read before, where the same bytes were answered from the cache. ``way`` is how bytes are
+        read."""
+        known = self._read.get((way, raw)) if self._read else None
+        return None if known is None else known.keyed(header_key)
+
+    def know(self, way: Hashable, raw: bytes, ask: Ask) -> None:
+        """Remembers how bytes were read that have just been answered from the cache. Not where they hold a key: another
+        key in the header must be refused."""
+        if ask.key_is_given or len(raw) > LONGEST_READ or (way, raw) in self._read:
+            return
+        if len(self._read) >= MOST_READ:
+            del self._read[next(iter(self._read))]
+        self._read[way, raw] = ask
 
     async def find(self, trace: Trace) -> Json | None:
         """The stored answer to the same request of the same project, where the caller wants that: ``data``, ``vendor``,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -93,6 +93,7 @@ class Ask:
     tags: Mapping[str, str] = field(default_factory=dict)
     """The caller's words for what the call belongs to: budgets and reports go by them."""
     _prompt: Prompt | None = field(default=None, init=False, repr=False, compare=False)
+    _digest: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def prompt(self) -> Prompt:
@@ -101,6 +102,28 @@ class Ask:
             object.__setattr__(self, "_prompt", Prompt(self.capability, self.body))
         assert self._prompt is not None
         return self._prompt
+
+    @property
+    def digest(self) -> str:
+        """A hash of everything that shapes the answer."""
+        if not self._digest:
+            facts = orjson.dumps([getattr(self, name) for name in _SHAPING], option=orjson.OPT_SORT_KEYS)
+            object.__setattr__(self, "_digest", hashlib.sha256(facts).hexdigest())
+        return self._digest
+
+    def keyed(self, header_key: str | None) -> Ask:
+        """The same request under another key, which came in the header. Raises INVALID_REQUEST for what is no key."""
+        key = one_key(header_key, None)
+        if key == self.idempotency_key:
+            return self
+        return replace(self, idempotency_key=key, key_is_given=_is_given(key))
+
+
+_SHAPING = (
+    *("capability", "body", "model", "vendor", "task", "prefer", "vendor_options"),
+    *("inline", "encoding_format", "raw"),
+)
+"""Fields of an ``Ask`` that change what is answered."""
 
 
 # -- kinds that belong to one field -----------------------------------------------------------------------------------
@@ -362,7 +385,6 @@ def ask(capability: str, checked: Mapping[str, Any], print_: str, header_key: st
     renamed = {_ASK_NAMES.get(n, n): v for n, v in checked.items() if n in _CONTROLS and n != "batch_mode"}
     body_key = renamed.pop("idempotency_key", None)
     key = one_key(header_key, body_key)
-    given = key is not None and (body_key is not None or not _CLIENT_MADE.fullmatch(key))
     model, prefer = _alias(renamed.pop("model", None), renamed.pop("prefer", None))
     needs = frozenset(more.pop("needs", ())) | needed(capability, body)
     return Ask(
@@ -372,11 +394,15 @@ def ask(capability: str, checked: Mapping[str, Any], print_: str, header_key: st
         model=model,
         prefer=prefer,
         idempotency_key=key,
-        key_is_given=given,
+        key_is_given=body_key is not None or _is_given(key),
         needs=needs,
         **renamed,
         **more,
     )
+
+
+def _is_given(header_key: str | None) -> bool:
+    return header_key is not None and not _CLIENT_MADE.fullmatch(header_key)
 
 
 _CLIENT_MADE = re.compile(r"[0-9a-f]{32}")

@@ -23,7 +23,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -62,12 +62,15 @@ REJOIN_GRACE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A request as HTTP brought it. ``body`` is read only after the key was checked."""
+    """A request as HTTP brought it. ``body`` is read only after the key was checked; ``fields`` are what it holds, and
+    ``read`` makes the request of them. ``way`` says how bytes are read: the same bytes the same way are the same."""
 
     capability: str
     surface: Surface
     read: Callable[[Mapping[str, Any], str | None], Ask]
-    body: Callable[[], Awaitable[Mapping[str, Any]]]
+    body: Callable[[], Awaitable[bytes]]
+    fields: Callable[[bytes], Awaitable[Mapping[str, Any]]]
+    way: Hashable
     authorization: str | None = None
     idempotency_key: str | None = None
     traceparent: str | None = None
@@ -159,7 +162,8 @@ class Service:
         """Answers a request. Raises ``Failure`` before the first byte; later failures are frames of the stream."""
         trace.capability, trace.parent = incoming.capability, incoming.traceparent
         trace.caller = await self.caller(incoming.authorization, incoming.embedded)
-        trace.ask = await self.validate(incoming)
+        raw = await incoming.body()
+        trace.ask = await self.validate(incoming, raw)
         if trace.ask.as_batch is not None:
             return await self._handed_in(trace, trace.ask.as_batch)
         ready = await self.prepare(trace)
@@ -168,6 +172,9 @@ class Service:
             trace.route = "replay"
             self.tell(trace, None)
             return _replayed(slot.stored, trace.caller)
+        if slot.running is None and ready.cached is not None and not trace.ask.stream:
+            self._cache.know(incoming.way, raw, trace.ask)
+            return await self._cached(trace, slot, ready)
         return await self.deliver(slot.running or self.start(trace, slot, ready), trace)
 
     async def _handed_in(self, trace: Trace, request: Mapping[str, Any]) -> Served:
@@ -181,9 +188,11 @@ class Service:
         """The caller of a header; the embedded runtime and ``no_auth`` need no key. Raises UNAUTHORIZED."""
         return await keys.authenticate(self.durable, authorization, self.settings, embedded=embedded)
 
-    async def validate(self, incoming: Incoming) -> Ask:
+    async def validate(self, incoming: Incoming, raw: bytes) -> Ask:
         """The request as an ``Ask``. Raises INVALID_REQUEST and the like."""
-        ask = incoming.read(await incoming.body(), incoming.idempotency_key)
+        if known := self._cache.read(incoming.way, raw, incoming.idempotency_key):
+            return known
+        ask = incoming.read(await incoming.fields(raw), incoming.idempotency_key)
         check_options(self.vendors, ask.vendor_options)
         return ask
 
@@ -207,6 +216,21 @@ class Service:
 
     def start(self, trace: Trace, slot: Slot, ready: Ready) -> Live:
         """Starts making the answer."""
+        live, ended = self._begun(trace, slot, ready)
+        live.start(self._make(trace, live, slot.admission, ready), ended)
+        return live
+
+    async def _cached(self, trace: Trace, slot: Slot, ready: Ready) -> Served:
+        """A whole answer of the cache. It is there, so the caller's own task makes it."""
+        live, ended = self._begun(trace, slot, ready)
+        try:
+            await self._make(trace, live, slot.admission, ready)
+        finally:
+            ended()
+        return Served(live.head, await live.whole())
+
+    def _begun(self, trace: Trace, slot: Slot, ready: Ready) -> tuple[Live, Callable[[], None]]:
+        """An answer that others may join, and what is to be called once it has ended."""
         ask, caller = trace.known()
         live = Live(cancel_after_s=_grace_s(ask))
         if ask.stream:
@@ -214,8 +238,7 @@ class Service:
         place = (caller.project_id, slot.admission.key)
         self._lives.add(live, *place)
         filled = self._cache.fill(trace, live) if ready.cached is None else None
-        live.start(self._make(trace, live, slot.admission, ready), partial(self._ended, live, place, filled))
-        return live
+        return live, partial(self._ended, live, place, filled)
 
     def _ended(self, live: Live, place: tuple[str, str], filled: str | None) -> None:
         self._lives.drop(live, *place)

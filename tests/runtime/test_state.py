@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infrai_runtime import cache
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import MOST_RATIO
 from infrai_runtime.keys import hash_key
@@ -166,6 +167,36 @@ async def test_a_stored_answer_is_only_for_a_key_that_may_use_its_model(tmp_path
         assert hit.json()["metadata"]["cache_hit"]
         assert other.status_code == 200
         assert not other.json()["metadata"]["cache_hit"] or other.json()["metadata"]["model"] == "small"
+
+
+async def test_a_request_that_is_known_by_its_bytes_still_goes_by_the_key_in_its_header(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+
+        async def ask(key: str | None = None, **more: Any) -> httpx.Response:
+            headers = {"Authorization": "Bearer one"} | ({} if key is None else {"Idempotency-Key": key})
+            return await at.api.post("/ai/chat", json=ASKED | {"cache_strategy": "infrai"} | more, headers=headers)
+
+        for hit in (False, True, True):
+            assert (await ask()).json()["metadata"]["cache_hit"] is hit
+        first, again = await ask("k"), await ask("k")
+        assert "Idempotent-Replay" not in first.headers
+        assert again.headers["Idempotent-Replay"] == "true"
+        assert again.content == first.content
+        assert (await ask("k" * 257)).json()["error"]["param"] == "idempotency_key"
+        for _ in range(2):
+            assert (await ask(idempotency_key="in the body")).status_code == 200
+        assert (await ask("another", idempotency_key="in the body")).json()["error"]["param"] == "idempotency_key"
+        assert (await ask("k", max_tokens=6)).json()["error"]["code"] == "IDEMPOTENCY_CONFLICT"
+
+
+async def test_only_so_many_requests_are_known_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MOST_READ", 1)
+    async with shop(tmp_path) as at:
+        for _ in range(3):
+            for words in ("one", "two"):
+                reply = await at.ask(messages=words, cache_strategy="infrai")
+        assert reply.json()["metadata"]["cache_hit"]
+        assert len(at.vendor.requests) == 2
 
 
 # -- keys and limits ---------------------------------------------------------------------------------------------------
