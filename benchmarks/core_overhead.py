@@ -5,8 +5,8 @@ Transports answer at once from memory, so that what is left is the client's own 
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -248,4 +248,6 @@ def main(quick: bool = False) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(quick="--quick" in sys.argv)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.core_overhead", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few iterations only: does it run?")
+    main(parser.parse_args().quick)
