@@ -9,7 +9,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 
-from langchain_infrai._convert import PROVIDER, TEXT_KEY, Block
+from langchain_infrai._convert import TEXT_KEY, Block
+from langchain_infrai._served import PROVIDER
 
 
 def content_blocks(message: AIMessage) -> list[ContentBlock]:

@@ -2,7 +2,7 @@
 
 One table per direction, from the type of a block to a small function. What comes in starts from
 ``message.content_blocks``, which LangChain has already brought into its standard form. A block of a type that no row
-knows raises ``InfraiUnsupportedContent`` with its name.
+knows raises ``InfraiUnsupportedContent`` with its name. Who served a reply, and its usage, is in ``_served``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,10 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_core.messages import content as standard
-from langchain_core.messages.ai import UsageMetadata
 
-from infrai_core import ChatReply, Usage
+from infrai_core import ChatReply
+from langchain_infrai._served import metadata_of, usage_of
 from langchain_infrai.errors import InfraiConfigError, InfraiUnsupportedContent
-
-PROVIDER = "infrai"
-"""``response_metadata["model_provider"]`` and ``ls_provider``; LangChain trusts usage only where both are equal."""
 
 Part = dict[str, Any]
 Block = dict[str, Any]
@@ -420,75 +417,3 @@ _TO_BLOCK: dict[str, Callable[[Given], Block]] = {
     "server_tool_result": _server_result_block,
     **dict.fromkeys(MEDIA, _media_block),
 }
-
-
-# -- usage and metadata --------------------------------------------------------------------------------------------
-
-
-def usage_of(usage: Usage | None) -> UsageMetadata | None:
-    """Token counts in LangChain's form; None when the service told none.
-
-    Only integers: LangChain adds these up and fails on anything else, so cost has its place in
-    ``response_metadata``. Details that are unknown are absent.
-    """
-    if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
-        return None
-    prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    counted = UsageMetadata(
-        input_tokens=prompt,
-        output_tokens=completion,
-        total_tokens=prompt + completion if usage.total_tokens is None else usage.total_tokens,
-    )
-    for name, (details, names) in _DETAILS.items():
-        found = _picked(_dumped(getattr(usage, details)), names)
-        if found:
-            counted[name] = {names[ours]: count for ours, count in found.items()}  # type: ignore[literal-required]
-    return counted
-
-
-_DETAILS: dict[str, tuple[str, dict[str, str]]] = {
-    "input_token_details": (
-        "prompt_tokens_details",
-        {"cached_tokens": "cache_read", "cache_write_tokens": "cache_creation", "audio_tokens": "audio"},
-    ),
-    "output_token_details": (
-        "completion_tokens_details",
-        {"reasoning_tokens": "reasoning", "audio_tokens": "audio"},
-    ),
-}
-_UNITS = ("images", "audio_seconds", "characters", "search_units", "estimated")
-_FLAT = ("vendor", "request_id", "latency_ms", "cache_hit", "batch_id")
-
-
-def metadata_of(reply: ChatReply) -> dict[str, Any]:
-    """``response_metadata``: who served the call and what it cost.
-
-    ``cost_usd`` is decimal text, absent when unknown; ``infrai`` holds attempts, warnings, values a model invented,
-    and usage in units other than tokens. In a stream all of it stands on one chunk, because LangChain joins text and
-    adds numbers when it merges chunks.
-    """
-    meta = reply.metadata
-    cost = None if meta.cost_usd is None else format(meta.cost_usd, "f")
-    flat = {"model_name": meta.model or reply.model, "finish_reason": reply.finish_reason, "cost_usd": cost}
-    told = _dumped(meta)
-    rest = {name: value for name, value in told.items() if name not in (*_FLAT, "model", "cost_usd")}
-    own = {name: value for name, value in (rest | _picked(_dumped(reply.usage), _UNITS)).items() if value != []}
-    found = {**flat, **_picked(told, _FLAT), "infrai": own or None}
-    return {"model_provider": PROVIDER, **{name: value for name, value in found.items() if value is not None}}
-
-
-def traced(reply: ChatReply) -> dict[str, Any] | None:
-    """``generation_info`` that tells LangSmith's tracer which vendor and model served a routed call, so that the trace
-    shows them and prices them; it stays out of the message. None when the service did not say."""
-    meta = reply.metadata
-    served = {"provider": meta.vendor, "model": meta.model or reply.model, "request_id": meta.request_id}
-    known = {name: value for name, value in served.items() if value}
-    return {_SERVED: known} if known else None
-
-
-_SERVED = "lc_gateway_metadata"
-"""Where the tracer of langchain-core looks for what a gateway did (``langchain_core.utils._gateway``)."""
-
-
-def _dumped(value: Any) -> dict[str, Any]:
-    return {} if value is None else value.model_dump(mode="json", exclude_none=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from infrai_core import ChatChunk, ChatReply, Metadata
 from infrai_core.models import Delta
-from langchain_infrai._convert import PROVIDER, Block, called, metadata_of, usage_of
+from langchain_infrai._convert import Block, called
+from langchain_infrai._served import PROVIDER, metadata_of, usage_of
 from langchain_infrai._stream import BlockReader, joined_block
 
 if TYPE_CHECKING:

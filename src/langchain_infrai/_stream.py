@@ -13,16 +13,14 @@ from infrai_core import ChatChunk, ChatReply, ToolCallPart
 from infrai_core.unchecked import unchecked
 from langchain_infrai._convert import (
     HAS_REFUSAL,
-    PROVIDER,
     Block,
     block_of,
     called,
     is_plain,
-    metadata_of,
     shifted,
     signatures,
-    usage_of,
 )
+from langchain_infrai._served import PROVIDER, metadata_of, usage_of
 
 _GROWING = {"text": "text", "reasoning": "text", "tool_call": "arguments"} | (
     {"refusal": "text"} if HAS_REFUSAL else {}

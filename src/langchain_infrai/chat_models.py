@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from functools import partial
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -16,8 +12,7 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import get_config_list
+from langchain_core.runnables import Runnable
 from pydantic import AliasChoices, Field, model_validator
 
 from infrai_core import AsyncChatStream, ChatReply, ChatStream
@@ -25,11 +20,13 @@ from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Prefer, Task
 from infrai_core.tokens import estimate
 from infrai_core.unchecked import unchecked
+from langchain_infrai._batching import Batching
 from langchain_infrai._blocks import register
 from langchain_infrai._connection import Connection
-from langchain_infrai._convert import PROVIDER, message_of, traced, wire_messages
+from langchain_infrai._convert import message_of, wire_messages
 from langchain_infrai._events import StreamedEvents
 from langchain_infrai._profile import profile_of
+from langchain_infrai._served import PROVIDER, traced
 from langchain_infrai._stream import StreamedMessage
 from langchain_infrai._tools import Tool, wire_tool_choice, wire_tools
 from langchain_infrai._version import __version__
@@ -83,15 +80,13 @@ _NOT_SENT = frozenset(
     }
 )
 """Arguments of a call that are LangChain's own, the one that marks the messages, and those of the client."""
-MOST_AT_ONCE = 32
-"""How many calls ``abatch`` makes at the same time where the configuration does not say."""
 _MESSAGE_TOKENS = 4
 """What the frame of a message costs about, in tokens."""
 _MEDIA_TOKENS = 800
 """What an image, sound or file counts in an estimate: vendors bill some hundred to some thousand tokens for one."""
 
 
-class ChatInfrai(BaseChatModel, Connection):
+class ChatInfrai(Batching, BaseChatModel, Connection):
     """A chat model that routes every call to a fitting vendor and model.
 
     Without ``model`` the router decides (``task``, ``prefer``); the model that answered is in
@@ -282,112 +277,6 @@ class ChatInfrai(BaseChatModel, Connection):
             for event in events.end(stream.so_far):
                 yield event
 
-    # -- batches ---------------------------------------------------------------------------------------------------
-
-    def batch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> list[AIMessage]:
-        """The answers to several inputs, in order.
-
-        With ``batch_mode`` they are one job at the service, at its batch price, and the call waits for it. Then
-        ``batch_timeout`` is how long the job may take ("24h"), ``batch_progress`` True for a bar (needs tqdm) or a
-        function that gets every record of the job, the first with its ``batch_id``. After a crash the same call with
-        that ``batch_id``, or with the same ``idempotency_key`` as before, finds the job again instead of making one.
-        """
-        if not inputs or not self._is_batched(kwargs):
-            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
-        from langchain_infrai._batch import JobOptions, run_job_aside
-
-        run = partial(run_job_aside, self.client, JobOptions.taken(kwargs))
-        with ThreadPoolExecutor(1) as thread:
-            together = self._together(run, inputs, config, return_exceptions, kwargs)
-            return thread.submit(copy_context().run, asyncio.run, together).result()
-
-    async def abatch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> list[AIMessage]:
-        """The same. Without ``batch_mode`` at most ``max_concurrency`` of the configuration (32) run at a time."""
-        if not inputs or not self._is_batched(kwargs):
-            configs = _bounded(get_config_list(config, len(inputs)))
-            return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
-        from langchain_infrai._batch import JobOptions, arun_job
-
-        run = partial(arun_job, self.async_client, JobOptions.taken(kwargs))
-        return await self._together(run, inputs, config, return_exceptions, kwargs)
-
-    def batch_as_completed(  # type: ignore[override]  # LangChain overloads it by the type of return_exceptions
-        self,
-        inputs: Sequence[LanguageModelInput],
-        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> Iterator[tuple[int, AIMessage | Exception]]:
-        """(place, answer) as they come; those of a job with ``batch_mode`` come together."""
-        if not inputs or not self._is_batched(kwargs):
-            more: Any = {"return_exceptions": return_exceptions, **kwargs}
-            yield from super().batch_as_completed(inputs, config, **more)
-            return
-        configs = list(config) if isinstance(config, Sequence) else config
-        yield from enumerate(self.batch(list(inputs), configs, return_exceptions=return_exceptions, **kwargs))
-
-    async def abatch_as_completed(  # type: ignore[override]  # as above
-        self,
-        inputs: Sequence[LanguageModelInput],
-        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> AsyncIterator[tuple[int, AIMessage | Exception]]:
-        """The same from an event loop."""
-        configs = get_config_list(config, len(inputs)) if inputs else []
-        if not inputs or not self._is_batched(kwargs):
-            more: Any = {"return_exceptions": return_exceptions, **kwargs}
-            async for found in super().abatch_as_completed(inputs, _bounded(configs), **more):
-                yield found
-            return
-        answers = await self.abatch(list(inputs), configs, return_exceptions=return_exceptions, **kwargs)
-        for found in enumerate(answers):
-            yield found
-
-    async def _together(
-        self,
-        run: Callable[[list[dict[str, Any]]], Awaitable[list[dict[str, Any]]]],
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None,
-        return_exceptions: bool,
-        kwargs: dict[str, Any],
-    ) -> list[AIMessage]:
-        """A run per input, all of which wait for the rows of one job."""
-        from langchain_infrai._batch import Job, placed
-
-        job = Job(len(inputs), run)
-
-        async def one(place: int, given: LanguageModelInput, own: RunnableConfig) -> AIMessage:
-            with placed(job, place):
-                return await self.ainvoke(given, own, **kwargs)
-
-        configs = get_config_list(config, len(inputs))
-        runs = (one(place, *pair) for place, pair in enumerate(zip(inputs, configs, strict=True)))
-        try:
-            answers: list[Any] = await asyncio.gather(*runs, return_exceptions=True)
-        finally:
-            await job.close()
-        failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
-        if failed is not None and not (return_exceptions and isinstance(failed, Exception)):
-            raise failed
-        return answers
-
     # -- requests --------------------------------------------------------------------------------------------------
 
     def _reply(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatReply:
@@ -519,13 +408,6 @@ class ChatInfrai(BaseChatModel, Connection):
 
 def _result(reply: ChatReply) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message_of(reply), generation_info=traced(reply))])
-
-
-def _bounded(configs: list[RunnableConfig]) -> list[RunnableConfig]:
-    """The configurations of a batch, of which LangChain asks the first how many calls may run at a time."""
-    for first in configs[:1]:
-        first["max_concurrency"] = first.get("max_concurrency") or MOST_AT_ONCE
-    return configs
 
 
 def _generation(message: AIMessageChunk) -> ChatGenerationChunk:

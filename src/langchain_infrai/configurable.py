@@ -11,7 +11,7 @@ from langchain_core.runnables import ConfigurableField, Runnable
 from langchain_core.runnables.configurable import RunnableConfigurableFields
 from langchain_core.tools import BaseTool
 
-from langchain_infrai._convert import PROVIDER
+from langchain_infrai._served import PROVIDER
 from langchain_infrai._structure import structured
 from langchain_infrai.chat_models import CONFIGURABLE, ChatInfrai
 from langchain_infrai.errors import InfraiConfigError

@@ -20,8 +20,8 @@ from langchain_core.tracers.context import register_configure_hook
 from infrai_core import Budget, BudgetSpent, ConfigError, Entry, Ledger, Metadata, Usage
 from infrai_core.tokens import estimate
 from infrai_core.usage import LedgerView, entry_of
-from langchain_infrai._convert import PROVIDER
 from langchain_infrai._listening import Listener, Several, opened
+from langchain_infrai._served import PROVIDER
 from langchain_infrai.errors import InfraiBudgetSpent, InfraiConfigError
 
 _MOST_OPEN_RUNS = 100_000
@@ -219,7 +219,9 @@ for _event in [name for name in vars(InfraiUsageCallbackHandler) if name.startsw
 def get_infrai_callback(
     *, budget_usd: Decimal | float | str | None = None, ledger: Ledger | None = None
 ) -> Iterator[InfraiUsageCallbackHandler]:
-    """Counts everything inside the ``with`` block, in the threads and tasks that it starts too.
+    """Counts everything inside the ``with`` block, also in the tasks that it starts and in the threads of LangChain and
+    asyncio. A thread of your own has no context: start it with ``contextvars.copy_context().run``, or use LangChain's
+    ``ContextThreadPoolExecutor``.
 
     Chains, agents, embeddings and tools need no callback of their own. Blocks may stand inside each other: the outer
     one counts what the inner one does.

@@ -11,7 +11,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, mes
 from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 
 from infrai_core import Accumulator, Attempt, ChatChunk, ChatReply, Metadata, Usage
-from langchain_infrai._convert import message_of, metadata_of, usage_of, wire_messages
+from langchain_infrai._convert import message_of, wire_messages
+from langchain_infrai._served import metadata_of, usage_of
 from langchain_infrai._stream import StreamedMessage
 
 TEXT = {"type": "text", "text": "Hello"}
@@ -349,6 +350,11 @@ def test_metadata_says_who_served_and_what_it_cost() -> None:
     }
     assert [attempt["outcome"] for attempt in own["attempts"]] == ["RATE_LIMITED", "ok"]
     assert (own["warnings"], own["invented"], own["audio_seconds"]) == (["seed"], ["name"], 1.5)
+
+
+@pytest.mark.parametrize(("cost", "text"), [("0.0", "0"), ("0", "0"), ("1E-7", "0.0000001"), ("100", "100")])
+def test_a_cost_has_one_text(cost: str, text: str) -> None:
+    assert metadata_of(ChatReply(metadata=Metadata(cost_usd=Decimal(cost))))["cost_usd"] == text
 
 
 def test_an_unknown_cost_is_absent() -> None:

@@ -6,8 +6,10 @@ import asyncio
 import copy
 import gc
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -18,6 +20,7 @@ from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langchain_core.tools import tool
 from langchain_core.tracers import context as tracing
 
@@ -276,7 +279,17 @@ def test_threads_and_tasks_of_a_block_are_counted() -> None:
     with get_infrai_callback() as usage:
         RunnableLambda(made.embed_query).batch(["a", "b", "c"])
         RunnablePassthrough.assign(x=RunnableLambda(lambda _: made.embed_query("a"))).invoke({"a": 1})
-    assert usage.total.calls == 4
+        asyncio.run(in_tasks_and_threads(made))
+        with ContextThreadPoolExecutor(2) as pool:
+            list(pool.map(made.embed_query, "ab"))
+        own = threading.Thread(target=copy_context().run, args=(made.embed_query, "a"))
+        own.start()
+        own.join()
+    assert usage.total.calls == 10
+
+
+async def in_tasks_and_threads(made: InfraiEmbeddings) -> None:
+    await asyncio.gather(made.aembed_query("a"), made.aembed_query("b"), asyncio.to_thread(made.embed_query, "c"))
 
 
 # -- runs, tags, nesting -------------------------------------------------------------------------------------------
