@@ -354,6 +354,23 @@ def test_a_sound_format_that_a_vendor_lacks_is_replaced_and_told(
     assert bool(made.warnings) == warned
 
 
+@pytest.mark.parametrize(
+    ("vendor", "field", "usual"), [("groq", "voice", "troy"), ("together", "voice", "tara"), ("xai", "voice_id", "eve")]
+)
+def test_a_voice_of_openai_is_replaced_at_another_vendor_and_told(vendor: str, field: str, usual: str) -> None:
+    path = "/tts" if vendor == "xai" else "/audio/speech"
+    with serving(fake(path, Said([b"x"], "audio/wav"))) as service:
+        made = ours("speak", {"input": "Hi", "voice": "Alloy", "format": "wav"}, "m", service, vendor)
+        assert service.last.body[field] == usual
+    assert made.warnings == [f"voice: this vendor has no 'Alloy', which is OpenAI's; {usual} was used"]
+
+
+def test_the_vendors_own_voice_is_asked_for_as_it_is() -> None:
+    with serving(fake("/audio/speech", Said([b"x"], "audio/wav"))) as service:
+        made = ours("speak", {"input": "Hi", "voice": "hannah", "format": "wav"}, "m", service, "groq")
+        assert (service.last.body["voice"], made.warnings) == ("hannah", [])
+
+
 # -- https://docs.x.ai/developers/model-capabilities/audio/text-to-speech: xAI's SDK, which speaks gRPC, has none
 
 

@@ -174,6 +174,8 @@ def test_the_callers_own_options_reach_the_vendor_but_no_protected_field() -> No
     call = call_of("m", options={"logit_bias": {"1": 2}})
     body = sent(asked(passthrough={"store": True, "model": "dearer", "stream": True}), call=call)
     assert (body["logit_bias"], body["store"], body["model"], "stream" in body) == ({"1": 2}, True, "m", False)
+    _, told = sent_and_told(asked(passthrough={"api_key": "x", "base_url": "http://elsewhere"}))
+    assert told == [f"{name}: not a caller's to set; not used" for name in ("api_key", "base_url")]
     for row in ROWS.values():
         assert row.allowed_options.isdisjoint({"model", "messages", "base_url", "api_key", "stream"})
 
@@ -343,10 +345,10 @@ ABILITIES = {
     "deepseek": {"chat", "vision"},
     "mistral": {"chat", "vision", "embed", "tts", "asr", "batch"},
     "groq": {"chat", "vision", "tts", "asr", "batch"},
-    "xai": {"chat", "vision", "image", "asr", "realtime"},
-    "dashscope": {"chat", "vision", "embed", "image", "batch"},
+    "xai": {"chat", "vision", "image", "tts", "asr", "realtime", "batch"},
+    "dashscope": {"chat", "vision", "embed", "image", "tts", "batch"},
     "together": {"chat", "vision", "embed", "image", "tts", "asr", "rerank", "batch"},
-    "perplexity": {"chat", "vision"},
+    "perplexity": {"chat", "vision", "embed"},
     "ollama": {"chat", "vision", "embed"},
     "vllm": {"chat", "vision", "embed", "asr", "rerank"},
     "my-server": {"chat", "vision", "embed"},

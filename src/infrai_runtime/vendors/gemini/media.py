@@ -18,6 +18,7 @@ from infrai_runtime.vendors.gemini.answer import usage_of
 from infrai_runtime.vendors.gemini.request import with_options
 from infrai_runtime.vendors.local.audio import MIME, duration_s, encode
 from infrai_runtime.vendors.material import Material
+from infrai_runtime.vendors.voice import voice_of
 
 Json = dict[str, Any]
 
@@ -80,11 +81,13 @@ def summed(answers: Sequence[Assembly]) -> Json:
 
 
 def speech_body(request: Request, options: Mapping[str, Any]) -> tuple[Json, list[str]]:
-    """The body for speech, and a warning for a speed, which Gemini takes in words of the text only."""
-    voice = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": request.get("voice", VOICE)}}}
+    """The body for speech, and warnings: for a speed, which Gemini takes in words of the text only, for a voice of
+    another vendor, for what only others know."""
+    name, replaced = voice_of(request, VOICE)
+    voice = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}}
     config = {"responseModalities": ["AUDIO"], "speechConfig": voice}
     lost = unused(request, ["speed"] if request.get("speed", 1) != 1 else [])
-    return _prompted(request["input"], config, options), lost
+    return _prompted(request["input"], config, options), [*replaced, *lost]
 
 
 def unused(request: Request, names: Iterable[str]) -> list[str]:

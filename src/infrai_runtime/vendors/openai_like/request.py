@@ -34,7 +34,9 @@ def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
             warnings.append(f"{name}: {call.model} has no such option here; not used")
         else:
             _WRITE.get(name, _plain)(body, name, value, row, warnings)
-    body |= {name: value for name, value in request.get("passthrough", {}).items() if name not in PROTECTED}
+    passed = request.get("passthrough", {})
+    warnings += [f"{name}: not a caller's to set; not used" for name in sorted(PROTECTED & passed.keys())]
+    body |= {name: value for name, value in passed.items() if name not in PROTECTED}
     body |= call.options
     if call.stream:
         body["stream"] = True

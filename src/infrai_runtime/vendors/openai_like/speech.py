@@ -13,6 +13,7 @@ from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.openai_like.chat import Base
 from infrai_runtime.vendors.openai_like.media import fetched, native, options
 from infrai_runtime.vendors.openai_like.row import Row
+from infrai_runtime.vendors.voice import OPENAI_VOICES, voice_of
 
 Json = dict[str, Any]
 
@@ -42,12 +43,14 @@ class Wanted:
         return near
 
 
-def wanted(request: Request, formats: Set[str], voice: str) -> Wanted:
-    """A format that the vendor lacks is replaced by one that it has, with a warning."""
+def wanted(request: Request, formats: Set[str], voice: str, own_voices: bool = False) -> Wanted:
+    """A format that the vendor lacks is replaced by one that it has, with a warning; so is a voice of OpenAI's, unless
+    the vendor has those as its own."""
     asked = request.get("format", "mp3")
     form = _format(asked, formats)
     told = [] if form == asked else [f"format: this vendor has no {asked}; the sound is {form}"]
-    return Wanted(form, request.get("voice", voice), told)
+    named, replaced = (request.get("voice", voice), []) if own_voices else voice_of(request, voice)
+    return Wanted(form, named, [*told, *replaced])
 
 
 def _format(asked: str, have: Set[str]) -> str:
@@ -101,7 +104,7 @@ _BODIES: dict[str, Callable[[Row, Request, Wanted, str], Json]] = {"openai": _op
 
 class _Speech(Base):
     def _speech(self, request: Request, call: Call) -> tuple[Json, Wanted]:
-        sound = wanted(request, self.row.speech_formats, self.row.voice)
+        sound = wanted(request, self.row.speech_formats, self.row.voice, self.row.voice in OPENAI_VOICES)
         body = _BODIES[self.row.speaks_as](self.row, request, sound, self.model(call))
         return body | options(request, call), sound
 
