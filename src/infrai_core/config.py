@@ -28,7 +28,7 @@ EMBEDDED_ORIGIN = "http://embedded.infrai.invalid/v1"
 """Base of the URLs that the embedded transport sees; `.invalid` never resolves (RFC 2606)."""
 Dialect = Literal["native", "openai"]
 GRACE_S = 5.0
-"""How much longer than the service's own deadline the client waits."""
+"""The most that the client waits beyond the deadline that the service keeps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ class CallOptions(TypedDict, total=False):
     """What every call takes beside its own parameters."""
 
     timeout_seconds: float | None
-    """Total deadline in seconds that the service keeps (default 60); the client waits 5 s longer."""
+    """Total deadline in seconds that the service keeps (default 60); the client waits half as long again, at most 5 s.
+    A service with only the OpenAI surface is not told, and gets no longer."""
     idempotency_key: str | None
     """Same key, same body: the same answer; 1 to 256 printable ASCII characters. Made by the client, once per call,
     when not given."""

@@ -77,7 +77,8 @@ class Connection(BaseModel):
     dialect: Dialect = "native"
     """``native``, or ``openai`` for services with only the OpenAI surface."""
     timeout: float | None = Field(default=None, gt=0, validation_alias=AliasChoices("timeout", "request_timeout"))
-    """Total deadline of a call in seconds (60 when not set)."""
+    """Deadline of a call in seconds (60 when not set), which the service keeps; the client waits half as long again for
+    what it says then, at most 5 s."""
     idle_timeout: float | None = Field(
         default=None, gt=0, validation_alias=AliasChoices("idle_timeout", "stream_chunk_timeout")
     )

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from pydantic import BaseModel
 
@@ -159,6 +160,27 @@ def test_no_redirect_is_followed_with_a_key(kit: Kit, wall: MakeWall) -> None:
         assert elsewhere.connections == 0
 
     kit.run(body)
+
+
+class _NoAnswer(httpx.BaseTransport):
+    """Notes how long it is waited for."""
+
+    waited_s: float | None = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.waited_s = request.extensions["timeout"]["read"]
+        raise httpx.ReadTimeout("nothing came", request=request)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "timeout_s", "waited_s"), [("native", 1, 1.5), ("native", 60, 65), ("openai", 1, 1), ("openai", 60, 60)]
+)
+def test_an_answer_is_waited_for_as_long_as_was_said(dialect: Any, timeout_s: float, waited_s: float) -> None:
+    silent = _NoAnswer()
+    client = Infrai("key", dialect=dialect, timeout_s=timeout_s, transport=silent, retry=Retry(attempts=0))
+    with pytest.raises(Timeout):
+        client.chat("hi")
+    assert silent.waited_s == waited_s
 
 
 @pytest.mark.parametrize("body", [{}, [], {"ok": True}, {"choices": [{"message": {"content": "hi"}}]}])

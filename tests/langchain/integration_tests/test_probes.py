@@ -205,7 +205,7 @@ def test_no_credit_has_a_class() -> None:
 
 
 def test_the_timeout_is_in_seconds_and_ends_a_call_without_answer() -> None:
-    # The service is to answer within the timeout; the client waits five seconds longer for that answer.
+    # The service is to answer within the timeout; the client waits half as long again for that answer.
     with Wall([Play([], hang=True)]) as wall:
         with pytest.raises(ModelTimeoutError):
             model_at(wall, max_retries=0, timeout=0.1).invoke("x")
