@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
-from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from pydantic import BaseModel, ValidationError
 
@@ -39,8 +40,8 @@ class Ask(Generic[M]):
 
 def by_schema(output_cls: type[M], messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask[M]:
     """Asks for JSON of the class's schema."""
-    schema = {"name": output_cls.__name__, "schema": output_cls.model_json_schema()}
-    asked = {**_without_tools(options), "response_format": {"type": "json_schema", "json_schema": schema}}
+    form = {"name": _name(output_cls), "schema": _schema(output_cls)}
+    asked = {**_without_tools(options), "response_format": {"type": "json_schema", "json_schema": form}}
 
     def read(response: ChatResponse) -> M:
         return output_cls.model_validate_json(response.message.content or "")
@@ -50,7 +51,9 @@ def by_schema(output_cls: type[M], messages: Sequence[ChatMessage], options: Map
 
 def by_tool(output_cls: type[M], messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask[M]:
     """Makes the model call a tool whose parameters are the class's fields. ``tool_choice`` may be given."""
-    tool = get_function_tool(output_cls).metadata.to_openai_tool(skip_length_check=True)
+    name, schema = _name(output_cls), _schema(output_cls)
+    described = {"name": name, "description": schema.get("description") or f"The answer: {name}.", "parameters": schema}
+    tool = {"type": "function", "function": described}
     chosen = options.get("tool_choice") or "required"
     asked = {**_without_tools(options), "tools": [tool], "tool_choice": chosen, "parallel_tool_calls": False}
 
@@ -58,10 +61,23 @@ def by_tool(output_cls: type[M], messages: Sequence[ChatMessage], options: Mappi
         call = _first_call(response)
         if call is None:
             raise ValueError(f"the model was to call {output_cls.__name__}, but wrote: {response.message.content!r}")
-        given = call.tool_kwargs
-        return output_cls.model_validate_json(given) if isinstance(given, str) else output_cls.model_validate(given)
+        # As JSON, also what is read already: a strict class takes dates, say, from JSON text but not from a string.
+        written = call.tool_kwargs if isinstance(call.tool_kwargs, str) else json.dumps(call.tool_kwargs)
+        return output_cls.model_validate_json(written)
 
     return Ask(output_cls, list(messages), asked, read=read, preview=lambda: _call_preview)
+
+
+def _name(output_cls: type[BaseModel]) -> str:
+    """The class's name as vendors allow names: that of a generic class has brackets."""
+    return re.sub(r"[^a-zA-Z0-9_-]+", "_", output_cls.__name__)[:64]
+
+
+def _schema(output_cls: type[BaseModel]) -> dict[str, Any]:
+    """The class's schema. That of a class which holds itself is a bare reference, which vendors refuse at the root."""
+    schema = output_cls.model_json_schema()
+    defined = schema.get("$defs", {}).get(schema.get("$ref", "").removeprefix("#/$defs/"))
+    return {**defined, "$defs": schema["$defs"]} if defined else schema
 
 
 _TOOL_OPTIONS = ("tool_choice", "tool_required", "allow_parallel_tool_calls", "tools")

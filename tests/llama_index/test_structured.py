@@ -3,13 +3,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from datetime import date
+from enum import Enum
+from typing import Any, Generic, TypeVar
 
 import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infrai_core import ModelInfo, facts
 from infrai_core.testing import Answer, Script, reply, streamed
@@ -188,3 +190,74 @@ def test_the_usage_of_a_streamed_object_is_booked(scripted: Make, way: str) -> N
     streamed_objects(llm)
     assert llm.ledger.total.total_tokens == 10
     assert json.loads(TEXT)["name"] == "Kind"
+
+
+# -- classes of every kind -----------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+class Box(BaseModel, Generic[T]):
+    item: T
+
+
+class Tree(BaseModel):
+    """A tree."""
+
+    value: int
+    children: list[Tree] = []
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    day: date
+    colour: Colour
+
+
+def form_of(way: str, script: Script) -> dict[str, Any]:
+    """Name and schema as they were sent."""
+    body = script.requests[0].body
+    if way == "schema":
+        sent = body["response_format"]["json_schema"]
+        return {"name": sent["name"], "schema": sent["schema"]}
+    sent = body["tools"][0]["function"]
+    return {"name": sent["name"], "schema": sent["parameters"]}
+
+
+def test_the_name_of_a_generic_class_is_one_that_vendors_allow(scripted: Make, way: str) -> None:
+    llm, script = scripted(whole(way, '{"item": 3}'), model=f"test-{way}")
+    assert llm.structured_predict(Box[int], PROMPT, artist="Miles") == Box[int](item=3)
+    assert form_of(way, script)["name"] == "Box_int_"
+
+
+def test_a_class_that_holds_itself_is_described_whole(scripted: Make, way: str) -> None:
+    llm, script = scripted(whole(way, '{"value": 1, "children": [{"value": 2}]}'), model=f"test-{way}")
+    assert llm.structured_predict(Tree, PROMPT, artist="Miles") == Tree(value=1, children=[Tree(value=2)])
+    schema = form_of(way, script)["schema"]
+    assert (schema["type"], sorted(schema["properties"])) == ("object", ["children", "value"])
+    assert schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Tree"}
+    assert schema["$defs"]["Tree"]["properties"].keys() == schema["properties"].keys()
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
+def test_a_strict_class_takes_dates_and_enumerations(scripted: Make, way: str, streaming: bool) -> None:
+    text, expected = '{"day": "2024-01-02", "colour": "red"}', Strict(day=date(2024, 1, 2), colour=Colour.RED)
+    cut = [text[:9], text[9:20], text[20:]]
+    llm, _ = scripted(pieces(way, cut) if streaming else whole(way, text), model=f"test-{way}")
+    if streaming:
+        assert list(llm.stream_structured_predict(Strict, PROMPT, artist="Miles"))[-1] == expected
+    else:
+        assert llm.structured_predict(Strict, PROMPT, artist="Miles") == expected
+
+
+def test_a_tool_is_described_by_the_words_of_the_class(scripted: Make, way: str) -> None:
+    llm, script = scripted(whole(way), model=f"test-{way}")
+    predicted(llm)
+    body = script.requests[0].body
+    described = body["tools"][0]["function"] if way == "tool" else form_of(way, script)["schema"]
+    assert described["description"] == "An album."
