@@ -1,8 +1,9 @@
 """Reads a JSON object that is still being written, piece by piece.
 
-``feed`` costs time in proportion to the new text and ``value`` in proportion to the containers that are still open,
-so a long stream of small pieces stays linear. The result is a preview: an open string stands as far as it came; an
-open number or literal, and a key without a value, are left out. ``whole`` decides in the end what a text means.
+``feed`` costs time in proportion to the new text, and a ``value`` after every piece in proportion to all of it: a large
+container that is still open is copied again only when it has grown by a sixteenth. The result is a preview: an open
+string stands as far as it came; an open number or literal, a key without a value, and the last members of a large open
+container are left out. ``whole`` decides in the end what a text means.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ _SPACE = re.compile(r"[\s:,]*")
 _WORD = re.compile(r'[^\s\[\]{},:"]+')
 _HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB]")
 _WAIT = -1
+_LARGE = 256
 
 
 def whole(text: str) -> dict[str, Any] | None:
@@ -44,6 +46,7 @@ class PartialObject:
         self._root: Any = None
         self._open: list[dict[str, Any] | list[Any]] = []
         self._keys: list[str | None] = []  # of each open container: the key whose value comes next
+        self._shown: list[dict[str, Any] | list[Any] | None] = []  # and its last copy, when it is large
         self._string: str | None = None  # the open string, as far as it came
         self._stopped = False
 
@@ -58,30 +61,35 @@ class PartialObject:
         self._pending = "" if self._stopped else text[at:]
 
     def value(self) -> dict[str, Any]:
-        """What has been read. Closed containers are shared between the results, open ones are copied."""
+        """What has been read. Closed and large containers are shared between the results, others are copied."""
         if not self._open:
             return dict(self._root) if isinstance(self._root, dict) else {}
-        found = self._copied(len(self._open) - 1)
-        for depth in range(len(self._open) - 2, -1, -1):
-            found = self._with_last_child(depth, found)
+        found: Any = self._string
+        for depth in range(len(self._open) - 1, -1, -1):
+            found = self._copied(depth, found)
         return found if isinstance(found, dict) else {}
 
-    def _copied(self, depth: int) -> dict[str, Any] | list[Any]:
-        """The innermost open container, with the open string as its last value."""
-        container, key = self._open[depth].copy(), self._keys[depth]
-        if self._string is not None and isinstance(container, list):
-            container.append(self._string)
-        elif self._string is not None and isinstance(container, dict) and key is not None:
-            container[key] = self._string
-        return container
+    def _copied(self, depth: int, last: Any) -> dict[str, Any] | list[Any]:
+        """An open container with ``last``, what is open in it, if anything."""
+        container, shown = self._open[depth], self._shown[depth]
+        if shown is not None and len(container) * 16 < len(shown) * 17:
+            return shown
+        copied = container.copy()
+        if last is not None:
+            self._place(copied, depth, last)
+        if len(copied) >= _LARGE:
+            self._shown[depth] = copied
+        return copied
 
-    def _with_last_child(self, depth: int, child: Any) -> dict[str, Any] | list[Any]:
-        container, key = self._open[depth].copy(), self._keys[depth]
-        if isinstance(container, list):
-            container[-1] = child
-        elif key is not None:
-            container[key] = child
-        return container
+    def _place(self, copied: dict[str, Any] | list[Any], depth: int, last: Any) -> None:
+        key = self._keys[depth]
+        if isinstance(copied, dict):
+            if key is not None:
+                copied[key] = last
+        elif isinstance(last, str):
+            copied.append(last)
+        else:
+            copied[-1] = last
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -111,13 +119,14 @@ class PartialObject:
             return
         self._open.append(container)
         self._keys.append(None)
+        self._shown.append(None)
 
     def _end(self) -> None:
         if not self._open:
             self._stopped = True
             return
-        self._open.pop()
-        self._keys.pop()
+        for stack in (self._open, self._keys, self._shown):
+            stack.pop()
         if self._open:
             self._keys[-1] = None
 

@@ -86,3 +86,35 @@ def test_a_finished_text_is_the_object_it_means(text: str, expected: dict[str, A
 @pytest.mark.parametrize("text", ["[1]", '"x"', "3", '{"a": 1', '{"a": 1}}', "oops"])
 def test_what_is_no_object_is_not_taken_for_one(text: str) -> None:
     assert whole(text) is None
+
+
+LONG: dict[str, Any] = {
+    "list": {"rows": list(range(5000))},
+    "objects": {"rows": [{"n": n, "words": ["a", "b"]} for n in range(2000)]},
+    "keys": {f"key {n}": n for n in range(5000)},
+}
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_a_long_container_is_not_copied_for_every_piece(shape: str) -> None:
+    text = json.dumps(LONG[shape])
+    reader, seen = PartialObject(), []
+    for at in range(0, len(text) - 2, 5):
+        reader.feed(text[at : at + 5])
+        value = reader.value()
+        seen.append(value.get("rows", value))
+    copies = {id(value): len(value) for value in seen}  # all are kept, so that ids are not used again
+    assert sum(copies.values()) < 40 * len(seen[-1]) + 256 * 2500
+    reader.feed(text[len(text) - 2 :])
+    assert reader.value() == LONG[shape]
+
+
+def test_a_long_container_lags_by_a_sixteenth_at_most() -> None:
+    text = json.dumps({"rows": list(range(5000))})
+    reader = PartialObject()
+    for at in range(0, len(text), 50):
+        reader.feed(text[at : at + 50])
+        shown = reader.value().get("rows", [])
+        assert shown == list(range(len(shown)))
+        assert len(shown) * 17 >= len(partial(text[: at + 50]).get("rows", [])) * 16
+    assert len(shown) == 5000
