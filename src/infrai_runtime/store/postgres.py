@@ -325,7 +325,7 @@ class PostgresDurable(SqlDurable):
             yield connection
 
     def _connection(self) -> _Using:
-        return _Using(self._pool.acquire(timeout=ACQUIRE_S))
+        return _Using(self._pool.acquire())
 
     async def _admit_once(self, admission: Admission) -> Admitted:
         a = admission
@@ -400,7 +400,8 @@ class _Using:
 
     async def __aenter__(self) -> Any:
         try:
-            return await self._acquired.__aenter__()
+            async with asyncio.timeout(ACQUIRE_S):  # the pool's own timeout costs a task
+                return await self._acquired.__aenter__()
         except Exception as error:
             _check_gone(error)
             raise

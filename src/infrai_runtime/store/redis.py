@@ -7,10 +7,12 @@ a limit allows by itself.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from infrai_core.errors import ConfigError
@@ -93,16 +95,14 @@ class RedisEphemeral:
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         module = _redis()
         try:
-            self._redis = module.asyncio.from_url(url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
+            self._redis = module.asyncio.from_url(url, socket_timeout=None, socket_connect_timeout=ANSWER_S)
         except ValueError:
             raise ConfigError("redis: allowed is an address such as redis://host:6379/0") from None
         self._gone = (module.RedisError, OSError)
         self._own: Ephemeral = MemoryEphemeral(clock=clock)
         self._apart_until = 0.0
         self._clock = clock
-        self._hold = self._redis.register_script(_HOLD)
-        self._failing_now = self._redis.register_script(_FAILING)
-        self._record = self._redis.register_script(_RECORD)
+        self._scripts = Scripts(self._redis)
         self._places: dict[tuple[str, str], float] = {}
         self._seen: Mapping[str, Failing] = {}
         self._read_again = 0.0
@@ -111,7 +111,8 @@ class RedisEphemeral:
         if self._clock() < self._apart_until:
             return await own(self._own)
         try:
-            return await shared()
+            async with asyncio.timeout(ANSWER_S):  # the driver's own timeout costs a task for each command
+                return await shared()
         except self._gone as error:
             log.warning("redis does not answer (%s); this process goes on by itself", type(error).__name__)
             self._apart_until = self._clock() + APART_S
@@ -161,7 +162,7 @@ class RedisEphemeral:
         keys += [] if place is None else [_room(place.room)]
         about = ("", 0, 0) if place is None else place[1:]
         amounts = [value for wish in wishes for value in wish[1:]]
-        granted, entered, *levels = await self._hold(keys=keys, args=[*about, int(owe), *amounts])
+        granted, entered, *levels = await self._scripts.run(_HOLD, keys, (*about, int(owe), *amounts))
         return held(bool(granted and entered), bool(entered), [float(level) for level in levels], wishes)
 
     async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
@@ -189,7 +190,7 @@ class RedisEphemeral:
         return self._seen
 
     async def _failing_there(self) -> Mapping[str, Failing]:
-        rows = await self._failing_now(keys=[FAILING])
+        rows = await self._scripts.run(_FAILING, (FAILING,))
         triples = zip(rows[::2], (row.decode().split() for row in rows[1::2]), strict=True)
         return {name.decode(): Failing(int(v[0]), float(v[1]), float(v[2])) for name, v in triples}
 
@@ -197,7 +198,7 @@ class RedisEphemeral:
         """Notes a success or a failure."""
         self._read_again = 0.0
         await self._either(
-            lambda: self._record(keys=[FAILING, f"{PREFIX}lease:probe:{name}"], args=[name, int(ok), asked_s]),
+            lambda: self._scripts.run(_RECORD, (FAILING, f"{PREFIX}lease:probe:{name}"), (name, int(ok), asked_s)),
             lambda own: own.record(name, ok, asked_s),
         )
 
@@ -212,14 +213,58 @@ class RedisEphemeral:
     async def ping(self) -> None:
         """Raises OVERLOADED when Redis does not answer; the runtime serves nevertheless."""
         try:
-            await self._redis.ping()
+            async with asyncio.timeout(ANSWER_S):
+                await self._redis.ping()
         except self._gone as error:
             raise Failure("OVERLOADED", "redis does not answer") from error
 
     async def close(self) -> None:
         """Closes the connections."""
+        await self._scripts.close()
         await self._redis.aclose()
         await self._own.close()
+
+
+class Scripts:
+    """Runs scripts in Redis on connections of their own, which are the driver's: its way to a command costs more than
+    all the rest, for taking a connection, the retries and the measures that it brings along."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._idle: list[Any] = []
+        self._unknown = _redis().exceptions.NoScriptError
+
+    async def run(self, script: str, keys: Sequence[str], about: Sequence[Any] = ()) -> Any:
+        """What the script says. Raises as the driver does."""
+        pool = self._client.connection_pool
+        values = [str(value).encode() for value in (*keys, *about)]
+        connection = self._idle.pop() if self._idle else await pool.get_connection()
+        try:
+            await pool.ensure_connection(connection)  # opens one that was closed, there or here
+            await connection.send_packed_command(_command(b"EVALSHA", _name(script), b"%d" % len(keys), *values))
+            try:
+                return await connection.read_response()
+            except self._unknown:
+                await connection.send_packed_command(_command(b"EVAL", script.encode(), b"%d" % len(keys), *values))
+                return await connection.read_response()
+        finally:  # one that was left in the middle of something is closed
+            self._idle.append(connection)
+
+    async def close(self) -> None:
+        """Gives the connections back."""
+        while self._idle:
+            await self._client.connection_pool.release(self._idle.pop())
+
+
+@lru_cache(maxsize=8)
+def _name(script: str) -> bytes:
+    """How Redis names a script that it has run."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest().encode()
+
+
+def _command(*words: bytes) -> bytes:
+    """A command as it goes over the wire (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
 def _room(name: str) -> str:
