@@ -86,9 +86,17 @@ def _message_parts(message: BaseMessage) -> list[Part]:
         return wire_parts([message.content])  # what content_blocks comes to, at a tenth of its price
     parts = wire_parts(message.content_blocks)
     if isinstance(message, AIMessage):
+        parts = [*_spoken(message), *parts]
         parts += _missing_calls(message, {part.get("id") for part in parts if part["type"] == "tool_call"})
         return list(_distinct_calls(parts))
     return parts
+
+
+def _spoken(message: AIMessage) -> list[Part]:
+    """What ``ChatOpenAI`` keeps of an answer in sound beside its empty content: the words go back, as at that API."""
+    audio = message.additional_kwargs.get("audio")
+    words = audio.get("transcript") if isinstance(audio, Mapping) else None
+    return [{"type": "text", "text": words}] if words and not message.content else []
 
 
 def _tool_result_part(message: ToolMessage) -> Part:
@@ -209,6 +217,14 @@ def _non_standard_part(block: Given) -> list[Part]:
     return [*convert(value), *_cache_point(value)]
 
 
+def _search_result_part(value: Given) -> list[Part]:
+    """Anthropic's search result: its title and source are lines before the text."""
+    texts = (block.get("text") for block in value.get("content") or ())
+    return [
+        {"type": "text", "text": "\n".join(line for line in (value.get("title"), value.get("source"), *texts) if line)}
+    ]
+
+
 def _anthropic_result_part(value: Given) -> list[Part]:
     content = value.get("content") or ""
     shown = ToolMessage(content=content, tool_call_id=str(value.get("tool_use_id")))
@@ -234,10 +250,13 @@ _NON_STANDARD: dict[str, Callable[[Given], list[Part]]] = {
     "tool_use": lambda v: [_call_part({**v, "args": v.get("input")})],
     "tool_result": _anthropic_result_part,
     "thinking": lambda v: [{"type": "reasoning", "text": v.get("thinking") or ""}],
+    "redacted_thinking": lambda v: [],  # only its own provider can read it
+    "search_result": _search_result_part,
+    "custom_tool_call_output": lambda v: [{"type": "text", "text": str(v.get("output") or "")}],
     "json": lambda v: [{"type": "text", "text": json.dumps(v.get("json"), ensure_ascii=False)}],
     "cache_point": lambda v: [{"type": "cache_point", **_picked(v, ("ttl",))}],
 }
-"""Blocks outside LangChain's standard that people do send: Anthropic's, JSON results of tools, our cache points."""
+"""Blocks outside LangChain's standard that people do send: Anthropic's, results of tools, our cache points."""
 
 
 def _picked(given: Given, names: Iterable[str]) -> dict[str, Any]:

@@ -140,6 +140,35 @@ def test_an_anthropic_tool_result_in_a_human_message_is_a_tool_result() -> None:
     assert parts_of(HumanMessage([block])) == [expected]
 
 
+@pytest.mark.parametrize("kind", [HumanMessage, lambda content: ToolMessage(content, tool_call_id="1")])
+def test_a_search_result_is_its_title_its_source_and_its_text(kind: Any) -> None:
+    found = {
+        "type": "search_result",
+        "title": "Ferry",
+        "source": "https://a",
+        "content": [{"type": "text", "text": "x"}],
+    }
+    [part] = parts_of(kind([found]))
+    [text] = part.get("parts", [part])
+    assert text == {"type": "text", "text": "Ferry\nhttps://a\nx"}
+
+
+def test_the_output_of_a_custom_tool_is_its_text() -> None:
+    [part] = parts_of(ToolMessage([{"type": "custom_tool_call_output", "output": "done"}], tool_call_id="1"))
+    assert part["parts"] == [{"type": "text", "text": "done"}]
+
+
+def test_what_only_another_provider_can_read_stays_behind() -> None:
+    blocks: list[Any] = [{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "hi"}]
+    assert parts_of(AIMessage(blocks, response_metadata={"model_provider": "anthropic"})) == [TEXT]
+
+
+def test_an_answer_in_sound_of_openai_goes_on_as_its_words() -> None:
+    sound = {"id": "a1", "data": "QUFB", "transcript": "hi", "expires_at": 1}
+    message = AIMessage("", additional_kwargs={"audio": sound}, response_metadata={"model_provider": "openai"})
+    assert parts_of(message) == [TEXT]
+
+
 def test_a_json_result_of_a_tool_is_its_text() -> None:
     [result] = parts_of(ToolMessage([{"type": "json", "json": {"a": "ü"}}], tool_call_id="call_1"))
     assert result["parts"] == [{"type": "text", "text": '{"a": "ü"}'}]
@@ -164,7 +193,7 @@ def test_thinking_of_anthropic_is_reasoning() -> None:
     [
         (HumanMessage([{"type": "hologram", "data": 1}]), "'hologram'"),
         (HumanMessage([{"type": "image", "file_id": "file_1"}]), "'image' by file_id"),
-        (ToolMessage([{"type": "search_result", "title": "a"}], tool_call_id="1"), "'search_result'"),
+        (ToolMessage([{"type": "hologram", "title": "a"}], tool_call_id="1"), "'hologram'"),
         (FunctionMessage(content="hi", name="f"), "'function'"),
         (RemoveMessage(id="1"), "'remove'"),
         (AIMessage([{"type": "server_tool_call", "id": "1", "name": "web", "args": {}}]), "'server_tool_call'"),
