@@ -86,13 +86,15 @@ def test_the_proxy_brings_a_repetition_to_the_process_that_makes_its_answer(thre
 
 
 def test_requests_per_minute_are_counted_together(three: Fleet) -> None:
-    key = three.key(requests_per_minute=3)
-    assert [three.ask(key, at, "rpm").status_code for at in three.replicas] == [200, 200, 200]
-    for at in three.replicas:
-        refused = three.ask(key, at, "rpm")
+    key, began = three.key(requests_per_minute=3), time.monotonic()
+    answers = [three.ask(key, at, "rpm") for at in three.replicas * 3]
+    granted = [answer.status_code for answer in answers].count(200)
+    came_back = int((time.monotonic() - began) / 20)  # one every twenty seconds, for which a machine may be slow enough
+    assert 3 <= granted <= 3 + came_back
+    for refused in (answer for answer in answers if answer.status_code != 200):
         assert (refused.status_code, refused.headers["x-ratelimit-limit-requests"]) == (429, "3")
         assert 1 <= int(refused.headers["retry-after"]) <= 20
-    assert three.vendor.charged("rpm") == 3
+    assert three.vendor.charged("rpm") == granted
 
 
 def test_tokens_per_minute_are_counted_together(three: Fleet) -> None:

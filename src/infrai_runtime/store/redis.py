@@ -111,12 +111,20 @@ class RedisEphemeral:
         if self._clock() < self._apart_until:
             return await own(self._own)
         try:
-            async with asyncio.timeout(ANSWER_S):  # the driver's own timeout costs a task for each command
-                return await shared()
+            return await self._asked(shared)
         except self._gone as error:
             log.warning("redis does not answer (%s); this process goes on by itself", type(error).__name__)
             self._apart_until = self._clock() + APART_S
             return await own(self._own)
+
+    async def _asked(self, shared: Callable[[], Awaitable[T]]) -> T:
+        """Asks Redis, and once more where the answer was lost or late: this process itself may have been held up."""
+        try:
+            async with asyncio.timeout(ANSWER_S):  # the driver's own timeout costs a task for each command
+                return await shared()
+        except self._gone:
+            async with asyncio.timeout(ANSWER_S):
+                return await shared()
 
     async def get(self, key: str) -> bytes | None:
         """A stored value that has not expired."""

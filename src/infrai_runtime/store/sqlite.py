@@ -16,7 +16,7 @@ import asyncio
 import os
 import random
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -279,13 +279,8 @@ class SqliteDurable(SqlDurable):
 
     # -- a call
 
-    @property
-    def _alone(self) -> bool:
-        """Whether there is at most one call, which need not wait for others."""
-        return len(self._running) < 2
-
-    async def _admit_once(self, admission: Admission) -> Admitted:
-        return await self._commits.run(self._admit, admission, alone=self._alone)
+    def _admit_once(self, admission: Admission) -> Coroutine[Any, Any, Admitted]:
+        return self._commits.run(self._admit, admission, alone=len(self._running) < 2)
 
     def _admit(self, a: Admission) -> Admitted:
         if not self._claim(a):
@@ -330,10 +325,10 @@ class SqliteDurable(SqlDurable):
     def _unclaim(self, a: Admission) -> bool:
         return self._execute(_UNCLAIM, (a.project_id, a.key, a.request_id)).rowcount > 0
 
-    async def _book_once(self, booking: Booking, doubtful: bool) -> None:
-        await self._commits.run(self._book_again if doubtful else self._book, booking, alone=self._alone)
+    def _book_once(self, booking: Booking, doubtful: bool) -> Coroutine[Any, Any, None]:
         if self._commits.count > LONG_LOG:
             self._bring_home()
+        return self._commits.run(self._book_again if doubtful else self._book, booking, alone=len(self._running) < 2)
 
     def _book_again(self, booking: Booking) -> None:
         a = booking.admission
