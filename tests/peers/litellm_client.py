@@ -36,6 +36,21 @@ called = litellm.completion(
     **TO,
 )
 call = called.choices[0].message.tool_calls[0]
+result = {"role": "tool", "tool_call_id": call.id, "name": call.function.name, "content": "18 degrees and rain"}
+told = litellm.completion(
+    "openai/auto",
+    [{"role": "user", "content": "What is the weather in Paris?"}, called.choices[0].message.model_dump(), result],
+    tools=[WEATHER],
+    **TO,
+)
+allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "get_weather"}}]}
+narrowed = litellm.completion(
+    "openai/auto",
+    [{"role": "user", "content": "What is the weather in Paris?"}],
+    tools=[WEATHER, {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}],
+    tool_choice={"type": "allowed_tools", "allowed_tools": allowed},
+    **TO,
+)
 try:
     litellm.completion("openai/auto", SUM, api_base=BASE, api_key="wrong", max_retries=0)
     refused = None
@@ -52,6 +67,8 @@ print(
             "rebuilt": litellm.stream_chunk_builder(chunks, SUM).choices[0].message.content,
             "async": asyncio.run(asked()),
             "call": call.function.name,
+            "told": told.choices[0].message.content,
+            "narrowed": narrowed.choices[0].message.tool_calls[0].function.name,
             "argument": json.loads(call.function.arguments)["city"],
             "vectors": [len(row["embedding"]) for row in litellm.embedding("openai/auto", ["one", "two"], **TO).data],
             "image": image.data[0].url.startswith(BASE),

@@ -81,6 +81,8 @@ def test_the_litellm_sdk_works(got: dict[str, Any]) -> None:
     check_call(got)
     assert got["usage"] > 0
     assert got["vectors"] == [1024, 1024]
+    assert "18" in got["told"]
+    assert got["narrowed"] == "get_weather"
     assert got["image"] is True
     assert got["refused"] == "AuthenticationError"
 
