@@ -86,7 +86,7 @@ class Connection(BaseModel):
     max_retries: int | None = Field(default=None, ge=0)
     """How often a failed call is tried again (2 when not set)."""
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    """More headers for every request."""
+    """More headers for every request. They travel in pickles, unlike the key."""
     ledger: Ledger = Field(default_factory=Ledger, exclude=True, repr=False)
     """What the calls used and cost. Give several models the same one to sum over them."""
     http_client: httpx.Client | None = Field(default=None, exclude=True, repr=False)

@@ -21,6 +21,7 @@ from langchain_infrai._connection import Connection
 from langchain_infrai.errors import InfraiConfigError, InfraiProtocolError, as_langchain
 
 Vectors = list[list[float]]
+Kind = Literal["query", "document"]
 
 _SENT = (
     "vendor",
@@ -83,6 +84,9 @@ class InfraiEmbeddings(Connection, Embeddings):
     vendor_options: dict[str, dict[str, Any]] | None = None
     dimensions: int | None = Field(default=None, ge=1)
     """Length of the vectors, for models that can shorten them."""
+    asymmetric: bool = False
+    """True: the model is told which texts are queries and which are documents, where it embeds the two differently. Index
+    and queries need the same setting."""
     encoding_format: Literal["base64", "float"] = "base64"
     """How vectors travel: base64 is a third of the bytes and a tenth of the work; both are read."""
     batch_size: int = Field(default=128, ge=1, validation_alias=AliasChoices("batch_size", "chunk_size"))
@@ -116,14 +120,14 @@ class InfraiEmbeddings(Connection, Embeddings):
         found: Vectors = []
         with self._progress(len(texts)) as done:
             for batch in self._batches(texts):
-                found += self._embed(batch)
+                found += self._embed(batch, "document")
                 done(len(batch))
         return found
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of one text."""
         _check_text("text", text)
-        return self._embed([text])[0]
+        return self._embed([text], "query")[0]
 
     async def aembed_documents(self, texts: list[str]) -> Vectors:
         """The same, up to ``max_concurrency`` requests at a time; the first error ends the others."""
@@ -135,7 +139,7 @@ class InfraiEmbeddings(Connection, Embeddings):
 
             async def fill(place: int) -> None:
                 async with gate:
-                    found[place] = await self._aembed(batches[place])
+                    found[place] = await self._aembed(batches[place], "document")
                     done(len(batches[place]))
 
             first = 0
@@ -148,17 +152,17 @@ class InfraiEmbeddings(Connection, Embeddings):
     async def aembed_query(self, text: str) -> list[float]:
         """The vector of one text."""
         _check_text("text", text)
-        return (await self._aembed([text]))[0]
+        return (await self._aembed([text], "query"))[0]
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def _embed(self, texts: Sequence[str]) -> Vectors:
+    def _embed(self, texts: Sequence[str], kind: Kind) -> Vectors:
         with as_langchain():
-            return self._checked(self.client.embed(texts, **self._arguments()), texts)
+            return self._checked(self.client.embed(texts, **self._arguments(kind)), texts)
 
-    async def _aembed(self, texts: Sequence[str]) -> Vectors:
+    async def _aembed(self, texts: Sequence[str], kind: Kind) -> Vectors:
         with as_langchain():
-            return self._checked(await self.async_client.embed(texts, **self._arguments()), texts)
+            return self._checked(await self.async_client.embed(texts, **self._arguments(kind)), texts)
 
     def _checked(self, reply: EmbedReply, texts: Sequence[str]) -> Vectors:
         if len(reply.embeddings) != len(texts):
@@ -166,9 +170,9 @@ class InfraiEmbeddings(Connection, Embeddings):
         self._pin.check(reply)
         return reply.embeddings
 
-    def _arguments(self) -> dict[str, Any]:
-        model = self.model or self._pin.model
-        return {"model": model, **{name: getattr(self, name) for name in _SENT}}
+    def _arguments(self, kind: Kind) -> dict[str, Any]:
+        chosen = {"model": self.model or self._pin.model, "input_type": kind if self.asymmetric else None}
+        return {**chosen, **{name: getattr(self, name) for name in _SENT}}
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[Callable[[int], Any]]:

@@ -55,6 +55,18 @@ def test_a_query_is_one_vector() -> None:
     assert asyncio.run(made.aembed_query("abc")) == [3.0, 3.0]
 
 
+def test_a_model_is_told_which_texts_are_queries_where_that_is_asked_for() -> None:
+    told, script = embeddings_on(asymmetric=True)
+    told.embed_query("a")
+    told.embed_documents(["a"])
+    asyncio.run(told.aembed_query("a"))
+    asyncio.run(told.aembed_documents(["a"]))
+    assert [request.body["input_type"] for request in script.requests] == ["query", "document"] * 2
+    plain, script = embeddings_on()
+    plain.embed_query("a")
+    assert "input_type" not in script.requests[0].body
+
+
 def test_nothing_is_sent_for_no_text() -> None:
     made, script = embeddings_on()
     assert made.embed_documents([]) == []
