@@ -85,8 +85,8 @@ class InfraiEmbeddings(Connection, Embeddings):
     dimensions: int | None = Field(default=None, ge=1)
     """Length of the vectors, for models that can shorten them."""
     asymmetric: bool = False
-    """True: the model is told which texts are queries and which are documents, where it embeds the two differently. Index
-    and queries need the same setting."""
+    """True: the model is told which texts are queries and which are documents, where it embeds the two differently.
+    Index and queries need the same setting."""
     encoding_format: Literal["base64", "float"] = "base64"
     """How vectors travel: base64 is a third of the bytes and a tenth of the work; both are read."""
     batch_size: int = Field(default=128, ge=1, validation_alias=AliasChoices("batch_size", "chunk_size"))
