@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from llama_index.core.schema import BaseComponent
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import (
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from infrai_core import AsyncInfrai, Infrai, Ledger, Retry
-from infrai_core.params import Prefer
+from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
+from infrai_core.params import Prefer, check_headers
 from llama_index_infrai._limit import Meter, Paced
 from llama_index_infrai.usage import publish
 
 _LIVE = ("ledger", "http_client", "async_http_client", "transport", "hooks")
 """Fields that belong to this process: not pickled, and shared by a deep copy."""
 _SHARED = (*_LIVE, "callback_manager", "rate_limiter", "embeddings_cache")
+
+
+_ELSEWHERE = {
+    "api_base": "here it is base_url",
+    "timeout": "here it is timeout_s",
+    "default_headers": "here it is headers",
+    "is_function_calling_model": "here it is function_calling",
+    "max_completion_tokens": "here it is max_tokens",
+    "additional_kwargs": "give the fields themselves, or extra_body in a call",
+    "is_chat_model": "it is not needed here",
+    "reuse_client": "it is not needed here",
+    "strict": "it is not needed here",
+    "should_use_structured_outputs": "it is not needed here",
+}
+"""Arguments of LlamaIndex's OpenAI classes -> what to do about them."""
+
+
+def _unknown(name: str, known: list[str]) -> InitErrorDetails:
+    near = difflib.get_close_matches(name, known, 1, 0.7)
+    meant = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(known)}"
+    words = {"name": repr(name), "instead": _ELSEWHERE.get(name, meant)}
+    return {
+        "type": PydanticCustomError("unknown_argument", "unknown argument {name}; {instead}", words),
+        "loc": (name,),
+        "input": name,
+    }
 
 
 class Connection(BaseComponent):
@@ -75,6 +112,26 @@ class Connection(BaseComponent):
     def embedded(cls, **options: Any) -> Self:
         """One that uses the runtime inside this process: no account, no key, no server."""
         return cls(base_url="embedded", **options)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_arguments(cls, given: Any) -> Any:
+        """Refuses arguments that do not exist. pydantic's own error shows their values: that of a misspelt key, too."""
+        unknown = sorted(given.keys() - cls.model_fields.keys()) if isinstance(given, Mapping) else []
+        if unknown:
+            errors = [_unknown(name, sorted(cls.model_fields)) for name in unknown]
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return given
+
+    @field_validator("api_key", "headers", mode="before")
+    @classmethod
+    def _unseen(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuses what is of a wrong kind without showing it, as pydantic would."""
+        if info.field_name == "headers":
+            check_headers("headers", given or {})
+        elif given is not None and not isinstance(given, str | SecretStr):
+            raise ConfigError(f"api_key: came an object of type {type(given).__name__}; allowed is a string")
+        return given
 
     def model_post_init(self, context: Any) -> None:
         super().model_post_init(context)

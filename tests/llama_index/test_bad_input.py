@@ -11,7 +11,7 @@ import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from infrai_core import ConfigError
 from infrai_core.testing import Script, reply
@@ -158,3 +158,48 @@ def test_one_name_where_a_tool_takes_several_is_a_list_of_one(tmp_path: Path) ->
     tools = InfraiToolSpec(tmp_path, api_key="k", transport=script)
     assert tools.look_at_images("What is it?", "a.png") == "a dot"  # type: ignore[arg-type]  # models do that
     assert len(script.requests[0].body["images"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("api_base", "here it is base_url"),
+        ("timeout", "here it is timeout_s"),
+        ("is_function_calling_model", "here it is function_calling"),
+        ("is_chat_model", "it is not needed here"),
+        ("temprature", r"did you mean 'temperature'\?"),
+        ("logprobs", "allowed are .*base_url, batch_mode, cache_strategy"),
+    ],
+)
+def test_an_argument_that_does_not_exist_is_refused_with_what_does(name: str, expected: str) -> None:
+    with pytest.raises(ValidationError, match=f"unknown argument '{name}'; {expected}"):
+        Infrai(**{"api_key": "k", name: 1})
+
+
+def test_the_error_of_a_misspelt_key_does_not_show_the_key() -> None:
+    with pytest.raises(ValidationError, match=r"unknown argument 'apikey'; did you mean 'api_key'\?") as caught:
+        Infrai(apikey="ifr_secret_key", headers={"x-token": "hidden-token"})  # type: ignore[call-arg]  # the point
+    assert not [secret for secret in ("ifr_secret_key", "hidden-token") if secret in str(caught.value)]
+
+
+def test_a_component_says_what_its_own_arguments_are() -> None:
+    with pytest.raises(ValidationError, match=r"unknown argument 'vendr'; did you mean 'vendor'\?"):
+        InfraiToolSpec(api_key="k", vendr="x")
+    with pytest.raises(ValidationError, match=r"unknown argument 'dimension'; did you mean 'dimensions'\?"):
+        InfraiEmbedding(api_key="k", dimension=3)  # type: ignore[call-arg]  # the point
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("api_key", b"hidden-key", "api_key: came an object of type bytes; allowed is a string"),
+        ("headers", "hidden-key", "headers: came str, allowed is a mapping of names to texts"),
+        ("headers", {"x-token": b"hidden-key"}, "headers: 'x-token' cannot be sent"),
+        ("headers", {"x-token": "hidden-key\n"}, "headers: 'x-token' cannot be sent"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Infrai, InfraiEmbedding])
+def test_a_secret_of_a_wrong_kind_is_refused_and_not_shown(kind: Any, name: str, value: Any, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected) as caught:
+        kind(**{"api_key": "k", name: value})
+    assert "hidden-key" not in str(caught.value)
