@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Tool: TypeAlias = "Mapping[str, Any] | type | Callable[..., Any] | BaseTool"
 
 _CHOICES = {"any": "required", "required": "required", "auto": "auto", "none": "none"}
+_OF_SEVERAL = ("allowed_tools", "custom")
+"""Dictionaries that go to the service as they are, which checks the names in them."""
 
 
 def wire_tools(tools: Sequence[Tool], strict: bool | None) -> list[dict[str, Any]]:
@@ -46,6 +48,8 @@ def wire_tool_choice(choice: str | bool | Mapping[str, Any] | None, tools: Seque
     """
     if choice is None or choice is False:
         return None
+    if isinstance(choice, Mapping) and choice.get("type") in _OF_SEVERAL:
+        return dict(choice)
     said = _said(choice) if isinstance(choice, Mapping) else "required" if choice is True else choice
     if said in _CHOICES:
         return _CHOICES[said]

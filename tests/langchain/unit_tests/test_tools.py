@@ -64,6 +64,12 @@ def test_tools_are_sent_and_their_calls_come_back() -> None:
     assert message.tool_calls[0]["args"] == {"city": "Oslo"}
 
 
+ALLOWED = {
+    "type": "allowed_tools",
+    "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "weather"}}]},
+}
+
+
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [
@@ -78,6 +84,7 @@ def test_tools_are_sent_and_their_calls_come_back() -> None:
             {"type": "function", "function": {"name": "weather"}},
         ),
         ({"type": "tool", "name": "weather"}, {"type": "function", "function": {"name": "weather"}}),
+        (ALLOWED, ALLOWED),
         ({"type": "any"}, "required"),
         ({"type": "auto"}, "auto"),
         (False, None),
