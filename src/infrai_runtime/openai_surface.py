@@ -147,8 +147,8 @@ def embed_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     """The ask of a ``/v1/embeddings`` body."""
     print_ = fingerprint("openai/embed", given)
     body = _split(EMBEDDINGS, given)
-    body.pop("user", None)
-    warnings = tuple(f"{name}: not used" for name in body.pop("passthrough", ()))
+    lost = [name for name in ("user",) if body.pop(name, None) is not None]
+    warnings = tuple(f"{name}: not used" for name in [*lost, *body.pop("passthrough", ())])
     return ask("embed", body, print_, idempotency_key, warnings=warnings)
 
 

@@ -104,7 +104,7 @@ CONVERSATION: list[dict[str, Any]] = [
 ]
 OPTIONS: list[dict[str, Any]] = [
     {"top_p": 0.5, "temperature": 0.1, "reasoning_effort": "none"},
-    {"stop": ["a", "b"], "seed": 7, "user": "u1"},
+    {"stop": ["a", "b"], "reasoning_effort": "none", "seed": 7, "user": "u1"},
     {"tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False},
     {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
     {"reasoning_effort": "low"},
@@ -152,6 +152,28 @@ def test_what_a_vendor_lacks_is_left_out_and_told() -> None:
 def test_sampling_options_go_only_to_models_that_take_them(model: str, kept: bool) -> None:
     body, warnings = sent_and_told(asked(temperature=0), call=call_of(model))
     assert ("temperature" in body, bool(warnings)) == (kept, not kept)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "more", "kept"),
+    [
+        ("openai", "gpt-6-sol", {}, False),
+        ("azure-like", "gpt-6-sol", {}, True),  # nothing is known of such a server
+        ("openai", "o3", {}, False),
+        ("openai", "gpt-6-sol", {"reasoning_effort": "none"}, True),
+        ("openai", "gpt-4.1", {}, True),
+        ("xai", "grok-4.20-reasoning", {}, False),
+        ("xai", "grok-4.20-non-reasoning", {}, True),
+        ("groq", "openai/gpt-oss-120b", {}, True),
+    ],
+)
+def test_stops_and_penalties_are_kept_from_models_that_refuse_them_while_they_think(
+    vendor: str, model: str, more: dict[str, Any], kept: bool
+) -> None:
+    request = asked(stop=["END"], passthrough={"presence_penalty": 1}, **more)
+    body, told = sent_and_told(request, vendor, call_of(model))
+    assert ("stop" in body, "presence_penalty" in body) == (kept, kept)
+    assert [warning.partition(":")[0] for warning in told] == ([] if kept else ["stop", "presence_penalty"])
 
 
 @pytest.mark.parametrize(

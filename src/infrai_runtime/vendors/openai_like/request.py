@@ -30,13 +30,17 @@ def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
     body: Json = {"model": model, "messages": writer.messages(request["messages"])}
     warnings = writer.warnings
     for name, value in _fields(request):
-        if name in row.refuses or (name in _SAMPLING and _samples_fixed(row, model, request)):
+        if name in row.refuses or _is_fixed(name, row, model, request):
             warnings.append(f"{name}: {call.model} has no such option here; not used")
         else:
             _WRITE.get(name, _plain)(body, name, value, row, warnings)
-    passed = request.get("passthrough", {})
-    warnings += [f"{name}: not a caller's to set; not used" for name in sorted(PROTECTED & passed.keys())]
-    body |= {name: value for name, value in passed.items() if name not in PROTECTED}
+    for name, value in request.get("passthrough", {}).items():
+        if name in PROTECTED:
+            warnings.append(f"{name}: not a caller's to set; not used")
+        elif _is_fixed(name, row, model, request):
+            warnings.append(f"{name}: {call.model} has no such option here; not used")
+        else:
+            body[name] = value
     body |= call.options
     if call.stream:
         body["stream"] = True
@@ -45,7 +49,8 @@ def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
     return Draft(body, warnings)
 
 
-_SAMPLING = ("temperature", "top_p")
+_SAMPLING = frozenset({"temperature", "top_p"})
+_STOPS = frozenset({"stop", "presence_penalty", "frequency_penalty"})
 _NOT_FIELDS = frozenset({"messages", "passthrough"})
 
 
@@ -53,10 +58,12 @@ def _fields(request: Request) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in request.items() if name not in _NOT_FIELDS]
 
 
-def _samples_fixed(row: Row, model: str, request: Request) -> bool:
-    if not row.fixed_sampling or request.get("reasoning_effort") == "none":
+def _is_fixed(name: str, row: Row, model: str, request: Request) -> bool:
+    """Whether the model does not take an option while it thinks."""
+    pattern = row.fixed_sampling if name in _SAMPLING else row.fixed_stops if name in _STOPS else ""
+    if not pattern or request.get("reasoning_effort") == "none":
         return False
-    return re.match(row.fixed_sampling, model.rpartition("/")[2]) is not None
+    return re.match(pattern, model.rpartition("/")[2]) is not None
 
 
 # -- one field each ------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ class Row:
     """Fields that the vendor answers with an error, or that mean nothing there: left out, with a warning."""
     fixed_sampling: str = ""
     """A pattern of the models that take no ``temperature`` and ``top_p`` while they think."""
+    fixed_stops: str = ""
+    """A pattern of the models that take no ``stop`` and no penalties while they think."""
     structured: Structured = "schema"
     """How an answer by a schema is asked for: by the schema, or by JSON mode with the schema in the instructions."""
     strict_tools: bool = False

@@ -6,6 +6,10 @@ from dataclasses import replace
 
 from infrai_runtime.vendors.openai_like.row import OPTIONS, Row
 
+_THINKERS = r"o\d|gpt-[5-9](?!.*chat)"
+"""https://platform.openai.com/docs/guides/latest-model ("parameter compatibility"); for ``stop``
+https://platform.openai.com/docs/api-reference/chat/create and https://github.com/huggingface/smolagents/issues/1893."""
+
 _OPENAI = Row(
     page="https://platform.openai.com/docs/api-reference",
     embed="/embeddings",
@@ -15,7 +19,8 @@ _OPENAI = Row(
     realtime="/realtime/client_secrets",
     batches="/batches",
     names={"max_tokens": "max_completion_tokens"},
-    fixed_sampling=r"o\d|gpt-[5-9](?!.*chat)",
+    fixed_sampling=_THINKERS,
+    fixed_stops=_THINKERS,
     strict_tools=True,
     custom_tools=True,
     reads=frozenset({"image", "audio", "file"}),
@@ -93,6 +98,7 @@ ROWS: dict[str, Row] = {
         batches="/batches",
         batch_words="xai",
         names={"max_tokens": "max_completion_tokens"},
+        fixed_stops="grok(?!.*non-reasoning)",  # https://docs.x.ai/docs/guides/reasoning
         image_format="b64_json",
         image_size="",
         verbose="$^",
