@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -32,7 +33,10 @@ def execute(path: Path) -> None:
 
 def main() -> int:
     """Runs the notebooks named on the command line, else all of them."""
-    paths = [Path(name).resolve() for name in sys.argv[1:]] or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebook", nargs="*", help="file of a notebook (all of notebooks/)")
+    paths = [Path(name).resolve() for name in parser.parse_args().notebook]
+    paths = paths or sorted((ROOT / "notebooks").glob("*.ipynb"))
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"INFRAI_HOME": home, "INFRAI_VENDORS": "local"}  # what they show needs no key
         for path in paths:
