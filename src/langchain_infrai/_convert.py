@@ -367,7 +367,7 @@ def called(id_: str | None, name: str | None, arguments: str | None) -> Block:
     text = arguments or "{}"
     try:
         args = json.loads(text, strict=False)  # like LangChain's own: a line break inside a string is one
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return {"type": "invalid_tool_call", **named, "args": text, "error": f"arguments are not JSON: {error}"}
     if not isinstance(args, dict):
         return {"type": "invalid_tool_call", **named, "args": text, "error": "arguments are not a JSON object"}
@@ -412,7 +412,7 @@ def _maybe_object(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
 

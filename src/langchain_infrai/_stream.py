@@ -156,7 +156,7 @@ def _reads(arguments: str) -> bool:
     """Whether LangChain makes an object of this."""
     try:
         return isinstance(parse_partial_json(arguments), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

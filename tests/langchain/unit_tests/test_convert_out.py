@@ -260,6 +260,13 @@ def test_a_call_that_was_cut_off_is_never_run_with_half_its_arguments(arguments:
     assert str(call["args"]).startswith(arguments)
 
 
+def test_arguments_of_any_depth_are_no_exception() -> None:
+    deep = '{"a": ' * 50_000
+    call = {**CALL, "arguments": deep}
+    for message in (message_of(reply_of([call])), added_up([{**call, "index": 0}])):
+        assert (message.tool_calls, len(message.invalid_tool_calls)) == ([], 1)
+
+
 def test_a_line_break_inside_an_argument_is_read_whole_and_streamed() -> None:
     call = {**CALL, "arguments": '{"a": "x\ny"}'}
     for message in (message_of(reply_of([call])), added_up([{**call, "index": 0}])):
