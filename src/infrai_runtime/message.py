@@ -188,6 +188,13 @@ def _image_url(value: Mapping[str, Any], path: str) -> Part:
     return {"type": "image", **_dropped_none(media(given, f"{path}.image_url"))}
 
 
+def _video_url(value: Mapping[str, Any], path: str) -> Part:
+    """As OpenRouter, vLLM, Zhipu and DashScope have it (https://openrouter.ai/docs/features/multimodal/videos)."""
+    inner = value.get("video_url")
+    given = {"url": inner} if isinstance(inner, str) else inner
+    return {"type": "video", **_dropped_none(media(given, f"{path}.video_url"))}
+
+
 def _input_audio(value: Mapping[str, Any], path: str) -> Part:
     fields: Table = {
         "data": Field(text(empty=False), "base64 audio", required=True),
@@ -231,6 +238,7 @@ def _dropped_none(value: Part) -> Part:
 
 _FROM_OPENAI: dict[Any, Callable[[Mapping[str, Any], str], Part]] = {
     "image_url": _image_url,
+    "video_url": _video_url,
     "input_audio": _input_audio,
     "file": _file,
     "refusal": _refusal,

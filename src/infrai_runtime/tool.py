@@ -30,7 +30,7 @@ Tool = Mapping[str, Any]
 
 MOST_TOOLS = 128
 
-_NAME = Field(text(empty=False, max_length=128), "its name", required=True)
+_NAME = Field(text(empty=False, max_length=128), "what it is called", required=True)
 _FUNCTION: Table = {
     "name": _NAME,
     "description": Field(text(), "what it does"),

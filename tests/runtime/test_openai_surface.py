@@ -400,6 +400,13 @@ def test_an_answer_of_another_gateway_goes_back_and_what_is_not_used_is_told(sdk
     ]
 
 
+def test_a_video_needs_a_model_that_sees_videos(sdk_of: Open) -> None:
+    messages: Any = [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://v.example/1"}}]}]
+    with sdk_of() as sdk, pytest.raises(openai.BadRequestError, match="lacks video") as bad:
+        sdk.chat.completions.create(model="big", messages=messages)
+    assert (bad.value.code, bad.value.param) == ("UNSUPPORTED_CAPABILITY", "messages")
+
+
 @pytest.mark.parametrize(
     ("mark", "param"),
     [
