@@ -309,8 +309,8 @@ def _counts(usage: Usage) -> dict[str, int]:
 
 
 def calls_of(message: ChatMessage) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(id, name, arguments) of each tool call of a message. Arguments that are no JSON object are given as ``{}``
-    and logged; their text stays in the block."""
+    """(id, name, arguments) of each tool call of a message. Arguments that are no JSON object in the end, such as those
+    that were cut off, are logged and given under names that no tool has: it refuses them, and the model is told."""
     for block in message.blocks:
         if isinstance(block, ToolCallBlock):
             yield block.tool_call_id or "", block.tool_name, _arguments(block)
@@ -320,5 +320,7 @@ def _arguments(block: ToolCallBlock) -> dict[str, Any]:
     given = block.tool_kwargs
     read = whole(given) if isinstance(given, str) else given
     if read is None:
-        _logger.warning("the arguments of tool call %r are no JSON object; the tool gets none", block.tool_name)
-    return read or {}
+        _logger.warning("the arguments of tool call %r are no JSON object; the tool will refuse them", block.tool_name)
+        # Two of them: a single one LlamaIndex hands to a tool of one parameter, whatever it is called.
+        return {"unreadable_arguments": given, "unreadable_because": "they are no JSON object, or were cut off"}
+    return read

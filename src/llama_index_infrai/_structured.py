@@ -44,7 +44,7 @@ def by_schema(output_cls: type[M], messages: Sequence[ChatMessage], options: Map
     asked = {**_without_tools(options), "response_format": {"type": "json_schema", "json_schema": form}}
 
     def read(response: ChatResponse) -> M:
-        return output_cls.model_validate_json(response.message.content or "")
+        return _object(output_cls, response.message.content or "", response)
 
     return Ask(output_cls, list(messages), asked, read=read, preview=_TextPreview)
 
@@ -63,9 +63,24 @@ def by_tool(output_cls: type[M], messages: Sequence[ChatMessage], options: Mappi
             raise ValueError(f"the model was to call {output_cls.__name__}, but wrote: {response.message.content!r}")
         # As JSON, also what is read already: a strict class takes dates, say, from JSON text but not from a string.
         written = call.tool_kwargs if isinstance(call.tool_kwargs, str) else json.dumps(call.tool_kwargs)
-        return output_cls.model_validate_json(written)
+        return _object(output_cls, "" if written == "{}" and _is_cut_off(response) else written, response)
 
     return Ask(output_cls, list(messages), asked, read=read, preview=lambda: _call_preview)
+
+
+def _object(output_cls: type[M], written: str, response: ChatResponse) -> M:
+    try:
+        return output_cls.model_validate_json(written)
+    except ValidationError as error:
+        if _is_cut_off(response):
+            raise ValueError(
+                "the answer was cut off, at max_tokens or at the model's own limit, and is no whole object"
+            ) from error
+        raise
+
+
+def _is_cut_off(response: ChatResponse) -> bool:
+    return isinstance(response.raw, Mapping) and response.raw.get("finish_reason") == "length"
 
 
 def _name(output_cls: type[BaseModel]) -> str:

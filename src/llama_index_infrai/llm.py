@@ -269,7 +269,7 @@ class Infrai(Routed, FunctionCallingLLM):
         """The tool calls of a response; of a stream's responses too, with the arguments that can be read so far.
 
         Raises ``ValueError`` when there is none, unless ``error_on_no_tool_call`` is false. Arguments that are not a
-        JSON object in the end become ``{}`` and are logged; their text stays in the message's block.
+        JSON object in the end are logged and stand under ``unreadable_arguments``: the tool is not run without them.
         """
         found = [
             unchecked(ToolSelection, tool_id=id_, tool_name=name, tool_kwargs=arguments)

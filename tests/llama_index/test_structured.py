@@ -261,3 +261,22 @@ def test_a_tool_is_described_by_the_words_of_the_class(scripted: Make, way: str)
     body = script.requests[0].body
     described = body["tools"][0]["function"] if way == "tool" else form_of(way, script)["schema"]
     assert described["description"] == "An album."
+
+
+class Note(BaseModel):
+    text: str = ""
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("output_cls", "text"), [(Album, TEXT[:30]), (Note, "")])
+def test_an_answer_that_was_cut_off_is_no_object(
+    scripted: Make, way: str, streaming: bool, output_cls: Any, text: str
+) -> None:
+    part = {"index": 0, "type": "tool_call", "id": "c1", "name": "f", "arguments": text}
+    if way == "schema":
+        part = {"index": 0, "type": "text", "text": text}
+    answer = streamed([part], finish_reason="length") if streaming else reply(parts=[part], finish_reason="length")
+    llm, _ = scripted(answer, model=f"test-{way}")
+    ask: Callable[..., Any] = llm.stream_structured_predict if streaming else llm.structured_predict
+    with pytest.raises(ValueError, match="the answer was cut off, at max_tokens"):
+        list(ask(output_cls, PROMPT, artist="Miles"))

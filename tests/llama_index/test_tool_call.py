@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -145,7 +146,35 @@ def test_unreadable_arguments_of_a_whole_reply_stay_as_text(scripted: Make) -> N
     (block,) = response.message.blocks
     assert isinstance(block, ToolCallBlock)
     assert block.tool_kwargs == '{"city": "Ro'
-    assert llm.get_tool_calls_from_response(response)[0].tool_kwargs == {}
+    (selection,) = llm.get_tool_calls_from_response(response)
+    assert selection.tool_kwargs["unreadable_arguments"] == '{"city": "Ro'
+
+
+def remove(path: str = "/") -> str:
+    """Remove everything below a path."""
+    raise AssertionError(f"removed {path}")
+
+
+@pytest.mark.parametrize("tool", [FunctionTool.from_defaults(remove), FunctionTool.from_defaults(weather)])
+def test_a_tool_is_never_run_without_the_arguments_that_were_cut_off(scripted: Make, tool: FunctionTool) -> None:
+    broken = {"type": "tool_call", "id": "c1", "name": tool.metadata.name, "arguments": '{"path": "/tmp/o'}
+    llm, _ = scripted(*[reply(parts=[broken], finish_reason="length")] * 2)
+    for found in (
+        llm.predict_and_call([tool], "hi"),
+        asyncio.run(llm.apredict_and_call([tool], "hi")),
+    ):
+        (source,) = found.sources
+        assert source.is_error
+        assert "unreadable_arguments" in source.content
+
+
+def test_an_agent_is_told_of_arguments_that_were_cut_off(scripted: Make) -> None:
+    broken = [{"index": 0, "type": "tool_call", "id": "c1", "name": "remove", "arguments": '{"path": "/tmp/o'}]
+    llm, script = scripted(streamed(broken, finish_reason="length"), streamed(["I was cut off."]))
+    answer, _ = asyncio.run(run(FunctionAgent(tools=[FunctionTool.from_defaults(remove)], llm=llm), "Remove /tmp/old"))
+    assert answer == "I was cut off."
+    told = script.requests[1].body["messages"][-1]
+    assert "unexpected keyword argument 'unreadable_arguments'" in json.dumps(told)
 
 
 # -- agents --------------------------------------------------------------------------------------------------------
