@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from infrai_runtime.admission import kept_s, may_cost_nano, refusal_of, scopes_of
@@ -13,7 +13,7 @@ from infrai_runtime.ledger import lost_rows, rows_of
 from infrai_runtime.live import Live, Lives, packed
 from infrai_runtime.routing import Plan
 from infrai_runtime.store.batch import Outcome
-from infrai_runtime.store.durable import TEND_EVERY_S, Admission, Booking, Durable
+from infrai_runtime.store.durable import TEND_EVERY_S, Admission, Booking, Durable, LedgerRow
 from infrai_runtime.trace import Trace
 from infrai_runtime.wire import Json, dumps, failed
 
@@ -55,12 +55,12 @@ class Books:
         """Claims the idempotency key and sets aside what the call may cost. Raises IDEMPOTENCY_CONFLICT,
         IDEMPOTENCY_IN_PROGRESS, INSUFFICIENT_CREDIT, BUDGET_EXCEEDED, OVERLOADED, and what made a plan impossible."""
         ask, caller = trace.known()
-        if len(self._unbooked) >= MOST_UNBOOKED:
+        if len(self._unbooked) + self._durable.noted >= MOST_UNBOOKED:
             raise Failure("OVERLOADED", "too many calls wait to be booked", retry_after_s=TEND_EVERY_S)
         admission = self._admission(trace, ready)
         if ask.idempotency_key is None and ready.problem is not None:
             raise ready.problem
-        if ask.idempotency_key is None and admission.reserve_nano is None:
+        if not _stands(admission):
             return Slot(admission)
         admitted = await self._durable.admit(admission)
         if admitted.state == "done":
@@ -106,7 +106,17 @@ class Books:
         if trace.vendor is None and spent:  # no answer, but not for nothing
             trace.cost_nano = spent
         rows = [*rows_of(trace, now), *lost_rows(trace, admission, now)]
+        if trace.cache_hit and outcome is None and not _stands(admission):
+            return await self._note(rows)
         await self.book(Booking(admission, now, spent, rows, answer, outcome))
+
+    async def _note(self, rows: Sequence[LedgerRow]) -> None:
+        """Writes the rows of a hit of the cache. It costs nothing and nothing was set aside, so they may wait a moment
+        for those of others."""
+        try:
+            await self._durable.note(rows)
+        except Exception:
+            log.exception("rows of the ledger could not be written; it is tried again")
 
     async def book(self, booking: Booking) -> None:
         """Books a call that has ended, now or as soon as the store works again."""
@@ -125,6 +135,11 @@ class Books:
         for _ in range(len(self._unbooked)):
             await self.book(self._unbooked.popleft())
         await self._durable.purge_batches(self._now())
+
+
+def _stands(admission: Admission) -> bool:
+    """Whether the store knows of a call while it runs: for its key, or for what was set aside."""
+    return admission.ttl_s > 0 or admission.reserve_nano is not None
 
 
 WAITED_FOR = frozenset({"RATE_LIMITED", "OVERLOADED", "SHUTTING_DOWN", "IDEMPOTENCY_IN_PROGRESS"})

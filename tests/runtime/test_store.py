@@ -20,6 +20,7 @@ import pytest
 from infrai_core import ConfigError
 from infrai_runtime.failure import Failure
 from infrai_runtime.identity import made_s, request_id
+from infrai_runtime.store import vouch
 from infrai_runtime.store.durable import (
     LEASE_S,
     UNKNOWN,
@@ -568,6 +569,58 @@ def test_a_call_that_this_process_does_not_make_is_not_vouched_for(postgres: Pos
 
 
 # -- the ledger --------------------------------------------------------------------------------------------------------
+
+
+def test_noted_rows_are_there_for_who_reads_here_and_in_a_moment_for_others(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.note([row(), row(request_id="s")])
+        (total,) = await store.usage("p", [], 0)
+        assert (total.calls, store.noted) == (2, 0)
+        await store.note([row(request_id="t")])
+        assert [told.request_id for told in await store.rows("t")] == ["t"]
+        await store.note([row(request_id="u")])
+        while store.noted:
+            await asyncio.sleep(0.01)
+        for number in range(vouch.MOST_NOTED):
+            await store.note([row(request_id=str(number))])
+        assert store.noted == 0
+
+    run(body)
+
+
+def test_noted_rows_are_written_when_the_file_is_closed(tmp_path: Path) -> None:
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        await store.note([row(request_id="r")])
+        await store.close()
+        again = SqliteDurable(tmp_path / "x.db")
+        assert len(await again.rows("r")) == 1
+        await again.close()
+
+    asyncio.run(body())
+
+
+def test_noted_rows_are_written_once_when_an_answer_is_lost(postgres: Postgres) -> None:
+    async def body() -> None:
+        await (await emptied(postgres.url())).close()
+        async with Relay(postgres) as relay:
+            store = await PostgresDurable.connect(relay.url)
+            cut = noted = 0
+
+            async def note() -> None:
+                nonlocal noted
+                noted += 1
+                await store.note([row(request_id=uuid.uuid4().hex)])
+                await store.usage("p", [], 0)
+
+            async for was_lost in lost(relay, note):
+                cut += was_lost
+                (total,) = await store.usage("p", [], 0)
+                assert total.calls == noted
+            assert cut > 0
+            await store.close()
+
+    asyncio.run(body())
 
 
 def test_usage_adds_up_answers_and_the_cost_of_all_attempts_and_keeps_unknown_costs_apart(run: Run) -> None:

@@ -258,6 +258,14 @@ class Durable(BatchStore, Protocol):
         when only the store's answer was lost. The ledger's rows are written also when the claim was lost; the
         answer and the reservation then are no longer this call's business."""
 
+    @property
+    def noted(self) -> int:
+        """How many rows wait to be written."""
+
+    async def note(self, rows: Sequence[LedgerRow]) -> None:
+        """Writes rows of a call of which nothing else stands in the store, soon and with those of other calls. Who
+        reads the ledger here finds them; a process that is killed may lose those of its last moment."""
+
     async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
         """Totals by ``USAGE_AXES``, of one project or all."""
 

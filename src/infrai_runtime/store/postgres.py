@@ -16,7 +16,7 @@ from typing import Any
 from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure, missing_extra
 from infrai_runtime.store.batch import Outcome
-from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, window
+from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, LedgerRow, window
 from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, LEDGER_VALUES, SqlDurable, ledger_values
 from infrai_runtime.store.statement import Statement
 
@@ -349,6 +349,11 @@ class PostgresDurable(SqlDurable):
             for sql, values in self._outcome(booking.outcome) if booking.outcome else ():
                 await connection.execute(sql, *values)
 
+    async def _note_once(self, rows: Sequence[LedgerRow], doubtful: bool) -> None:
+        if doubtful and await self._fetch(BOOKED, rows[0].request_id):
+            return
+        await self._call("executemany", INSERT_LEDGER, [ledger_values(row) for row in rows])
+
     def _outcome(self, outcome: Outcome) -> tuple[Statement, ...]:
         values = (outcome.batch_id, outcome.shard, outcome.place, int(outcome.ok), outcome.answer)
         return ((_PUT_OUTCOME, values),)
@@ -360,6 +365,8 @@ class PostgresDurable(SqlDurable):
 
     async def close(self) -> None:
         """Closes the connections."""
+        if self._noting is not None:
+            self._noting.cancel()
         await self._pool.close()
 
 

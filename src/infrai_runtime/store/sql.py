@@ -122,6 +122,7 @@ class SqlDurable(Vouching, SqlBatches):
         sql = (
             f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS} FROM ledger WHERE {self.SINCE}{where}{groups}"
         )
+        await self._write_noted()
         n = len(chosen)
         rows = [tuple(row) for row in await self._fetch(sql, since_s, *values)]
         return [UsageRow(dict(zip(axes, row[:n], strict=True)), *map(int, row[n:])) for row in rows if any(row[n:])]
@@ -129,6 +130,7 @@ class SqlDurable(Vouching, SqlBatches):
     async def rows(self, request_id: str) -> list[LedgerRow]:
         """The ledger's rows of one call."""
         sql = f"SELECT {LEDGER_COLUMNS} FROM ledger WHERE request_id = $1"
+        await self._write_noted()
         return [ledger_of(row) for row in await self._fetch(sql, request_id)]
 
     async def ping(self) -> None:

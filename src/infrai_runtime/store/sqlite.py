@@ -330,6 +330,9 @@ class SqliteDurable(SqlDurable):
             self._bring_home()
         return self._commits.run(self._book_again if doubtful else self._book, booking, alone=len(self._running) < 2)
 
+    def _note_once(self, rows: Sequence[LedgerRow], doubtful: bool) -> Coroutine[Any, Any, None]:
+        return self._commits.run(self._rows.extend, rows, alone=len(self._running) < 2)  # all of them, or rolled back
+
     def _book_again(self, booking: Booking) -> None:
         a = booking.admission
         if self._stands(a) or not self._is_booked(a):  # a call that still stands is not booked
@@ -377,6 +380,7 @@ class SqliteDurable(SqlDurable):
 
     async def rows(self, request_id: str) -> list[LedgerRow]:
         """The ledger's rows of one call."""
+        await self._write_noted()
         return [ledger_of(row) for row in await self._fetch(_ROWS, since(request_id), request_id)]
 
     # -- in the background
@@ -409,9 +413,12 @@ class SqliteDurable(SqlDurable):
 
     async def close(self) -> None:
         """Closes the file."""
-        if self._homing is not None and not self._homing.done():
-            await asyncio.wait([self._homing])
-        self._db.close()
+        try:
+            await self._write_noted()
+        finally:
+            if self._homing is not None and not self._homing.done():
+                await asyncio.wait([self._homing])
+            self._db.close()
 
 
 def unknown_row(project_id: str, request_id: str, key_id: str | None, capability: str, now: float) -> LedgerRow:

@@ -4,15 +4,26 @@ A database that goes away while it is asked leaves open whether it did what it w
 admitted is taken back as soon as the store answers again, and a booking that may have been written is looked for before
 it is written again: neither leaves money set aside for ever nor is anything paid twice. Only calls that this process
 really makes are vouched for, not all that carry its name.
+
+Rows of calls that no money and no key hangs on (hits of the cache) are owed for a moment too: they are written
+together.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking
+from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, LedgerRow
+
+NOTE_S = 0.05
+"""How long a row that is only noted may wait for others."""
+MOST_NOTED = 1000
+
+log = logging.getLogger("infrai_runtime")
 
 
 class Vouching(ABC):
@@ -22,6 +33,12 @@ class Vouching(ABC):
         self._running: set[str] = set()
         self._doubtful: set[str] = set()
         self._taken_back: deque[Admission] = deque()
+        self._noted: list[LedgerRow] = []
+        self._owed: deque[list[LedgerRow]] = deque()
+        self._notes_failed = False
+        self._at_notes = asyncio.Lock()
+        self._noting: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     @abstractmethod
     async def _admit_once(self, admission: Admission) -> Admitted:
@@ -34,6 +51,10 @@ class Vouching(ABC):
     @abstractmethod
     async def _tend_once(self, owner: str, now: float, running: Collection[str]) -> None:
         """Renews the leases of the owner's calls with these request ids, buries the dead, forgets what has expired."""
+
+    @abstractmethod
+    async def _note_once(self, rows: Sequence[LedgerRow], doubtful: bool) -> None:
+        """Writes rows in one transaction; ``doubtful`` ones may be there already and are then left as they are."""
 
     async def admit(self, admission: Admission) -> Admitted:
         """Claims the idempotency key and sets money aside."""
@@ -72,8 +93,48 @@ class Vouching(ABC):
         self._doubtful.discard(name)
         self._running.discard(name)
 
+    @property
+    def noted(self) -> int:
+        """How many rows wait to be written."""
+        return len(self._noted) + sum(map(len, self._owed))
+
+    async def note(self, rows: Sequence[LedgerRow]) -> None:
+        """Writes rows within ``NOTE_S``, with those of other calls; at once when many wait."""
+        self._noted += rows
+        if len(self._noted) >= MOST_NOTED:
+            await self._write_noted()
+        elif self._noting is None:
+            self._noting = asyncio.get_running_loop().call_later(NOTE_S, self._begin_to_write)
+
+    def _begin_to_write(self) -> None:
+        self._noting = None
+        self._writing = asyncio.get_running_loop().create_task(self._write_or_wait())
+
+    async def _write_or_wait(self) -> None:
+        try:
+            await self._write_noted()
+        except Exception:
+            log.exception("rows of the ledger could not be written; it is tried again")
+
+    async def _write_noted(self) -> None:
+        """Writes what was noted so far; whoever reads the ledger has it written first. What failed is written again as
+        it was, since it may be there already."""
+        if self._noting is not None:
+            self._noting.cancel()
+            self._noting = None
+        async with self._at_notes:
+            if self._noted:
+                self._owed.append(self._noted)
+                self._noted = []
+            while self._owed:
+                doubtful, self._notes_failed = self._notes_failed, True
+                await self._note_once(self._owed[0], doubtful)
+                self._notes_failed = False
+                self._owed.popleft()
+
     async def tend(self, owner: str, now: float) -> None:
         """Renews leases, buries the dead, forgets what has expired, takes back what was given up."""
+        await self._write_noted()
         await self._tend_once(owner, now, tuple(self._running))
         while self._taken_back:
             await self._book_once(Booking(self._taken_back[0], now, 0, ()), False)
