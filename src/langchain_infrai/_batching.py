@@ -14,6 +14,8 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_config_list
 
+from langchain_infrai.errors import InfraiConfigError
+
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
@@ -47,6 +49,7 @@ class Batching(_Model):
         that ``batch_id``, or with the same ``idempotency_key`` as before, finds the job again instead of making one.
         """
         if not inputs or not self._is_batched(kwargs):
+            _refuse_shared_key(inputs, kwargs)
             return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
         from langchain_infrai._batch import JobOptions, run_job_aside
 
@@ -65,6 +68,7 @@ class Batching(_Model):
     ) -> list[AIMessage]:
         """The same. Without ``batch_mode`` at most ``max_concurrency`` of the configuration (32) run at a time."""
         if not inputs or not self._is_batched(kwargs):
+            _refuse_shared_key(inputs, kwargs)
             configs = _bounded(get_config_list(config, len(inputs)))
             return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
         from langchain_infrai._batch import JobOptions, arun_job
@@ -82,6 +86,7 @@ class Batching(_Model):
     ) -> Iterator[tuple[int, AIMessage | Exception]]:
         """(place, answer) as they come; those of a job with ``batch_mode`` come together."""
         if not inputs or not self._is_batched(kwargs):
+            _refuse_shared_key(inputs, kwargs)
             more: Any = {"return_exceptions": return_exceptions, **kwargs}
             yield from super().batch_as_completed(inputs, config, **more)
             return
@@ -99,6 +104,7 @@ class Batching(_Model):
         """The same from an event loop."""
         configs = get_config_list(config, len(inputs)) if inputs else []
         if not inputs or not self._is_batched(kwargs):
+            _refuse_shared_key(inputs, kwargs)
             more: Any = {"return_exceptions": return_exceptions, **kwargs}
             async for found in super().abatch_as_completed(inputs, _bounded(configs), **more):
                 yield found
@@ -134,6 +140,14 @@ class Batching(_Model):
         if failed is not None and not (return_exceptions and isinstance(failed, Exception)):
             raise failed
         return answers
+
+
+def _refuse_shared_key(inputs: Sequence[LanguageModelInput], kwargs: Mapping[str, Any]) -> None:
+    """Raises ``InfraiConfigError`` for one key of several calls: the service would answer one and refuse the others."""
+    if len(inputs) > 1 and kwargs.get("idempotency_key") is not None:
+        raise InfraiConfigError(
+            f"idempotency_key: came one for {len(inputs)} calls, allowed is one each; with batch_mode it is the job's"
+        )
 
 
 def _bounded(configs: list[RunnableConfig]) -> list[RunnableConfig]:

@@ -176,6 +176,26 @@ def test_batch_works_inside_a_running_loop(model: ChatInfrai) -> None:
     assert len(asyncio.run(body())) == 5
 
 
+def test_without_batch_mode_a_key_is_for_one_call(model: ChatInfrai) -> None:
+    plain = model.model_copy(update={"batch_mode": None})
+
+    async def acompleted() -> list[Any]:
+        return [found async for found in plain.abatch_as_completed([*SUMS], idempotency_key="k")]
+
+    calls: list[Callable[[], Any]] = [
+        lambda: plain.batch([*SUMS], idempotency_key="k"),
+        lambda: asyncio.run(plain.abatch([*SUMS], idempotency_key="k")),
+        lambda: list(plain.batch_as_completed([*SUMS], idempotency_key="k")),
+        lambda: asyncio.run(acompleted()),
+    ]
+    for call in calls:
+        with pytest.raises(InfraiConfigError, match="idempotency_key: came one for 5 calls"):
+            call()
+    assert plain.ledger.total.calls == 0
+    [answer] = plain.batch(["What is 1 + 1?"], idempotency_key="k")
+    assert answer.text == "1 + 1 = 2"
+
+
 def test_without_batch_mode_the_calls_at_the_same_time_are_bounded(service: Service) -> None:
     model = ChatInfrai(**service.fields)
     answers = _async(model, SUMS) + _async_completed(model, SUMS)
