@@ -238,6 +238,12 @@ def test_a_cut_stream_is_a_failure_and_never_a_short_answer(place: int) -> None:
     assert "ended before its end mark" in failure.message
 
 
+def test_a_stream_with_its_end_mark_and_no_reason_was_cut() -> None:
+    data = stream_of(message(text("Hello."), stop="end_turn")).replace(b'"end_turn"', b"null")
+    failure = failure_of(lambda: by_us(in_one_segment(data), stream=True))
+    assert (failure.code, "without a stop_reason" in failure.message) == ("VENDOR_ERROR", True)
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [

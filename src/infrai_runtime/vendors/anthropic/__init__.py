@@ -62,6 +62,8 @@ class Anthropic(RemoteChat[Draft]):
                 yield made
                 if failure is not None:
                     raise failure
+        if not reader.finished:
+            raise self.http.broken("its stream ended without a stop_reason, as one that was cut does")
         yield list(reader.end())
 
     def _reader(self, draft: Draft, call: Call) -> Reader:

@@ -57,13 +57,18 @@ class Reader:
         self._called = False
         self._model: str | None = None
         self._usage: dict[str, Any] = {}
-        self._reason = "end_turn"
+        self._reason: str | None = None
         self._explained: str | None = None
 
     @property
     def usage(self) -> dict[str, Any] | None:
         """What the message has used so far, as the API says."""
         return usage_of(self._usage)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the message has said why it ended."""
+        return self._reason is not None
 
     def feed(self, event: Json) -> Iterator[Event]:
         """The events that this one brings. Those that the reader does not know are passed over, as the API asks."""
@@ -109,7 +114,7 @@ class Reader:
         yield Finish(self._finish_reason(), usage, self._model)
 
     def _finish_reason(self) -> str:
-        reason = _REASONS.get(self._reason, "stop")
+        reason = _REASONS.get(self._reason or "end_turn", "stop")
         return "stop" if reason == "tool_calls" and not self._called else reason
 
     # -- its blocks ----------------------------------------------------------------------------------------------------
