@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from infrai_core import RerankReply
 from infrai_core.params import Prefer
@@ -25,7 +25,7 @@ class InfraiRerank(BaseDocumentCompressor, Connection):
     >>> InfraiRerank.embedded(top_n=1).compress_documents(documents, "Who retries?")  # doctest: +SKIP
     """
 
-    model: str | None = Field(default=None, alias="model_name")
+    model: str | None = Field(default=None, validation_alias=AliasChoices("model", "model_name"))
     """A model id; None: the router decides."""
     top_n: int | None = Field(default=3, ge=1)
     """How many documents to keep; None: all."""
