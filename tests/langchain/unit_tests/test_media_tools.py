@@ -361,11 +361,11 @@ def test_the_best_documents_come_first_as_copies_with_scores(order: Any) -> None
     assert (body["query"], body["candidates"], body["top_k"], body["model"]) == ("which?", ["a", "b", "c"], 2, "rank")
 
 
-@ranked
 def test_both_names_of_a_model_work() -> None:
     assert InfraiRerank(model="m").model == InfraiRerank(model_name="m").model == "m"  # type: ignore[call-arg]
 
 
+@ranked
 def test_no_documents_are_no_call(order: Any) -> None:
     rank, script = made(InfraiRerank)
     assert order(rank, []) == []
