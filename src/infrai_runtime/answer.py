@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -34,7 +35,7 @@ from infrai_runtime.store.blob import Blobs
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Call, Fragment, Vendor
-from infrai_runtime.wire import Frames, Json
+from infrai_runtime.wire import JSON, Frames, Json
 from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, open_stream
 
 T = TypeVar("T")
@@ -186,6 +187,8 @@ class Answers:
         ask, _ = trace.known()
         live.head.headers.update(trace.headers())
         live.head.media_type, body = trace.surface.reply(ask, data, trace.metadata())
+        if live.head.media_type != JSON:
+            live.head.headers.update(_told(trace.warnings))
         await live.put(body)
 
     async def _stored(self, trace: Trace, live: Live, stored: Json) -> None:
@@ -292,6 +295,8 @@ class Answers:
         trace.cost_nano = cost_nano(made.usage, candidate.model.prices)
         self._begun(trace, live, candidate)
         live.head.media_type = sound.head_mime(ask, made)
+        if ask.raw:
+            live.head.headers.update(_told([*trace.warnings, *made.warnings]))
         data = {"model": candidate.model.id, "usage": made.usage, "mime": made.mime}
         heard: list[bytes] = []
         pumped = self._pass_on(trace, live, candidate, opened, heard)
@@ -338,6 +343,11 @@ def careful_nano(trace: Trace, candidate: Candidate) -> int:
     if prices.free:
         return 0
     return cost_nano(expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt), prices) or 0
+
+
+def _told(warnings: Sequence[str]) -> dict[str, str]:
+    """Warnings as a header, for answers whose body is a file or a text and has no place for them."""
+    return {"X-Infrai-Warnings": json.dumps([text[:200] for text in warnings[:20]])} if warnings else {}
 
 
 def _id(trace: Trace, data: Json) -> Json:

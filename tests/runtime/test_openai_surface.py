@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +252,18 @@ def hearing(home: Path, vendor: Hears, abilities: frozenset[str] = frozenset()) 
 def test_a_transcript_may_be_text_or_subtitles(tmp_path: Path, form: str, text: str) -> None:
     with hearing(tmp_path, Hears(SEGMENTS)) as sdk:
         assert sdk.audio.transcriptions.create(model="big", file=("a.wav", b"x"), response_format=form) == text
+
+
+def test_what_a_transcript_that_is_text_leaves_out_is_told_in_a_header(tmp_path: Path) -> None:
+    class Deaf(Hears):
+        async def listen(self, request: Request, call: Call) -> Transcript:
+            return replace(await super().listen(request, call), warnings=["prompt: not used\r\nX: é"])
+
+    with hearing(tmp_path, Deaf()) as sdk:
+        made = sdk.audio.transcriptions.with_raw_response.create(
+            model="big", file=("a.wav", b"x"), response_format="text", prompt="p"
+        )
+    assert json.loads(made.headers["x-infrai-warnings"]) == ["prompt: not used\r\nX: é"]
 
 
 def test_subtitles_of_a_vendor_without_segments_are_one_cue(tmp_path: Path) -> None:

@@ -127,6 +127,18 @@ def test_the_first_bytes_come_before_the_vendor_has_made_the_last(tmp_path: Path
     assert speaker.bodies[0] == {"response_format": "mp3"} | SAY
 
 
+def test_what_a_sound_is_not_as_it_was_asked_for_is_told_in_a_header(tmp_path: Path) -> None:
+    broken, speaker = Speaker(PIECES, status=503), Speaker(PIECES)
+    with speaking(broken, speaker), runtime(tmp_path, broken, speaker) as url:
+        answer = httpx.post(f"{url}/audio/speech", json=SAY | {"model": "auto", "prefer": "smartest"})
+        again = httpx.post(f"{url}/audio/speech", json=SAY | {"model": "auto", "prefer": "smartest", "voice": "troy"})
+    assert (answer.status_code, answer.headers["x-infrai-vendor"]) == (200, "groq")
+    told = json.loads(answer.headers["x-infrai-warnings"])
+    assert [warning.partition(":")[0] for warning in told] == ["format", "voice"]
+    assert [warning.partition(":")[0] for warning in json.loads(again.headers["x-infrai-warnings"])] == ["format"]
+    assert speaker.bodies[0]["voice"] == "troy"
+
+
 def test_a_sound_that_is_taken_whole_is_whole(tmp_path: Path) -> None:
     speaker = Speaker(PIECES)
     with speaking(speaker), runtime(tmp_path, speaker) as url, sdk(url) as client:
