@@ -123,7 +123,7 @@ def structured(
 ) -> Runnable[Any, Any]:
     """The model, asked for this schema, and its answers read."""
     made = structure(method, schema, strict)
-    tools = [*made.tools, *arguments.pop("tools", ())]
+    tools = [*made.tools, *(arguments.pop("tools", None) or ())]
     arguments = {**made.arguments, **arguments}
     asked = model.bind_tools(tools, **arguments) if tools else model.bind(**arguments)
     return parsed(asked, made.parser, include_raw)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import BaseModel
 
 from langchain_infrai.errors import InfraiConfigError
 
@@ -20,9 +21,9 @@ _OF_SEVERAL = ("allowed_tools", "custom")
 """Dictionaries that go to the service as they are, which checks the names in them."""
 
 
-def wire_tools(tools: Sequence[Tool], strict: bool | None) -> list[dict[str, Any]]:
+def wire_tools(tools: Iterable[Tool], strict: bool | None) -> list[dict[str, Any]]:
     """The tools, OpenAI-shaped. Raises ``InfraiConfigError`` for what LangChain cannot make a tool of."""
-    if not isinstance(tools, Sequence) or isinstance(tools, str):
+    if not isinstance(tools, Iterable) or isinstance(tools, str | Mapping | BaseModel):
         raise InfraiConfigError(f"tools: came {type(tools).__name__}, allowed is a list of tools")
     return [_wire_tool(tool, strict, f"tools.{place}") for place, tool in enumerate(tools)]
 

@@ -105,7 +105,15 @@ def test_a_choice_that_is_no_tool_is_refused_by_name() -> None:
             ChatInfrai().bind_tools([weather], tool_choice=choice)  # type: ignore[arg-type]  # wrong on purpose
 
 
-@pytest.mark.parametrize(("tools", "named"), [(["x"], "tools.0: "), ([weather, 5], "tools.1: "), (weather, "tools: ")])
+def test_tools_may_come_from_any_collection() -> None:
+    bound: Any = ChatInfrai().bind_tools({"weather": weather}.values())  # type: ignore[arg-type]  # it need not be a list
+    assert [tool["function"]["name"] for tool in bound.kwargs["tools"]] == ["weather"]
+
+
+@pytest.mark.parametrize(
+    ("tools", "named"),
+    [(["x"], "tools.0: "), ([weather, 5], "tools.1: "), (weather, "tools: "), ({"a": weather}, "tools: ")],
+)
 def test_what_is_no_tool_is_named_with_its_place(tools: Any, named: str) -> None:
     with pytest.raises(ConfigError) as caught:
         ChatInfrai().bind_tools(tools)
