@@ -148,6 +148,18 @@ def test_what_a_vendor_lacks_is_left_out_and_told() -> None:
     assert [warning.partition(":")[0] for warning in warnings] == ["seed", "user"]
 
 
+# https://docs.ollama.com/api/openai-compatibility: tool_choice is not supported
+def test_a_vendor_without_a_choice_of_tools_is_shown_those_that_may_be_called() -> None:
+    other: Any = {"type": "function", "function": {"name": "other"}}
+    tools = [TOOL, other]
+    body, told = sent_and_told(asked(tools=tools, tool_choice="none"), "ollama")
+    assert (body.keys() & {"tools", "tool_choice"}, told) == (set(), [])
+    chosen = {"type": "function", "function": {"name": "other"}}
+    body, told = sent_and_told(asked(tools=tools, tool_choice=chosen), "ollama")
+    assert ([tool["function"]["name"] for tool in body["tools"]], "tool_choice" in body) == (["other"], False)
+    assert [warning.partition(":")[0] for warning in told] == ["tool_choice"]
+
+
 @pytest.mark.parametrize(("model", "kept"), [("gpt-5.2", False), ("o4-mini", False), ("gpt-4.1", True)])
 def test_sampling_options_go_only_to_models_that_take_them(model: str, kept: bool) -> None:
     body, warnings = sent_and_told(asked(temperature=0), call=call_of(model))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infrai_runtime.tool import named
 from infrai_runtime.vendors.answer_tool import functions_of
 from infrai_runtime.vendors.base import Call, Request
 from infrai_runtime.vendors.openai_like import schema
@@ -26,6 +27,7 @@ class Draft:
 
 def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
     """The body of a chat. ``request["messages"]`` has its media in a form that the vendor takes."""
+    request = _without_a_choice(request) if "tool_choice" in row.refuses else request
     writer = Writer(row, call.mark_cache)
     body: Json = {"model": model, "messages": writer.messages(request["messages"])}
     warnings = writer.warnings
@@ -56,6 +58,17 @@ _NOT_FIELDS = frozenset({"messages", "passthrough"})
 
 def _fields(request: Request) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in request.items() if name not in _NOT_FIELDS]
+
+
+def _without_a_choice(request: Request) -> Request:
+    """For a vendor without ``tool_choice``: tools that may not be called are not shown, and one that has to be called
+    is the only one that is shown."""
+    choice = request.get("tool_choice")
+    if choice == "none":
+        return {name: value for name, value in request.items() if name not in ("tools", "tool_choice")}
+    if not isinstance(choice, Mapping):
+        return request
+    return {**request, "tools": [tool for tool in request["tools"] if named(tool) == named(choice)]}
 
 
 def _is_fixed(name: str, row: Row, model: str, request: Request) -> bool:
