@@ -189,8 +189,18 @@ def test_an_answer_of_another_kind_is_not_taken_for_an_empty_one(kit: Kit, wall:
 
     async def ask() -> None:
         async with kit.client(base_url=served.url) as client:
-            with pytest.raises(ProtocolError, match="the answer to chat has none of content, parts, "):
+            with pytest.raises(ProtocolError, match="the answer to chat has none of content, finish_reason, parts, "):
                 await client.chat("hi")
+
+    kit.run(ask)
+
+
+def test_an_answer_without_words_is_empty(kit: Kit, wall: MakeWall) -> None:
+    served = wall(answer({"finish_reason": "stop", "model": "m"}))
+
+    async def ask() -> None:
+        async with kit.client(base_url=served.url) as client:
+            assert (await client.chat("hi")).content == ""
 
     kit.run(ask)
 

@@ -41,7 +41,7 @@ def with_parts(data: dict[str, Any]) -> dict[str, Any]:
 
 
 _FLAT = frozenset({"content", "text", "tool_calls", "reasoning", "refusal", "reasoning_content"})
-ANSWERS = _FLAT | {"parts"}
+ANSWERS = _FLAT | {"parts", "finish_reason"}
 """Fields of which a chat answer has at least one, be it empty."""
 
 
