@@ -95,10 +95,10 @@ class JsonOutputKeyToolsParser(_Whole, openai_tools.JsonOutputKeyToolsParser): .
 _OfContent: Any = output_parsers  # mypy cannot follow the type variable of these two
 
 
-class JsonOutputParser(_Whole, _OfContent.JsonOutputParser): ...  # type: ignore[misc]
+class JsonOutputParser(_Whole, _OfContent.JsonOutputParser): ...  # type: ignore[misc]  # see above
 
 
-class PydanticOutputParser(_Whole, _OfContent.PydanticOutputParser): ...  # type: ignore[misc]
+class PydanticOutputParser(_Whole, _OfContent.PydanticOutputParser): ...  # type: ignore[misc]  # see above
 
 
 def _is_pydantic(schema: Any) -> bool:

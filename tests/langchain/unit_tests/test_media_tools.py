@@ -362,7 +362,8 @@ def test_the_best_documents_come_first_as_copies_with_scores(order: Any) -> None
 
 
 def test_both_names_of_a_model_work() -> None:
-    assert InfraiRerank(model="m").model == InfraiRerank(model_name="m").model == "m"  # type: ignore[call-arg]
+    other: Any = {"model_name": "m"}
+    assert InfraiRerank(model="m").model == InfraiRerank(**other).model == "m"
 
 
 @ranked
