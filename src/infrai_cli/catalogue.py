@@ -13,7 +13,7 @@ from infrai_cli.screen import cut, table
 from infrai_core.config import home
 from infrai_core.errors import ConfigError
 from infrai_runtime import overrides
-from infrai_runtime.catalogue import Catalogue, Model, canonical, models_of
+from infrai_runtime.catalogue import Catalogue, Model, Prices, canonical, models_of
 from infrai_runtime.catalogue_file import OVERRIDES, SNAPSHOT, load, snapshot_of
 from infrai_runtime.pricing import usd
 from infrai_runtime.snapshot.build import facts_rows, lines, replaced, written
@@ -82,9 +82,14 @@ def _line(model: Model) -> tuple[str, ...]:
 
 
 def _price(model: Model, nano: int | None) -> str:
+    """Empty where the model is priced in another unit."""
     if model.prices.free:
         return "free"
-    return "" if nano is None else f"{usd(nano):.10g}"
+    unpriced = _UNKNOWN if model.prices == Prices() else ""
+    return unpriced if nano is None else f"{usd(nano):.10g}"
+
+
+_UNKNOWN = "unknown"
 
 
 def _show(args: Any) -> int:
@@ -95,8 +100,12 @@ def _show(args: Any) -> int:
         raise ConfigError(f"there is no model {args.model!r}" + (f"; did you mean {near!r}?" if near else ""))
     if args.json:
         return _print_json(rows)
-    print("\n\n".join("\n".join(f"{name:<18}{value}" for name, value in _facts(model).items()) for model in rows))
+    print("\n\n".join("\n".join(_lines(model)) for model in rows))
     return 0
+
+
+def _lines(model: Model) -> list[str]:
+    return [f"{name:<18}{_UNKNOWN if value is None else value}" for name, value in _facts(model).items()]
 
 
 def _facts(model: Model) -> dict[str, Any]:

@@ -19,6 +19,18 @@ def test_the_list_has_a_line_per_model_and_can_be_narrowed(run: Run) -> None:
     )
 
 
+def test_an_unknown_price_is_null_and_says_so(run: Run) -> None:
+    [row] = json.loads(run("catalogue", "show", "grok-voice-tts-1.0", "--json")[1])
+    assert row["prices"] is None
+    assert "prices            unknown" in run("catalogue", "show", "grok-voice-tts-1.0")[1]
+    [listed] = [line for line in run("catalogue", "list", "--vendor", "xai")[1].splitlines() if "voice-tts" in line]
+    assert listed.count("unknown") == 2
+    [other] = [
+        line for line in run("catalogue", "list")[1].splitlines() if line.startswith("tts-1-hd") and "openai" in line
+    ]
+    assert "unknown" not in other  # it is priced by the character
+
+
 def test_show_has_every_vendor_of_a_model_with_source_and_date(run: Run) -> None:
     code, out, _ = run("catalogue", "show", "gpt-oss-120b", "--json")
     rows = json.loads(out)
