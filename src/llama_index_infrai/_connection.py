@@ -27,6 +27,7 @@ from llama_index_infrai.usage import publish
 
 _LIVE = ("ledger", "http_client", "async_http_client", "transport", "hooks")
 """Fields that belong to this process: not pickled, and shared by a deep copy."""
+_SECRET = ("api_key", "headers")
 _SHARED = (*_LIVE, "callback_manager", "rate_limiter", "embeddings_cache")
 
 
@@ -123,7 +124,7 @@ class Connection(BaseComponent):
             raise ValidationError.from_exception_data(cls.__name__, errors)
         return given
 
-    @field_validator("api_key", "headers", mode="before")
+    @field_validator(*_SECRET, mode="before")
     @classmethod
     def _unseen(cls, given: Any, info: ValidationInfo) -> Any:
         """Refuses what is of a wrong kind without showing it, as pydantic would."""
@@ -164,6 +165,10 @@ class Connection(BaseComponent):
         }
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SECRET:  # pydantic's own error would show the value
+            raise ConfigError(
+                f"{name} is frozen: it cannot change later; model_copy(update=…) gives a copy with another"
+            )
         super().__setattr__(name, value)
         if name == "rate_limiter":
             self._connect()

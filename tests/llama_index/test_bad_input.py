@@ -203,3 +203,17 @@ def test_a_secret_of_a_wrong_kind_is_refused_and_not_shown(kind: Any, name: str,
     with pytest.raises(ConfigError, match=expected) as caught:
         kind(**{"api_key": "k", name: value})
     assert "hidden-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("api_key", "hidden-key"), ("headers", {"x-token": "hidden-key"})])
+@pytest.mark.parametrize("kind", [Infrai, InfraiEmbedding])
+def test_a_secret_that_is_set_later_is_refused_and_not_shown(kind: Any, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is frozen: it cannot change later; model_copy") as caught:
+        setattr(kind(api_key="k"), name, value)
+    assert "hidden-key" not in str(caught.value)
+
+
+def test_a_copy_may_have_another_key() -> None:
+    copied = Infrai(api_key="k").model_copy(update={"api_key": "another"})
+    key = copied.client.config.api_key
+    assert (key and key.get_secret_value(), copied.aclient.config.api_key) == ("another", key)
