@@ -48,7 +48,7 @@ def _booleans(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
 
 def _is_told(scene: Scene, words: frozenset[str], said: tuple[bool, float, int, int]) -> bool:
     """Whether a statement speaks of all that a yes or no is about; a question tells nothing."""
-    if _QUESTION.match(scene.text, said[3]):
+    if _QUESTION.match(scene.text, said[3]) or not _affirms(scene, words, said[3]):
         return False
     return all(
         any(translated(word, own) or derived(word, own) for word in vocabulary(scene.text))
@@ -56,6 +56,14 @@ def _is_told(scene: Scene, words: frozenset[str], said: tuple[bool, float, int, 
     )
 
 
+def _affirms(scene: Scene, words: frozenset[str], end: int) -> bool:
+    """Whether what is said of a thing is that it is there: 'the rash is gone' and 'the lift is old' do not."""
+    said = _PREDICATE.match(scene.text, end)
+    return not said or said[1].lower() in _THERE or any(akin(stem(said[1]), word) for word in words)
+
+
+_PREDICATE = re.compile(r"\s+(?:is|are|was|were|has been|have been)\s+(?:also\s+|not\s+)?([a-z]+)", re.IGNORECASE)
+_THERE = frozenset(words("available included present provided there on enabled possible allowed confirmed offered yes"))
 _QUESTION = re.compile(r"[^.!;\n。！；]*[?？]")
 _TRUE = frozenset(words("yes true y on 是 有 需要 对"))
 _FALSE = frozenset(words("no false n off none 否 无 没有 不需要 不"))
@@ -164,8 +172,10 @@ def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candida
                 yield from _object(slot, scene, token.end)
             continue
         told = all(own == word or _said(own, scene) for own in slot.specific)
+        head = word == stem(name_words(slot.name)[-1])
         for text, fit, start, end in _beside(scene, at, kinds):
-            yield from _shaped(slot, text, fit if told else min(fit, GUESS), start, end)
+            sure = told and (head or start > token.start)
+            yield from _shaped(slot, text, fit if sure else min(fit, GUESS), start, end)
 
 
 def _is_verb(scene: Scene, at: int) -> bool:
@@ -183,7 +193,9 @@ def _beside(scene: Scene, at: int, kinds: Container[str]) -> Iterable[tuple[str,
     following = scene.tokens[at + 1].low if at + 1 < len(scene.tokens) else ""
     start = scene.tokens[at + 1].end + 1 if following else 0
     if following in _SAYS or (following == "of" and scene.text[start : start + 1].isupper()):
-        yield from _until_phrase_end(scene, scene.tokens[at + 1].end, 0.72)
+        for text, fit, first, end in _until_phrase_end(scene, scene.tokens[at + 1].end, 0.72):
+            told = following not in _STATES or _is_noun(scene, first) or _mention_at(scene, first, kinds)
+            yield text, fit if told else GUESS, first, end
     elif following and (mention := _mention_at(scene, scene.tokens[at + 1].start, kinds)):
         yield _written(mention), 0.7, mention.start, mention.end
     elif (
@@ -193,6 +205,15 @@ def _beside(scene: Scene, at: int, kinds: Container[str]) -> Iterable[tuple[str,
 
 
 _SAYS = frozenset(words("is was : = named called"))
+_STATES = frozenset(words("is was"))
+
+
+def _is_noun(scene: Scene, start: int) -> bool:
+    """Whether a noun is said of something: 'is a Rioja', 'is Italian'; 'is lost' and 'is lovely' name nothing."""
+    before = scene.before(start, 1)
+    return scene.text[start].isupper() or scene.text[start].isdigit() or before[:1] in (["a"], ["an"], ["the"])
+
+
 
 
 def _written(mention: Mention) -> str:

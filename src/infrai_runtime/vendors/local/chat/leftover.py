@@ -8,7 +8,7 @@ from .choose import Tool
 from .concept import chinese_words, related
 from .scene import MARKERS, Scene, Token
 from .table import words
-from .verb import VERBS
+from .verb import VERB_STEMS, VERBS
 from .word import STOP, stem
 
 _POLITE = STOP | frozenset(
@@ -45,11 +45,45 @@ def leftover(clause: str, tool: Tool, used: Sequence[tuple[int, int]], keep: fro
     kept = _without_opening(kept, tool)
     kept = _first_stretch(kept, clause, used, tool)
     kept = _without_tail(kept, tool, keep)
+    kept = kept[1:] if len(kept) > 1 and stem(kept[0].low) in keep else kept
     if all(token.low in _NOTHING for token in kept):
         return ""
     if all(_of_tool(token, tool) and stem(token.low) not in keep for token in kept):
         return ""
     return clause[kept[0].start : kept[-1].end].strip(" ,.?!:;\"'。？！，：") if kept else ""
+
+
+def is_object(clause: str, phrase: str, tool: Tool, used: Sequence[tuple[int, int]], keep: frozenset[str]) -> bool:
+    """Whether ``phrase`` is what the tool's own verb is to be done to, or tells which of the tool's things is meant."""
+    scene, start = Scene(clause), clause.find(phrase)
+    lead = [token for token in scene.tokens if token.end <= start]
+    end = start + len(phrase)
+    heads = [t for t in scene.tokens if t.end == end][:1] + [t for t in scene.tokens if t.start >= end][:1]
+    if any(_named(token, tool) or stem(token.low) in keep for token in heads):
+        return True
+    if lead and all(_named(token, tool) for token in lead) and not clause[end:].strip():
+        return True
+    passed = any(b <= start for _, b in used) and bool(lead) and lead[-1].low in MARKERS | _COMMA
+    return not passed and clause[:start][-1:] not in _CJK_LINK and _is_opening([t for t in lead if not any(a <= t.start < b for a, b in used)], tool)
+
+
+def _is_verb(token: Token, tool: Tool) -> bool:
+    """Whether a word is a verb, or means that of the tool: 'forget' for 'remind'."""
+    base = stem(token.low)
+    return base in VERB_STEMS | _SEARCHING or (base not in tool.own and _of_tool(token, tool))
+
+
+_CJK_LINK = ("给", "把", "将", "的")
+_COMMA = frozenset(words(", ，"))
+
+
+def _is_opening(lead: list[Token], tool: Tool) -> bool:
+    """Whether words hold the tool's verb and nothing else that tells something."""
+    opening = _cjk_opening(lead, tool)
+    content = [t for t in lead[opening:] if t.low[0].isalnum() and t.low not in _CJK_HEAD]
+    said = [t for t in content if t.low not in _POLITE | _PARTICLE and not t.low.endswith(("n't", "n\u2019t"))]
+    verb = opening or any(_is_verb(token, tool) for token in said)
+    return bool(verb) and all(_of_tool(token, tool) or stem(token.low) in _SEARCHING for token in said)
 
 
 def _without_opening(found: list[Token], tool: Tool) -> list[Token]:

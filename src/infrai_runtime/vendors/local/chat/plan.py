@@ -79,7 +79,7 @@ def _unsupported(call: Call) -> bool:
     wanted = call.tool.parameters.get("required") or ()
     if any(path in wanted and takes_number(call.tool, path) for path in call.missing):
         return True
-    return bool(wanted) and all(any(path.split(".")[0] == name for path in call.invented) for name in wanted)
+    return bool(wanted) and all(any(path.split(".")[0] == name for path in call.open) for name in wanted)
 
 
 def _repeats(call: Call, before: Sequence[Call]) -> bool:

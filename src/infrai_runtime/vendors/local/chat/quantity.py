@@ -6,6 +6,7 @@ thing that is counted, a noun whose number it is ('room 12').
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -55,6 +56,7 @@ def _of_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
         return False
     return (
         _measures_another(slot, mention)
+        or _is_of_one(slot, scene, mention)
         or _spans_another(slot, scene, mention)
         or _numbers_a_thing(slot, scene, mention)
     )
@@ -74,6 +76,16 @@ def _measures_another(slot: Slot, mention: Mention) -> bool:
     if source is None or _wants_count(slot):
         return False
     return source.kind not in slot.units and _own_unit(slot, source) is None and not _open(slot)
+
+
+def _is_of_one(slot: Slot, scene: Scene, mention: Mention) -> bool:
+    """Whether an amount is that of one of several ('40 dollars each') and the slot does not ask for such."""
+    each = _EACH.match(scene.text, mention.end) and mention.kind in ("money", "number")
+    return bool(each) and not slot.words & _ONE and not slot.words & {stem(word) for word in scene.after(mention.end)}
+
+
+_EACH = re.compile(r",?\s*(?:(?:each|apiece|a piece|per)\b|一[个只张件本位人]|每|/\s?[a-z])")
+_ONE = frozenset(map(stem, words("each per unit single one price rate fee 单价 人均 价格 售价 每")))
 
 
 def _open(slot: Slot) -> bool:
@@ -118,6 +130,8 @@ def _numbers_a_thing(slot: Slot, scene: Scene, mention: Mention) -> bool:
     before, after = scene.before(mention.start, 1), scene.after(mention.end, 1)
     if not before or not before[0].isalpha() or not before[0].isascii() or before[0] in STOP | MARKERS:
         return False
+    if unit.named(before[0]):
+        return True
     word = stem(before[0])
     means = not slot.specific and any(related(word, own) for own in slot.words)
     if word in slot.words or means or is_past(before[0]):
@@ -139,6 +153,8 @@ def _told(slot: Slot, scene: Scene, mention: Mention) -> bool:
 
 
 _YEAR_FIT = 0.85
+_FAR = 1000
+"""What is asked for in kilograms is not told in milligrams."""
 
 
 def _by_unit(slot: Slot, scene: Scene, mention: Mention) -> tuple[Fraction, float]:
@@ -151,7 +167,8 @@ def _by_unit(slot: Slot, scene: Scene, mention: Mention) -> tuple[Fraction, floa
     source = unit.named(mention.unit)
     own = _own_unit(slot, source) if source else None
     if source and own and own != source:
-        return unit.change(value, source, own), 0.85
+        near = max(source.factor, own.factor) <= _FAR * min(source.factor, own.factor)
+        return unit.change(value, source, own), 0.85 if near or dimension(scene, mention) else GUESS
     return value, 0.9 if source and (source.kind in slot.units or own) else 0.0
 
 

@@ -36,7 +36,7 @@ ROLES: tuple[Role, ...] = (
         "path quoted",
         "in to from named called",
     ),
-    _role("datetime", "datetime timestamp", "datetime date day time", "on at by for"),
+    _role("datetime", "datetime timestamp 时间", "datetime date day time", "on at by for"),
     _role(
         "end", "end until finish checkout return", "date datetime day time", "until to through till and ending 到 至"
     ),
@@ -47,7 +47,7 @@ ROLES: tuple[Role, ...] = (
         "on by for until till through from to since due before 在",
     ),
     _role("start", "start begin open 开始", "time datetime date day", "from at on since 从"),
-    _role("time", "time hour clock at 时间 时刻", "time datetime", "at by from 在"),
+    _role("time", "time hour clock at 时刻", "time datetime", "at by from 在"),
     _role("language", "language lang locale 语言 语种", "language", "into to in from 成 为"),
     _role("color", "color colour 颜色", "colour", "in"),
     _role("currency", "currency 货币 币种", "currency money", "in to into from 成"),

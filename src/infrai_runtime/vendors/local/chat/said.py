@@ -41,11 +41,15 @@ _DOING = {
 
 def near(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
     """Whether the text speaks of each of the words near ``mention``: in its sentence and nearer than to others of its
-    kind. The only one of its kind may be spoken of anywhere, and in an item of a list it needs no word at all."""
+    kind. In an item of a list the only one of its kind needs no word at all."""
     kin = [other for other in scene.mentions if other is mention or _alike(other, mention)]
     if len(kin) == 1:
-        return scene.piece or all(any(_places(word, scene)) for word in own)
+        return scene.piece or all(_spoken_of(word, mention, scene) for word in own)
     return all(any(_nearest(place, mention, kin, scene.text) for place in _places(word, scene)) for word in own)
+
+
+def _spoken_of(word: str, mention: Mention, scene: Scene) -> bool:
+    return any(_gap(place, mention, scene.text) is not None for place in _places(word, scene))
 
 
 def _alike(one: Mention, other: Mention) -> bool:

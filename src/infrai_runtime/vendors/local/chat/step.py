@@ -15,7 +15,7 @@ from .choose import EXPRESSION, Tool
 from .concept import name_vocabulary
 from .conversation import Result
 from .fill import Filled, fill
-from .leftover import leftover
+from .leftover import is_object, leftover
 from .mention import Mention, mentions
 from .number import numbers, plain
 from .outcome import facts, readable
@@ -48,21 +48,28 @@ class Step:
 
 @dataclass
 class Call:
-    """A call ready to be made, or not: ``invented`` are arguments that nothing supports; some are ``guessed``."""
+    """A call ready to be made, or not: ``invented`` are arguments that nothing supports; some are ``guessed`` from
+    values of their kind, some are a ``phrase`` of the request that no word gives to them."""
 
     tool: Tool
     arguments: dict[str, Any]
     invented: list[str] = field(default_factory=list)
     guessed: frozenset[str] = frozenset()
+    phrases: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> list[str]:
         """The arguments for which nothing at all was found."""
-        return [path for path in self.invented if path not in self.guessed]
+        return [path for path in self.invented if path not in self.guessed | self.phrases]
+
+    @property
+    def open(self) -> list[str]:
+        """The arguments that the request does not speak of at all."""
+        return [path for path in self.invented if path not in self.phrases]
 
     @property
     def waits(self) -> bool:
-        return bool(self.invented)
+        return bool(self.open)
 
     def same_as(self, result: Result) -> bool:
         """Whether this call was made already."""
@@ -84,7 +91,7 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
         step.tool.parameters,
         clause,
         param="tools",
-        free_text=command,
+        free_text=command and not _told(clause),
         known=_known(step, clause, results),
         about=step.tool.about,
     )
@@ -228,10 +235,12 @@ def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) ->
     open_paths = [p for p in call.invented if takes_text(call.tool, p) and not (told and not roles_of(p, ""))]
     for path in open_paths[:1] or [path for path in call.invented if not told and _takes_name(call.tool, path)][:1]:
         expression = arithmetic.expression(clause) if stem(path) in EXPRESSION else None
-        phrase = expression or leftover(clause, call.tool, used, name_vocabulary(path))
+        keep = name_vocabulary(path)
+        phrase = expression or leftover(clause, call.tool, used, keep)
         if phrase and (path in open_paths or len(phrase.split()) <= 3):
             call.arguments[path] = phrase
-            if len(open_paths) < 2:
+            call.phrases |= {path}
+            if len(open_paths) < 2 and (expression or is_object(clause, phrase, call.tool, used, keep)):
                 call.invented.remove(path)
 
 
@@ -240,9 +249,12 @@ def _told(clause: str) -> bool:
     found = tokens(clause)
     opening = next((word for word in found if word not in STOP), "")
     tells = any(word in _TELLING or is_past(word) for word in found)
+    if _TELLING_CJK.match(clause):
+        return True
     return tells and stem(opening) not in VERB_STEMS and not is_question(clause)
 
 
+_TELLING_CJK = re.compile(r"(?:[他她它]们?|我们?)(?![要想需得]).*[了过]")
 _TELLING = frozenset(words("is are was were has have had am"))
 
 
@@ -297,7 +309,7 @@ def _siblings(call: Call, shared: _Shared) -> list[Call]:
     if shared.whole:
         call.arguments[shared.name] = shared.whole
     made = [{**call.arguments, shared.name: _like(other.value, shared.first.value)} for other in shared.others]
-    return [Call(call.tool, arguments, list(call.invented), call.guessed) for arguments in made]
+    return [Call(call.tool, arguments, list(call.invented), call.guessed, call.phrases) for arguments in made]
 
 
 def _is_apposition(clause: str, first: Candidate, second: Mention) -> bool:

@@ -150,11 +150,15 @@ _AFTER_NAME = frozenset(words(", ( and & 's -"))
 def _subject(role: Role, scene: Scene, mention: Mention, marker: str) -> bool:
     """A thing or a company is what is called so, or what a verb follows in a text that speaks of such things."""
     if marker in role.markers - _LOOSE and not _moves(scene, mention):
-        return True
+        return not _CJK_STAY.match(marker) or bool(_FIRM.search(mention.text)) or _cjk_place(role, scene, mention) > 0
     if _FIRM.search(mention.text) and role.name == "company":
         return True
     talk = _TALK.get(role.name)
     return _opens_clause(scene, mention) and (talk is None or bool(talk & vocabulary(scene.text)))
+
+
+_CJK_STAY = re.compile("[在于]")
+"""What introduces a place as well as a company."""
 
 
 def _opens_clause(scene: Scene, mention: Mention) -> bool:
@@ -236,12 +240,12 @@ _JOINED = re.compile(r"\s*(?:,|、|，|\bor\b|\band\b|或者?|和)\s*")
 
 
 def _cjk_place(role: Role, scene: Scene, mention: Mention) -> float:
-    """Where somebody lives is a place; where somebody works is a company."""
+    """Where somebody lives is a place; where somebody has a post is a company, but to work in may be either."""
     before = scene.text[max(0, mention.start - 2) : mention.start]
     after = scene.text[mention.end : mention.end + 4]
     if before in ("住在", "位于", "来自", "居住"):
         return 0.25 if role.name == "place" else -0.3
-    if any(word in after for word in ("担任", "工作", "上班", "任职", "做")):
+    if any(word in after for word in ("担任", "任职")):
         return 0.25 if role.name == "company" else -0.2
     return 0.0
 

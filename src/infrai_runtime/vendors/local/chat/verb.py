@@ -28,6 +28,8 @@ OPENERS = frozenset(
         """
     first second next finally then after before also during meanwhile however although while since
     because our your his her their its all both each every some many most several new total
+    unlike like despite besides except between among against within sorry congratulations only even still
+    maybe perhaps poor old young former yes no well so contact
     """
     )
 )

@@ -1,0 +1,142 @@
+"""What speaks against a value that something ties to its field: a statement that claims nothing, a name cut in two,
+an amount that belongs to something else. One such doubt is enough to have the value declared."""
+
+from __future__ import annotations
+
+import re
+
+from .candidate import TIED, Candidate, field_fits
+from .said import akin
+from .scene import Scene
+from .sentence import sentences
+from .slot import Slot
+from .table import words
+from .tie import side
+from .word import has_cjk, name_words, stem
+
+
+def doubtful(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> bool:
+    """Whether ``chosen`` may be no fact about the field. What a ``command`` names is meant, unless it is denied."""
+    if any(start <= chosen.start < end and fit >= TIED for _, fit, start, end in field_fits(slot, scene)):
+        return False
+    if _cut(chosen, slot, scene) or _of_another_label(chosen, scene) or side(slot, scene, chosen.start) < 0:
+        return True
+    return _denied(chosen, scene) if command else _unclaimed(chosen, slot, scene)
+
+
+# -- statements that claim nothing
+
+_OPEN = re.compile(
+    r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
+    r"|either|might|could|would(?! like)|guess|think|believe|suppose|assume|assuming|wonder|wondering|hope|hopes|hoping"
+    r"|wish|wishes|imagine|unsure|unknown|unclear|rumou?red|as if|as though)\b|\bmay\s+[a-z]"
+    r"|如果|要是|假如|假设|倘若|万一|除非|也许|可能|大概|或许|说不定|是否|是不是|不确定|不知道|希望|考虑|听说|好像"
+)
+"""What leaves a whole sentence open."""
+_NOT = re.compile(
+    r"\b(?:not|never|neither|nor|without|cannot|unlike|except|instead|rather than|than|hardly|nobody|none|no longer"
+    r"|no(?=\s+[a-z])|\w+n['\u2019]t)\b|(?<!(?:分|特|区|类|级|个))[不没未无](?![锈限])|否认|并非|而非|除了",
+)
+_PAST = re.compile(
+    r"\b(?:used to|formerly|previously|former|earlier|originally|initially|ex-|back then|once|until recently)"
+    r"|以前|原来|曾经?|之前|过去|本来"
+)
+"""What takes back or dates the clause that it stands in."""
+_REQUEST = re.compile(r"\b(?:can|could) (?:you|we)\b|\bwould you (?:please|mind|kindly)\b", re.IGNORECASE)
+_TURN = re.compile(r";|；|\b(?:but|however|though|although|whereas)\b|但是?|不过|然而|而是")
+_COMMA = re.compile(r"[,，(（)）:：]\s|[，（）：]|\band (?=\w+ (?:is|are|was|were|has|had)\b)|\bwhile\b")
+
+
+def _unclaimed(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
+    """Whether a value stands in a question, a condition or a guess, or in a clause that denies or is of the past."""
+    sentence, at = _around(scene, chosen.start)
+    part = _piece(_TURN, sentence, at)
+    if _asks(sentence, at) or any(not _named(slot, found) for found in _OPEN.finditer(_REQUEST.sub("", part[0]))):
+        return True
+    clause = _piece(_COMMA, *part)[0]
+    denials = () if slot.kind == "boolean" else _NOT.finditer(clause)
+    return any(not _named(slot, found) for found in (*denials, *_PAST.finditer(clause)))
+
+
+def _denied(chosen: Candidate, scene: Scene) -> bool:
+    """Whether a denial stands right before a value: 'not Friday', 'instead of Ann'."""
+    return any(_NOT.fullmatch(word) for word in scene.before(chosen.start, 2) if chosen.end > chosen.start)
+
+
+def _named(slot: Slot, found: re.Match[str]) -> bool:
+    """Whether the field itself asks for what is denied, past or open: 'previous_employer'."""
+    return any(akin(stem(word), own) for word in found.group().lower().split() for own in slot.words)
+
+
+def _around(scene: Scene, place: int) -> tuple[str, int]:
+    """The sentence that holds a place, and the place in it."""
+    for sentence in sentences(scene.text):
+        if sentence.start <= place <= sentence.end:
+            return sentence.text, place - sentence.start
+    return scene.text, place
+
+
+def _piece(cut: re.Pattern[str], text: str, at: int) -> tuple[str, int]:
+    """The piece of a text between two cuts that holds a place, and the place in it."""
+    start, end = 0, len(text)
+    for found in cut.finditer(text):
+        if found.end() <= at:
+            start = found.end()
+        elif found.start() >= at:
+            end = found.start()
+            break
+    return text[start:end], at - start
+
+
+_ASKED = re.compile(r"[?？]|[吗呢](?=[。，！\s]|$)")
+
+
+def _asks(sentence: str, at: int) -> bool:
+    """Whether a sentence asks; a polite request tells what is wanted."""
+    return bool(_ASKED.search(sentence, at)) and not _REQUEST.search(sentence)
+
+
+# -- values that are a part of something else
+
+_WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
+_WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
+
+
+def _cut(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
+    """Whether a string is only a part of a name: 'Kestrel' of 'Kestrel 5', '286' of 'BA 286'."""
+    value = scene.text[chosen.start : chosen.end]
+    if not isinstance(chosen.value, str) or not value or not value[-1].isalnum() or has_cjk(value):
+        return False
+    after = _WORD_AFTER.match(scene.text, chosen.end)
+    if after and (value[0].isupper() or value[0].isdigit()) and not _counts(after):
+        return True
+    if _in_compound(chosen, slot, scene):
+        return True
+    before = _WORD_BEFORE.search(scene.text, 0, chosen.start)
+    return bool(before) and value[0].isdigit() and before[1].isupper() and stem(before[1]) not in slot.words
+
+
+def _in_compound(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
+    """Whether a value only tells which thing is meant: 'Visa' in 'Visa card' is no number of a card."""
+    after = [stem(word) for word in scene.after(chosen.end, 1)]
+    return after != [stem(word) for word in name_words(slot.name)[-1:]] and bool(slot.specific & set(after))
+
+
+def _counts(after: re.Match[str]) -> bool:
+    """Whether a number after a name counts something: 'Asha 12 points'."""
+    return after[1].isdigit() and bool(after[2]) and after[2].endswith(("s", "%"))
+
+
+def _of_another_label(chosen: Candidate, scene: Scene) -> bool:
+    """Whether a value is what another label names: '40 minutes' in 'Baking: 40 minutes'."""
+    return not scene.piece and any(
+        field.start <= chosen.start < field.end
+        and not field.key & _OF_ALL
+        and not scene.text[field.start : chosen.start].strip(_SIGNS)
+        for field in scene.fields
+    )
+
+
+_SIGNS = " $€£¥￥\"'"
+_OF_ALL = frozenset(map(stem, words("re fwd subject note info update ps hi hello")))
+"""Labels of a whole text."""
