@@ -21,7 +21,9 @@ def doubtful(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> bool
         return False
     if _cut(chosen, slot, scene) or _of_another_label(chosen, scene) or side(slot, scene, chosen.start) < 0:
         return True
-    return _denied(chosen, scene) if command else _unclaimed(chosen, slot, scene)
+    if _of_two(chosen, slot, scene) or _of_kin(chosen, slot, scene):
+        return True
+    return _unclaimed(chosen, slot, scene, command)
 
 
 # -- statements that claim nothing
@@ -47,11 +49,15 @@ _TURN = re.compile(r";|；|\b(?:but|however|though|although|whereas)\b|但是?|�
 _COMMA = re.compile(r"[,，(（)）:：]\s|[，（）：]|\band (?=\w+ (?:is|are|was|were|has|had)\b)|\bwhile\b")
 
 
-def _unclaimed(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
+def _unclaimed(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> bool:
     """Whether a value stands in a question, a condition or a guess, or in a clause that denies or is of the past."""
     sentence, at = _around(scene, chosen.start)
     part = _piece(_TURN, sentence, at)
-    if _asks(sentence, at) or any(not _named(slot, found) for found in _OPEN.finditer(_REQUEST.sub("", part[0]))):
+    if any(not _named(slot, found) for found in _OPEN.finditer(_REQUEST.sub("", part[0]))):
+        return True
+    if command:
+        return _denied(chosen, scene)
+    if _asks(sentence, at):
         return True
     clause = _piece(_COMMA, *part)[0]
     denials = () if slot.kind == "boolean" else _NOT.finditer(clause)
@@ -96,7 +102,53 @@ def _asks(sentence: str, at: int) -> bool:
     return bool(_ASKED.search(sentence, at)) and not _REQUEST.search(sentence)
 
 
-# -- values that are a part of something else
+# -- values of something else
+
+_RANGE_BEFORE = re.compile(
+    r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten))\S*\s*(?:-|–|to|or|至|到|或)\s*\Z"
+)
+_RANGE_AFTER = re.compile(r"\s*(?:-|–|to|or|至|到|或)\s*[$€£¥]?\d")
+_BETWEEN = re.compile(r"\bbetween\s+(?:\S+\s+and\s+)?\S*\Z", re.IGNORECASE)
+_DIFFERENCE = re.compile(
+    r"\s*\S*\s*(?:\b(?:more|less|fewer|extra|off|cheaper|dearer|higher|lower|older|younger|longer|shorter|taller|faster|slower"
+    r"|heavier|lighter|bigger|smaller|earlier|later|better|worse|ahead|behind|too (?:much|many|few)|short)\b"
+    r"|以上|以下|左右折)"
+)
+_ENDS = frozenset(
+    map(stem, words("min max minimum maximum from to start end least most lower upper low high range until"))
+)
+
+
+def _of_two(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
+    """Whether a number is one end of a range or only tells a difference: '300 to 400', '20 euros cheaper'."""
+    if not isinstance(chosen.value, int | float) or isinstance(chosen.value, bool) or chosen.start == chosen.end:
+        return False
+    if _DIFFERENCE.match(scene.text, chosen.end):
+        return True
+    ranged = _RANGE_AFTER.match(scene.text, chosen.end) or _BETWEEN.search(scene.text[: chosen.start])
+    ranged = ranged or _RANGE_BEFORE.search(scene.text[: chosen.start])
+    return bool(ranged) and not slot.words & _ENDS
+
+
+_KIN = re.compile(
+    r"\b(?:my|your|his|her|their|our|[A-Z][a-z]+['\u2019]s)\s+(?:\w+\s)?(mother|father|mum|mom|dad|parents|sister|brother|son|daughter"
+    r"|wife|husband|partner|uncle|aunt|cousin|grandma|grandpa|grandmother|grandfather|friend|colleague|boss|neighbou?r"
+    r"|flatmate|roommate|teacher|manager|landlord)s?\b|([我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居))",
+    re.IGNORECASE,
+)
+
+
+def _of_kin(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
+    """Whether the clause speaks of somebody's relative or friend, and the field does not."""
+    sentence, at = _around(scene, chosen.start)
+    clause, at = _piece(_TURN, sentence, at)
+    found = [match for match in _KIN.finditer(clause) if match.end() <= at]
+    return any(not _about_kin(slot, match) for match in found[-1:])
+
+
+def _about_kin(slot: Slot, found: re.Match[str]) -> bool:
+    return any(akin(stem(word), own) for word in found.groups() if word for own in slot.words | slot.owner)
+
 
 _WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
 _WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")

@@ -62,7 +62,11 @@ def _affirms(scene: Scene, words: frozenset[str], end: int) -> bool:
     return not said or said[1].lower() in _THERE or any(akin(stem(said[1]), word) for word in words)
 
 
-_PREDICATE = re.compile(r"\s+(?:is|are|was|were|has been|have been)\s+(?:also\s+|not\s+)?([a-z]+)", re.IGNORECASE)
+_PREDICATE = re.compile(
+    r"\s+(?:is|are|was|were|has been|have been|did|does|do|has|had|have|can|could|will)"
+    r"(?:\s+(?:also|not|never)|n['\u2019]t)*\s+([a-z]+)",
+    re.IGNORECASE,
+)
 _THERE = frozenset(words("available included present provided there on enabled possible allowed confirmed offered yes"))
 _QUESTION = re.compile(r"[^.!;\n。！；]*[?？]")
 _TRUE = frozenset(words("yes true y on 是 有 需要 对"))
@@ -214,8 +218,6 @@ def _is_noun(scene: Scene, start: int) -> bool:
     return scene.text[start].isupper() or scene.text[start].isdigit() or before[:1] in (["a"], ["an"], ["the"])
 
 
-
-
 def _written(mention: Mention) -> str:
     return str(mention.value) if mention.kind in ("code", "quoted") else mention.text
 
@@ -276,7 +278,7 @@ def _loose(slot: Slot, scene: Scene) -> Iterable[Candidate]:
 
 
 _SUMMARY = frozenset(map(stem, words("summary abstract gist overview synopsis 摘要 总结 概要")))
-_LOOSE = {"quoted": 0.55, "name": 0.52, "code": 0.5}
+_LOOSE = {"quoted": 0.55, "name": GUESS, "code": GUESS}
 
 
 def _any(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .choose import Tool
@@ -53,18 +54,32 @@ def leftover(clause: str, tool: Tool, used: Sequence[tuple[int, int]], keep: fro
     return clause[kept[0].start : kept[-1].end].strip(" ,.?!:;\"'。？！，：") if kept else ""
 
 
-def is_object(clause: str, phrase: str, tool: Tool, used: Sequence[tuple[int, int]], keep: frozenset[str]) -> bool:
-    """Whether ``phrase`` is what the tool's own verb is to be done to, or tells which of the tool's things is meant."""
-    scene, start = Scene(clause), clause.find(phrase)
-    lead = [token for token in scene.tokens if token.end <= start]
-    end = start + len(phrase)
-    heads = [t for t in scene.tokens if t.end == end][:1] + [t for t in scene.tokens if t.start >= end][:1]
-    if any(_named(token, tool) or stem(token.low) in keep for token in heads):
-        return True
-    if lead and all(_named(token, tool) for token in lead) and not clause[end:].strip():
-        return True
-    passed = any(b <= start for _, b in used) and bool(lead) and lead[-1].low in MARKERS | _COMMA
-    return not passed and clause[:start][-1:] not in _CJK_LINK and _is_opening([t for t in lead if not any(a <= t.start < b for a, b in used)], tool)
+def tells_which(clause: str, phrase: str, tool: Tool, keep: frozenset[str]) -> bool:
+    """Whether ``phrase`` tells which of the tool's things is meant: 'kitchen' in 'the kitchen lights'."""
+    end = clause.find(phrase) + len(phrase)
+    found = [token for token in Scene(clause).tokens if token.end >= end and token.low != "的"]
+    return any(_named(token, tool) or _cjk_of_tool(token, tool) or stem(token.low) in keep for token in found[:2])
+
+
+def _cjk_of_tool(token: Token, tool: Tool) -> bool:
+    return not token.low.isascii() and _of_tool(token, tool)
+
+
+def is_object(clause: str, phrase: str, tool: Tool, used: Sequence[tuple[int, int]]) -> bool:
+    """Whether ``phrase`` is what the tool's own verb is to be done to: at most a name stands between the two."""
+    start = clause.find(phrase)
+    lead = [token for token in Scene(clause).tokens if token.end <= start]
+    if any(b <= start and not clause[a].isupper() for a, b in used) or _BROKEN.search(phrase):
+        return False
+    if lead and all(_named(token, tool) for token in lead):
+        return not clause[start + len(phrase) :].strip()
+    passed = any(b <= start for _, b in used) and lead[-1].low in MARKERS | _COMMA
+    if passed or clause[:start][-1:] in _CJK_LINK:
+        return False
+    return _is_opening([token for token in lead if not any(a <= token.start < b for a, b in used)], tool)
+
+
+_BROKEN = re.compile(r",\s*(?:not|but)\b|，|不是")
 
 
 def _is_verb(token: Token, tool: Tool) -> bool:
@@ -152,7 +167,7 @@ def _without_tail(found: list[Token], tool: Tool, keep: frozenset[str]) -> list[
         found = found[:-1]
     while len(found) > 1 and _of_tool(found[-1], tool) and not _marked(found) and stem(found[-1].low) not in keep:
         found = found[:-1]
-    return found
+    return found[:-1] if found and found[-1].low == "的" else found
 
 
 def _marked(found: list[Token]) -> bool:

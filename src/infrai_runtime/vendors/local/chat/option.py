@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from . import polarity, unit
-from .candidate import Candidate
+from .candidate import GUESS, Candidate
 from .concept import related, vocabulary
 from .mention import CURRENCY, Mention
 from .said import beside
@@ -78,17 +78,22 @@ def _meant(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
     for token in scene.tokens:
         base = stem(token.low)
         if base in wanted and len(wanted) <= 2 and len(base) > 2:
-            yield Candidate(option, 0.72, token.start, token.end)
+            yield Candidate(option, 0.72 if _same_form(token.low, option) else GUESS, token.start, token.end)
         elif measure and len(token.low) > 1 and unit.named(token.low) == measure:
             yield Candidate(option, 0.7, token.start, token.end)
         elif CURRENCY.get(token.low, "") == option.upper():
             yield Candidate(option, 0.75 + side(slot, scene, token.start), token.start, token.end)
         elif not known and len(base) > 2 and any(related(base, word) for word in wanted if len(word) > 2):
-            yield Candidate(option, 0.52, token.start, token.end)
+            yield Candidate(option, GUESS, token.start, token.end)
     if measure and any(m.unit and unit.named(m.unit) == measure for m in scene.mentions):
         yield Candidate(option, 0.7, 0, 0)
     yield from _by_sign(slot, option, scene)
     yield from _by_mood(option, scene)
+
+
+def _same_form(said: str, option: str) -> bool:
+    """Whether a word is the option's, in the plural or not; another form may be said of anything: close, closed."""
+    return any(said.removesuffix("s") == word.removesuffix("s") for word in name_words(option)) or not said.isascii()
 
 
 def _by_sign(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:

@@ -75,7 +75,14 @@ def _measures_another(slot: Slot, mention: Mention) -> bool:
     source = unit.named(mention.unit)
     if source is None or _wants_count(slot):
         return False
+    own = _own_unit(slot, source)
+    if own and max(source.factor, own.factor) > _FAR * min(source.factor, own.factor):
+        return True
     return source.kind not in slot.units and _own_unit(slot, source) is None and not _open(slot)
+
+
+_FAR = 1000
+"""What is asked for in kilograms is not told in milligrams."""
 
 
 def _is_of_one(slot: Slot, scene: Scene, mention: Mention) -> bool:
@@ -153,8 +160,6 @@ def _told(slot: Slot, scene: Scene, mention: Mention) -> bool:
 
 
 _YEAR_FIT = 0.85
-_FAR = 1000
-"""What is asked for in kilograms is not told in milligrams."""
 
 
 def _by_unit(slot: Slot, scene: Scene, mention: Mention) -> tuple[Fraction, float]:
@@ -167,8 +172,7 @@ def _by_unit(slot: Slot, scene: Scene, mention: Mention) -> tuple[Fraction, floa
     source = unit.named(mention.unit)
     own = _own_unit(slot, source) if source else None
     if source and own and own != source:
-        near = max(source.factor, own.factor) <= _FAR * min(source.factor, own.factor)
-        return unit.change(value, source, own), 0.85 if near or dimension(scene, mention) else GUESS
+        return unit.change(value, source, own), 0.85
     return value, 0.9 if source and (source.kind in slot.units or own) else 0.0
 
 

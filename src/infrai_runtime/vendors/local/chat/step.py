@@ -15,7 +15,7 @@ from .choose import EXPRESSION, Tool
 from .concept import name_vocabulary
 from .conversation import Result
 from .fill import Filled, fill
-from .leftover import is_object, leftover
+from .leftover import is_object, leftover, tells_which
 from .mention import Mention, mentions
 from .number import numbers, plain
 from .outcome import facts, readable
@@ -230,18 +230,24 @@ def takes_text(tool: Tool, path: str) -> bool:
 
 
 def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) -> None:
-    """The one missing text argument of a command is what the command is about."""
+    """The one missing text argument of a command is what the command is about. It is supported where it is the object
+    of the tool's verb, or tells which of its things is meant; else it stays among ``invented``."""
     told = _told(clause)
     open_paths = [p for p in call.invented if takes_text(call.tool, p) and not (told and not roles_of(p, ""))]
     for path in open_paths[:1] or [path for path in call.invented if not told and _takes_name(call.tool, path)][:1]:
         expression = arithmetic.expression(clause) if stem(path) in EXPRESSION else None
-        keep = name_vocabulary(path)
-        phrase = expression or leftover(clause, call.tool, used, keep)
+        phrase = expression or leftover(clause, call.tool, used, name_vocabulary(path))
         if phrase and (path in open_paths or len(phrase.split()) <= 3):
             call.arguments[path] = phrase
             call.phrases |= {path}
-            if len(open_paths) < 2 and (expression or is_object(clause, phrase, call.tool, used, keep)):
+            if expression or (not told and len(open_paths) < 2 and _is_meant(call.tool, path, clause, phrase, used)):
                 call.invented.remove(path)
+
+
+def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: list[tuple[int, int]]) -> bool:
+    """Whether a phrase tells which thing is meant, or is the object of the tool's verb for an argument of such."""
+    named = bool(roles_of(path, ""))
+    return tells_which(clause, phrase, tool, name_vocabulary(path)) or (named and is_object(clause, phrase, tool, used))
 
 
 def _told(clause: str) -> bool:

@@ -82,12 +82,18 @@ def _by_words(slot: Slot, role: Role, scene: Scene, mention: Mention, command: b
     marker = _marker(scene, mention)
     if command and (marker in role.markers or stem(marker) in VERB_STEMS):
         return True
+    if command and has_cjk(mention.text) and not slot.specific and _only_name(scene):
+        return True
     own = slot.owner if role.name in ("person", "company", "product", "title") else slot.specific
     if own:
         if does(own, scene, mention) or owns(own, scene, mention) or _introduced(own, scene, mention):
             return True
         return role.name == "place" and _placed(role, scene, mention, marker) and near(own, scene, mention)
     return _PLAIN.get(role.name, _marked)(role, scene, mention, marker)
+
+
+def _only_name(scene: Scene) -> bool:
+    return sum(mention.kind == "name" for mention in scene.mentions) == 1
 
 
 _TIES = {"name": _by_words, "number": _by_label, "code": _by_code}
@@ -128,7 +134,7 @@ def _follows_street(scene: Scene, mention: Mention) -> bool:
 
 def _personal(role: Role, scene: Scene, mention: Mention, marker: str) -> bool:
     """Who is named, who is introduced, and whom a sentence begins with."""
-    if possesses(scene, mention.end):
+    if possesses(scene, mention.end) or (mention.text.isupper() and " " not in mention.text):
         return False
     if _TITLED.search(scene.text, 0, mention.start) or mention.text != mention.value:
         return True
