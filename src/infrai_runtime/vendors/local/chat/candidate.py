@@ -9,7 +9,7 @@ from typing import Any
 from .concept import related, vocabulary
 from .role import INTRODUCES, roles_of
 from .scene import Scene
-from .slot import Slot
+from .slot import KIND, Slot
 from .word import name_words, stem
 
 TIED = 0.5
@@ -36,7 +36,8 @@ def field_fits(slot: Slot, scene: Scene) -> Iterable[tuple[str, float, int, int]
     """Labelled values whose label names the slot."""
     for field in scene.fields:
         if slot.words and slot.words <= field.key:
-            yield field.value, 1.0 - 0.02 * len(field.key - slot.words), field.start, field.end
+            sure = field.key <= slot.words | KIND | parent_words(slot) or field.head in slot.words
+            yield field.value, 1.0 - 0.02 * len(field.key - slot.words) if sure else GUESS, field.start, field.end
         elif field.key and field.key <= slot.words | parent_words(slot) and field.key & slot.words:
             told = slot.specific <= field.key | vocabulary(scene.text)
             yield field.value, 0.9 if told else GUESS, field.start, field.end

@@ -31,17 +31,20 @@ def doubtful(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> bool
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
     r"|either|might|could|would(?! like)|guess|think|believe|suppose|assume|assuming|wonder|wondering|hope|hopes|hoping"
-    r"|wish|wishes|imagine|unsure|unknown|unclear|rumou?red|as if|as though)\b|\bmay\s+[a-z]"
-    r"|如果|要是|假如|假设|倘若|万一|除非|也许|可能|大概|或许|说不定|是否|是不是|不确定|不知道|希望|考虑|听说|好像"
+    r"|wish|wishes|imagine|unsure|unknown|unclear|rumou?red|as if|as though)\b|(?-i:\bmay\s+[a-z])"
+    r"|如果|要是|假如|假设|倘若|万一|除非|也许|可能|大概|或许|说不定|是否|是不是|不确定|不知道|希望|考虑|听说|好像",
+    re.IGNORECASE,
 )
 """What leaves a whole sentence open."""
 _NOT = re.compile(
     r"\b(?:not|never|neither|nor|without|cannot|unlike|except|instead|rather than|than|hardly|nobody|none|no longer"
-    r"|no(?=\s+[a-z])|\w+n['\u2019]t)\b|(?<!(?:分|特|区|类|级|个))[不没未无](?![锈限])|否认|并非|而非|除了",
+    r"|(?-i:[Nn]o(?=\s+[a-z]))|\w+n['\u2019]t)\b|(?<!(?:分|特|区|类|级|个))[不没未无](?![锈限])|否认|并非|而非|除了",
+    re.IGNORECASE,
 )
 _PAST = re.compile(
     r"\b(?:used to|formerly|previously|former|earlier|originally|initially|ex-|back then|once|until recently)"
-    r"|以前|原来|曾经?|之前|过去|本来"
+    r"|以前|原来|曾经?|之前|过去|本来",
+    re.IGNORECASE,
 )
 """What takes back or dates the clause that it stands in."""
 _REQUEST = re.compile(r"\b(?:can|could) (?:you|we)\b|\bwould you (?:please|mind|kindly)\b", re.IGNORECASE)
@@ -114,6 +117,7 @@ _DIFFERENCE = re.compile(
     r"|heavier|lighter|bigger|smaller|earlier|later|better|worse|ahead|behind|too (?:much|many|few)|short)\b"
     r"|以上|以下|左右折)"
 )
+_COMPARED = re.compile(r"比[^，。；！？\n]{1,16}[快慢多少高低早晚贵宜重轻长短大小]了?\Z")
 _ENDS = frozenset(
     map(stem, words("min max minimum maximum from to start end least most lower upper low high range until"))
 )
@@ -123,11 +127,19 @@ def _of_two(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
     """Whether a number is one end of a range or only tells a difference: '300 to 400', '20 euros cheaper'."""
     if not isinstance(chosen.value, int | float) or isinstance(chosen.value, bool) or chosen.start == chosen.end:
         return False
-    if _DIFFERENCE.match(scene.text, chosen.end):
+    if _DIFFERENCE.match(scene.text, chosen.end) or _COMPARED.search(scene.text, 0, chosen.start):
+        return True
+    if scene.piece and _between_name_and(chosen, scene):
         return True
     ranged = _RANGE_AFTER.match(scene.text, chosen.end) or _BETWEEN.search(scene.text[: chosen.start])
     ranged = ranged or _RANGE_BEFORE.search(scene.text[: chosen.start])
     return bool(ranged) and not slot.words & _ENDS
+
+
+def _between_name_and(chosen: Candidate, scene: Scene) -> bool:
+    """Whether another bare amount stands before a number in an item of a list, so that it may be of a second item."""
+    before = [m for m in scene.mentions if m.kind == "number" and "." in m.text and m.end <= chosen.start]
+    return any(not m.unit for m in before)
 
 
 _KIN = re.compile(

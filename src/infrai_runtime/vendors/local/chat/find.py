@@ -59,9 +59,31 @@ def _is_told(scene: Scene, words: frozenset[str], said: tuple[bool, float, int, 
 def _affirms(scene: Scene, words: frozenset[str], end: int) -> bool:
     """Whether what is said of a thing is that it is there: 'the rash is gone' and 'the lift is old' do not."""
     said = _PREDICATE.match(scene.text, end)
+    if not said and not _is_there(scene, end):
+        return False
     return not said or said[1].lower() in _THERE or any(akin(stem(said[1]), word) for word in words)
 
 
+def _is_there(scene: Scene, end: int) -> bool:
+    """Whether a word opens what is said, is said of something, or is had: 'Wifi', 'is confirmed', 'has a pool'."""
+    at = next((at for at, token in enumerate(scene.tokens) if token.end == end), None)
+    if at is None or not scene.text[scene.tokens[at].start].isascii():
+        return True
+    before = [word for word in scene.before(scene.tokens[at].start, 4) if word not in _DETERMINERS]
+    if not before or not before[0].isalpha() or before[0] in _HAVING:
+        return True
+    return is_past(scene.tokens[at].low) or any(m.kind == "name" and m.end < end <= m.end + 24 for m in scene.mentions)
+
+
+_DETERMINERS = frozenset(words("a an the any own also free private very fully not yet been being"))
+_HAVING = frozenset(
+    words(
+        """
+    has have had having with without no not never is are was were be and or but include includes included including
+    offers offer plus comes come there i we he she they who already just n't isn't aren't wasn't don't doesn't didn't
+    """
+    )
+)
 _PREDICATE = re.compile(
     r"\s+(?:is|are|was|were|has been|have been|did|does|do|has|had|have|can|could|will)"
     r"(?:\s+(?:also|not|never)|n['\u2019]t)*\s+([a-z]+)",

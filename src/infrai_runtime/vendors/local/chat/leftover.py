@@ -79,7 +79,8 @@ def is_object(clause: str, phrase: str, tool: Tool, used: Sequence[tuple[int, in
     return _is_opening([token for token in lead if not any(a <= token.start < b for a, b in used)], tool)
 
 
-_BROKEN = re.compile(r",\s*(?:not|but)\b|，|不是")
+_BROKEN = re.compile(r"[,，;；]|不是")
+"""What shows that a phrase is of more than one thing."""
 
 
 def _is_verb(token: Token, tool: Tool) -> bool:

@@ -371,7 +371,8 @@ def _cjk_names(text: str, taken: bytearray) -> list[Mention]:
             left[at] = " "
     blank = _blanked("".join(left))
     runs = [m for m in _CJK_RUN.finditer(blank) if len(m.group()) <= 12]
-    return [_plain("job" if _CJK_JOB.search(m.group()) else "name", m.group(), m.start()) for m in runs]
+    found = [(run := m.group().lstrip("人者"), m.end() - len(run)) for m in runs]
+    return [_plain("job" if _CJK_JOB.search(run) else "name", run, start) for run, start in found if len(run) > 1]
 
 
 def _blanked(text: str) -> str:

@@ -9,7 +9,7 @@ from .candidate import GUESS, Candidate, parent_words
 from .concept import vocabulary
 from .mention import Mention
 from .role import NUMBER_UNITS, Role
-from .scene import Scene
+from .scene import MARKERS, Scene
 from .slot import Slot
 from .table import words
 from .word import STOP, stem
@@ -17,7 +17,7 @@ from .word import STOP, stem
 
 def _after_marker(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     """Lower-case values after one of the role's markers: 'in paris'."""
-    if not free_text:
+    if not free_text or role.name == "person":
         return
     for phrase in scene.phrases:
         if phrase.marker in role.markers - _IS and len(phrase.text.split()) <= 4:
@@ -97,7 +97,12 @@ def _head(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) ->
 def _is_thing(head: str) -> bool:
     """Whether words can name an item: no 'Total', no 'It closes', nothing that a measure is in, as stars."""
     words = head.lower().split()
-    return 0 < len(words) <= 5 and words[0] not in _PRONOUNS and not any(stem(word) in _MEASURES for word in words)
+    return (
+        0 < len(words) <= 5
+        and words[0] not in _PRONOUNS
+        and words[-1] not in MARKERS
+        and not any(stem(word) in _MEASURES for word in words)
+    )
 
 
 _MEASURES = NUMBER_UNITS.keys() | {stem(unit) for units in NUMBER_UNITS.values() for unit in units}

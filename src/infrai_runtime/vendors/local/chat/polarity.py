@@ -12,7 +12,7 @@ _NO = frozenset(
         """
     not no never without except exclude excluding non none neither nor n't don't doesn't didn't isn't
     aren't wasn't won't can't cannot off disable disabled deactivate false skip avoid lack lacks lacking
-    unavailable free 不 没 无 别 非 否 未 勿
+    unavailable free deny denies denied refuse refuses refused reject rejected 不 没 无 别 非 否 未 勿
     """
     )
 )

@@ -25,7 +25,7 @@ _TOKEN = re.compile(
 )
 _FIELD = re.compile(
     r"(?:^|[\n;,|，；。{(]|\.\s)[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
-    r"\t]*(?<!\d(?=:\d))[:：=]\**[ \t]*(?![ \t{])(?P<value>[^\n;|；]{1,500})"
+    r"\t]*(?<!\d(?=:\d))(?:[:：]|(?<=\s)=)\**[ \t]*(?![ \t{])(?P<value>[^\n;|；]{1,500})"
 )
 _FIELD_END = re.compile(r"(?:[,，。]\s*|\.\s+)[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
 
@@ -61,6 +61,11 @@ class Field:
     value: str
     start: int
     end: int
+
+    @property
+    def head(self) -> str:
+        """The stem of the last word of the label, which says what is named."""
+        return stem(name_words(self.label.replace(" ", "_"))[-1]) if name_words(self.label.replace(" ", "_")) else ""
 
 
 class Scene:

@@ -24,7 +24,7 @@ _GENERIC = frozenset(
     )
 )
 
-_KIND = frozenset(
+KIND = frozenset(
     map(
         stem,
         words(
@@ -52,7 +52,7 @@ _CJK_KIND = re.compile(
 def _specific(name: str) -> frozenset[str]:
     parts = [part for part in name_words(name) if not part.isdigit() and part not in STOP]
     english = {stem(part) for part in parts if part.isascii() and len(part) > 1 and not unit.named(part)}
-    return frozenset(english - _KIND) | {left for part in parts if not part.isascii() and (left := _bare(part))}
+    return frozenset(english - KIND) | {left for part in parts if not part.isascii() and (left := _bare(part))}
 
 
 def _bare(part: str) -> str:

@@ -25,7 +25,8 @@ from .slot import kind_of
 from .table import words
 from .valid import valid
 from .verb import VERB_STEMS
-from .word import STOP, is_past, stem, tokens
+from .wish import refuses
+from .word import STOP, has_cjk, is_past, stem, tokens
 
 _IT = re.compile(
     r"\b(?:the |that |this )?(?:result|answer|sum|product|quotient|difference|outcome|total)(?: "
@@ -91,7 +92,7 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
         step.tool.parameters,
         clause,
         param="tools",
-        free_text=command and not _told(clause),
+        free_text=command and not _told(clause, step.tool),
         known=_known(step, clause, results),
         about=step.tool.about,
     )
@@ -232,7 +233,7 @@ def takes_text(tool: Tool, path: str) -> bool:
 def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) -> None:
     """The one missing text argument of a command is what the command is about. It is supported where it is the object
     of the tool's verb, or tells which of its things is meant; else it stays among ``invented``."""
-    told = _told(clause)
+    told = _told(clause, call.tool)
     open_paths = [p for p in call.invented if takes_text(call.tool, p) and not (told and not roles_of(p, ""))]
     for path in open_paths[:1] or [path for path in call.invented if not told and _takes_name(call.tool, path)][:1]:
         expression = arithmetic.expression(clause) if stem(path) in EXPRESSION else None
@@ -246,18 +247,26 @@ def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) ->
 
 def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: list[tuple[int, int]]) -> bool:
     """Whether a phrase tells which thing is meant, or is the object of the tool's verb for an argument of such."""
-    named = bool(roles_of(path, ""))
-    return tells_which(clause, phrase, tool, name_vocabulary(path)) or (named and is_object(clause, phrase, tool, used))
+    if takes_text(tool, path) and tells_which(clause, phrase, tool, name_vocabulary(path)):
+        return True
+    return bool(roles_of(path, "")) and is_object(clause, phrase, tool, used)
 
 
-def _told(clause: str) -> bool:
-    """Whether a clause only tells something, so that it is about nothing in particular: it has no verb of a command."""
+def _told(clause: str, tool: Tool) -> bool:
+    """Whether a clause only tells or forbids something, so that it asks for nothing: it has no verb of a command."""
+    if _TELLING_CJK.match(clause) or refuses(clause):
+        return True
     found = tokens(clause)
     opening = next((word for word in found if word not in STOP), "")
-    tells = any(word in _TELLING or is_past(word) for word in found)
-    if _TELLING_CJK.match(clause):
-        return True
+    tells = any(word in _TELLING or is_past(word) for word in found) or _has_subject(clause, tool)
     return tells and stem(opening) not in VERB_STEMS and not is_question(clause)
+
+
+def _has_subject(clause: str, tool: Tool) -> bool:
+    """Whether a clause opens with a name that does something; 'Osaka weather' names a thing of the tool."""
+    first = next((m for m in mentions(clause) if m.kind == "name" and m.start == 0 and not has_cjk(m.text)), None)
+    following = tokens(clause[first.end :])[:1] if first else []
+    return bool(following) and following[0].isalpha() and stem(following[0]) not in tool.words
 
 
 _TELLING_CJK = re.compile(r"(?:[他她它]们?|我们?)(?![要想需得]).*[了过]")

@@ -57,9 +57,23 @@ def _by_code(slot: Slot, role: Role, scene: Scene, mention: Mention, command: bo
 
 
 def _runs_on(role: Role, mention: Mention) -> bool:
-    """Whether a Chinese run is longer than the names of people and places are, so that it holds more than one."""
+    """Whether a Chinese run is no name by its family name, or longer than the names of people and places are."""
     text = mention.text
+    if has_cjk(text) and role.name in ("person", "recipient") and not _CJK_PERSON.fullmatch(text):
+        return True
     return has_cjk(text) and len(text) > 3 and text[-1] not in _CJK_PLACE and role.name not in _TALK.keys() - {"place"}
+
+
+_SURNAME = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦"
+    "付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞"
+    "左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴霍涂成苗谷盛曲翁冉骆蓝路游辛靳管柴蒙鲍华喻祁蒲房滕屈饶解牟艾尤阳时穆农司卓古吉缪简车项连芦麦"
+    "褚娄窦戚岑景党宫费卜冷晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师和仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝"
+)
+_CJK_PERSON = re.compile(
+    rf"(?:[小老阿][{_SURNAME}]|[{_SURNAME}][\u3400-\u9fff]{{1,2}}|(?:欧阳|上官|司马|诸葛|东方|皇甫|尉迟|公孙|令狐|慕容|司徒|夏侯)[\u3400-\u9fff]{{1,2}})"
+)
+"""A Chinese name of a person, by the common family names."""
 
 
 def _own(slot: Slot) -> frozenset[str]:
