@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .candidate import Candidate
+from .candidate import TIED, Candidate
 from .doubt import doubtful
 from .find import candidates
 from .listing import listed
@@ -32,10 +32,11 @@ def assign(slots: Sequence[Slot], scene: Scene, *, free_text: bool = False) -> A
     wanted = {slot.path: slot for slot in slots[:_MOST_SLOTS]}
     offers = {path: _valid(slot, scene, free_text) for path, slot in wanted.items()}
     chosen = _chosen(offers, scene)
+    taken = [c for c in chosen.values() if c.fit >= TIED]
     given = {
         path: c
         for path, c in chosen.items()
-        if supported(c, offers[path], chosen.values()) and not doubtful(c, wanted[path], scene, free_text)
+        if supported(c, offers[path], taken) and not doubtful(c, wanted[path], scene, taken, free_text)
     }
     return Assigned(given, {path: c for path, c in chosen.items() if path not in given})
 

@@ -4,24 +4,34 @@ an amount that belongs to something else. One such doubt is enough to have the v
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from .candidate import TIED, Candidate, field_fits
-from .said import akin
-from .scene import Scene
+from .said import akin, beside
+from .scene import MARKERS, Scene
 from .sentence import sentences
 from .slot import Slot
 from .table import words
 from .tie import side
-from .word import has_cjk, name_words, stem
+from .word import STOP, has_cjk, is_past, name_words, stem
 
 
-def doubtful(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> bool:
-    """Whether ``chosen`` may be no fact about the field. What a ``command`` names is meant, unless it is denied."""
+def doubtful(chosen: Candidate, slot: Slot, scene: Scene, taken: Collection[Candidate], command: bool) -> bool:
+    """Whether ``chosen`` may be no fact about the field. What a ``command`` names is meant, unless it is denied.
+
+    ``taken`` are the values of all fields: a name that stands in one of them is not of another subject.
+    """
     if any(start <= chosen.start < end and fit >= TIED for _, fit, start, end in field_fits(slot, scene)):
         return False
     if _cut(chosen, slot, scene) or _of_another_label(chosen, scene) or side(slot, scene, chosen.start) < 0:
         return True
-    if _of_two(chosen, slot, scene) or _of_kin(chosen, slot, scene):
+    if (
+        _of_two(chosen, slot, scene)
+        or _of_another_measure(chosen, slot, scene, command)
+        or _of_kin(chosen, slot, scene)
+    ):
+        return True
+    if _of_two_names(chosen, slot, scene, taken):
         return True
     return _unclaimed(chosen, slot, scene, command)
 
@@ -136,10 +146,65 @@ def _of_two(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
     return bool(ranged) and not slot.words & _ENDS
 
 
+_SUMS = frozenset(
+    map(
+        stem,
+        words(
+            """
+    rent wage salary bonus fine refund deposit fee tax vat tip discount budget shipping delivery revenue profit debt
+    loan grant donation balance total subtotal price cost income payment credit toll fare tuition
+    押金 租金 工资 税 费 折扣 定金 奖金
+    """
+        ),
+    )
+)
+
+
+def _of_another_measure(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> bool:
+    """Whether a number is of another thing than the field: 'the deposit is 350 euros', '200 ml milk'."""
+    mention = next((m for m in scene.mentions if m.start == chosen.start and m.end == chosen.end), None)
+    if command or scene.piece or mention is None or isinstance(chosen.value, str):
+        return False
+    before = [stem(word) for word in scene.before(mention.start, 4) if word not in _LINKS]
+    if mention.kind == "money" and (_SUMS & set(before)) and not slot.words & set(before):
+        return True
+    measured = _THING.match(scene.text, mention.end) if mention.unit and mention.kind == "number" else None
+    thing = stem(measured[1]) if measured and measured[1] not in STOP | MARKERS | _SAID_OF_MEASURES else ""
+    other = (
+        bool(thing) and not is_past(measured[1]) and not any(akin(thing, own) for own in slot.words)
+        if measured
+        else False
+    )
+    return other and bool(slot.specific) and not slot.specific & set(before[:1])
+
+
+_LINKS = frozenset(words(": = , is was are of about to at a an the"))
+_THING = re.compile(r"\s*[^\s\d,.;]+\s+(?:of\s+)?([a-z]+)")
+_SAID_OF_MEASURES = frozenset(words("long wide high tall deep thick old ago late away each per every daily twice once"))
+
+
 def _between_name_and(chosen: Candidate, scene: Scene) -> bool:
     """Whether another bare amount stands before a number in an item of a list, so that it may be of a second item."""
     before = [m for m in scene.mentions if m.kind == "number" and "." in m.text and m.end <= chosen.start]
     return any(not m.unit for m in before)
+
+
+_WHO = frozenset({"person", "company", "product", "title"})
+_INTRODUCED = re.compile(
+    r"(?:\b(?:i['\u2019]m|i am|name is|named|called|this is|mrs?|ms|dr|prof)\.?|[叫是为名])\s*[\"'“]?\Z", re.IGNORECASE
+)
+
+
+def _of_two_names(chosen: Candidate, slot: Slot, scene: Scene, taken: Collection[Candidate]) -> bool:
+    """Whether a field that wants just a name could as well take another name of the text."""
+    here = next((m for m in scene.mentions if m.kind == "name" and m.start <= chosen.start < m.end), None)
+    if here is None or slot.owner or scene.piece or not any(role.name in _WHO for role, _ in slot.roles[:1]):
+        return False
+    if beside(slot.words, scene, here.start, here.end) or _INTRODUCED.search(scene.text, 0, chosen.start):
+        return False
+    others = [m for m in scene.mentions if m.kind == "name" and not m.text.isupper()]
+    others = [m for m in others if m.text != here.text]
+    return any(not any(m.start < value.end and value.start < m.end for value in taken) for m in others)
 
 
 _KIN = re.compile(
@@ -166,11 +231,16 @@ _WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
 _WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
 
 
+_GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])")
+
+
 def _cut(chosen: Candidate, slot: Slot, scene: Scene) -> bool:
     """Whether a string is only a part of a name: 'Kestrel' of 'Kestrel 5', '286' of 'BA 286'."""
     value = scene.text[chosen.start : chosen.end]
     if not isinstance(chosen.value, str) or not value or not value[-1].isalnum() or has_cjk(value):
         return False
+    if _GLUED.match(scene.text, chosen.end) or (value[0].islower() and stem(value.split()[0]) in slot.words):
+        return True
     after = _WORD_AFTER.match(scene.text, chosen.end)
     if after and (value[0].isupper() or value[0].isdigit()) and not _counts(after):
         return True

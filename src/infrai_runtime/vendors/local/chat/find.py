@@ -42,13 +42,13 @@ def _booleans(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     said = polarity.yes_or_no(scene, words) if words else None
     if said:
         fit = 0.6 + 0.2 * said[1]
-        sure = free_text or _is_told(scene, words, said)
+        sure = free_text or _is_told(scene, words, said, slot.name)
         yield Candidate(said[0] != inverse, fit if sure else min(fit, GUESS), said[2], said[2])
 
 
-def _is_told(scene: Scene, words: frozenset[str], said: tuple[bool, float, int, int]) -> bool:
+def _is_told(scene: Scene, words: frozenset[str], said: tuple[bool, float, int, int], name: str) -> bool:
     """Whether a statement speaks of all that a yes or no is about; a question tells nothing."""
-    if _QUESTION.match(scene.text, said[3]) or not _affirms(scene, words, said[3]):
+    if _QUESTION.match(scene.text, said[3]) or not _affirms(scene, words, said[3], name):
         return False
     return all(
         any(translated(word, own) or derived(word, own) for word in vocabulary(scene.text))
@@ -56,12 +56,19 @@ def _is_told(scene: Scene, words: frozenset[str], said: tuple[bool, float, int, 
     )
 
 
-def _affirms(scene: Scene, words: frozenset[str], end: int) -> bool:
+def _affirms(scene: Scene, words: frozenset[str], end: int, name: str) -> bool:
     """Whether what is said of a thing is that it is there: 'the rash is gone' and 'the lift is old' do not."""
     said = _PREDICATE.match(scene.text, end)
     if not said and not _is_there(scene, end):
         return False
+    if not any(_same_form(token.low, word) for token in scene.tokens if token.end == end for word in name_words(name)):
+        return False
     return not said or said[1].lower() in _THERE or any(akin(stem(said[1]), word) for word in words)
+
+
+def _same_form(said: str, own: str) -> bool:
+    """Whether a word is that of the name, or not of its language: a transfer does not say that it was transferred."""
+    return said.removesuffix("s") == own.removesuffix("s") or said.isascii() != own.isascii() or said == f"un{own}"
 
 
 def _is_there(scene: Scene, end: int) -> bool:
@@ -199,8 +206,9 @@ def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candida
             continue
         told = all(own == word or _said(own, scene) for own in slot.specific)
         head = word == stem(name_words(slot.name)[-1])
+        person = any(role.name == "person" for role, _ in slot.roles[:1]) or not slot.roles
         for text, fit, start, end in _beside(scene, at, kinds):
-            sure = told and (head or start > token.start)
+            sure = told and (head or start > token.start) and not (person and scene.marker(start) == "of")
             yield from _shaped(slot, text, fit if sure else min(fit, GUESS), start, end)
 
 

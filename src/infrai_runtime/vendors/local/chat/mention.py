@@ -341,8 +341,13 @@ def _common(word: str) -> bool:
     )
 
 
+_CONTRACTION = re.compile(r"['\u2019](?:d|ll|ve|re|m|t)$", re.IGNORECASE)
+
+
 def _is_name(text: str, start: int, end: int) -> bool:
     words = text[start:end].split()
+    if _CONTRACTION.search(words[0]):
+        return False
     if text[end : end + 1] in (":", "：") or (words[0].lower().rstrip(".") in _NOT_NAME and len(words) == 1):
         return False
     if len(words) == 1 and _starts_sentence(text, start) and words[0].endswith(("ed", "ing")):
@@ -351,7 +356,7 @@ def _is_name(text: str, start: int, end: int) -> bool:
 
 
 _CJK_BREAK = re.compile(
-    r"飞往|飞到|飞|发给?|打给?|送给?|寄给?|收|请问|请|帮我|帮|给我|一下|我想要?|我要|想要|需要|查询|查看|查|问|看看|告诉我?"
+    r"飞往|飞到|飞|乘坐?|坐|骑|走|发给?|打给?|送给?|寄给?|收|请问|请|帮我|帮|给我|一下|我想要?|我要|想要|需要|查询|查看|查|问|看看|告诉我?"
     r"|把|将|给|从|到|去|在|于|和|与|跟|及|以及|或|向|对|为|用|"
     r"由|转|的|了|着|过|是|有|叫做?|名叫|名字|吗|呢|吧|怎么样|怎样|如何|多少|什么|几|哪里?|这|那|个|位"
     r"|名|岁|做|很|非常|最|真|款|举办|举行|召开|成立|创立|现有|我们?|你们?|他们?|她|它|也|就|可以|现在|今年|住|来自|担任|工作|写|说|买|卖|订|"

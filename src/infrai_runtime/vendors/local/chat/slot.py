@@ -34,7 +34,7 @@ KIND = frozenset(
     province district area location place address where email mail phone telephone mobile tel fax url uri link website
     host hostname ip version release path file filename date day month year time datetime timestamp when clock
     language lang locale color colour currency street road zip postal postcode code id identifier no reference ref key
-    product item thing object what good price cost amount total subtotal sum value quantity qty count money
+    product item thing object what good price cost amount value quantity qty count money
     duration distance mileage weight mass area size temperature speed volume age number list text type kind
     percent percentage rate rating score per main primary current overall role job occupation profession position
     """

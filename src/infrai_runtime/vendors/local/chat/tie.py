@@ -19,7 +19,7 @@ from .scene import Scene
 from .slot import Slot
 from .table import words
 from .verb import VERB_STEMS
-from .word import has_cjk, name_words, stem
+from .word import has_cjk, is_past, name_words, stem
 
 
 def strength(slot: Slot, role: Role, base: float, scene: Scene, mention: Mention, command: bool) -> float:
@@ -61,9 +61,20 @@ def _runs_on(role: Role, mention: Mention) -> bool:
     text = mention.text
     if has_cjk(text) and role.name in ("person", "recipient") and not _CJK_PERSON.fullmatch(text):
         return True
+    if has_cjk(text) and role.name in ("place", "origin", "destination"):
+        return len(text) > 2 and text[-1] not in _CJK_PLACE and text not in _LONG_PLACES
     return has_cjk(text) and len(text) > 3 and text[-1] not in _CJK_PLACE and role.name not in _TALK.keys() - {"place"}
 
 
+_LONG_PLACES = frozenset(
+    words(
+        """
+    哈尔滨 石家庄 连云港 张家界 秦皇岛 呼和浩特 乌鲁木齐 齐齐哈尔 马鞍山 景德镇 西双版纳 九寨沟 黑龙江 内蒙古 葡萄牙
+    西班牙 意大利 新加坡 墨西哥 加拿大 俄罗斯 马来西亚 洛杉矶 旧金山 华盛顿 莫斯科 悉尼 阿姆斯特丹
+    """
+    )
+)
+"""Names of places of more than two characters that do not say so at their end."""
 _SURNAME = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦"
     "付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞"
@@ -217,7 +228,7 @@ _CJK_STATES = re.compile(r"成立|创立|创办|是|有|现有|拥有|位于|发
 def _inflected(word: str) -> bool:
     if word in ("is", "was", "has", "had", "will", "are"):
         return True
-    return word.isalpha() and not word.endswith("ing") and stem(word) != word
+    return is_past(word) or (word.isalpha() and word.endswith("s") and not word.endswith(("ss", "us", "is")))
 
 
 def _marker(scene: Scene, mention: Mention) -> str:
