@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 
 from .candidate import TIED, Candidate, field_fits
-from .said import akin, beside
+from .said import akin, alike, beside
 from .scene import MARKERS, Scene
 from .sentence import sentences
 from .slot import Slot
@@ -23,7 +23,12 @@ def doubtful(chosen: Candidate, slot: Slot, scene: Scene, taken: Collection[Cand
     """
     if any(start <= chosen.start < end and fit >= TIED for _, fit, start, end in field_fits(slot, scene)):
         return False
-    if _cut(chosen, slot, scene) or _of_another_label(chosen, scene) or side(slot, scene, chosen.start) < 0:
+    if (
+        _is_no_code(chosen, slot)
+        or _cut(chosen, slot, scene)
+        or _of_another_label(chosen, scene)
+        or side(slot, scene, chosen.start) < 0
+    ):
         return True
     if (
         _of_two(chosen, slot, scene)
@@ -31,9 +36,15 @@ def doubtful(chosen: Candidate, slot: Slot, scene: Scene, taken: Collection[Cand
         or _of_kin(chosen, slot, scene)
     ):
         return True
-    if _of_two_names(chosen, slot, scene, taken):
+    if _of_two_names(chosen, slot, scene, taken) or (not command and _of_many(chosen, slot, scene, taken)):
         return True
     return _unclaimed(chosen, slot, scene, command)
+
+
+def _is_no_code(chosen: Candidate, slot: Slot) -> bool:
+    """Whether a field wants a number or a code, and a mere word is given."""
+    wants = any(role.name in ("code", "phone", "zip") for role, _ in slot.roles[:1])
+    return wants and not any(letter.isdigit() for letter in str(chosen.value)) and not str(chosen.value).isupper()
 
 
 # -- statements that claim nothing
@@ -187,6 +198,17 @@ def _between_name_and(chosen: Candidate, scene: Scene) -> bool:
     """Whether another bare amount stands before a number in an item of a list, so that it may be of a second item."""
     before = [m for m in scene.mentions if m.kind == "number" and "." in m.text and m.end <= chosen.start]
     return any(not m.unit for m in before)
+
+
+def _of_many(chosen: Candidate, slot: Slot, scene: Scene, taken: Collection[Candidate]) -> bool:
+    """Whether a field that asks for no more than a kind could as well take another value of that kind."""
+    here = next((m for m in scene.mentions if m.start <= chosen.start < m.end and m.kind != "name"), None)
+    if here is None or slot.specific or scene.piece or (here.kind == "number" and not here.unit):
+        return False
+    if slot.words & {stem(word) for word in (*scene.before(here.start, 2), *scene.after(here.end, 1))}:
+        return False
+    others = [m for m in scene.mentions if alike(m, here) and m.value != here.value]
+    return any(not any(m.start < value.end and value.start < m.end for value in taken) for m in others)
 
 
 _WHO = frozenset({"person", "company", "product", "title"})

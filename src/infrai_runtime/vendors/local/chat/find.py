@@ -79,7 +79,8 @@ def _is_there(scene: Scene, end: int) -> bool:
     before = [word for word in scene.before(scene.tokens[at].start, 4) if word not in _DETERMINERS]
     if not before or not before[0].isalpha() or before[0] in _HAVING:
         return True
-    return is_past(scene.tokens[at].low) or any(m.kind == "name" and m.end < end <= m.end + 24 for m in scene.mentions)
+    start = scene.tokens[at].start
+    return is_past(scene.tokens[at].low) or any(m.kind == "name" and m.end + 1 == start for m in scene.mentions)
 
 
 _DETERMINERS = frozenset(words("a an the any own also free private very fully not yet been being"))
@@ -115,7 +116,7 @@ _AUXILIARY = frozenset(
 
 def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     for value, fit, start, end in field_fits(slot, scene):
-        value = _CLAUSE.split(value)[0] if any("name" in role.kinds for role, _ in slot.roles) else value
+        value = _CLAUSE.split(value)[0] if not slot.roles or any("name" in r.kinds for r, _ in slot.roles) else value
         yield from _shaped(slot, value, fit, start, min(end, start + len(value)))
     for role, sure in slot.roles:
         yield from _by_role(slot, role, sure, scene, free_text)
@@ -129,8 +130,8 @@ def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
         yield from _loose(slot, scene)
 
 
-_CLAUSE = re.compile("，")
-"""What ends a name behind a Chinese label."""
+_CLAUSE = re.compile(r"，|,\s(?=\d)")
+"""What ends a name behind a label."""
 
 
 def _shaped(slot: Slot, value: str, fit: float, start: int, end: int) -> Iterable[Candidate]:
@@ -206,9 +207,9 @@ def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candida
             continue
         told = all(own == word or _said(own, scene) for own in slot.specific)
         head = word == stem(name_words(slot.name)[-1])
-        person = any(role.name == "person" for role, _ in slot.roles[:1]) or not slot.roles
+        place = any(role.name == "place" for role, _ in slot.roles)
         for text, fit, start, end in _beside(scene, at, kinds):
-            sure = told and (head or start > token.start) and not (person and scene.marker(start) == "of")
+            sure = told and (head or start > token.start) and (place or scene.marker(start) != "of")
             yield from _shaped(slot, text, fit if sure else min(fit, GUESS), start, end)
 
 

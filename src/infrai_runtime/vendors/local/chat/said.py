@@ -42,7 +42,7 @@ _DOING = {
 def near(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
     """Whether the text speaks of each of the words near ``mention``: in its sentence and nearer than to others of its
     kind. In an item of a list the only one of its kind needs no word at all."""
-    kin = [other for other in scene.mentions if other is mention or _alike(other, mention)]
+    kin = [other for other in scene.mentions if other is mention or alike(other, mention)]
     if len(kin) == 1:
         return scene.piece or all(_spoken_of(word, mention, scene) for word in own)
     return all(any(_nearest(place, mention, kin, scene.text) for place in _places(word, scene)) for word in own)
@@ -52,7 +52,8 @@ def _spoken_of(word: str, mention: Mention, scene: Scene) -> bool:
     return any(_gap(place, mention, scene.text) is not None for place in _places(word, scene))
 
 
-def _alike(one: Mention, other: Mention) -> bool:
+def alike(one: Mention, other: Mention) -> bool:
+    """Whether two mentions are of one kind: two dates, two lengths."""
     kinds = [unit.named(mention.unit) for mention in (one, other)]
     measured = [kind.kind if kind else "" for kind in kinds]
     return one.kind == other.kind and measured[0] == measured[1]

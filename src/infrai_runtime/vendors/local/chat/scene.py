@@ -29,6 +29,8 @@ _FIELD = re.compile(
 )
 _FIELD_END = re.compile(r"(?:[,，。]\s*|\.\s+)[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
 
+_SENTENCE_END = re.compile(r"(?<=[^\W_]{3})\.\s+(?=[A-Z])")
+"""What ends the value of a label that stands inside a line."""
 _PAIR = re.compile(r"(?<!\S)(?P<key>[A-Za-z_][\w.-]*)=(?P<value>\"[^\"\n]*\"|\S+(?:[ \t]+(?![\w.-]+=)\S+)*)")
 
 
@@ -172,6 +174,8 @@ def _fields(text: str) -> list[Field]:
         value = match.group("value")
         cut = _FIELD_END.search(value)
         value = value[: cut.start()] if cut else value
+        if match.start("key") and "\n" not in text[match.start() : match.start("key")]:
+            value = _SENTENCE_END.split(value)[0]
         start = match.start("value")
         at = max(start + len(value), match.end("key"))
         key = frozenset(stem(word) for word in name_words(match.group("key").replace(" ", "_")))

@@ -102,7 +102,7 @@ def is_past(verb: str) -> bool:
     low = verb.lower()
     return (
         low in ("had", "was", "were", "did")
-        or (low.endswith("ed") and not low.endswith("eed"))
+        or (low.endswith("ed") and not low.endswith("eed") and any(letter in "aeiouy" for letter in low[:-2]))
         or _IRREGULAR.get(low, low) in _PRESENT - {low}
     )
 
