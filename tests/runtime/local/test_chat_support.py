@@ -160,6 +160,17 @@ SUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(收件人=S), "收件人：唐宁，尽快送达。", {"收件人": "唐宁"}),
     (obj(first_editor=S), "Edited by Olga Brenner.", {"first_editor": "Olga Brenner"}),
     (obj(sender=S, recipient=S), "Ilse sent a card to Bruno.", {"sender": "Ilse", "recipient": "Bruno"}),
+    (obj(rent=N), "It has no garden, but the rent is 640 euros.", {"rent": 640}),
+    (obj(previous_owner=S), "The previous owner was Ada Lunde.", {"previous_owner": "Ada Lunde"}),
+    (obj(bowls=INTEGER), "Could you send us 14 bowls?", {"bowls": 14}),
+    (obj(lift=B, cellar=B), "The flat has a cellar but no lift.", {"lift": False, "cellar": True}),
+    (obj(brother=S), "My brother Aksel lives here.", {"brother": "Aksel"}),
+    (obj(min_age=INTEGER), "The minimum age is 16 to 18 years.", {"min_age": 16}),
+    (obj(unit_price=N), "We took 6 bowls at a unit price of 9 euros.", {"unit_price": 9}),
+    (obj(passenger=S), "Passenger Irma Sole was late.", {"passenger": "Irma Sole"}),
+    (obj(time=S), "Come at 9 pm.", {"time": "9 pm"}),
+    (obj(job=S, status=S), "job=purge status=done", {"job": "purge", "status": "done"}),
+    (obj(姓名=S, 时间=S), "姓名：唐宁，时间：下午两点。", {"姓名": "唐宁", "时间": "下午两点"}),
 ]
 
 
@@ -207,6 +218,41 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("a question as a fact", obj(parking_included=B), "Is parking included?", ["parking_included"]),
     ("a neighbour of the thing that is asked for", obj(pets_allowed=B), "A dog barked all night.", ["pets_allowed"]),
     ("后面的人", obj(司机=S), "黄磊的车坏了。", ["司机"]),
+    ("a denial", obj(discount=N), "They did not grant the 40 euros discount.", ["discount"]),
+    ("a denied name", obj(captain=S), "The captain is not Ludo Maes.", ["captain"]),
+    ("a condition", obj(rent=N), "If the rent is 600 euros, we take it.", ["rent"]),
+    ("a guess", obj(date=DATE), "Perhaps it was 3 May 2024.", ["date"]),
+    ("a wish", obj(city=S), "I hope we live in Aveiro one day.", ["city"]),
+    ("a question", obj(price=N), "Is 30 euros the price?", ["price"]),
+    ("a bygone", obj(employer=S), "She formerly worked at Brandtwerk.", ["employer"]),
+    ("听来的事", obj(城市=S), "他可能住在兰州。", ["城市"]),
+    ("a name without its number", obj(machine=S), "The machine Torvald 12 stopped.", ["machine"]),
+    ("figures without their letters", obj(train=S), "Take train ICX 77.", ["train"]),
+    ("a version without its end", obj(version=S), "We run 3.1.0-beta here.", ["version"]),
+    ("the day without the hour", obj(time=S), "Come on Tuesday 9 pm.", ["time"]),
+    ("what another label names", obj(duration_minutes=N), "Rising: 50 minutes.", ["duration_minutes"]),
+    ("a label for something else", obj(door=S), "Door bell: broken since May", ["door"]),
+    ("the value of another city", obj(city=S, degrees=N), "Gijon: 21 degrees, Vigo: 17", ["city", "degrees"]),
+    ("a sister's illness", obj(asthma=B), "Her sister has asthma.", ["asthma"]),
+    ("a difference", obj(price=N), "The other one is 15 euros cheaper.", ["price"]),
+    ("a range", obj(visitors=INTEGER), "There were 200 to 250 visitors.", ["visitors"]),
+    ("the whole of a part", obj(broken_lamps=INTEGER), "2 of 7 lamps are broken.", ["broken_lamps"]),
+    ("what one costs as the sum", obj(total=N), "We took 6 bowls at 9 euros each.", ["total"]),
+    ("another sum", obj(price=N), "The deposit was 80 euros.", ["price"]),
+    ("a measure of another thing", obj(honey_g=N), "Replace the honey by 90 g sugar.", ["honey_g"]),
+    ("a dose as a weight", obj(weight_kg=N), "He was given 20 mg.", ["weight_kg"]),
+    ("one of two names", obj(name=S), "Wilma danced and Otto sang.", ["name"]),
+    ("one of two days of a kind", obj(date=DATE), "On 2026-01-08 it snowed, on 2026-01-09 too.", ["date"]),
+    ("a name as a number", obj(card_number=S), "The card of Ruben Falk was lost.", ["card_number"]),
+    ("a place as its head", obj(mayor=S), "The mayor of Tarragona resigned.", ["mayor"]),
+    ("what is said of somebody as his name", obj(patient=S), "The patient was sedated.", ["patient"]),
+    ("a contraction as a place", obj(city=S), "We'd stay in May.", ["city"]),
+    ("a thing that is gone", obj(balcony=B), "The balcony is gone.", ["balcony"]),
+    ("a neighbouring verb", obj(repaired=B), "The repair shop is closed.", ["repaired"]),
+    ("an option of another thing", obj(risk=one_of("low", "high")), "The high tower was painted.", ["risk"]),
+    ("another form of an option", obj(state=one_of("open", "closed")), "Please close it gently.", ["state"]),
+    ("a unit as a market", obj(market=one_of("USD", "EUR")), "It costs 12 EUR.", ["market"]),
+    ("没有姓的人", obj(姓名=S), "天气好得很，跑步去。", ["姓名"]),
 ]
 
 
@@ -248,6 +294,28 @@ def test_a_forced_call_without_any_support_declares_every_argument() -> None:
 
 def test_a_statement_is_no_argument_of_a_forced_call() -> None:
     assert forced(obj(vendor=S, cost_type=S), "The repair was expensive.")[1] == ["vendor", "cost_type"]
+
+
+PHRASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    ("what nobody orders", obj(dish=S, note=S), "The stairs are being painted.", ["dish", "note"]),
+    ("what is forbidden", obj(title=S), "Don't make a list of it.", ["title"]),
+    ("who is told of", obj(customer=S), "Ottilie would like a lamp for the cellar.", ["customer"]),
+    ("the rest of a sentence", obj(label=S, time=S), "Ring at 6:45, not at 8.", ["label"]),
+    ("what is only thought of", obj(person=S), "Maybe we could ask Hedda.", ["person"]),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "declared"), [row[1:] for row in PHRASES], ids=[row[0] for row in PHRASES])
+def test_a_phrase_that_is_left_over_in_a_forced_call_is_declared(
+    schema: dict[str, Any], text: str, declared: list[str]
+) -> None:
+    assert set(declared) <= set(forced(schema, text)[1])
+
+
+def test_a_phrase_is_taken_as_the_object_of_the_verb_of_the_tool() -> None:
+    answer = asked("Remind me to fold the towels", tools=[REMINDER])
+    assert json.loads(answer.parts[0]["arguments"]) == {"text": "fold the towels"}
+    assert answer.invented == []
 
 
 def test_in_an_item_of_a_list_the_only_value_of_a_kind_needs_no_word() -> None:

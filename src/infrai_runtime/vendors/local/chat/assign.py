@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .candidate import TIED, Candidate
-from .doubt import doubtful
+from .doubt import Claim, doubtful
 from .find import candidates
 from .listing import listed
 from .scene import Scene
@@ -36,7 +36,7 @@ def assign(slots: Sequence[Slot], scene: Scene, *, free_text: bool = False) -> A
     given = {
         path: c
         for path, c in chosen.items()
-        if supported(c, offers[path], taken) and not doubtful(c, wanted[path], scene, taken, free_text)
+        if supported(c, offers[path], taken) and not doubtful(Claim(c, wanted[path], scene, taken, free_text))
     }
     return Assigned(given, {path: c for path, c in chosen.items() if path not in given})
 

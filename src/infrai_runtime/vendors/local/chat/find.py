@@ -183,6 +183,8 @@ def _name_part(slot: Slot, text: str, start: int, end: int) -> tuple[str, int, i
     """The given or the family name where the slot asks for a part of a full name."""
     words = frozenset() if slot.specific else frozenset(name_words(slot.name))
     first, _, rest = text.partition(" ")
+    if rest and stem(first) in slot.words and slot.roles[:1] and slot.roles[0][0].name == "person":
+        return rest, end - len(rest), end
     if words & _GIVEN_NAME or "firstname" in words:
         return first, start, start + len(first)
     if words & _FAMILY_NAME and rest:
@@ -208,7 +210,10 @@ def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candida
         told = all(own == word or _said(own, scene) for own in slot.specific)
         head = word == stem(name_words(slot.name)[-1])
         place = any(role.name == "place" for role, _ in slot.roles)
+        person = any(role.name == "person" for role, _ in slot.roles[:1])
         for text, fit, start, end in _beside(scene, at, kinds):
+            if person and text.lower().startswith(f"{token.low} "):
+                text, start = text[len(token.low) + 1 :], start + len(token.low) + 1
             sure = told and (head or start > token.start) and (place or scene.marker(start) != "of")
             yield from _shaped(slot, text, fit if sure else min(fit, GUESS), start, end)
 

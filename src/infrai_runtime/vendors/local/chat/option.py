@@ -13,6 +13,7 @@ from .mention import CURRENCY, Mention
 from .said import akin, beside
 from .scene import MARKERS, Scene
 from .slot import Slot
+from .table import words
 from .tie import cue, side
 from .word import STOP, is_past, name_words, stem
 
@@ -22,7 +23,8 @@ def options(slot: Slot, scene: Scene) -> Iterable[Candidate]:
     for option in slot.schema["enum"]:
         found = _found(slot, option, scene, text)
         if found and (money := _in_money(found[1], scene)):
-            yield Candidate(option, found[0] + side(slot, scene, money.start), money.end, money.end)
+            fit = found[0] if _asks_unit(slot) else GUESS
+            yield Candidate(option, fit + side(slot, scene, money.start), money.end, money.end)
         elif found:
             fit = found[0] + side(slot, scene, found[1]) + cue(slot, scene, found[1], found[2])
             own = not _of_another(slot, scene, found[1], found[2])
@@ -87,19 +89,20 @@ def _meant(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
     """An option that the text means without its word: by a related word, a unit, a currency, a mood."""
     wanted = {stem(word) for word in name_words(option)} | vocabulary(option)
     measure = unit.named(option.lower())
+    sure = 0.75 if _asks_unit(slot) else GUESS
     known = measure or option.upper() in CURRENCY.values()
     for token in scene.tokens:
         base = stem(token.low)
         if base in wanted and len(wanted) <= 2 and len(base) > 2:
             yield Candidate(option, 0.72 if _same_form(token.low, option) else GUESS, token.start, token.end)
         elif measure and len(token.low) > 1 and unit.named(token.low) == measure:
-            yield Candidate(option, 0.7, token.start, token.end)
+            yield Candidate(option, sure, token.start, token.end)
         elif CURRENCY.get(token.low, "") == option.upper():
-            yield Candidate(option, 0.75 + side(slot, scene, token.start), token.start, token.end)
+            yield Candidate(option, sure + side(slot, scene, token.start), token.start, token.end)
         elif not known and len(base) > 2 and any(related(base, word) for word in wanted if len(word) > 2):
             yield Candidate(option, GUESS, token.start, token.end)
     if measure and any(m.unit and unit.named(m.unit) == measure for m in scene.mentions):
-        yield Candidate(option, 0.7, 0, 0)
+        yield Candidate(option, sure, 0, 0)
     yield from _by_sign(slot, option, scene)
     yield from _by_mood(option, scene)
 
@@ -109,10 +112,19 @@ def _same_form(said: str, option: str) -> bool:
     return any(said.removesuffix("s") == word.removesuffix("s") for word in name_words(option)) or not said.isascii()
 
 
+_UNITS = frozenset(map(stem, words("unit units currency scale measure from to source target into 单位 货币 币种")))
+
+
+def _asks_unit(slot: Slot) -> bool:
+    """Whether a field asks for a unit, as a currency is one: the unit of an amount is nothing else."""
+    return bool(slot.words & _UNITS) or any(role.name == "currency" for role, _ in slot.roles)
+
+
 def _by_sign(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
     for mention in scene.mentions:
         if mention.kind == "money" and mention.unit == option.upper():
-            yield Candidate(option, 0.7 + side(slot, scene, mention.start), mention.start, mention.start)
+            fit = 0.7 if _asks_unit(slot) else GUESS
+            yield Candidate(option, fit + side(slot, scene, mention.start), mention.start, mention.start)
 
 
 _MOODS = {

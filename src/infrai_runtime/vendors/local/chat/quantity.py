@@ -13,7 +13,7 @@ from fractions import Fraction
 from . import unit
 from .candidate import GUESS, Candidate, field_fits
 from .concept import related, vocabulary
-from .mention import Mention
+from .mention import CURRENCY, Mention
 from .number import json_number, numbers
 from .said import akin, near
 from .scene import MARKERS, Scene
@@ -55,7 +55,7 @@ def _of_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
     if _counted_by(slot, scene, mention):
         return False
     return (
-        _measures_another(slot, mention)
+        _measures_another(slot, scene, mention)
         or _is_of_one(slot, scene, mention)
         or _spans_another(slot, scene, mention)
         or _numbers_a_thing(slot, scene, mention)
@@ -68,10 +68,13 @@ def _counted_by(slot: Slot, scene: Scene, mention: Mention) -> bool:
     return bool(after) and any(stem(after[0]) == word for word in slot.words)
 
 
-def _measures_another(slot: Slot, mention: Mention) -> bool:
+def _measures_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
     """Whether the unit is not one that the slot asks for; a mere amount may be of anything."""
     if mention.kind in ("money", "percent"):
         return bool(slot.units) and mention.kind not in slot.units and not _wants_count(slot)
+    after = scene.after(mention.end, 1)
+    if slot.units and slot.units <= _SUMS and _counts(after) and after[0] not in CURRENCY:
+        return True
     source = unit.named(mention.unit)
     if source is None or _wants_count(slot):
         return False
@@ -81,6 +84,7 @@ def _measures_another(slot: Slot, mention: Mention) -> bool:
     return source.kind not in slot.units and _own_unit(slot, source) is None and not _open(slot)
 
 
+_SUMS = frozenset({"money", "percent"})
 _FAR = 1000
 """What is asked for in kilograms is not told in milligrams."""
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from .concept import chinese_words
 from .mention import MOST_TEXT, Mention, mentions
+from .sentence import Sentence, sentences
 from .table import words
 from .word import name_words, stem
 
@@ -87,6 +88,10 @@ class Scene:
     @cached_property
     def tokens(self) -> list[Token]:
         return [Token(m.group().lower(), m.start(), m.end()) for m in _TOKEN.finditer(self.text)]
+
+    @cached_property
+    def sentences(self) -> list[Sentence]:
+        return sentences(self.text)
 
     @cached_property
     def chinese(self) -> list[tuple[str, int, int]]:
