@@ -275,6 +275,29 @@ def test_a_limit_may_change_and_keeps_what_was_spent(run: Run) -> None:
     run(body)
 
 
+def test_a_limit_that_is_made_while_calls_run_knows_what_they_set_aside(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 1000, 0)
+        running, other, done = (
+            replace(paid(nano, scope), key=key)
+            for nano, scope, key in ((60, key_scope("k"), "1"), (7, key_scope("l"), "2"), (5, key_scope("k"), "3"))
+        )
+        for admission in (running, other, done):
+            await store.admit(admission)
+        await store.book(end(done, 5))
+        for _ in range(2):  # also after it was dropped
+            await store.set_budget(Budget(key_scope("k"), "p", 100))
+            assert next((b.reserved_nano, b.left_nano) for b in await store.budgets("p", 0)) == (60, 40)
+            assert (await store.admit(replace(paid(41, key_scope("k")), key="4"))).state == "refused"
+            dropped = await store.drop_budget(key_scope("k"))
+            assert dropped
+        await store.set_budget(Budget(key_scope("k"), "p", 100))
+        await store.book(end(running, 50))
+        assert next((b.reserved_nano, b.spent_nano) for b in await store.budgets("p", 0)) == (0, 50)
+
+    run(body)
+
+
 # -- idempotency -------------------------------------------------------------------------------------------------------
 
 

@@ -276,6 +276,7 @@ class PostgresDurable(SqlDurable):
     """``Durable`` in a PostgreSQL schema. Make one with ``connect``."""
 
     DAY = "to_char(to_timestamp(at_s) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+    UNDER = "$1 = ANY(scopes)"
     SKIP = " FOR UPDATE OF s SKIP LOCKED"
 
     def __init__(self, pool: Any) -> None:

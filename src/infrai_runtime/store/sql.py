@@ -33,9 +33,11 @@ INSERT_LEDGER = (
 BOOKED = f"SELECT 1 FROM ledger WHERE request_id = $1 AND outcome <> '{UNKNOWN}' LIMIT 1"
 """Whether a call has been booked."""
 _SET_BUDGET = (
-    "INSERT INTO budget (scope, project_id, limit_nano, period) VALUES ($1, $2, $3, $4)"
+    "INSERT INTO budget (scope, project_id, limit_nano, period, reserved_nano) SELECT $1, $2, $3, $4,"
+    " (SELECT coalesce(sum(reserved_nano), 0) FROM call WHERE reserved_nano > 0 AND {}) WHERE true"
     " ON CONFLICT (scope) DO UPDATE SET limit_nano = excluded.limit_nano, period = excluded.period"
 )
+"""A new limit knows what the calls that are running set aside: it is given back when they end."""
 
 
 class SqlDurable(Vouching, SqlBatches):
@@ -43,6 +45,8 @@ class SqlDurable(Vouching, SqlBatches):
 
     DAY: str
     """The day of ``at_s`` in UTC, in the store's own words."""
+    UNDER: str
+    """Whether a call set money aside under the scope that is the first parameter, in the store's own words."""
     SINCE = "at_s >= $1"
     """Whether a row of the ledger is not older than the first parameter."""
 
@@ -54,7 +58,7 @@ class SqlDurable(Vouching, SqlBatches):
         """Makes a project with this much credit."""
         project = "INSERT INTO project (project_id, account_id, created_s) VALUES ($1, $2, $3)"
         budget = (project_scope(project_id), project_id, credit_nano, "total")
-        await self._write((project, (project_id, account_id, now)), (_SET_BUDGET, budget))
+        await self._write((project, (project_id, account_id, now)), self._limit(*budget))
 
     async def add_key(self, key_hash: str, row: KeyRow) -> None:
         """Stores the hash of a project's key."""
@@ -94,7 +98,10 @@ class SqlDurable(Vouching, SqlBatches):
 
     async def set_budget(self, budget: Budget) -> None:
         """Makes or changes the limit and period of a scope; what was spent stays."""
-        await self._write((_SET_BUDGET, (budget.scope, budget.project_id, budget.limit_nano, budget.period)))
+        await self._write(self._limit(budget.scope, budget.project_id, budget.limit_nano, budget.period))
+
+    def _limit(self, *values: Any) -> tuple[str, tuple[Any, ...]]:
+        return _SET_BUDGET.format(self.UNDER), values
 
     async def drop_budget(self, scope: str) -> bool:
         """Takes a limit away; False when there is none."""
