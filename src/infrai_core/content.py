@@ -108,7 +108,9 @@ def _openai_message(message: Message) -> list[Message]:
     content = [_openai_part(p) for p in parts if p["type"] not in _ELSEWHERE]
     if results and not content and not calls:
         return results
-    shaped = {**rest, "content": _plain(content) if content else None}
+    # The pieces of a model's text make it up as they are; of others, each text stands by itself.
+    between = "" if message["role"] == "assistant" else "\n"
+    shaped = {**rest, "content": _plain(content, between) if content else None}
     if calls:
         shaped |= {"tool_calls": calls, **_openai_reasoning(parts)}
     if any(p["type"] == "cache_point" or p.get("opaque") for p in parts):
@@ -126,15 +128,15 @@ def _openai_reasoning(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {"reasoning_content": text} if text else {}
 
 
-def _plain(content: list[dict[str, Any]]) -> Any:
+def _plain(content: list[dict[str, Any]], between: str) -> Any:
     """Text alone goes as a string: every OpenAI-shaped service takes that."""
     only_text = all(part["type"] == "text" for part in content)
-    return "".join(part["text"] for part in content) if only_text else content
+    return between.join(part["text"] for part in content) if only_text else content
 
 
 def _openai_result(part: Mapping[str, Any]) -> Message:
     content = [_openai_part(p) for p in part.get("parts", ())]
-    return {"role": "tool", "tool_call_id": part["tool_call_id"], "content": _plain(content)}
+    return {"role": "tool", "tool_call_id": part["tool_call_id"], "content": _plain(content, "\n")}
 
 
 def _openai_call(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,3 +52,11 @@ def test_what_has_no_place_in_a_tool_result_is_refused_by_name(kind: str) -> Non
     result = {"type": "tool_result", "tool_call_id": "c1", "parts": [{"type": kind, "text": ""}]}
     with pytest.raises(UnsupportedContent, match=kind):
         openai_messages([{"role": "tool", "parts": [result]}])
+
+
+def test_texts_side_by_side_keep_their_boundaries_except_the_model_s_own() -> None:
+    texts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    result = {"type": "tool_result", "tool_call_id": "c1", "parts": texts}
+    messages = [{"role": role, "parts": texts} for role in ("system", "user", "assistant")]
+    shaped = openai_messages([*messages, {"role": "tool", "parts": [result]}])
+    assert [message["content"] for message in shaped] == ["one\ntwo", "one\ntwo", "onetwo", "one\ntwo"]

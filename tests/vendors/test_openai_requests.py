@@ -323,8 +323,8 @@ def test_cache_points_are_marked_where_the_vendor_reads_them() -> None:
         {"type": "text", "text": "q"},
     ]
     assert sent(request, "openrouter")["messages"][0]["content"] == marked
-    assert sent(request, "openrouter", call_of("m", mark_cache=False))["messages"][0]["content"] == "longq"
-    assert sent(request, "openai")["messages"][0]["content"] == "longq"
+    assert sent(request, "openrouter", call_of("m", mark_cache=False))["messages"][0]["content"] == "long\nq"
+    assert sent(request, "openai")["messages"][0]["content"] == "long\nq"
 
 
 def test_media_of_a_tool_follow_its_text() -> None:

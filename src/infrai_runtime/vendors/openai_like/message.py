@@ -77,7 +77,7 @@ class Writer:
         for part in parts:
             if part["type"] != "tool_result":
                 continue
-            text = _joined(part["parts"], "text") or ""
+            text = _joined(part["parts"], "text", "\n") or ""
             if part.get("is_error") and not text.lower().startswith("error"):
                 text = f"Error: {text}"
             media += [inner for inner in part["parts"] if inner["type"] in _MEDIA]
@@ -91,7 +91,7 @@ class Writer:
         """A string where there is only text, as every server takes that."""
         marked = self._mark_cache and any(part["type"] == "cache_point" for part in parts)
         if not marked and all(part["type"] in ("text", "cache_point") for part in parts):
-            return "".join(part["text"] for part in parts if part["type"] == "text")
+            return "\n".join(part["text"] for part in parts if part["type"] == "text")
         written: list[Json] = []
         for index, part in enumerate(parts):
             if part["type"] != "cache_point":
@@ -130,9 +130,10 @@ _ROLES: dict[str, Callable[[Writer, Sequence[Part], str, Json], Iterator[Json]]]
 }
 
 
-def _joined(parts: Sequence[Part], kind: str) -> str | None:
+def _joined(parts: Sequence[Part], kind: str, between: str = "") -> str | None:
+    """The pieces of a model's text make it up as they are; of others, each text stands by itself."""
     texts = [part["text"] for part in parts if part["type"] == kind]
-    return "".join(texts) if texts else None
+    return between.join(texts) if texts else None
 
 
 def short_id(given: str) -> str:
