@@ -252,6 +252,14 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("an option of another thing", obj(risk=one_of("low", "high")), "The high tower was painted.", ["risk"]),
     ("another form of an option", obj(state=one_of("open", "closed")), "Please close it gently.", ["state"]),
     ("a unit as a market", obj(market=one_of("USD", "EUR")), "It costs 12 EUR.", ["market"]),
+    ("what was won as the winner", obj(winner=S), "Hedda, who won there before, came fifth.", ["winner"]),
+    ("one of the sums behind a label", obj(fee=N), "Entry fee: seniors 4 euros, pupils 2 euros.", ["fee"]),
+    (
+        "what another end of the sentence speaks of",
+        obj(pickup_time=S),
+        "Lunch is at 12:15, for all of us, in the yard, with cake, and the pickup follows.",
+        ["pickup_time"],
+    ),
     ("没有姓的人", obj(姓名=S), "天气好得很，跑步去。", ["姓名"]),
 ]
 

@@ -69,8 +69,13 @@ def doubtful(claim: Claim) -> bool:
 
 
 def _labelled(claim: Claim) -> bool:
+    """Whether a value stands behind the field's own label: a number right behind it, as 'seniors 4' is of seniors."""
     fits = field_fits(claim.slot, claim.scene)
-    return any(start <= claim.start < end and fit >= TIED for _, fit, start, end in fits)
+    places = [start for _, fit, start, end in fits if start <= claim.start < end and fit >= TIED]
+    return any(not (claim.is_number and _NOUN.search(claim.scene.text, start, claim.start)) for start in places)
+
+
+_NOUN = re.compile(r"[a-z]{4}|[\u3400-\u9fff]{2}")
 
 
 def _unclaimed(claim: Claim) -> bool:
@@ -144,6 +149,16 @@ def _of_another_label(claim: Claim) -> bool:
         field.start <= claim.start < field.end
         and not field.key & _OF_ALL
         and not claim.scene.text[field.start : claim.start].strip(" $€£¥￥\"'")
+        for field in claim.scene.fields
+    )
+
+
+def _behind_a_noun(claim: Claim) -> bool:
+    """One of the amounts behind the field's label: 4 of 'Fee: seniors 4, pupils 2'."""
+    return claim.is_number and any(
+        field.start <= claim.start < field.end
+        and bool(claim.slot.words & field.key)
+        and bool(_NOUN.search(claim.scene.text, field.start, claim.start))
         for field in claim.scene.fields
     )
 
@@ -289,6 +304,7 @@ _DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     _in_compound,
     _on_the_other_side,
     _of_another_label,
+    _behind_a_noun,
     _difference,
     _of_a_range,
     _of_two_amounts,

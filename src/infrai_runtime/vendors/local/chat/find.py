@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable
 
 from . import polarity, summary
 from .candidate import GUESS, Candidate, field_fits
-from .concept import vocabulary
+from .concept import related, vocabulary
 from .mention import CURRENCY, Mention
 from .option import options
 from .phrase import PHRASES, without_article
@@ -19,7 +19,7 @@ from .slot import Slot
 from .table import words
 from .tie import cue, strength
 from .when import iso_date, iso_datetime, iso_time
-from .word import is_past, name_words, stem
+from .word import STOP, is_past, name_words, stem
 
 
 def candidates(slot: Slot, scene: Scene, free_text: bool) -> list[Candidate]:
@@ -204,7 +204,8 @@ def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candida
     for at, token in enumerate(scene.tokens):
         word = stem(token.low)
         if word not in slot.words:
-            if "name" in kinds and not free_text and _is_verb(scene, at) and any(akin(word, own) for own in slot.words):
+            meant = any(related(word, own) and not derived(word, own) for own in slot.words)
+            if "name" in kinds and not free_text and meant and _is_verb(scene, at):
                 yield from _object(slot, scene, token.end)
             continue
         told = all(own == word or _said(own, scene) for own in slot.specific)
@@ -261,7 +262,8 @@ def _written(mention: Mention) -> str:
 def _object(slot: Slot, scene: Scene, start: int) -> Iterable[Candidate]:
     """What something was done to, by a verb of the field: 'quinine' in 'prescribed quinine' for a medicine."""
     for text, fit, at, end in _until_phrase_end(scene, start, 0.52):
-        if text[:1].isalpha() and scene.text[start:at].strip() in _ARTICLES:
+        opening = text.split()[0].lower()
+        if text[:1].isalpha() and opening not in STOP and scene.text[start:at].strip() in _ARTICLES:
             yield from _shaped(slot, text, fit, at, end)
 
 

@@ -90,7 +90,8 @@ _WRITTEN_OUT = frozenset({"product", "title", "query", "message"})
 
 def _all_numbers(slot: Slot, item: Slot, scene: Scene, free_text: bool) -> list[Candidate]:
     values = [m for m in scene.mentions if isinstance(m.value, Fraction) and m.kind in ("number", "money", "percent")]
-    kept = [m for m in values if item.kind == "number" or m.value.denominator == 1]
+    whole = [m for m in values if item.kind == "number" or m.value.denominator == 1]
+    kept = [m for m in whole if valid(json_number(m.value), item.schema)]
     if not kept or not (free_text or _spoken_of(slot, scene)):
         return []
     return [Candidate([json_number(m.value) for m in kept], 0.6, kept[0].start, kept[-1].end)]

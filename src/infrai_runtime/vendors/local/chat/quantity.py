@@ -27,10 +27,15 @@ def quantities(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]
     for value, fit, start, end in field_fits(slot, scene):
         found = numbers(value)
         if found and (checked := _checked(slot, found[0].value)) is not None:
-            yield Candidate(checked, fit, start, end)
+            opens = {*tokens(value[: found[0].start])} <= _BEFORE_AMOUNT
+            yield Candidate(checked, fit if opens else min(fit, GUESS), start, end)
     for mention in scene.mentions:
         if isinstance(mention.value, Fraction):
             yield from _number(slot, scene, mention, free_text)
+
+
+_BEFORE_AMOUNT = CURRENCY.keys() | frozenset(words("about approx approximately ca circa around us 约 共"))
+"""What may stand between a label and its number; anything else is counted or named by itself."""
 
 
 def _number(slot: Slot, scene: Scene, mention: Mention, command: bool) -> Iterable[Candidate]:

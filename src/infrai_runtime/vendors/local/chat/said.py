@@ -49,7 +49,12 @@ def near(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
 
 
 def _spoken_of(word: str, mention: Mention, scene: Scene) -> bool:
-    return any(_gap(place, mention, scene.text) is not None for place in _places(word, scene))
+    gaps = (_gap(place, mention, scene.text) for place in _places(word, scene))
+    return any(gap is not None and gap < _FAR for gap in gaps)
+
+
+_FAR = 10
+"""Too many words and breaks for a word to speak of a value, even of the only one of its kind."""
 
 
 def alike(one: Mention, other: Mention) -> bool:
