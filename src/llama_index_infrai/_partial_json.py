@@ -1,9 +1,10 @@
 """Reads a JSON object that is still being written, piece by piece.
 
 ``feed`` costs time in proportion to the new text, and a ``value`` after every piece in proportion to all of it: a large
-container that is still open is copied again only when it has grown by a sixteenth. The result is a preview: an open
-string stands as far as it came; an open number or literal, a key without a value, and the last members of a large open
-container are left out. ``whole`` decides in the end what a text means.
+container that is still open is copied again only when it has grown by a sixteenth, and a long string only when it has
+grown by a 256th of what it has beyond 16,384 characters. The result is a preview: an open string stands as far as it
+came, up to that; an open number or literal, a key without a value, and the last members of a large open container are
+left out. ``whole`` decides in the end what a text means.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _WORD = re.compile(r'[^\s\[\]{},:"]+')
 _HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB]")
 _WAIT = -1
 _LARGE = 256
+_LONG = 16_384
 
 
 def whole(text: str) -> dict[str, Any] | None:
@@ -47,7 +49,9 @@ class PartialObject:
         self._open: list[dict[str, Any] | list[Any]] = []
         self._keys: list[str | None] = []  # of each open container: the key whose value comes next
         self._shown: list[dict[str, Any] | list[Any] | None] = []  # and its last copy, when it is large
-        self._string: str | None = None  # the open string, as far as it came
+        self._string: str | None = None  # the open string, but for its newest pieces
+        self._fresh: list[str] = []
+        self._fresh_length = 0
         self._stopped = False
 
     def feed(self, text: str) -> None:
@@ -64,6 +68,8 @@ class PartialObject:
         """What has been read. Closed and large containers are shared between the results, others are copied."""
         if not self._open:
             return dict(self._root) if isinstance(self._root, dict) else {}
+        if self._string is not None and self._fresh_length * 256 >= len(self._string) - _LONG:
+            self._join()
         found: Any = self._string
         for depth in range(len(self._open) - 1, -1, -1):
             found = self._copied(depth, found)
@@ -160,7 +166,7 @@ class PartialObject:
     def _inside(self, text: str, at: int) -> int:
         match = _PLAIN.match(text, at)
         end = match.end() if match else at
-        self._string = (self._string or "") + text[at:end]
+        self._grow(text[at:end])
         if end == len(text):
             return end
         if text[end] == '"':
@@ -169,6 +175,16 @@ class PartialObject:
         if end > at:
             return end  # what precedes the escape is read; the escape may have to wait
         return self._escape(text, end)
+
+    def _grow(self, piece: str) -> None:
+        self._fresh.append(piece)
+        self._fresh_length += len(piece)
+
+    def _join(self) -> None:
+        """A long string is joined only when it has grown by a 256th: each time copies all of it."""
+        self._string = (self._string or "") + "".join(self._fresh)
+        self._fresh.clear()
+        self._fresh_length = 0
 
     def _escape(self, text: str, at: int) -> int:
         length = 6 if text[at : at + 2] == "\\u" else 2
@@ -179,12 +195,13 @@ class PartialObject:
         if length == 12 and text[at + 6 : at + 8] != "\\u":
             length = 6
         try:
-            self._string = (self._string or "") + json.loads(f'"{text[at : at + length]}"')
+            self._grow(json.loads(f'"{text[at : at + length]}"'))
         except ValueError:
             self._stopped = True
         return at + length
 
     def _close_string(self) -> None:
+        self._join()
         string, self._string = self._string or "", None
         if isinstance(self._open[-1], dict) and self._keys[-1] is None:
             self._keys[-1] = string

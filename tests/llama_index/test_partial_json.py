@@ -118,3 +118,18 @@ def test_a_long_container_lags_by_a_sixteenth_at_most() -> None:
         assert shown == list(range(len(shown)))
         assert len(shown) * 17 >= len(partial(text[: at + 500]).get("rows", [])) * 16
     assert len(shown) == 5000
+
+
+def test_a_long_text_lags_by_a_256th_at_most() -> None:
+    written = "word\n" * 10_000
+    text = json.dumps({"text": written})
+    reader, copied = PartialObject(), set()
+    for at in range(0, len(text), 6):
+        reader.feed(text[at : at + 6])
+        shown = reader.value().get("text", "")
+        copied.add(len(shown))
+        assert written.startswith(shown)
+        came = at + 6 - len('{"text": "')
+        assert len(shown) >= came * 5 / 6 - max(came - 16_384, 0) / 256 - 12
+    assert shown == written
+    assert len(copied) < 7000
