@@ -405,3 +405,9 @@ def test_a_number_that_a_call_needs_is_asked_for(text: str, lacking: str) -> Non
 def test_a_statement_tells_more_about_the_command_before_it() -> None:
     answer = asked("Remind me to water the plants. The file is on my desk.", tools=OFFERED)
     assert [part["name"] for part in answer.parts] == ["set_reminder"]
+
+
+@pytest.mark.parametrize("text", ["Remember to mow the lawn.", "Remember to thank Ann.", "Remember to repair my bike."])
+def test_a_deed_after_to_is_no_place(text: str) -> None:
+    answer = asked(text, tools=[function("remember", "Remembers something", obj(place=S))], tool_choice="required")
+    assert answer.invented == ["tool_calls.0.arguments.place"]

@@ -20,7 +20,11 @@ def _after_marker(slot: Slot, role: Role, base: float, scene: Scene, free_text: 
     if not free_text or role.name == "person":
         return
     for phrase in scene.phrases:
-        if phrase.marker in role.markers - _IS and len(phrase.text.split()) <= 4:
+        if (
+            phrase.marker in role.markers - _IS
+            and len(phrase.text.split()) <= 4
+            and not (phrase.marker == "to" and is_deed(phrase.text))
+        ):
             text = without_article(phrase.text)
             if text and not any(
                 m.start < phrase.end and phrase.start < m.end
@@ -31,6 +35,12 @@ def _after_marker(slot: Slot, role: Role, base: float, scene: Scene, free_text: 
 
 
 _IS = frozenset({"", "is", "am", "of"})
+
+
+def is_deed(text: str) -> bool:
+    """Whether what follows a 'to' is a deed and no place: its object is a name or has an article, 'mow the lawn'."""
+    head, *rest = text.split() or [""]
+    return head.islower() and any(word[0].isupper() or word.lower() in STOP for word in rest)
 
 
 def _rest(slot: Slot, role: Role, base: float, scene: Scene, free_text: bool) -> Iterable[Candidate]:

@@ -19,6 +19,7 @@ from .leftover import is_object, leftover, tells_which
 from .mention import Mention, mentions
 from .number import numbers, plain
 from .outcome import facts, readable
+from .phrase import is_deed
 from .role import roles_of
 from .sentence import is_question
 from .slot import kind_of
@@ -249,7 +250,15 @@ def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: list[tuple[
     """Whether a phrase tells which thing is meant, or is the object of the tool's verb for an argument of such."""
     if takes_text(tool, path) and tells_which(clause, phrase, tool, name_vocabulary(path)):
         return True
+    if not takes_text(tool, path) and _of_a_deed(clause, phrase):
+        return False
     return bool(roles_of(path, "")) and is_object(clause, phrase, tool, used)
+
+
+def _of_a_deed(clause: str, phrase: str) -> bool:
+    """Whether a phrase belongs to another deed than the tool's: 'Bob' in 'to call Bob', 'mow the lawn' after 'to'."""
+    lead = tokens(clause[: clause.find(phrase)])[-2:]
+    return "to" in lead and (lead[-1] != "to" or is_deed(phrase))
 
 
 def _told(clause: str, tool: Tool) -> bool:
