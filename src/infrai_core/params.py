@@ -232,7 +232,7 @@ def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     set_ones = {name: value for name, value in given.items() if value is not None}
     for name, value in set_ones.items():
         if name not in known:
-            raise ConfigError(_unknown(name, known))
+            raise ConfigError(unknown(name, known))
         if name in CHOICES and value not in CHOICES[name]:
             raise ConfigError(f"{name}={value!r}: allowed are {', '.join(CHOICES[name])}")
         if name in RANGES:
@@ -244,10 +244,11 @@ def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return set_ones
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def unknown(name: str, known: Iterable[str], what: str = "parameter") -> str:
+    """The words for a name that does not exist. They hold no value: that of a misspelt key is a secret."""
     near = difflib.get_close_matches(name, known, 1)
     ask = f"; did you mean {near[0]!r}?" if near else f"; allowed are {', '.join(sorted(known))}"
-    return f"unknown parameter {name!r}{ask}"
+    return f"unknown {what} {name!r}{ask}"
 
 
 def _check_range(name: str, value: Any) -> None:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, Self
 
 import httpx
 from langchain_core.utils import secret_from_env
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from infrai_core import AsyncInfrai, Infrai, Ledger, Retry
+from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
 from infrai_core.config import Dialect
+from infrai_core.params import check_headers, unknown
 from langchain_infrai._listening import Gate, report
 from langchain_infrai.errors import ERROR_CLASSES, InfraiConfigError, as_langchain
 
@@ -51,6 +65,22 @@ class Clients:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Clients, ()
+
+
+_SECRET = ("api_key", "default_headers")
+
+
+@cache
+def _names(model: type[BaseModel]) -> frozenset[str]:
+    """What a field may be called when a model is made."""
+    aliases = [f.validation_alias for f in model.model_fields.values()]
+    choices = [a.choices if isinstance(a, AliasChoices) else [a] for a in aliases if a is not None]
+    return frozenset(model.model_fields) | {str(name) for names in choices for name in names}
+
+
+def _unknown(name: str, known: frozenset[str]) -> InitErrorDetails:
+    said = unknown(name, known, "field")
+    return {"type": PydanticCustomError("unknown_field", "{said}", {"said": said}), "loc": (name,), "input": name}
 
 
 class Connection(BaseModel):
@@ -97,6 +127,28 @@ class Connection(BaseModel):
     """More options of ``infrai_core.Infrai``: ``hooks``, ``tags``, ``transport``, ``retry``…"""
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, given: Any) -> Any:
+        """Refuses fields that do not exist. pydantic's own error shows their values: that of a misspelt key, too."""
+        known = _names(cls)
+        if isinstance(given, Mapping) and not known.issuperset(given):
+            raise ValidationError.from_exception_data(
+                cls.__name__, [_unknown(name, known) for name in given if name not in known]
+            )
+        return given
+
+    @field_validator(*_SECRET, mode="before")
+    @classmethod
+    def _unseen(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuses what is of a wrong kind without showing it, as pydantic would."""
+        with as_langchain():
+            if info.field_name == "default_headers":
+                check_headers("default_headers", given or {})
+            elif given is not None and not isinstance(given, str | SecretStr):
+                raise ConfigError(f"api_key: came an object of type {type(given).__name__}; allowed is a string")
+        return given
 
     @classmethod
     def embedded(cls, **fields: Any) -> Self:

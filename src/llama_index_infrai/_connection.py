@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -21,7 +20,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
-from infrai_core.params import Prefer, check_headers
+from infrai_core.params import Prefer, check_headers, unknown
 from llama_index_infrai._limit import Meter, Paced
 from llama_index_infrai.usage import publish
 
@@ -47,14 +46,9 @@ _ELSEWHERE = {
 
 
 def _unknown(name: str, known: list[str]) -> InitErrorDetails:
-    near = difflib.get_close_matches(name, known, 1, 0.7)
-    meant = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(known)}"
-    words = {"name": repr(name), "instead": _ELSEWHERE.get(name, meant)}
-    return {
-        "type": PydanticCustomError("unknown_argument", "unknown argument {name}; {instead}", words),
-        "loc": (name,),
-        "input": name,
-    }
+    there = _ELSEWHERE.get(name)
+    said = f"unknown argument {name!r}; {there}" if there else unknown(name, known, "argument")
+    return {"type": PydanticCustomError("unknown_argument", "{said}", {"said": said}), "loc": (name,), "input": name}
 
 
 class Connection(BaseComponent):
@@ -118,9 +112,9 @@ class Connection(BaseComponent):
     @classmethod
     def _known_arguments(cls, given: Any) -> Any:
         """Refuses arguments that do not exist. pydantic's own error shows their values: that of a misspelt key, too."""
-        unknown = sorted(given.keys() - cls.model_fields.keys()) if isinstance(given, Mapping) else []
-        if unknown:
-            errors = [_unknown(name, sorted(cls.model_fields)) for name in unknown]
+        odd = sorted(given.keys() - cls.model_fields.keys()) if isinstance(given, Mapping) else []
+        if odd:
+            errors = [_unknown(name, sorted(cls.model_fields)) for name in odd]
             raise ValidationError.from_exception_data(cls.__name__, errors)
         return given
 

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from infrai_core import ConfigError, Ledger
 from infrai_core.testing import Answer, Script, failure, reply, streamed
-from langchain_infrai import ChatInfrai, __version__
+from langchain_infrai import ChatInfrai, InfraiEmbeddings, __version__
 from langchain_infrai.errors import InfraiConfigError, InfraiRateLimited, InfraiStreamInterrupted
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is in beta")  # so says LangChain of its own load and protocol
@@ -99,8 +99,26 @@ def test_an_unknown_argument_of_a_call_is_named() -> None:
 
 
 def test_an_unknown_field_of_the_model_is_named() -> None:
-    with pytest.raises(ValidationError, match="temprature"):
+    with pytest.raises(ValidationError, match="unknown field 'temprature'; did you mean 'temperature'"):
         ChatInfrai(temprature=1)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"apikey": "ifr_secret"},
+        {"api_key": ["ifr_secret"]},
+        {"headers": {"authorization": "ifr_secret"}},
+        {"default_headers": "Bearer ifr_secret"},
+        {"default_headers": {"authorization": "ifr_secret\n"}},
+    ],
+)
+@pytest.mark.parametrize("kind", [ChatInfrai, InfraiEmbeddings])
+def test_a_secret_in_a_wrong_place_or_of_a_wrong_kind_is_refused_and_not_shown(kind: Any, given: Any) -> None:
+    with pytest.raises((ValidationError, InfraiConfigError)) as raised:
+        kind(**given)
+    assert "ifr_secret" not in f"{raised.value!s}{raised.value!r}"
+    assert next(iter(given)) in str(raised.value)
 
 
 def test_neither_key_nor_base_url_is_a_config_error_at_the_first_call() -> None:

@@ -87,7 +87,7 @@ def _tool_result(part: Part, path: str, known: Conversation) -> Iterator[Sent]:
         )
     inner = known.parts(part["parts"], f"{path}.parts")
     media = [made for made in inner if "text" not in made]
-    response = _response("".join(made.get("text", "") for made in inner), bool(part.get("is_error")))
+    response = _response("\n".join(made["text"] for made in inner if "text" in made), bool(part.get("is_error")))
     result: Sent = {"id": call_id, "name": known.names[call_id], "response": response}
     if known.modern and media:
         result["parts"] = media
