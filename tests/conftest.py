@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,19 @@ def own_loggers() -> Iterator[None]:
     """A command that a test runs in its own process sets up the log: for itself only."""
     with as_they_were():
         yield
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's context whose authority this process trusts."""
+    import trustme  # here: it takes its time, and few tests need it
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import select
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ import anyio
 import httpcore
 import httpx
 
-WINDOW_BYTES = 256 * 1024
+_WINDOW_BYTES = 256 * 1024
 """How much of an answer may wait to be read before its sender is slowed down."""
 _NEXT_ADDRESS_S = 0.25
 """How long an address of a name is tried alone (RFC 8305, section 5)."""
@@ -59,8 +59,10 @@ class _Body(httpx.AsyncByteStream):
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        stream = self._response.stream
+        assert isinstance(stream, AsyncIterable)
         with _as_httpx():
-            async for piece in self._response.stream:  # type: ignore[union-attr]
+            async for piece in stream:
                 yield piece
 
     async def aclose(self) -> None:
@@ -147,7 +149,7 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if len(self._received) > WINDOW_BYTES:
+        if len(self._received) > _WINDOW_BYTES:
             self._pause(True)
         self._wake()
 

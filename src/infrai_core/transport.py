@@ -78,7 +78,7 @@ os.register_at_fork(after_in_child=_forget_pools)
 @atexit.register
 def _close_kept() -> None:
     """The connections that dropped clients left to the next one are closed politely when the program ends."""
-    for pool in _pools.values():
+    for pool in list(_pools.values()):
         if isinstance(pool.transport, httpx.HTTPTransport):
             pool.transport.close()
 

@@ -7,13 +7,11 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
-import trustme
 
 from infrai_core import AsyncInfrai
 from infrai_core.asyncio_http import AsyncioTransport
@@ -276,17 +274,6 @@ def test_a_cancelled_request_closes_its_connection(run: Run) -> None:
             await gone.wait()
 
     run(body)
-
-
-@pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's context whose authority this process trusts."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
 
 
 def test_tls_carries_a_large_answer(tls: ssl.SSLContext, run: Run) -> None:

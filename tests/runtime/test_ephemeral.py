@@ -106,6 +106,19 @@ def test_wishes_are_granted_together_or_not_at_all(run: Run) -> None:
     run(body)
 
 
+def test_who_asks_again_for_what_was_granted_pays_once(run: Run) -> None:
+    async def body(store: Ephemeral) -> None:
+        one, place = Wish("one", 1, 1), Place("r", "a", 1, 100)
+        for _ in range(2):
+            got = await store.hold((one,), place)
+            assert (got.granted, got.entered, got.taken[0].left) == (True, True, pytest.approx(0, abs=0.2))
+        assert not (await store.hold((), place._replace(holder="b"))).entered
+        await store.let_go((), place)
+        assert not (await store.hold((one,), place)).granted
+
+    run(body)
+
+
 def test_failures_count_until_a_success(run: Run) -> None:
     async def body(store: Ephemeral) -> None:
         assert await store.failing() == {}
@@ -274,7 +287,7 @@ def test_all_limits_of_a_call_are_one_command_before_it_and_one_after_it(redis_u
         wishes, place = (Wish("requests", 1, 60), Wish("tokens", 50, 1000)), Place("room", "me", 2, 30)
 
         within = {f"cmdstat_{name}" for name in ("time", "hmget", "hset", "pexpire", "zcard", "zadd", "zrem")}
-        within |= {"cmdstat_zremrangebyscore", "cmdstat_info", "cmdstat_config|resetstat"}
+        within |= {"cmdstat_zscore", "cmdstat_zremrangebyscore", "cmdstat_info", "cmdstat_config|resetstat"}
 
         async def commands(ask: Awaitable[object]) -> dict[str, int]:
             await store._redis.config_resetstat()

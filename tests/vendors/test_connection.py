@@ -6,11 +6,9 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from infrai_core.fetch import Fetcher
 from infrai_runtime.failure import Failure
@@ -157,17 +155,6 @@ def test_a_vendor_is_not_read_faster_than_its_answer_is_taken() -> None:
 
 
 # -- TLS and proxies ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's context whose authority this process trusts."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
 
 
 def test_a_vendor_is_asked_by_tls(tls: ssl.SSLContext) -> None:

@@ -71,7 +71,8 @@ class Ephemeral(Protocol):
         zero; a negative amount gives back."""
 
     async def hold(self, wishes: Sequence[Wish], place: Place | None = None) -> Held:
-        """Takes from each bucket and the place, in one step; nothing at all unless everything is granted."""
+        """Takes from each bucket and the place, in one step; nothing at all unless everything is granted. A holder who
+        has the place already is granted everything, and nothing is taken again."""
 
     async def let_go(self, debts: Sequence[Wish], place: Place | None = None) -> None:
         """Takes from each bucket in any case, as ``take`` does with ``owe``, and gives the place back, in one step."""

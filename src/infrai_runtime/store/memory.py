@@ -57,6 +57,8 @@ class MemoryEphemeral:
 
     async def hold(self, wishes: Sequence[Wish], place: Place | None = None) -> Held:
         levels = [self._level(wish.bucket, wish.per_minute) for wish in wishes]
+        if place is not None and place.holder in self._rooms.get(place.room, ()):
+            return held(True, True, levels, wishes)  # asked again
         entered = place is None or self._has_room(place)
         granted = entered and all(level >= wish.amount for level, wish in zip(levels, wishes, strict=True))
         if granted:
@@ -84,8 +86,7 @@ class MemoryEphemeral:
             self._buckets = {name: held for name, held in self._buckets.items() if held[0] < per_minute}
 
     def _has_room(self, place: Place) -> bool:
-        inside = self._rooms.get(place.room, ())  # ends with this process, so no place needs a lease
-        return place.holder in inside or len(inside) < place.most
+        return len(self._rooms.get(place.room, ())) < place.most  # they end with this process and need no lease
 
     async def enter(self, room: str, holder: str, most: int, lease_s: float) -> bool:
         return (await self.hold((), Place(room, holder, most, lease_s))).entered

@@ -37,20 +37,21 @@ local now = t[1] + t[2] / 1000000
 local holder, most, lease, owe = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 local count = (#ARGV - 4) / 2
 local room = KEYS[count + 1]
+local again = room and not owe and redis.call('ZSCORE', room, holder)
 local levels, granted, entered = {}, 1, 1
 for i = 1, count do
   local amount, per_minute = tonumber(ARGV[3 + 2 * i]), tonumber(ARGV[4 + 2 * i])
   local held = redis.call('HMGET', KEYS[i], 'level', 'at')
   local level, at = tonumber(held[1]) or per_minute, tonumber(held[2]) or now
   levels[i] = math.min(per_minute, level + (now - at) * per_minute / 60)
-  if not owe and levels[i] < amount then granted = 0 end
+  if not owe and not again and levels[i] < amount then granted = 0 end
 end
 if room and not owe then
   redis.call('ZREMRANGEBYSCORE', room, '-inf', now)
-  if redis.call('ZCARD', room) >= most then entered = 0 end
+  if not again and redis.call('ZCARD', room) >= most then entered = 0 end
 end
 if granted == 1 and entered == 1 then
-  for i = 1, count do
+  for i = 1, again and 0 or count do
     levels[i] = levels[i] - tonumber(ARGV[3 + 2 * i])
     redis.call('HSET', KEYS[i], 'level', tostring(levels[i]), 'at', tostring(now))
     redis.call('PEXPIRE', KEYS[i], 120000)
@@ -66,7 +67,7 @@ for i = 1, count do levels[i] = tostring(levels[i]) end
 return {granted, entered, unpack(levels)}
 """
 """Takes from buckets and a place in a room, all or nothing; or, to ``owe``, takes in any case and gives the place
-back."""
+back. Who has the place already asks again, because the answer was lost, and is told the same."""
 _FAILING = """
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
@@ -118,7 +119,8 @@ class RedisEphemeral:
             return await own(self._own)
 
     async def _asked(self, shared: Callable[[], Awaitable[T]]) -> T:
-        """Asks Redis, and once more where the answer was lost or late: this process itself may have been held up."""
+        """Asks Redis, and once more where the answer was lost or late: this process itself may have been held up. What
+        was done and asked for again without a place counts twice: a limit then allows a call less for a moment."""
         try:
             async with asyncio.timeout(ANSWER_S):  # the driver's own timeout costs a task for each command
                 return await shared()
