@@ -162,7 +162,7 @@ class Live:
 
     async def read(self, keep_alive_s: float | None) -> AsyncIterator[tuple[bytes, bool]]:
         """All frames from the first, each with whether it is the last; comments while nothing comes for
-        ``keep_alive_s`` (None: no comments). Raises a failure last."""
+        ``keep_alive_s`` (None: no comments) and more is to come. Raises a failure last."""
         place = 0
         while place < len(self._frames) or not self._done:
             if place < len(self._frames):
@@ -171,7 +171,7 @@ class Live:
                 self._read_to = max(self._read_to, place)
                 self._make_room()
                 yield ready[0] if len(ready) == 1 else b"".join(ready), self._done and self._failure is None
-            elif not await self._news(keep_alive_s):
+            elif not await self._news(None if self._sealed else keep_alive_s):
                 yield KEEP_ALIVE, False
         if self._failure is not None:
             raise self._failure

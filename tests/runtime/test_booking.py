@@ -91,3 +91,23 @@ async def test_an_answer_that_is_cancelled_at_once_is_settled_all_the_same() -> 
     live.cancel()
     await live.ended()
     assert settled.is_set()
+
+
+async def test_no_comment_follows_the_end_of_an_answer_that_is_still_being_booked() -> None:
+    live, booked = Live(cancel_after_s=None), asyncio.Event()
+
+    async def producer() -> None:
+        await live.put(b"the end")
+        live.seal()
+        await booked.wait()
+        live.finish()
+
+    live.start(producer(), lambda: None)
+    reading = asyncio.ensure_future(collected(live))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.05, booked.set)
+    assert await reading == [b"the end"]
+
+
+async def collected(live: Live) -> list[bytes]:
+    return [frame async for frame, _ in live.read(keep_alive_s=0.001)]
