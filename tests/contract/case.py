@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 Json = dict[str, Any]
+HOSTS = ("served", "embedded", "replicas")
 FILES = Path(__file__).parent / "cases"
 
 
@@ -75,7 +76,7 @@ def for_runtime(host: str) -> list[Any]:
     return [
         pytest.param(case, id=case.id, marks=_marks(case, "runtime"))
         for case in cases()
-        if case.runtime is not None and host in case.runtime.get("hosts", ("served", "embedded"))
+        if case.runtime is not None and host in case.runtime.get("hosts", HOSTS)
     ]
 
 

@@ -9,7 +9,8 @@ import pytest
 from infrai_runtime import embedded
 
 from ..core.wall import Play, Wall
-from .host import Hosts
+from ..replicas.fleet import Fleet, fleet
+from .host import Embedded, Host, Replicas, Served, listening, serving
 
 
 @pytest.fixture
@@ -19,10 +20,29 @@ def wall() -> Iterator[Callable[[Play], Wall]]:
 
 
 @pytest.fixture(scope="session")
-def hosts() -> Iterator[Hosts]:
-    with Hosts() as made:
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three processes that are `infrai serve` with the on-machine vendor, and play cases."""
+    with fleet(tmp_path_factory.mktemp("fleet"), vendors="local", module=f"{__package__}.replica") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def served_cases() -> Iterator[Host]:
+    app, listener = Served(), listening()
+    with serving(app, listener, "off") as app.url:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def embedded_cases() -> Iterator[Host]:
+    yield Embedded()
     embedded.shutdown()
+
+
+@pytest.fixture(scope="session")
+def replica_cases(three: Fleet) -> Iterator[Host]:
+    with ExitStack() as stack:
+        yield Replicas(three, stack)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 from infrai_core.errors import CODES
 from infrai_runtime.app import _TABLE
 
-from .case import Case, cases
+from .case import Case, cases, for_runtime
 
 SOURCE = re.compile(r"(protocol §\d|seed)")
 KNOWN_SETUP = {"vendors", "models", "settings", "hosts", "before", "activate", "elsewhere", "seen", "exact"}
@@ -36,6 +36,10 @@ def test_a_case_names_its_source_and_has_a_side_and_an_outcome(case: Case) -> No
     assert (case.call is None) == (case.value is None and case.error is None)
     assert case.value is None or case.error is None
     assert case.setup.keys() <= KNOWN_SETUP
+
+
+def test_every_case_of_the_runtime_holds_over_three_processes() -> None:
+    assert {row.values[0].id for row in for_runtime("replicas")} == {case.id for case in cases() if case.runtime}
 
 
 @pytest.mark.parametrize("route", [row[:2] for row in _TABLE], ids=" ".join)

@@ -34,7 +34,7 @@ from infrai_runtime.app import create_app
 from infrai_runtime.settings import Settings
 
 from ..core.wall import Kit
-from ..replicas.fleet import CONFIGURATION, fleet
+from ..replicas.fleet import CONFIGURATION, Fleet
 from ..servers import free_port, haproxy
 from .host import listening, serving, url_of
 from .vendor import WAIT_S, Scripted, models_of, scripted
@@ -114,11 +114,9 @@ def places(home: Path) -> Iterator[dict[str, Place]]:
 
 
 @pytest.fixture(scope="module")
-def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with fleet(tmp_path_factory.mktemp("fleet"), vendors="local") as three:
-        with Infrai("none-yet", base_url=three.proxy) as client:
-            key = client.activate().primary_api_key
-        yield Place(three.proxy, key)
+def replicas(three: Fleet) -> Place:
+    with Infrai("none-yet", base_url=three.proxy) as client:
+        return Place(three.proxy, client.activate().primary_api_key)
 
 
 @pytest.fixture

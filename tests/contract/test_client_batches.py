@@ -1,9 +1,10 @@
-"""Batch jobs by both clients on the real runtime, embedded and served."""
+"""Batch jobs by both clients on the real runtime: embedded, served, and as three processes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from infrai_runtime import embedded
 from infrai_runtime.app import create_app
 from infrai_runtime.settings import Settings
 
+from ..replicas.fleet import Fleet
 from .host import listening, serving
 
 Client = Any
@@ -26,12 +28,13 @@ SUM = "What is 17 * 3?"
 class Kit:
     """Runs a body with one of the clients, whose answers it may await in both cases."""
 
-    def __init__(self, mode: str, options: dict[str, Any]) -> None:
+    def __init__(self, mode: str, options: dict[str, Any], key: str = "key") -> None:
         self._mode = mode
-        self._options = options
+        self._options = {"retry": Retry(0)} | options
+        self._key = key
 
     def run(self, body: Body) -> None:
-        made = (Infrai if self._mode == "sync" else AsyncInfrai)("key", **self._options)
+        made = (Infrai if self._mode == "sync" else AsyncInfrai)(self._key, **self._options)
         asyncio.run(body(made))
 
     async def of(self, value: Any) -> Any:
@@ -43,18 +46,32 @@ class Kit:
         return await value if isinstance(value, Awaitable) else value
 
 
-@pytest.fixture(params=["sync-embedded", "sync-served", "async-embedded", "async-served"])
-def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kit]:
-    mode, host = request.param.split("-")
-    app = create_app(Settings(home=tmp_path, no_auth=host == "served", embedded=host == "embedded"))
-    options: dict[str, Any] = {"retry": Retry(0)}
-    if host == "served":
-        with serving(app, listening()) as url:
-            yield Kit(mode, options | {"base_url": url})
-        return
+@contextmanager
+def in_process(mode: str, home: Path) -> Iterator[Kit]:
     made = embedded.transport if mode == "sync" else embedded.async_transport
-    yield Kit(mode, options | {"base_url": "embedded", "transport": made(app)})
+    yield Kit(mode, {"base_url": "embedded", "transport": made(create_app(Settings(home=home, embedded=True)))})
     embedded.shutdown()
+
+
+@contextmanager
+def served(mode: str, home: Path) -> Iterator[Kit]:
+    with serving(create_app(Settings(home=home, no_auth=True)), listening()) as url:
+        yield Kit(mode, {"base_url": url})
+
+
+@pytest.fixture(params=["embedded", "served", "replicas"])
+def host(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["sync", "async"])
+def kit(request: pytest.FixtureRequest, host: str, tmp_path: Path) -> Iterator[Kit]:
+    if host == "replicas":
+        three: Fleet = request.getfixturevalue("three")
+        yield Kit(request.param, {"base_url": three.proxy}, three.key().secret)
+    else:
+        with (in_process if host == "embedded" else served)(request.param, tmp_path) as made:
+            yield made
 
 
 def made_one_by_one(count: int) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,8 @@ from .vendor import Vendor, serving
 
 T = TypeVar("T")
 
-CONFIGURATION = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = ROOT / "deploy" / "haproxy.cfg"
 WAIT_S = 30.0
 
 _CATALOGUE = """
@@ -69,6 +71,7 @@ class Fleet(State):
     redis_port: int
     stack: ExitStack
     vendors: str
+    module: str
     replicas: list[str] = field(default_factory=list)
     proxy: str = ""
     _runtimes: list[ServedProcess] = field(default_factory=list)
@@ -97,9 +100,10 @@ class Fleet(State):
     def _started(self, port: int) -> ServedProcess:
         environ = {"INFRAI_DATABASE": self.postgres.url(), "INFRAI_REDIS": f"redis://127.0.0.1:{self.redis_port}"}
         environ |= {"INFRAI_VENDORS": self.vendors, "INFRAI_HOME": str(self.directory / "home")}
+        environ |= {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
         options = ("--port", str(port), "--home", environ["INFRAI_HOME"], "--public-url", self.proxy)
         own = self.directory / f"runtime-{secrets.token_hex(4)}"  # of its log
-        return self.stack.enter_context(served_process(own, *options, environ=environ))
+        return self.stack.enter_context(served_process(own, *options, environ=environ, module=self.module))
 
     def kill(self, number: int) -> None:
         """``kill -9`` of a runtime."""
@@ -171,13 +175,14 @@ def together(work: Sequence[Callable[[], T]]) -> list[T]:
 
 
 @contextmanager
-def fleet(directory: Path, vendors: str = "acme,beta,local") -> Iterator[Fleet]:
-    """A fleet that is ready to answer, with those of the vendors that it may use."""
+def fleet(directory: Path, vendors: str = "acme,beta,local", module: str = "infrai_runtime.serve") -> Iterator[Fleet]:
+    """A fleet that is ready to answer, with those of the vendors that it may use. ``module`` is what its runtimes run,
+    with the options of ``infrai serve``."""
     with ExitStack() as stack:
         vendor = stack.enter_context(serving())
         postgres = Postgres()
         stack.callback(postgres.close)
-        made = Fleet(vendor, postgres, directory, free_port(), stack, vendors)
+        made = Fleet(vendor, postgres, directory, free_port(), stack, vendors, module)
         made.begin()
         yield made
 
