@@ -7,7 +7,7 @@ from typing import Any
 
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.eligible import EVERYTHING, Allowed, nothing_left
-from infrai_runtime.failover import within_cap
+from infrai_runtime.failover import beyond_cap
 from infrai_runtime.field import Field, Table, check_table, choice
 from infrai_runtime.health import Health
 from infrai_runtime.pricing import cost_nano, expected_usage, usd
@@ -110,8 +110,8 @@ def _balance(ask: Ask, candidate: Candidate) -> float | None:
 def _role(ask: Ask, made: Plan, place: int) -> str:
     if place == 0:
         return "first"
-    allowed = within_cap(made.candidates[place], made.candidates[0], ask.max_cost_multiplier)
-    return "failover" if allowed else "skipped:cost_cap"
+    beyond = beyond_cap(made.candidates[place], made.candidates[0], ask.max_cost_multiplier)
+    return f"skipped:{beyond}" if beyond else "failover"
 
 
 def _why(ask: Ask, made: Plan, candidate: Candidate, place: int) -> str:

@@ -85,7 +85,7 @@ class Walk(Generic[T]):
     async def answer(self) -> tuple[Candidate, T]:
         """The first candidate that answers, and its answer.
 
-        Raises the failure that all share, else VENDOR_ERROR; COST_CAP_REACHED when only candidates above the cap were
+        Raises the failure that all share, else VENDOR_ERROR; COST_CAP_REACHED when only candidates beyond the cap were
         left; VENDOR_TIMEOUT when time ran out.
         """
         found = await self._first_round() or await self._last_resort() or await self._further_rounds()
@@ -108,20 +108,22 @@ class Walk(Generic[T]):
 
     async def _obstacle(self, candidate: Candidate) -> str | None:
         """Why a candidate is passed over. The cap is that of the plan's first candidate, also while that one rests."""
-        if not self._affordable(candidate):
-            return "cost_cap"
+        if (beyond := self._beyond_cap(candidate)) is not None:
+            return beyond
         return None if await self._breaker.admits(candidate.name) else "cooling"
 
-    def _affordable(self, candidate: Candidate) -> bool:
+    def _beyond_cap(self, candidate: Candidate) -> str | None:
         first = self._plan.candidates[0]
-        return candidate is first or within_cap(candidate, first, self._terms.cap)
+        return None if candidate is first else beyond_cap(candidate, first, self._terms.cap)
 
     async def _last_resort(self) -> tuple[Candidate, T] | None:
         """When nobody was asked because all rest: better a vendor that was ill a moment ago than no answer."""
         if self._failures:
             return None
         self._terms = Terms(self._terms.cap, self._terms.deadline)
-        resting = [candidate for candidate in self._plan.candidates if self._affordable(candidate)][:MOST_CANDIDATES]
+        resting = [candidate for candidate in self._plan.candidates if not self._beyond_cap(candidate)][
+            :MOST_CANDIDATES
+        ]
         self._rows[:] = [row for row in self._rows if row["outcome"] != "skipped:cooling"]
         return await self._try_in_turn(resting)
 
@@ -228,9 +230,15 @@ def broken(candidate: Candidate, error: Exception) -> Failure:
     return Failure("VENDOR_ERROR", f"{candidate.name} failed ({type(error).__name__})", transient=False)
 
 
-def within_cap(candidate: Candidate, first: Candidate, cap: float) -> bool:
-    """Whether a failover is cheap enough. An unknown price never is; after a free first choice only a free one is."""
-    return candidate.expected_nano is not None and candidate.expected_nano <= most_nano(first, cap)
+COST_CAP, UNKNOWN_PRICE = "cost_cap", "unknown_price"
+
+
+def beyond_cap(candidate: Candidate, first: Candidate, cap: float) -> str | None:
+    """Why a failover may not be, as the reason of a skipped row; None when it is cheap enough. An unknown price never
+    is; after a free first choice only a free one is."""
+    if candidate.expected_nano is None:
+        return UNKNOWN_PRICE
+    return None if candidate.expected_nano <= most_nano(first, cap) else COST_CAP
 
 
 def most_nano(first: Candidate, cap: float) -> float:
@@ -262,16 +270,21 @@ def skipped(candidate: Candidate, reason: str) -> Row:
     }
 
 
+_BEYOND = {
+    f"skipped:{COST_CAP}": ("above max_cost_multiplier", "raise max_cost_multiplier"),
+    f"skipped:{UNKNOWN_PRICE}": ("of unknown price", "name a model of unknown price, or its price in catalogue.toml"),
+}
+"""Outcome of a candidate beyond the cap -> what it is, and what helps."""
+
+
 def summed_up(failures: list[Failure], rows: list[Row]) -> Failure:
     """One failure for all: the last when it is about the request or all have its code, else VENDOR_ERROR."""
     last = failures[-1]
-    if last.code not in REQUEST_IS_WRONG and any(row["outcome"] == "skipped:cost_cap" for row in rows):
-        return Failure(
-            "COST_CAP_REACHED",
-            f"only vendors above max_cost_multiplier are left; before them: {last.message}",
-            attempts=rows,
-            hint="raise max_cost_multiplier to use them",
-        )
+    beyond = {row["outcome"] for row in rows} & _BEYOND.keys()
+    if last.code not in REQUEST_IS_WRONG and beyond:
+        left, helps = (" or ".join(_BEYOND[outcome][i] for outcome in sorted(beyond)) for i in range(2))
+        message = f"only models {left} are left; before them: {last.message}"
+        return Failure("COST_CAP_REACHED", message, attempts=rows, hint=helps)
     if last.code in REQUEST_IS_WRONG or len({failure.code for failure in failures}) == 1:
         waits = [failure.retry_after_s for failure in failures if failure.retry_after_s is not None]
         return Failure(

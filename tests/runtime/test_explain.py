@@ -39,7 +39,7 @@ async def test_a_plan_is_told_with_places_costs_roles_and_reasons_and_nothing_is
     assert rows == [
         (1, "a/small", "first"),
         (2, "b/large", "skipped:cost_cap"),
-        (3, "c/unpriced", "skipped:cost_cap"),
+        (3, "c/unpriced", "skipped:unknown_price"),
     ]
     first = told["candidates"][0]
     assert first["expected_cost_usd"] == pytest.approx(101e-6)

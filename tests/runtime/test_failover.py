@@ -85,6 +85,15 @@ async def test_only_dear_or_unpriced_candidates_left_is_the_cost_cap(costs: tupl
     assert failure.attempts == tuple(rows)
 
 
+async def test_an_unknown_price_is_not_told_as_a_high_one() -> None:
+    failure, rows = await tried(candidates(100, 151, None), {"v0": vendor_error()}, cap=1.5)
+    assert [row["outcome"] for row in rows] == ["VENDOR_ERROR", "skipped:cost_cap", "skipped:unknown_price"]
+    assert "above max_cost_multiplier or of unknown price" in failure.message
+    unpriced, rows = await tried(candidates(100, None), {"v0": vendor_error()}, cap=1000)
+    assert [row["outcome"] for row in rows] == ["VENDOR_ERROR", "skipped:unknown_price"]
+    assert "max_cost_multiplier" not in f"{unpriced.message} {unpriced.hint}"
+
+
 async def test_after_a_free_candidate_a_free_one_may_answer() -> None:
     found, _ = await tried(candidates(0, 0), {"v0": vendor_error(), "v1": "hello"})
     assert found == ("v1", "hello")

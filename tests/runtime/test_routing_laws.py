@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infrai_runtime.catalogue import Catalogue, Model, Prices, canonical
-from infrai_runtime.failover import within_cap
+from infrai_runtime.failover import beyond_cap
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health
 from infrai_runtime.request import read
@@ -138,7 +138,7 @@ def test_a_failover_is_never_dearer_than_the_cap_and_never_of_unknown_price(
         return
     first, *others = made.candidates
     for other in others:
-        if within_cap(other, first, body["max_cost_multiplier"]):
+        if not beyond_cap(other, first, body["max_cost_multiplier"]):
             assert other.expected_nano is not None
             assert other.expected_nano <= (first.expected_nano or 0) * body["max_cost_multiplier"]
 
