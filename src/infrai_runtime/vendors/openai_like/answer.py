@@ -92,7 +92,10 @@ class _Choice:
 
 
 class Reader:
-    """Reads one answer. ``feed`` takes a chunk, ``whole`` a completion; ``end`` gives the last events of a stream."""
+    """Reads one answer. ``feed`` takes a chunk, ``whole`` a completion; ``end`` gives the last events of a stream.
+
+    Many chunks come at once. ``hold`` takes those that only go on with a text, ``held`` gives them out as one piece.
+    """
 
     def __init__(self, row: Row) -> None:
         self._row = row
@@ -100,6 +103,8 @@ class Reader:
         self._usage: Any = None
         self._model: str | None = None
         self._sources: list[Json] = []
+        self._held: list[str] = []
+        self._held_at = (0, 0)
 
     @property
     def empty(self) -> bool:
@@ -122,25 +127,39 @@ class Reader:
 
     def feed(self, chunk: Json) -> list[Event]:
         """The events of a chunk. Raises ``Broken``."""
-        more_text = self._more_text(chunk)
-        return [more_text] if more_text is not None else list(self._feed(chunk, "delta"))
+        return list(self._feed(chunk, "delta"))
 
-    def _more_text(self, chunk: Json) -> Fragment | None:
-        """What almost every chunk is: more of the text that is being written, and nothing else."""
-        rows = chunk.get("choices")
-        if not rows or len(rows) != 1 or not chunk.keys() <= _ABOUT_A_CHUNK or chunk.get("usage"):
-            return None
-        row = rows[0]
-        delta, choice = row.get("delta"), self._choices.get(row.get("index") or 0)
-        if not delta or choice is None or choice.open is None or choice.open[0] != "text":
-            return None
-        text = delta.get("content")
-        if not text or not isinstance(text, str) or not delta.keys() <= _TEXT_ALONE:
-            return None
-        if row.get("finish_reason") or row.get("logprobs"):
-            return None
+    def hold(self, chunk: Json) -> bool:
+        """Takes what almost every chunk is: more of the text that is being written, and nothing else. For any other it
+        is False, and nothing is done."""
+        try:
+            (row,) = chunk["choices"]
+            delta = row["delta"]
+            text = delta["content"]
+            choice = self._choices[row.get("index") or 0]
+        except (KeyError, TypeError, ValueError):
+            return False
+        if choice.open is None or choice.open[0] != "text" or not text or not isinstance(text, str):
+            return False
+        if row.get("finish_reason") or row.get("logprobs") or (len(delta) > 1 and not delta.keys() <= _TEXT_ALONE):
+            return False
+        if chunk.get("usage") or chunk.get("object") == "error" or not chunk.keys() <= _ABOUT_A_CHUNK:
+            return False
+        place = choice.open[1], choice.number
+        if self._held and place != self._held_at:
+            return False
         choice.text.append(text)
-        return Fragment(choice.open[1], {"type": "text", "text": text}, choice.number)
+        self._held.append(text)
+        self._held_at = place
+        return True
+
+    def held(self) -> list[Event]:
+        """The text that was held, in one piece, where there is any."""
+        if not self._held:
+            return []
+        (index, number), text = self._held_at, "".join(self._held)
+        self._held.clear()
+        return [Fragment(index, {"type": "text", "text": text}, number)]
 
     def end(self) -> Iterator[Event]:
         """What closes the answer."""

@@ -84,7 +84,7 @@ class Chat(Base, RemoteChat[Draft]):
         async with aclosing(sent) as lists:
             async for events in lists:
                 made, failure = made_of(events, partial(self._read_chunk, reader))
-                yield made
+                yield made + reader.held()
                 if failure is not None:
                     raise failure
         if reader.empty:
@@ -101,10 +101,13 @@ class Chat(Base, RemoteChat[Draft]):
             chunk = orjson.loads(event.data)
         except orjson.JSONDecodeError:
             raise self.http.broken("a chunk of its stream is not JSON") from None
+        if event.event != "error" and reader.hold(chunk):
+            return []
         try:
             if chunk.get("error") or chunk.get("object") == "error" or event.event == "error":
                 raise self.http.failure(200, chunk)
-            return reader.feed(chunk)
+            fed = reader.feed(chunk)  # first: what was held is given out also where this one breaks
+            return [*reader.held(), *fed]
         except Broken as broken:
             raise self.http.broken(str(broken)) from None
         except NOT_THE_SHAPE as error:
