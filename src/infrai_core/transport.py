@@ -26,6 +26,7 @@ from anyio.lowlevel import current_token
 from infrai_core.config import EMBEDDED_ORIGIN, home
 from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, ProtocolError, Timeout
 from infrai_core.lines import NDJSON
+from infrai_core.loop import asyncio_loop
 from infrai_core.protocol import Request, Response
 
 CONNECT_TIMEOUT_S = 10.0
@@ -104,18 +105,11 @@ def _make(kind: str, root: str) -> Any:
     transport = httpx.HTTPTransport if kind == "sync" else httpx.AsyncHTTPTransport
     tls = _tls() if root.startswith("https") else None
     proxy = _proxy_for(root)
-    if kind == "async" and proxy is None and _on_asyncio():
+    if kind == "async" and proxy is None and asyncio_loop() is not None:
         from infrai_core.asyncio_http import AsyncioTransport
 
         return AsyncioTransport(tls, _LIMITS)
     return transport(verify=tls or False, limits=_LIMITS, proxy=proxy)
-
-
-def _on_asyncio() -> bool:
-    """Whether the running loop is asyncio's, or one with its interface such as uvloop's; trio's is not."""
-    import asyncio
-
-    return isinstance(current_token().native_token, asyncio.AbstractEventLoop)
 
 
 def _embedded(kind: str) -> Any:
@@ -214,7 +208,7 @@ class AsyncPool:
         self._held: dict[tuple[Any, ...], _Pool] = {}
 
     def _key(self) -> tuple[Any, ...]:
-        return (*self._place, os.getpid(), current_token())
+        return (*self._place, os.getpid(), asyncio_loop() or current_token())
 
     async def get(self) -> httpx.AsyncBaseTransport:
         """The transport of the running loop."""

@@ -28,7 +28,7 @@ import httpx
 from infrai_core.errors import ConfigError
 from infrai_runtime.exchange import Box, Broken, Event, Exchange, Head, Piece, Wanted
 from infrai_runtime.lifespan import App, Hosted
-from infrai_runtime.mailbox import LoopBox, ThreadBox
+from infrai_runtime.mailbox import TaskBox, ThreadBox, task_box
 from infrai_runtime.settings import Settings
 
 log = logging.getLogger("infrai_runtime")
@@ -371,7 +371,7 @@ class _AsyncBody(httpx.AsyncByteStream):
 
     def __init__(self, request: httpx.Request, source: Source) -> None:
         self._request = request
-        self._box: LoopBox[Event] = LoopBox()
+        self._box: TaskBox[Event] = task_box()
         self._upload = _async_pieces(request)
         self._open = True
         self.first: Piece | None = None
