@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -198,8 +198,19 @@ def _capability(capability: str, surface: Surface, media_type: str = "applicatio
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """The headers by name, which the server has put in lower case; of one that came twice, the first."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    """The headers that decide how a request is read; the server has put names in lower case. Of one that came twice,
+    the first."""
+    came = dict(reversed(scope["headers"]))
+    return {name: came[raw].decode("latin-1") for name, raw in _READ.items() if raw in came}
+
+
+_READ = {
+    name: name.encode()
+    for name in (
+        *("content-type", "content-encoding", "content-length"),
+        *("authorization", "idempotency-key", "traceparent"),
+    )
+}
 
 
 async def _json_body(settings: Settings, request: Request) -> Mapping[str, Any]:
@@ -225,7 +236,12 @@ def _response(served: Served) -> ASGIApp:
 
 def _raw(head: Head, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     headers = {"content-type": head.media_type, **head.headers, **more}
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return [(_raw_name(name), value.encode("latin-1")) for name, value in headers.items()]
+
+
+@lru_cache(maxsize=256)
+def _raw_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 class Whole:

@@ -181,8 +181,10 @@ class Walk(Generic[T]):
     def _followed(self, followers: Sequence[Candidate]) -> bool:
         """Whether one of them could take over now. Asked by every call, and mostly of many that are too dear."""
         most = most_nano(self._plan.candidates[0], self._terms.cap)
-        able = (other for other in followers if other.expected_nano is not None and other.expected_nano <= most)
-        return any(not other.cooling_s for other in able)
+        for other in followers:
+            if other.expected_nano is not None and other.expected_nano <= most and not other.cooling_s:
+                return True
+        return False
 
     async def _learn(self, candidate: Candidate, failure: Failure) -> None:
         """What a failure means for the rest of the walk, and for the breaker: a model that the caller's own deadline

@@ -202,8 +202,8 @@ def _object(value: Any, path: str) -> dict[str, Any]:
 
 def check_table(fields: Table, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The set fields of ``given``, checked and converted. An unknown or a missing field is refused by name."""
-    unknown = next((name for name in given if name not in fields), None)
-    if unknown is not None:
+    if not given.keys() <= fields.keys():
+        unknown = next(name for name in given if name not in fields)
         raise unknown_field(prefix + unknown, unknown, fields)
     checked = {
         name: fields[name].kind.check(value, prefix + name) for name, value in given.items() if value is not None

@@ -263,9 +263,10 @@ def message(value: Any, path: str) -> Message:
     role = value.get("role")
     if role not in ROLES:
         raise refuse(f"{path}.role", role, f"one of {', '.join(ROLES)}")
-    unknown = next((name for name, field in value.items() if name not in KNOWN and field is not None), None)
-    if unknown is not None:
-        raise unknown_field(f"{path}.{unknown}", unknown, KNOWN)
+    if not value.keys() <= KNOWN:
+        unknown = next((name for name, field in value.items() if name not in KNOWN and field is not None), None)
+        if unknown is not None:
+            raise unknown_field(f"{path}.{unknown}", unknown, KNOWN)
     given = value.get("parts")
     found = parts(given, f"{path}.parts") if given is not None else _flat_parts(value, path)
     name = {"name": text().check(value["name"], f"{path}.name")} if value.get("name") is not None else {}
@@ -327,14 +328,19 @@ def _tool_call(value: Any, path: str) -> Part:
 
 def needed_abilities(found: list[Message]) -> set[str]:
     """What a model must be able to do to read these messages: vision, audio, video, pdf, custom_tools."""
-    parts = [inner for item in found for part in item["parts"] for inner in _all(part)]
+    parts = [part for item in found for part in all_parts(item)]
     kinds = {(part["type"], part.get("mime")) for part in parts}
     custom = {"custom_tools"} if any(part.get("custom") for part in parts) else set()
     return custom | {_ABILITY.get((kind, mime), _ABILITY.get((kind, None), "")) for kind, mime in kinds} - {""}
 
 
-def _all(part: Part) -> list[Part]:
-    return [part, *(inner for child in part.get("parts", ()) for inner in _all(child))]
+def all_parts(holder: Mapping[str, Any]) -> list[Part]:
+    """The parts of a message, and those inside tool results."""
+    found = list(holder.get("parts", ()))
+    for part in found:  # grows meanwhile
+        if "parts" in part:
+            found += part["parts"]
+    return found
 
 
 _ABILITY: dict[tuple[str, str | None], str] = {

@@ -35,11 +35,11 @@ def marked(event: Event, vendor: str, model: str) -> Event:
 def without_foreign(body: Mapping[str, Any], vendor: str, model: str) -> tuple[Mapping[str, Any], list[str]]:
     """The body without what other makers signed, and one warning for each kind of what was left out."""
     messages = body.get("messages", ())
-    foreign = Counter(kind for m in messages for part in m["parts"] if (kind := _foreign(part, vendor, model)))
+    foreign = [kind for m in messages for part in m["parts"] if (kind := _foreign(part, vendor, model))]
     if not foreign:
         return body, []
     kept = [{**message, "parts": _own(message["parts"], vendor, model)} for message in messages]
-    warnings = [_WARNINGS[kind].format(count) for kind, count in sorted(foreign.items())]
+    warnings = [_WARNINGS[kind].format(count) for kind, count in sorted(Counter(foreign).items())]
     return {**body, "messages": [message for message in kept if message["parts"]]}, warnings
 
 

@@ -250,8 +250,12 @@ def _is_more_than_flat(part: Json) -> bool:
 
 def _logprobs(parts: Sequence[Json]) -> Json | None:
     """``logprobs`` of a choice: the tokens of its text and of its refusal."""
-    found = {kind: [t for p in parts if p.get("type") == kind for t in p.get("logprobs", ())] for kind in _TOKENS}
-    return {_TOKENS[kind]: tokens or None for kind, tokens in found.items()} if any(found.values()) else None
+    told = [part for part in parts if part.get("logprobs") and part.get("type") in _TOKENS]
+    if not told:
+        return None
+    return {
+        name: [t for p in told if p["type"] == kind for t in p["logprobs"]] or None for kind, name in _TOKENS.items()
+    }
 
 
 _TOKENS = {"text": "content", "refusal": "refusal"}

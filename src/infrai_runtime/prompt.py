@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from infrai_core.tokens import estimate, estimate_upper
+from infrai_runtime.message import all_parts
 
 _READ_FIELD = {"chat": "messages", "vision": "prompt", "embed": "input", "image": "prompt", "rerank": "candidates"}
 _READ_ONE_BY_ONE = frozenset({"embed", "rerank"})
@@ -107,14 +108,7 @@ def _beside(capability: str, body: Mapping[str, Any]) -> int:
 
 
 def _media_tokens(message: Any) -> int:
-    return sum(MEDIUM_TOKENS.get(part["type"], 0) for part in _parts(message)) if isinstance(message, dict) else 0
-
-
-def _parts(holder: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The parts of a message, and those inside tool results."""
-    for part in holder.get("parts", ()):
-        yield part
-        yield from _parts(part)
+    return sum([MEDIUM_TOKENS.get(part["type"], 0) for part in all_parts(message)]) if isinstance(message, dict) else 0
 
 
 def _gather(value: Any, found: list[str]) -> None:

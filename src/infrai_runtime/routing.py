@@ -121,10 +121,10 @@ Key = Callable[[Candidate], tuple[float, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of equals."""
+    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of equals, and their names."""
 
     candidates: tuple[Candidate, ...]
-    ties: tuple[tuple[int, int], ...]
+    ties: tuple[tuple[int, int, frozenset[str]], ...]
 
 
 def _ranked(ask: Ask, found: Sifted) -> Ranked:
@@ -140,7 +140,9 @@ def _ranked_once(found: Sifted, prefer: str, task: str, usage: bytes) -> Ranked:
     candidates = (Candidate(model, cost_nano(used, model.prices)) for model in found.kept)
     rows = sorted(((first(candidate), candidate.name, candidate) for candidate in candidates), key=lambda row: row[:2])
     places = [list(group) for _, group in groupby(range(len(rows)), key=lambda place: rows[place][0])]
-    ties = tuple((group[0], group[-1] + 1) for group in places if len(group) > 1)
+    ties = tuple(
+        (group[0], group[-1] + 1, frozenset(rows[place][1] for place in group)) for group in places if len(group) > 1
+    )
     return Ranked(tuple(candidate for _, _, candidate in rows), ties)
 
 
@@ -148,10 +150,9 @@ def _as_they_do(ranked: Ranked, health: Health) -> tuple[Candidate, ...]:
     """The candidates as they do right now: who rests, and among equals the one first that answered faster so far."""
     seen, cooling = health.latency_ms, health.cooling_s
     candidates = ranked.candidates
-    for start, end in ranked.ties if seen else ():
-        equals = candidates[start:end]
-        if any(candidate.name in seen for candidate in equals):
-            equals = tuple(sorted(equals, key=lambda candidate: seen.get(candidate.name, math.inf)))
+    for start, end, names in ranked.ties:
+        if not names.isdisjoint(seen):
+            equals = sorted(candidates[start:end], key=lambda candidate: seen.get(candidate.name, math.inf))
             candidates = (*candidates[:start], *equals, *candidates[end:])
     if not cooling:
         return candidates

@@ -83,16 +83,26 @@ class Silence:
 Work = Callable[[Any, Ask, Call], Awaitable[Outcome]]
 
 
+def _said(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
+    """What the vendor says to a chat or vision call. The caller closes it."""
+    method = getattr(vendor, {"chat": "chat", "vision": "see"}[ask.capability])
+    return cast("AsyncGenerator[Event, None]", method(body, call))
+
+
+def _cut(vendor: Vendor) -> Failure:
+    """A cut answer must never look complete, whatever an adapter made of it."""
+    return Failure("VENDOR_ERROR", f"{vendor.name}: its answer ended before its end mark")
+
+
 async def events_of(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
     """The events of a chat or vision call; what is signed names its maker. Raises where the end mark is missing."""
-    method = getattr(vendor, {"chat": "chat", "vision": "see"}[ask.capability])
     whole = False
-    async with aclosing(cast("AsyncGenerator[Event, None]", method(body, call))) as events:
+    async with aclosing(_said(vendor, body, ask, call)) as events:
         async for event in events:
             whole = whole or isinstance(event, Finish)
             yield marked(event, vendor.name, call.model)
-    if not whole:  # a cut answer must never look complete, whatever an adapter made of it
-        raise Failure("VENDOR_ERROR", f"{vendor.name}: its answer ended before its end mark")
+    if not whole:
+        raise _cut(vendor)
 
 
 def _own_signatures_only(vendor: Vendor, ask: Ask, call: Call) -> tuple[Json, list[Note]]:
@@ -125,9 +135,11 @@ async def _chat(vendor: Vendor, ask: Ask, call: Call) -> Outcome:
     body, notes = _own_signatures_only(vendor, ask, call)
     for note in notes:
         assembly.add(note)
-    async with aclosing(events_of(vendor, body, ask, call)) as events:
+    async with aclosing(_said(vendor, body, ask, call)) as events:
         async for event in events:
-            assembly.add(event)
+            assembly.add(marked(event, vendor.name, call.model))
+    if assembly.finish is None:
+        raise _cut(vendor)
     return chat_outcome(assembly, ask, call.model)
 
 

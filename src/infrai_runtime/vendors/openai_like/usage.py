@@ -24,16 +24,19 @@ def usage_of(given: Any) -> Json | None:
     total = _count(given, "total_tokens")
     if reasoning and total == prompt + completion + reasoning:
         completion += reasoning
-    cached = next((c for c in (reads.get("cached_tokens"), *_elsewhere(given)) if c is not None), None)
     usage: Json = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    written = reads.get("cache_write_tokens", reads.get("cache_creation_input_tokens"))
-    return usage | _said(
-        prompt_tokens_details=_said(
-            cached_tokens=cached, audio_tokens=reads.get("audio_tokens"), cache_write_tokens=written
-        ),
-        completion_tokens_details=_said(reasoning_tokens=reasoning, audio_tokens=writes.get("audio_tokens")),
-        search_units=_count(given, "num_search_queries"),
-    )
+    into = {
+        "cached_tokens": reads["cached_tokens"] if "cached_tokens" in reads else _cached_elsewhere(given),
+        "audio_tokens": reads.get("audio_tokens"),
+        "cache_write_tokens": reads.get("cache_write_tokens", reads.get("cache_creation_input_tokens")),
+    }
+    out = {"reasoning_tokens": reasoning, "audio_tokens": writes.get("audio_tokens")}
+    for name, details in (("prompt_tokens_details", into), ("completion_tokens_details", out)):
+        if said := {kind: count for kind, count in details.items() if count is not None}:
+            usage[name] = said
+    if (searches := _count(given, "num_search_queries")) is not None:
+        usage["search_units"] = searches
+    return usage
 
 
 def cost_of(given: Any, place: tuple[str, ...]) -> float | None:
@@ -45,21 +48,24 @@ def cost_of(given: Any, place: tuple[str, ...]) -> float | None:
     return float(given) if isinstance(given, int | float) and not isinstance(given, bool) else None
 
 
-def _elsewhere(given: Mapping[str, Any]) -> tuple[int | None, int | None]:
+def _cached_elsewhere(given: Mapping[str, Any]) -> int | None:
     """Cached tokens where DeepSeek and Moonshot tell them."""
-    return _count(given, "prompt_cache_hit_tokens"), _count(given, "cached_tokens")
+    hit = _count(given, "prompt_cache_hit_tokens")
+    return _count(given, "cached_tokens") if hit is None else hit
 
 
 def _count(given: Mapping[str, Any], name: str) -> int | None:
     value = given.get(name)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    if value is None or isinstance(value, bool) or not isinstance(value, _NUMBER):
+        return None
+    return int(value) if value >= 0 else None
+
+
+_NUMBER = (int, float)
 
 
 def _details(given: Mapping[str, Any], name: str) -> dict[str, int]:
     inner = given.get(name)
-    rows = inner if isinstance(inner, dict) else {}
-    return {key: count for key in rows if (count := _count(rows, key)) is not None}
-
-
-def _said(**facts: Any) -> Json:
-    return {name: value for name, value in facts.items() if value not in (None, {})}
+    if not isinstance(inner, dict):
+        return {}
+    return {key: count for key in inner if (count := _count(inner, key)) is not None}
