@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,11 @@ class Load:
     def cpu_ms(self) -> float:
         """CPU milliseconds of the server per request."""
         return self.cpu_s / self.requests * 1000
+
+
+def middle(loads: Sequence[Load]) -> dict[str, float]:
+    """The medians of what several loads came to: ``rate``, ``p50_ms``, ``cpu_ms``."""
+    return {name: statistics.median(getattr(one, name) for one in loads) for name in ("rate", "p50_ms", "cpu_ms")}
 
 
 def load(pid: int, url: str, body: bytes, headers: Mapping[str, str], connections: int, seconds: float) -> Load:

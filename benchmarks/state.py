@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.fixed_server import fixed_server
 from benchmarks.gateway import LOAD_CORE, MODEL, SERVER_CORE, Gateway, infrai, on_core
-from benchmarks.load import Load, load
+from benchmarks.load import Load, load, middle
 from infrai_core.protocol import new_idempotency_key
 from infrai_runtime.identity import request_id
 from infrai_runtime.keys import hash_key, mint_key
@@ -80,18 +80,21 @@ TARGETS: tuple[Target, ...] = (
 # -- the store alone ---------------------------------------------------------------------------------------------------
 
 
+PROJECT, KEY, OWNER = f"proj_{'1' * 16}", f"key_{'1' * 16}", request_id()
+"""As long as they are where the runtime makes them."""
+
+
 def _admission(now: float) -> Admission:
-    scopes = (project_scope("p"), key_scope("k1"))
-    return Admission(
-        "p", new_idempotency_key(), "f" * 64, request_id(), "owner", now, 600.0, 1000, scopes, "k1", "chat"
-    )
+    scopes = (project_scope(PROJECT), key_scope(KEY))
+    key = new_idempotency_key()
+    return Admission(PROJECT, key, "f" * 64, request_id(), OWNER, now, 600.0, 1000, scopes, KEY, "chat")
 
 
 def _booking(admission: Admission) -> Booking:
     a = admission
     usage = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
     row = LedgerRow(
-        "attempt", a.now, "p", "k1", a.request_id, "chat", "openai", MODEL, "ok", 1.5, 10, 4, 500, usage=usage
+        "attempt", a.now, PROJECT, KEY, a.request_id, "chat", "openai", MODEL, "ok", 1.5, 10, 4, 500, usage=usage
     )
     return Booking(a, a.now, 500, [row, row._replace(kind="answer")], ANSWER)
 
@@ -113,7 +116,7 @@ async def _sqlite(directory: Path, batches: int, calls: int) -> Numbers:
     thread."""
     stores = {at_once: SqliteDurable(directory / f"{at_once}.db") for at_once in AT_ONCE}
     for store in stores.values():
-        await store.add_project("p", "acct", 10**15, 0)
+        await store.add_project(PROJECT, "acct", 10**15, 0)
     costs: dict[int, list[float]] = {at_once: [] for at_once in AT_ONCE}
     homes: dict[int, list[float]] = {at_once: [] for at_once in AT_ONCE}
     for _ in range(batches):
@@ -122,7 +125,7 @@ async def _sqlite(directory: Path, batches: int, calls: int) -> Numbers:
             began = time.process_time()
             await _calls(store, asked, at_once)
             done = time.process_time()
-            await store.tend("owner", 0.0)
+            await store.tend(OWNER, 0.0)
             costs[at_once].append((done - began) / calls * 1e6)
             homes[at_once].append((time.process_time() - done) / calls * 1e6)
     for store in stores.values():
@@ -156,16 +159,7 @@ def _served(running: Mapping[str, _Running], rounds: int, seconds: float) -> Num
         for at_once, (name, one) in product(CONNECTIONS, running.items()):
             loaded = load(one.gateway.pid, one.gateway.url, one.body, one.headers, at_once, seconds)
             seen.setdefault((name, at_once), []).append(loaded)
-    return {
-        name: {
-            str(n): {
-                "p50_ms": median(one.p50_ms for one in seen[name, n]),
-                "cpu_ms": median(one.cpu_ms for one in seen[name, n]),
-            }
-            for n in CONNECTIONS
-        }
-        for name in running
-    }
+    return {name: {str(n): middle(seen[name, n]) for n in CONNECTIONS} for name in running}
 
 
 @contextmanager
