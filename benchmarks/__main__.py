@@ -68,7 +68,8 @@ def plot(directory: Path) -> None:
 def _bars(axis: Any, title: str, values: Mapping[str, float], unit: str, *, log: bool = True) -> None:
     names = list(values)
     bars = axis.barh(names, list(values.values()), color=["tab:green" if "infrai" in n else "tab:gray" for n in names])
-    axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}", padding=3)
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line of the target goes on behind the numbers
+    axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}", padding=4, bbox=behind)
     axis.set_xscale("log" if log else "linear")
     axis.margins(x=0.35)
     axis.set_title(title)
