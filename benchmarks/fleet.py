@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.servers import Postgres, haproxy, redis
+from tests.servers import Postgres, free_port, haproxy, redis
 
 from benchmarks.contender import ROOT
 from benchmarks.fixed_server import fixed_server
-from benchmarks.gateway import MODEL, free_port, infrai
+from benchmarks.gateway import MODEL, infrai
 from benchmarks.load import cpu_s, rss_mb, send
 from benchmarks.runtime import body
 from infrai_runtime.keys import hash_key, mint_key

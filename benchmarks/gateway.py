@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[1]
 PEERS = Path(os.environ.get("GATEWAYS", ROOT / ".venv-gateways"))
@@ -54,14 +54,6 @@ def on_core(core: int) -> Iterator[None]:
 
 def _all_cores() -> set[int]:
     return set(range(os.cpu_count() or 1)) if hasattr(os, "sched_setaffinity") else set()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
