@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from .soak import soak
 
 
@@ -25,6 +27,9 @@ def main() -> int:
     parser.add_argument(
         "--calm", action="store_true", help="no kills, and faults that are not charged: nothing is open"
     )
+    parser.add_argument(
+        "--shared", action="store_true", help="state in PostgreSQL and Redis, started for it; else SQLite"
+    )
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     began = time.monotonic()
@@ -33,16 +38,20 @@ def main() -> int:
         print(f"{time.monotonic() - began:6.0f} s  {text}", file=sys.stderr, flush=True)
 
     say(f"seed {seed}")
-    with tempfile.TemporaryDirectory(prefix="infrai-soak-") as directory:
-        result = soak(
-            Path(directory),
-            seconds=60 * options.minutes,
-            callers=options.callers,
-            seed=seed,
-            keyed=options.keyed,
-            calm=options.calm,
-            say=say,
-        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="infrai-soak-") as directory:
+            result = soak(
+                Path(directory),
+                seconds=60 * options.minutes,
+                callers=options.callers,
+                seed=seed,
+                keyed=options.keyed,
+                calm=options.calm,
+                shared=options.shared,
+                say=say,
+            )
+    except pytest.skip.Exception as missing:
+        parser.error(str(missing))
     print("\n".join(result.lines()))
     return 1 if result.wrong else 0
 

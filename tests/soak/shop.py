@@ -1,25 +1,23 @@
-"""A served runtime on SQLite, as a real process that can be killed, over a vendor that keeps its own account."""
+"""A served runtime, as a real process that can be killed, over a vendor that keeps its own account. Its state is in
+SQLite, or in a PostgreSQL and a Redis of its own."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from infrai_runtime.keys import hash_key, mint_key
 from infrai_runtime.store.durable import LEASE_S, KeyRow, LedgerRow, project_scope
-from infrai_runtime.store.sqlite import SqliteDurable
+from infrai_runtime.store.sql import SqlDurable
 from infrai_runtime.testing import Till
-from tests.servers import free_port
+from tests.replicas.state import State, on_postgres, on_sqlite
+from tests.servers import Postgres, free_port, redis
 from tests.serving import ServedProcess, served_process
-
-T = TypeVar("T")
 
 PROJECT = "p"
 CREDIT_NANO = 10**15
@@ -49,6 +47,9 @@ class Shop:
 
     home: Path
     till: Till
+    state: State
+    stores: Mapping[str, str] = field(default_factory=dict)
+    """Where the state is, as the runtime's environment says it."""
     port: int = field(default_factory=free_port)
     key: str = field(default_factory=mint_key, repr=False)
     runtime: ServedProcess | None = None
@@ -70,17 +71,17 @@ class Shop:
         (self.home / "vendors.toml").chmod(0o600)
         (self.home / "catalogue.toml").write_text("".join(rows))
 
-        async def project(store: SqliteDurable) -> None:
+        async def project(store: SqlDurable) -> None:
             await store.add_project(PROJECT, "acct", CREDIT_NANO, time.time())
             await store.add_key(hash_key(self.key), KeyRow("k1", PROJECT))
 
-        self.on_store(project)
+        self.state.on_store(project)
 
     def start(self) -> ServedProcess:
         """The runtime runs; returns when it answers."""
         log = self.home.parent / f"runtime-{secrets.token_hex(4)}"
         named = ",".join((*self.sellers, "local"))
-        environ = {"INFRAI_VENDORS": named, "INFRAI_VENDORS_FILE": str(self.home / "vendors.toml")}
+        environ = {"INFRAI_VENDORS": named, "INFRAI_VENDORS_FILE": str(self.home / "vendors.toml"), **self.stores}
         options = ("--port", str(self.port), "--home", str(self.home))
         self.runtime = self._up.enter_context(served_process(log, *options, environ=environ))
         return self.runtime
@@ -117,33 +118,21 @@ class Shop:
 
     # -- what it has written down
 
-    def on_store(self, work: Callable[[SqliteDurable], Awaitable[T]]) -> T:
-        """What ``work`` returns for a store of the caller's own."""
-
-        async def run() -> T:
-            store = SqliteDurable(self.home / "runtime.db")
-            try:
-                return await work(store)
-            finally:
-                await store.close()
-
-        return asyncio.run(run())
-
     def find_the_dead(self) -> None:
         """What another process does when leases are over, without the wait."""
-        self.on_store(lambda store: store.tend("undertaker", time.time() + LEASE_S + 1))
+        self.state.on_store(lambda store: store.tend("undertaker", time.time() + LEASE_S + 1))
 
     def books(self) -> Books:
         """The money, as the runtime knows it."""
 
-        async def read(store: SqliteDurable) -> Books:
+        async def read(store: SqlDurable) -> Books:
             budgets = {budget.scope: budget for budget in await store.budgets(PROJECT, time.time())}
             ids = await store._fetch("SELECT DISTINCT request_id FROM ledger WHERE project_id = $1", PROJECT)
             rows = [row for (name,) in ids for row in await store.rows(name)]
             paid = budgets[project_scope(PROJECT)]
             return Books(paid.spent_nano, paid.reserved_nano, rows)
 
-        return self.on_store(read)
+        return self.state.on_store(read)
 
 
 @dataclass(frozen=True)
@@ -167,13 +156,26 @@ class Books:
 
 @contextmanager
 def shop(
-    directory: Path, till: Till, models: tuple[str, ...], sellers: tuple[str, ...] = SELLERS[:1]
+    directory: Path,
+    till: Till,
+    models: tuple[str, ...],
+    sellers: tuple[str, ...] = SELLERS[:1],
+    *,
+    shared: bool = False,
 ) -> Iterator[Shop]:
-    """A shop whose runtime has not begun."""
-    with till:
-        made = Shop(directory / "home", till, sellers=sellers)
+    """A shop whose runtime has not begun. ``shared``: its state is in PostgreSQL and Redis."""
+    home = directory / "home"
+    with till, _shared(directory) if shared else nullcontext((on_sqlite(home / "runtime.db"), {})) as (state, stores):
+        made = Shop(home, till, state, stores, sellers=sellers)
         made.prepare(models)
         try:
             yield made
         finally:
             made._up.close()
+
+
+@contextmanager
+def _shared(directory: Path) -> Iterator[tuple[State, Mapping[str, str]]]:
+    postgres = Postgres()
+    with closing(postgres), postgres.up(), redis(directory / "redis") as ephemeral:
+        yield on_postgres(postgres.url()), {"INFRAI_DATABASE": postgres.url(), "INFRAI_REDIS": ephemeral}

@@ -151,13 +151,14 @@ def soak(
     seed: int,
     keyed: bool = False,
     calm: bool = False,
+    shared: bool = False,
     say: Callable[[str], None],
 ) -> Result:
     """Runs it. ``keyed``: the vendor honours idempotency keys. ``calm``: nobody is killed, and the vendor's faults are
-    refusals only, so that nothing may be open."""
+    refusals only, so that nothing may be open. ``shared``: the state is in PostgreSQL and Redis, not in SQLite."""
     result = Result(seed)
     till = Till(keyed=keyed, choose=at_random(seed, REFUSING if calm else QUIET))
-    with shop(directory, till, ("m",), SELLERS) as at:
+    with shop(directory, till, ("m",), SELLERS, shared=shared) as at:
         asyncio.run(_run(at, seconds, callers, calm, result, say))
         at.stop()
         at.find_the_dead()
