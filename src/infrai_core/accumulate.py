@@ -52,6 +52,11 @@ class Accumulator:
         return self._last.get("metadata")
 
     @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ended, once a chunk has said so."""
+        return self._last.get("finish_reason")
+
+    @property
     def text_length(self) -> int:
         """Characters of text, reasoning and arguments received so far."""
         return sum(len(piece) for pieces in self._joined.values() for piece in pieces)

@@ -15,14 +15,20 @@ from infrai_core.models import ChatChunk, Metadata
 from infrai_core.parse import parsed
 from infrai_core.sse import Decoder, Event
 
+_NO_REASON = (
+    "the stream has its end mark but no finish_reason, so that it was cut before it came here; for a server that never"
+    ' says why it ends: the runtime takes it as a vendor with finish_reason = "optional"'
+)
+
 
 class ChunkReader:
     """Reads one streamed answer.
 
     ``feed`` gives the chunks that new bytes complete; ``end`` is called when the bytes end. ``done`` is true after
     the end mark. Raises the ``StatusError`` of an in-band error, ``StreamInterrupted`` (with what came so far) for a
-    stream without an end mark, ``Timeout`` when no event came for ``idle_timeout_s`` while comments kept it open.
-    An error that stands behind chunks in the same bytes waits in ``failure`` until those chunks were given out.
+    stream without an end mark or without a reason why it ended, ``Timeout`` when no event came for ``idle_timeout_s``
+    while comments kept it open. An error that stands behind chunks in the same bytes waits in ``failure`` until those
+    chunks were given out.
     """
 
     def __init__(self, headers: Headers, idle_timeout_s: float, now_s: float) -> None:
@@ -73,9 +79,7 @@ class ChunkReader:
     def _chunk(self, event: Event) -> ChatChunk | None:
         data = event.data
         if data == "[DONE]":
-            self.done = True
-            held, self._held = self._held, None
-            return held
+            return self._ended()
         if event.event == "error" or data.startswith('{"error"'):
             raise error_from(200, data, self.headers)
         if event.event != "message":
@@ -83,6 +87,17 @@ class ChunkReader:
         if data.startswith('{"delta"'):
             return self._whole(_validated(data))
         return self._tolerant(data)
+
+    def _ended(self) -> ChatChunk | None:
+        """The last chunk, at the end mark. Gateways send the mark also when what they read from broke off, and then
+        nothing has said why the answer ended."""
+        held, self._held = self._held, None
+        if not ((held and held.finish_reason) or self.so_far.finish_reason):
+            if held is not None:
+                self.so_far.add(held)
+            raise StreamInterrupted(_NO_REASON, self.so_far.reply())
+        self.done = True
+        return held
 
     def _tolerant(self, data: str) -> ChatChunk | None:
         """Frames whose fields stand in another order, and OpenAI's."""
