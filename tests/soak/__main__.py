@@ -27,9 +27,7 @@ def main() -> int:
     parser.add_argument(
         "--calm", action="store_true", help="no kills, and faults that are not charged: nothing is open"
     )
-    parser.add_argument(
-        "--shared", action="store_true", help="state in PostgreSQL and Redis, started for it; else SQLite"
-    )
+    parser.add_argument("--shared", action="store_true", help="state in PostgreSQL and Redis (default: SQLite)")
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     began = time.monotonic()
