@@ -58,31 +58,25 @@ class _BaseStream:
             return Metadata()
         return self._reader.so_far.metadata or Metadata.model_validate(header_metadata(self._reader.headers))
 
-    def _begin(self, response: Response) -> None:
+    def _begin(self, response: Response) -> ChunkReader:
         self._response = response.handle
         self._reader = ChunkReader(response.headers, self._config.idle_timeout_s, time.monotonic())
+        return self._reader
 
-    def _take(self, data: bytes | None) -> bool:
-        """Takes bytes (None: their end). False when the answer is complete."""
-        assert self._reader is not None
-        reader = self._reader
+    def _take(self, reader: ChunkReader, data: bytes | None) -> list[ChatChunk]:
+        """The chunks that these bytes (None: their end) complete. An error that waited behind chunks comes first."""
         if reader.failure is not None:
             raise reader.failure
-        self._ready.extend(reader.end() if data is None else reader.feed(data, time.monotonic()))
+        chunks = reader.end() if data is None else reader.feed(data, time.monotonic())
         if reader.done:
             self._book_whole(reader)
-        return not reader.done
+        return chunks
 
     def _all_ready(self) -> list[ChatChunk]:
         """The chunks that are ready, given out."""
         ready = list(self._ready)
         self._ready.clear()
         return ready
-
-    @property
-    def _has_failed(self) -> bool:
-        """Whether an error waits behind the chunks that were given out; then no more bytes are read."""
-        return self._reader is not None and self._reader.failure is not None
 
     def _failed(self, error: Exception) -> InfraiError:
         """The error that the caller sees for one that broke the stream."""
@@ -155,7 +149,8 @@ class ChatStream(_BaseStream):
     def __iter__(self) -> Iterator[ChatChunk]:
         # A generator of its own: a loop that is left drops it, and dropping it closes the response.
         try:
-            while self._ready or self._pull():
+            while (chunks := self._pull()) is not None:
+                self._ready += chunks
                 while self._ready:
                     yield self._ready.popleft()
         finally:
@@ -163,17 +158,18 @@ class ChatStream(_BaseStream):
 
     def __next__(self) -> ChatChunk:
         while not self._ready:
-            if not self._pull():
+            if (chunks := self._pull()) is None:
                 raise StopIteration
+            self._ready += chunks
         return self._ready.popleft()
 
     def read(self) -> list[ChatChunk]:
         """The chunks that are there, or else those that the next bytes complete; none at the end. What many chunks in
         one go cost is less than in a loop over single ones."""
-        while not self._ready:
-            if not self._pull():
-                return []
-        return self._all_ready()
+        while (chunks := self._pull()) is not None:
+            if chunks:
+                return chunks
+        return []
 
     def reply(self) -> ChatReply:
         """Reads to the end; the whole reply, whatever was iterated before."""
@@ -184,25 +180,32 @@ class ChatStream(_BaseStream):
     def open(self) -> ChatStream:
         """Sends the request, unless it was sent. Raises what a call raises."""
         if self._reader is None and not self._closed:
-            response = self._opener()
-            self._begin(response)
-            self._bytes = pieces(response.handle)
+            self._open()
         return self
 
-    def _pull(self) -> bool:
-        """Brings more bytes. False when there is no more to come."""
+    def _open(self) -> ChunkReader:
+        response = self._opener()
+        self._bytes = pieces(response.handle)
+        return self._begin(response)
+
+    def _pull(self) -> list[ChatChunk] | None:
+        """The chunks that are ready, or else those that more bytes complete, which may be none; None at the end."""
+        if self._ready:
+            return self._all_ready()
         if self._closed:
-            return False
-        self.open()
+            return None
+        reader = self._reader or self._open()
         try:
-            more = self._take(b"" if self._has_failed else next(self._bytes, None))
+            chunks = self._take(reader, None if reader.failure else next(self._bytes, None))
         except _READ_ERRORS as error:
             self.close()
             raise self._twin(self._failed(error)) from error
-        if not more:
+        if reader.done:
+            self._ready += chunks  # not lost when the lines below are interrupted
             self._drain()
             self.close()
-        return more or bool(self._ready)
+            return self._all_ready()
+        return chunks
 
     def _drain(self) -> None:
         """Reads the end of the body when it is already there, so that the connection can be used again."""
@@ -261,17 +264,18 @@ class AsyncChatStream(_BaseStream):
 
     async def __anext__(self) -> ChatChunk:
         while not self._ready:
-            if not await self._pull():
+            if (chunks := await self._pull()) is None:
                 raise StopAsyncIteration
+            self._ready += chunks
         return self._ready.popleft()
 
     async def read(self) -> list[ChatChunk]:
         """The chunks that are there, or else those that the next bytes complete; none at the end. What many chunks in
         one go cost is less than in a loop over single ones."""
-        while not self._ready:
-            if not await self._pull():
-                return []
-        return self._all_ready()
+        while (chunks := await self._pull()) is not None:
+            if chunks:
+                return chunks
+        return []
 
     async def reply(self) -> ChatReply:
         """Reads to the end; the whole reply, whatever was iterated before."""
@@ -282,27 +286,34 @@ class AsyncChatStream(_BaseStream):
     async def open(self) -> AsyncChatStream:
         """Sends the request, unless it was sent. Raises what a call raises."""
         if self._reader is None and not self._closed:
-            response = await self._opener()
-            self._token = current_token()
-            self._begin(response)
-            self._bytes = apieces(response.handle)
+            await self._open()
         return self
 
-    async def _pull(self) -> bool:
-        """Brings more bytes. False when there is no more to come."""
+    async def _open(self) -> ChunkReader:
+        response = await self._opener()
+        self._token = current_token()
+        self._bytes = apieces(response.handle)
+        return self._begin(response)
+
+    async def _pull(self) -> list[ChatChunk] | None:
+        """The chunks that are ready, or else those that more bytes complete, which may be none; None at the end."""
+        if self._ready:
+            return self._all_ready()
         if self._closed:
-            return False
-        await self.open()
+            return None
+        reader = self._reader or await self._open()
         assert self._bytes is not None
         try:
-            more = self._take(b"" if self._has_failed else await anext(self._bytes, None))
+            chunks = self._take(reader, None if reader.failure else await anext(self._bytes, None))
         except _READ_ERRORS as error:
             await self.aclose()
             raise self._twin(self._failed(error)) from error
-        if not more:
+        if reader.done:
+            self._ready += chunks  # not lost when the lines below are interrupted
             await self._drain()
             await self.aclose()
-        return more or bool(self._ready)
+            return self._all_ready()
+        return chunks
 
     async def _drain(self) -> None:
         """Reads the end of the body, so that the connection can be used again."""
