@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.json import parse_partial_json
 
 from infrai_core import ChatChunk, ChatReply, ToolCallPart
@@ -20,7 +21,7 @@ from langchain_infrai._convert import (
     shifted,
     signatures,
 )
-from langchain_infrai._served import PROVIDER, metadata_of, usage_of
+from langchain_infrai._served import PROVIDER, metadata_of, traced, usage_of
 
 _GROWING = {"text": "text", "reasoning": "text", "tool_call": "arguments"} | (
     {"refusal": "text"} if HAS_REFUSAL else {}
@@ -34,6 +35,9 @@ _NO_CALL: dict[str, Any] = {"id": None, "name": None, "args": ""}
 _TEXTS = ("text", "reasoning", "refusal", "args")
 _STOPS = ("]", "}", '"]', '"}', '""]', '""}')
 """Ends after which no text of arguments can be made whole: one of these closes what is not open."""
+
+_text_chunk = unchecked(AIMessageChunk, "content", "id", "response_metadata")
+_generation = unchecked(ChatGenerationChunk, "text", "message")
 
 
 class BlockReader:
@@ -52,17 +56,16 @@ class BlockReader:
         """What this chunk adds."""
         plain = self.text(chunk)
         if plain is not None:
-            return [{"type": "text", "text": plain[1], "index": plain[0]}]
+            return [{"type": "text", "text": plain["text"], "index": plain["index"]}]
         return _one_per_block(block for fragment in chunk.delta.parts or () for block in self._blocks(fragment))
 
-    def text(self, chunk: ChatChunk) -> tuple[int, str] | None:
-        """Index and text of a chunk that is nothing but a piece of text, as nearly all are; else None."""
+    def text(self, chunk: ChatChunk) -> Mapping[str, Any] | None:
+        """The part of a chunk that is nothing but a piece of text, as nearly all are; else None."""
         parts = chunk.delta.parts
-        if self._held or not parts or len(parts) > 1:
+        if not parts or self._held or len(parts) > 1:
             return None
-        (part,) = parts
-        is_alone = len(part) == _TEXT_ALONE and part["type"] == "text" and part.get("text")
-        return (part["index"], part["text"]) if is_alone else None
+        part = parts[0]
+        return part if len(part) == _TEXT_ALONE and part["type"] == "text" and part.get("text") else None
 
     def rest(self) -> list[Block]:
         """What was held back until the end."""
@@ -160,6 +163,11 @@ def _reads(arguments: str) -> bool:
         return False
 
 
+def _generated(message: AIMessageChunk) -> ChatGenerationChunk:
+    text = message.content
+    return _generation(text if isinstance(text, str) else message.text, message)
+
+
 class StreamedMessage:
     """Turns the chunks of one answer into message chunks that LangChain can add up.
 
@@ -173,29 +181,30 @@ class StreamedMessage:
         self._reader = BlockReader()
         self._lengths: dict[int, int] = {}  # of what is in the string; 0 for a call beside it
 
-    def read(self, chunk: ChatChunk) -> AIMessageChunk | None:
+    def read(self, chunk: ChatChunk) -> ChatGenerationChunk | None:
         """What this chunk adds; None when it brings no content."""
         alone = None if self._as_blocks else self._reader.text(chunk)
         if alone is not None:
-            index, text = alone
+            index, text = alone["index"], alone["text"]
             self._lengths[index] = self._lengths.get(index, 0) + len(text)
-            return unchecked(AIMessageChunk, content=text, id=chunk.id, response_metadata={"model_provider": PROVIDER})
+            return _generation(text, _text_chunk(text, chunk.id, {"model_provider": PROVIDER}))
         blocks = self._reader.read(chunk)
-        return self._message(blocks, id=chunk.id) if blocks else None
+        return _generated(self._message(blocks, id=chunk.id)) if blocks else None
 
-    def end(self, reply: ChatReply) -> Iterator[AIMessageChunk]:
+    def end(self, reply: ChatReply) -> Iterator[ChatGenerationChunk]:
         """The closing chunks, from the whole reply: what was held back, then the last one. What was held back has a
         chunk of its own, because LangChain takes a call in the last chunk for a whole one."""
         held = _one_per_block([*self._reader.rest(), *self._stops(reply)])
         if held:
-            yield self._message(held, id=reply.id)
-        yield self._message(
+            yield _generated(self._message(held, id=reply.id))
+        last = self._message(
             [],
             id=reply.id,
             response_metadata=metadata_of(reply),
             usage_metadata=usage_of(reply.usage),
             chunk_position="last",
         )
+        yield ChatGenerationChunk(message=last, generation_info=traced(reply))
 
     def _stops(self, reply: ChatReply) -> Iterator[Block]:
         calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]

@@ -19,7 +19,6 @@ from infrai_core import AsyncChatStream, ChatReply, ChatStream
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Prefer, Task
 from infrai_core.tokens import estimate
-from infrai_core.unchecked import unchecked
 from langchain_infrai._batching import Batching
 from langchain_infrai._blocks import register
 from langchain_infrai._connection import Connection
@@ -215,9 +214,9 @@ class ChatInfrai(Batching, BaseChatModel, Connection):
         with self._opened(messages, stop, kwargs) as stream:
             while chunks := stream.read():
                 for chunk in chunks:
-                    if (message := reader.read(chunk)) is not None:
-                        yield _generation(message)
-            yield from _end(reader, stream.so_far)
+                    if (piece := reader.read(chunk)) is not None:
+                        yield piece
+            yield from reader.end(stream.so_far)
 
     async def _astream(
         self,
@@ -233,10 +232,10 @@ class ChatInfrai(Batching, BaseChatModel, Connection):
         async with self._aopened(messages, stop, kwargs) as stream:
             while chunks := await stream.read():
                 for chunk in chunks:
-                    if (message := reader.read(chunk)) is not None:
-                        yield _generation(message)
-            for last in _end(reader, stream.so_far):
-                yield last
+                    if (piece := reader.read(chunk)) is not None:
+                        yield piece
+            for piece in reader.end(stream.so_far):
+                yield piece
 
     def _stream_chat_model_events(
         self,
@@ -408,17 +407,6 @@ class ChatInfrai(Batching, BaseChatModel, Connection):
 
 def _result(reply: ChatReply) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message_of(reply), generation_info=traced(reply))])
-
-
-def _generation(message: AIMessageChunk) -> ChatGenerationChunk:
-    text = message.content
-    return unchecked(ChatGenerationChunk, message=message, text=text if isinstance(text, str) else message.text)
-
-
-def _end(reader: StreamedMessage, reply: ChatReply) -> Iterator[ChatGenerationChunk]:
-    for message in reader.end(reply):
-        info = traced(reply) if message.chunk_position == "last" else None
-        yield ChatGenerationChunk(message=message, generation_info=info)
 
 
 def _whole(result: ChatResult) -> ChatGenerationChunk:

@@ -31,6 +31,12 @@ from llama_index_infrai._report import AsyncBatches, Batches
 
 _logger = logging.getLogger(__name__)
 
+_text_block = unchecked(TextBlock, "text")
+_call_block = unchecked(ToolCallBlock, "tool_call_id", "tool_name", "tool_kwargs")
+_message = unchecked(ChatMessage, "role", "blocks", "additional_kwargs")
+_response = unchecked(ChatResponse, "message", "delta", "raw", "logprobs", "additional_kwargs")
+_completion = unchecked(CompletionResponse, "text", "additional_kwargs", "raw", "logprobs", "delta")
+
 
 # -- parts that grow -----------------------------------------------------------------------------------------------
 
@@ -52,7 +58,7 @@ class _Text:
         self.annotations += fragment.get("annotations") or ()
 
     def blocks(self, done: bool) -> list[Any]:
-        text = unchecked(TextBlock, text=self.text)
+        text = _text_block(self.text)
         return [text, *citation_blocks(self.annotations, self.text)] if self.annotations else [text]
 
 
@@ -93,7 +99,7 @@ class _Call:
         if done or self.closed:
             read = whole(self.arguments)
             given = self.arguments if read is None else read
-        return [unchecked(ToolCallBlock, tool_call_id=self.id, tool_name=self.name, tool_kwargs=given)]
+        return [_call_block(self.id, self.name, given)]
 
     def legacy(self) -> dict[str, Any]:
         return legacy_call(self.id, self.name, self.arguments)
@@ -154,14 +160,7 @@ class Progress:
         said, thought = _new_text(fragments)
         if thought:
             extra["thinking_delta"] = thought
-        return unchecked(
-            ChatResponse,
-            message=self._message(),
-            delta=said,
-            raw=dict(self._facts),
-            logprobs=None,
-            additional_kwargs=extra,
-        )
+        return _response(self._message(), said, dict(self._facts), None, extra)
 
     def _add(self, fragment: Mapping[str, Any]) -> int:
         index, kind = fragment["index"], fragment["type"]
@@ -188,7 +187,7 @@ class Progress:
 
     def _message(self) -> ChatMessage:
         blocks = [block for place in self._places for block in self._blocks.get(place, ())]
-        return unchecked(ChatMessage, role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=self._beside())
+        return _message(MessageRole.ASSISTANT, blocks, self._beside())
 
     def _beside(self) -> dict[str, Any]:
         """What stands beside the blocks."""
@@ -248,8 +247,7 @@ def response_of(reply: ChatReply) -> ChatResponse:
 
 def completion_of(response: ChatResponse) -> CompletionResponse:
     """The same as a completion; the response's dictionaries are not shared."""
-    return unchecked(
-        CompletionResponse,
+    return _completion(
         text=response.message.content or "",
         additional_kwargs={**response.message.additional_kwargs, **response.additional_kwargs},
         raw=response.raw,

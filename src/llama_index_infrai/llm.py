@@ -50,6 +50,7 @@ from llama_index_infrai._structured import Ask, aobjects, by_schema, by_tool, ob
 M = TypeVar("M", bound=BaseModel)
 dispatcher = get_dispatcher(__name__)
 _logger = logging.getLogger(__name__)
+_selection = unchecked(ToolSelection, "tool_id", "tool_name", "tool_kwargs")
 
 _OPTIONS = (
     "model",
@@ -271,10 +272,7 @@ class Infrai(Routed, FunctionCallingLLM):
         Raises ``ValueError`` when there is none, unless ``error_on_no_tool_call`` is false. Arguments that are not a
         JSON object in the end are logged and stand under ``unreadable_arguments``: the tool is not run without them.
         """
-        found = [
-            unchecked(ToolSelection, tool_id=id_, tool_name=name, tool_kwargs=arguments)
-            for id_, name, arguments in calls_of(response.message)
-        ]
+        found = [_selection(id_, name, arguments) for id_, name, arguments in calls_of(response.message)]
         if not found and error_on_no_tool_call:
             raise ValueError(f"the model called no tool; it wrote: {response.message.content!r}")
         return found

@@ -23,7 +23,7 @@ class Wider(Plain):
 @pytest.mark.parametrize("kind", [Plain, Wider])
 @pytest.mark.parametrize("values", [{"name": "a"}, {"name": "a", "count": 0, "tags": ["x"]}], ids=["least", "all"])
 def test_it_is_what_the_checks_would_have_made(kind: type[Plain], values: dict[str, Any]) -> None:
-    quick, checked = unchecked(kind, **values), kind(**values)
+    quick, checked = unchecked(kind, *values)(**values), kind(**values)
     assert quick == checked
     assert repr(quick) == repr(checked)
     assert quick.model_dump(exclude_unset=True) == checked.model_dump(exclude_unset=True)
@@ -32,11 +32,12 @@ def test_it_is_what_the_checks_would_have_made(kind: type[Plain], values: dict[s
 
 
 def test_nothing_is_checked() -> None:
-    assert unchecked(Plain, name=7).name == 7  # type: ignore[comparison-overlap]
+    assert unchecked(Plain, "name")(7).name == 7  # type: ignore[comparison-overlap]
 
 
 def test_two_of_them_share_nothing() -> None:
-    one, other = unchecked(Wider, name="a"), unchecked(Wider, name="b")
+    make = unchecked(Wider, "name")
+    one, other = make("a"), make(name="b")
     one.tags.append("x")
     one.count = 9
     one.more = 1  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, message_chunk_to_message
 from langchain_core.messages.content import KNOWN_BLOCK_TYPES
+from langchain_core.outputs import ChatGenerationChunk
 
 from infrai_core import Accumulator, Attempt, ChatChunk, ChatReply, Metadata, Usage
 from langchain_infrai._convert import message_of, wire_messages
@@ -86,8 +87,12 @@ def fragments_of(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def streamed(parts: list[dict[str, Any]], *, as_blocks: bool = False, **fields: Any) -> list[AIMessageChunk]:
     reader = StreamedMessage(as_blocks)
     chunks = [ChatChunk.model_validate({"delta": {"parts": [f]}}) for f in fragments_of(parts)]
-    messages = [message for chunk in chunks if (message := reader.read(chunk)) is not None]
-    return [*messages, *reader.end(reply_of(parts, **fields))]
+    pieces = [piece for chunk in chunks if (piece := reader.read(chunk)) is not None]
+    return messages_of([*pieces, *reader.end(reply_of(parts, **fields))])
+
+
+def messages_of(pieces: list[ChatGenerationChunk]) -> list[AIMessageChunk]:
+    return [piece.message for piece in pieces if isinstance(piece.message, AIMessageChunk)]
 
 
 def added(chunks: list[AIMessageChunk]) -> AIMessageChunk:
@@ -215,7 +220,7 @@ def test_pieces_of_two_calls_that_come_mixed_are_kept_apart() -> None:
     two = reader.read(ChatChunk.model_validate({"delta": {"parts": fragments[2:]}}))
     assert one is not None
     assert two is not None
-    total = added([one, two, *reader.end(ChatReply())])
+    total = added(messages_of([one, two, *reader.end(ChatReply())]))
     assert [(call["id"], call["name"], call["args"]) for call in total.tool_calls] == [
         ("call_1", "f", {"a": 1}),
         ("call_2", "g", {}),
@@ -229,7 +234,7 @@ def test_a_signature_that_is_repeated_is_not_joined() -> None:
         {"index": 0, "type": "reasoning", "text": "b", "vendor": "v", "opaque": "s", "done": True},
     ]
     chunks = [reader.read(ChatChunk.model_validate({"delta": {"parts": [part]}})) for part in parts]
-    total = added([*(chunk for chunk in chunks if chunk), *reader.end(ChatReply())])
+    total = added(messages_of([*(chunk for chunk in chunks if chunk), *reader.end(ChatReply())]))
     expected = {"type": "reasoning", "reasoning": "ab", "extras": {"vendor": "v", "opaque": "s"}}
     assert without_index(total.content_blocks) == [expected]
 
@@ -237,12 +242,12 @@ def test_a_signature_that_is_repeated_is_not_joined() -> None:
 def added_up(*chunks: list[dict[str, Any]], as_blocks: bool = False) -> AIMessageChunk:
     """The message of a stream whose chunks have these fragments."""
     reader, whole = StreamedMessage(as_blocks), Accumulator()
-    messages = []
+    pieces = []
     for fragments in chunks:
         chunk = ChatChunk.model_validate({"delta": {"parts": fragments}})
         whole.add(chunk)
-        messages.append(reader.read(chunk))
-    return added([*(message for message in messages if message is not None), *reader.end(whole.reply())])
+        pieces.append(reader.read(chunk))
+    return added(messages_of([*(piece for piece in pieces if piece is not None), *reader.end(whole.reply())]))
 
 
 @pytest.mark.parametrize("as_blocks", [False, True])
