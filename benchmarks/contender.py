@@ -22,11 +22,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Cost
-
 ROOT = Path(__file__).parents[1]
 Work = Mapping[str, tuple[Callable[[], object], int]]
 """Task -> what to run, and how many units a run does."""
+BATCH_S = 0.05
+"""CPU seconds of a batch, the same for all: a short one would measure the caches that the collection of garbage before
+it has emptied."""
 
 
 def environment(name: str, packages: Sequence[str]) -> Path:
@@ -66,10 +67,20 @@ class Contender:
 
     def batch(self, task: str, runs: int) -> float:
         """CPU microseconds per unit of a batch of runs."""
+        return self._ran(task, runs)["us"]
+
+    def runs(self, task: str) -> int:
+        """How many runs a batch has, so that it takes ``BATCH_S``. The first of all runs, which opens connections, says
+        nothing."""
+        self._ran(task, 1)
+        return max(1, round(BATCH_S / self._ran(task, 1)["s"]))
+
+    def _ran(self, task: str, runs: int) -> dict[str, float]:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([task, runs]) + "\n")
         self._process.stdin.flush()
-        return float(self._read())
+        ran: dict[str, float] = self._read()
+        return ran
 
 
 _MARK = "\x1fbenchmark "
@@ -91,48 +102,63 @@ def contenders(python: Path | str, module: str, names: Sequence[str], url: str) 
         yield [Contender(process, name) for process, name in zip(processes, names, strict=True)]
 
 
-def compare(
-    running: Sequence[Contender], tasks: Sequence[str], *, batches: int, runs: int | Mapping[str, int]
-) -> dict[str, dict[str, Cost]]:
-    """CPU time per unit of each task, for every contender that can do it; the smallest batch and the median one.
+Rounds = dict[str, dict[str, list[float]]]
+"""CPU microseconds per unit by task and contender: a number for every round."""
+Found = dict[str, dict[str, float]]
+"""The same, the smallest of all rounds."""
 
-    The tasks take turns as the contenders do, so that one can be compared with the other.
+
+def compare(running: Sequence[Contender], tasks: Sequence[str], rounds: int, quick: bool) -> Rounds:
+    """CPU time per unit of each task, for every contender that can do it.
+
+    In a round each contender runs one batch of each task, so that the tasks, too, can be compared with each other.
     """
     able = [(task, contender) for task in tasks for contender in running if task in contender.tasks]
-    for task, contender in able:
-        contender.batch(task, 1)
-    times: dict[str, dict[str, list[float]]] = {task: {} for task in tasks}
-    for _ in range(batches):
-        for task, contender in able:
-            count = runs if isinstance(runs, int) else runs.get(contender.name, runs[""])
-            times[task].setdefault(contender.name, []).append(contender.batch(task, count))
-    return {
-        task: {name: Cost(min(costs), statistics.median(costs)) for name, costs in found.items()}
-        for task, found in times.items()
-    }
-
-
-Found = dict[str, dict[str, float]]
-"""CPU microseconds by task and contender."""
+    runs = [1 if quick else contender.runs(task) for task, contender in able]
+    found: Rounds = {task: {} for task in tasks}
+    for _ in range(rounds):
+        for (task, contender), count in zip(able, runs, strict=True):
+            found[task].setdefault(contender.name, []).append(contender.batch(task, count))
+    return found
 
 
 def measured(
     running: list[Contender],
-    tasks: Mapping[str, tuple[str, int, int | Mapping[str, int]]],
+    tasks: Mapping[str, tuple[str, int]],
     quick: bool,
-    in_turns: tuple[str, ...] = (),
-) -> Found:
-    """The smallest batch of every task, ``tasks`` being task -> title, batches, runs per batch. One task is measured
-    after the other, but those of ``in_turns``, which are compared with each other, together."""
-    found: Found = {}
-    for task, (_, batches, runs) in tasks.items():
+    in_turns: Sequence[tuple[str, ...]] = (),
+) -> Rounds:
+    """Every task, ``tasks`` being task -> title, rounds. One task is measured after the other, but those of one group
+    of ``in_turns``, which are compared with each other, together."""
+    found: Rounds = {}
+    for task, (_, rounds) in tasks.items():
         if task in found:
             continue
-        group = in_turns if task in in_turns else (task,)
+        group = next((group for group in in_turns if task in group), (task,))
         print("  " + ", ".join(tasks[one][0] for one in group) + " …", flush=True)
-        costs = compare(running, group, batches=2 if quick else batches, runs=1 if quick else runs)
-        found |= {one: {name: cost.min_us for name, cost in costs[one].items()} for one in group}
+        found |= compare(running, group, 2 if quick else rounds, quick)
     return found
+
+
+def smallest(rounds: Rounds) -> Found:
+    """The cheapest batch of everything."""
+    return {task: {name: min(costs) for name, costs in found.items()} for task, found in rounds.items()}
+
+
+def ratio(costs: Sequence[float], others: Sequence[float]) -> float:
+    """How many times what the others need: the median over the rounds. The two of a round ran next to each other, on a
+    machine that was as fast for one as for the other; the cheapest of all batches need not have."""
+    return statistics.median(cost / other for cost, other in zip(costs, others, strict=True))
+
+
+def over(costs: Sequence[float], others: Sequence[float]) -> float:
+    """How much more than the others, in the same way."""
+    return statistics.median(cost - other for cost, other in zip(costs, others, strict=True))
+
+
+def beside_best(costs: Mapping[str, Sequence[float]], theirs: Sequence[str], ours: str = "infrai") -> float | None:
+    """Our ratio to the cheapest of the peers; None without peers."""
+    return max((ratio(costs[ours], costs[name]) for name in theirs if name in costs), default=None)
 
 
 def _work(module: str, name: str, url: str) -> None:
@@ -147,7 +173,7 @@ def _work(module: str, name: str, url: str) -> None:
         for _ in range(runs):
             run()
         spent = time.process_time() - began
-        print(_MARK + json.dumps(spent / (runs * units) * 1e6), flush=True)
+        print(_MARK + json.dumps({"us": spent / (runs * units) * 1e6, "s": spent}), flush=True)
         gc.collect()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -179,14 +180,14 @@ class StreamedMessage:
     def __init__(self, as_blocks: bool = False) -> None:
         self._as_blocks = as_blocks
         self._reader = BlockReader()
-        self._lengths: dict[int, int] = {}  # of what is in the string; 0 for a call beside it
+        self._lengths = defaultdict[int, int](int)  # of what is in the string; 0 for a call beside it
 
     def read(self, chunk: ChatChunk) -> ChatGenerationChunk | None:
         """What this chunk adds; None when it brings no content."""
         alone = None if self._as_blocks else self._reader.text(chunk)
         if alone is not None:
-            index, text = alone["index"], alone["text"]
-            self._lengths[index] = self._lengths.get(index, 0) + len(text)
+            text = alone["text"]
+            self._lengths[alone["index"]] += len(text)
             return _generation(text, _text_chunk(text, chunk.id, {"model_provider": PROVIDER}))
         blocks = self._reader.read(chunk)
         return _generated(self._message(blocks, id=chunk.id)) if blocks else None
@@ -235,7 +236,7 @@ class StreamedMessage:
             if block["type"] == "text":
                 before = sum(length for index, length in self._lengths.items() if index < block["index"])
                 notes += shifted(block.get("annotations") or (), before)
-                self._lengths[block["index"]] = self._lengths.get(block["index"], 0) + len(block["text"])
+                self._lengths[block["index"]] += len(block["text"])
                 text += block["text"]
             else:
                 self._lengths[block["index"]] = 0
