@@ -149,7 +149,7 @@ class ChatStream(_BaseStream):
     def __iter__(self) -> Iterator[ChatChunk]:
         # A generator of its own: a loop that is left drops it, and dropping it closes the response.
         try:
-            while (chunks := self._pull()) is not None:
+            while chunks := self.read():
                 self._ready += chunks
                 while self._ready:
                     yield self._ready.popleft()
@@ -157,16 +157,26 @@ class ChatStream(_BaseStream):
             self.close()
 
     def __next__(self) -> ChatChunk:
-        while not self._ready:
-            if (chunks := self._pull()) is None:
-                raise StopIteration
-            self._ready += chunks
+        if not self._ready:
+            self._ready += self.read()
+        if not self._ready:
+            raise StopIteration
         return self._ready.popleft()
 
     def read(self) -> list[ChatChunk]:
         """The chunks that are there, or else those that the next bytes complete; none at the end. What many chunks in
         one go cost is less than in a loop over single ones."""
-        while (chunks := self._pull()) is not None:
+        if self._ready:
+            return self._all_ready()
+        while not self._closed:
+            reader = self._reader or self._open()
+            try:
+                chunks = self._take(reader, None if reader.failure else next(self._bytes, None))
+            except _READ_ERRORS as error:
+                self.close()
+                raise self._twin(self._failed(error)) from error
+            if reader.done:
+                return self._finish(chunks)
             if chunks:
                 return chunks
         return []
@@ -188,24 +198,12 @@ class ChatStream(_BaseStream):
         self._bytes = pieces(response.handle)
         return self._begin(response)
 
-    def _pull(self) -> list[ChatChunk] | None:
-        """The chunks that are ready, or else those that more bytes complete, which may be none; None at the end."""
-        if self._ready:
-            return self._all_ready()
-        if self._closed:
-            return None
-        reader = self._reader or self._open()
-        try:
-            chunks = self._take(reader, None if reader.failure else next(self._bytes, None))
-        except _READ_ERRORS as error:
-            self.close()
-            raise self._twin(self._failed(error)) from error
-        if reader.done:
-            self._ready += chunks  # not lost when the lines below are interrupted
-            self._drain()
-            self.close()
-            return self._all_ready()
-        return chunks
+    def _finish(self, chunks: list[ChatChunk]) -> list[ChatChunk]:
+        """Ends the answer; its last chunks are given out, or stay to be given out when this is interrupted."""
+        self._ready += chunks
+        self._drain()
+        self.close()
+        return self._all_ready()
 
     def _drain(self) -> None:
         """Reads the end of the body when it is already there, so that the connection can be used again."""
@@ -255,7 +253,7 @@ class AsyncChatStream(_BaseStream):
     ) -> None:
         super().__init__(op, config, twin)
         self._opener = opener
-        self._bytes: AsyncIterator[bytes] | None = None
+        self._bytes: AsyncIterator[bytes]
         self._token: object = None  # the event loop that the response belongs to
 
     def __aiter__(self) -> AsyncIterator[ChatChunk]:
@@ -263,16 +261,26 @@ class AsyncChatStream(_BaseStream):
         return _Iteration(self)
 
     async def __anext__(self) -> ChatChunk:
-        while not self._ready:
-            if (chunks := await self._pull()) is None:
-                raise StopAsyncIteration
-            self._ready += chunks
+        if not self._ready:
+            self._ready += await self.read()
+        if not self._ready:
+            raise StopAsyncIteration
         return self._ready.popleft()
 
     async def read(self) -> list[ChatChunk]:
         """The chunks that are there, or else those that the next bytes complete; none at the end. What many chunks in
         one go cost is less than in a loop over single ones."""
-        while (chunks := await self._pull()) is not None:
+        if self._ready:
+            return self._all_ready()
+        while not self._closed:
+            reader = self._reader or await self._open()
+            try:
+                chunks = self._take(reader, None if reader.failure else await anext(self._bytes, None))
+            except _READ_ERRORS as error:
+                await self.aclose()
+                raise self._twin(self._failed(error)) from error
+            if reader.done:
+                return await self._finish(chunks)
             if chunks:
                 return chunks
         return []
@@ -295,29 +303,15 @@ class AsyncChatStream(_BaseStream):
         self._bytes = apieces(response.handle)
         return self._begin(response)
 
-    async def _pull(self) -> list[ChatChunk] | None:
-        """The chunks that are ready, or else those that more bytes complete, which may be none; None at the end."""
-        if self._ready:
-            return self._all_ready()
-        if self._closed:
-            return None
-        reader = self._reader or await self._open()
-        assert self._bytes is not None
-        try:
-            chunks = self._take(reader, None if reader.failure else await anext(self._bytes, None))
-        except _READ_ERRORS as error:
-            await self.aclose()
-            raise self._twin(self._failed(error)) from error
-        if reader.done:
-            self._ready += chunks  # not lost when the lines below are interrupted
-            await self._drain()
-            await self.aclose()
-            return self._all_ready()
-        return chunks
+    async def _finish(self, chunks: list[ChatChunk]) -> list[ChatChunk]:
+        """Ends the answer; its last chunks are given out, or stay to be given out when this is interrupted."""
+        self._ready += chunks
+        await self._drain()
+        await self.aclose()
+        return self._all_ready()
 
     async def _drain(self) -> None:
         """Reads the end of the body, so that the connection can be used again."""
-        assert self._bytes is not None
         with anyio.move_on_after(DRAIN_S):
             try:
                 await anext(self._bytes, None)

@@ -78,15 +78,13 @@ class ChunkReader:
 
     def _chunk(self, event: Event) -> ChatChunk | None:
         data = event.data
+        if event.event == "message" and data.startswith('{"delta"'):  # as nearly all are
+            return self._whole(_validated(data))
         if data == "[DONE]":
             return self._ended()
         if event.event == "error" or data.startswith('{"error"'):
             raise error_from(200, data, self.headers)
-        if event.event != "message":
-            return None
-        if data.startswith('{"delta"'):
-            return self._whole(_validated(data))
-        return self._tolerant(data)
+        return self._tolerant(data) if event.event == "message" else None
 
     def _ended(self) -> ChatChunk | None:
         """The last chunk, at the end mark. Gateways send the mark also when what they read from broke off, and then

@@ -49,24 +49,19 @@ class BlockReader:
     """
 
     def __init__(self) -> None:
-        self._held: dict[int, dict[str, Any]] = {}
+        self.held: dict[int, dict[str, Any]] = {}
+        """What goes out when its part is complete."""
         self.calls: dict[int, str | None] = {}
         """The calls that began, and their ids."""
 
     def read(self, chunk: ChatChunk) -> list[Block]:
         """What this chunk adds."""
-        plain = self.text(chunk)
-        if plain is not None:
-            return [{"type": "text", "text": plain["text"], "index": plain["index"]}]
-        return _one_per_block(block for fragment in chunk.delta.parts or () for block in self._blocks(fragment))
-
-    def text(self, chunk: ChatChunk) -> Mapping[str, Any] | None:
-        """The part of a chunk that is nothing but a piece of text, as nearly all are; else None."""
-        parts = chunk.delta.parts
-        if not parts or self._held or len(parts) > 1:
-            return None
-        part = parts[0]
-        return part if len(part) == _TEXT_ALONE and part["type"] == "text" and part.get("text") else None
+        parts = chunk.delta.parts or ()
+        if len(parts) == 1 and not self.held:
+            part = parts[0]
+            if len(part) == _TEXT_ALONE and part["type"] == "text" and (text := part.get("text")):
+                return [{"type": "text", "text": text, "index": part["index"]}]
+        return _one_per_block(block for fragment in parts for block in self._blocks(fragment))
 
     def rest(self) -> list[Block]:
         """What was held back until the end."""
@@ -97,17 +92,17 @@ class BlockReader:
         return {"type": "tool_call_chunk", **_NO_CALL, **more}
 
     def _hold(self, index: int, kind: str, rest: Mapping[str, Any]) -> None:
-        held = self._held.setdefault(index, {"type": kind})
+        held = self.held.setdefault(index, {"type": kind})
         joined = {"text": held.get("text", "") + rest["text"]} if "text" in rest else {}
         held.update({**rest, **joined})
 
     def _complete(self, before: int | None) -> Iterator[Block]:
         """What was held back of parts before this one; of all parts for None."""
-        for index in [i for i in self._held if before is None or i < before]:
+        for index in [i for i in self.held if before is None or i < before]:
             yield from self._take(index)
 
     def _take(self, index: int) -> Iterator[Block]:
-        part = self._held.pop(index, None)
+        part = self.held.pop(index, None)
         if part is None:
             return
         if part["type"] == "tool_call":
@@ -184,11 +179,14 @@ class StreamedMessage:
 
     def read(self, chunk: ChatChunk) -> ChatGenerationChunk | None:
         """What this chunk adds; None when it brings no content."""
-        alone = None if self._as_blocks else self._reader.text(chunk)
-        if alone is not None:
-            text = alone["text"]
-            self._lengths[alone["index"]] += len(text)
-            return _generation(text, _text_chunk(text, chunk.id, {"model_provider": PROVIDER}))
+        parts = chunk.delta.parts
+        # Nearly all are a piece of text and nothing else. No function is asked whether: a chunk that comes alone finds
+        # the caches cold, where a call costs several times as much.
+        if parts and len(parts) == 1 and not self._as_blocks and not self._reader.held:
+            part = parts[0]
+            if len(part) == _TEXT_ALONE and part["type"] == "text" and (text := part.get("text")):
+                self._lengths[part["index"]] += len(text)
+                return _generation(text, _text_chunk(text, chunk.id, {"model_provider": PROVIDER}))
         blocks = self._reader.read(chunk)
         return _generated(self._message(blocks, id=chunk.id)) if blocks else None
 
