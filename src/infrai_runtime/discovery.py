@@ -12,10 +12,10 @@ from typing import Any
 from infrai_core.errors import CODES
 from infrai_runtime.batch.job import CAPABILITIES as CAPABILITIES_OF_A_BATCH
 from infrai_runtime.batch.job import SUBMISSION
+from infrai_runtime.body import FIELDS
 from infrai_runtime.catalogue import Catalogue, listed
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, schema_of
-from infrai_runtime.request import FIELDS
 from infrai_runtime.vendors.base import CAPABILITIES, Vendor
 from infrai_runtime.wire import Json
 

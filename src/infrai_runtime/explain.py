@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from infrai_runtime.body import FIELDS
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.eligible import EVERYTHING, Allowed, nothing_left
 from infrai_runtime.failover import beyond_cap
 from infrai_runtime.field import Field, Table, check_table, choice
 from infrai_runtime.health import Health
 from infrai_runtime.pricing import cost_nano, expected_usage, usd
-from infrai_runtime.request import FIELDS, Ask
+from infrai_runtime.request import Ask
 from infrai_runtime.request import read as read_native
 from infrai_runtime.routing import QUALITY_OF_TEN_TIMES_THE_PRICE, Candidate, Plan, surveyed, worth
 from infrai_runtime.vendors.base import Vendor

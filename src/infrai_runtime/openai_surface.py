@@ -15,10 +15,11 @@ import orjson
 
 from infrai_core.errors import CODES
 from infrai_runtime import transcript
+from infrai_runtime.body import ASR, CHAT, EMBED, IMAGE, TTS
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import Field, Kind, Table, anything, check_table, choice, flag, integer, list_of, number, text
 from infrai_runtime.message import KNOWN
-from infrai_runtime.request import ASR, CHAT, EMBED, IMAGE, TTS, Ask, ask, fingerprint
+from infrai_runtime.request import Ask, ask, fingerprint
 from infrai_runtime.tool import FUNCTIONS_AND_CUSTOM
 from infrai_runtime.vendors.base import Fragment
 from infrai_runtime.wire import DONE, JSON, Frames, Json, ToolIndex, flat_delta, frame

@@ -8,9 +8,10 @@ import pytest
 from infrai_core.models import PART_TYPES
 from infrai_core.params import CHOICES, RANGES
 from infrai_runtime import message
+from infrai_runtime.body import FIELDS
 from infrai_runtime.failure import Failure
 from infrai_runtime.message import messages
-from infrai_runtime.request import FIELDS, parse_json, read
+from infrai_runtime.request import parse_json, read
 
 PNG = "iVBORw0KGgo="
 

@@ -17,9 +17,9 @@ import pytest
 
 from infrai_core.params import BatchableChatParams
 from infrai_runtime.batch.job import SUBMISSION
+from infrai_runtime.body import FIELDS
 from infrai_runtime.discovery import ALL
 from infrai_runtime.failure import Failure
-from infrai_runtime.request import FIELDS
 from infrai_runtime.vendors.base import CAPABILITIES
 from infrai_runtime.vendors.local import Local
 from tests.media import pdf

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from infrai_runtime.body import FIELDS
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
@@ -26,7 +27,7 @@ from infrai_runtime.field import (
     text,
     unknown_field,
 )
-from infrai_runtime.request import FIELDS, Ask, check_options, one_key, read_in_batch
+from infrai_runtime.request import Ask, check_options, one_key, read_in_batch
 from infrai_runtime.store.batch import Batch, row_key
 
 CAPABILITIES = tuple(name for name in FIELDS if name != "realtime")
