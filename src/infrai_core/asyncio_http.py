@@ -8,8 +8,6 @@ HTTP/1.1 and TLS settings stay httpcore's. Under trio, and through proxies, http
 from __future__ import annotations
 
 import asyncio
-import select
-import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,8 @@ from typing import Any
 import anyio
 import httpcore
 import httpx
+
+from infrai_core.socket_http import as_httpx, core_request, is_readable, pool_options
 
 _WINDOW_BYTES = 256 * 1024
 """How much of an answer may wait to be read before its sender is slowed down."""
@@ -29,25 +29,11 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     """Sends requests from a running asyncio loop. Raises the exceptions of ``httpx.AsyncHTTPTransport``."""
 
     def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=verify,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Backend(),
-        )
+        self._pool = httpcore.AsyncConnectionPool(network_backend=_Backend(), **pool_options(verify, limits))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        sent = httpcore.Request(
-            request.method,
-            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        with _as_httpx():
-            came = await self._pool.handle_async_request(sent)
+        with as_httpx():
+            came = await self._pool.handle_async_request(core_request(request))
         return httpx.Response(came.status, headers=came.headers, stream=_Body(came), extensions=came.extensions)
 
     async def aclose(self) -> None:
@@ -61,31 +47,13 @@ class _Body(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         stream = self._response.stream
         assert isinstance(stream, AsyncIterable)
-        with _as_httpx():
+        with as_httpx():
             async for piece in stream:
                 yield piece
 
     async def aclose(self) -> None:
-        with _as_httpx():
+        with as_httpx():
             await self._response.aclose()
-
-
-_ERRORS = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-)
-
-
-@contextmanager
-def _as_httpx() -> Iterator[None]:
-    """httpcore's exceptions as httpx's, which have the same names."""
-    try:
-        yield
-    except _ERRORS as error:
-        raise getattr(httpx, type(error).__name__)(str(error)) from error
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
@@ -241,7 +209,7 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self._ended or bool(self._received) or _is_readable(self._transport.get_extra_info("socket"))
+            return self._ended or bool(self._received) or is_readable(self._transport.get_extra_info("socket"))
         return self._transport.get_extra_info(_INFO.get(info, info))
 
 
@@ -251,12 +219,3 @@ _INFO = {"client_addr": "sockname", "server_addr": "peername"}
 def _give_up(waiter: asyncio.Future[None], late: type[Exception]) -> None:
     if not waiter.done():
         waiter.set_exception(late())
-
-
-def _is_readable(sock: socket.socket) -> bool:
-    """Whether the other side said something, such as goodbye, that the loop had no time to take note of."""
-    if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))

@@ -28,6 +28,7 @@ from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, Proto
 from infrai_core.lines import NDJSON
 from infrai_core.loop import asyncio_loop
 from infrai_core.protocol import Request, Response
+from infrai_core.socket_http import SocketTransport
 
 CONNECT_TIMEOUT_S = 10.0
 LINGER_S = 60.0
@@ -80,7 +81,7 @@ os.register_at_fork(after_in_child=_forget_pools)
 def _close_kept() -> None:
     """The connections that dropped clients left to the next one are closed politely when the program ends."""
     for pool in list(_pools.values()):
-        if isinstance(pool.transport, httpx.HTTPTransport):
+        if isinstance(pool.transport, httpx.HTTPTransport | SocketTransport):
             pool.transport.close()
 
 
@@ -105,6 +106,8 @@ def _make(kind: str, root: str) -> Any:
     transport = httpx.HTTPTransport if kind == "sync" else httpx.AsyncHTTPTransport
     tls = _tls() if root.startswith("https") else None
     proxy = _proxy_for(root)
+    if kind == "sync" and proxy is None:
+        return SocketTransport(tls, _LIMITS)
     if kind == "async" and proxy is None and asyncio_loop() is not None:
         from infrai_core.asyncio_http import AsyncioTransport
 

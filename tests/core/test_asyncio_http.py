@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -16,50 +15,13 @@ import pytest
 from infrai_core import AsyncInfrai
 from infrai_core.asyncio_http import AsyncioTransport
 from infrai_core.transport import AsyncPool
+from tests.core.talking import FAULTS, OK, listening, request, saying, silent
 
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 TRANSPORTS: list[Callable[[], httpx.AsyncBaseTransport]] = [
     lambda: AsyncioTransport(httpx.create_ssl_context(), httpx.Limits()),
     httpx.AsyncHTTPTransport,
 ]
 both = pytest.mark.parametrize("make", TRANSPORTS, ids=["ours", "httpx"])
-
-
-@asynccontextmanager
-async def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """A server of one answer after the other; leaving it waits until each of its connections is closed."""
-    talking: set[asyncio.Task[None]] = set()
-
-    async def whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talking.add(asyncio.current_task())  # type: ignore[arg-type]
-        await talk(reader, writer)
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-
-    async with await asyncio.start_server(whole, "127.0.0.1", 0, ssl=tls) as server:
-        yield server.sockets[0].getsockname()[1]
-    await asyncio.gather(*talking)
-
-
-def saying(answer: bytes, heard: list[bytes], then: Callable[[asyncio.StreamWriter], None] | None = None) -> Talk:
-    """Answers every request on a connection; ``then`` is what it does with the connection afterwards."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(1_000_000):
-            heard.append(piece)
-            writer.write(answer)
-            await writer.drain()
-            if then is not None:
-                then(writer)
-
-    return talk
-
-
-def request(url: str, content: bytes = b"", **timeout_s: float) -> httpx.Request:
-    limits = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0} | timeout_s
-    return httpx.Request("POST", url, content=content, extensions={"timeout": limits})
 
 
 async def ask(transport: httpx.AsyncBaseTransport, sent: httpx.Request) -> bytes:
@@ -95,35 +57,6 @@ def test_a_request_leaves_in_one_piece_and_its_connection_is_kept(run: Run) -> N
         assert all(piece.startswith(b"POST /x HTTP/1.1\r\n") and piece.endswith(b"\r\n\r\nhello") for piece in heard)
 
     run(body)
-
-
-async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1000)
-    raw = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    writer.transport.abort()
-
-
-async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
-def closing(answer: bytes) -> Talk:
-    return saying(answer, [], lambda writer: writer.close())
-
-
-FAULTS: dict[str, tuple[Talk, type[httpx.HTTPError]]] = {
-    "reset": (reset, httpx.ReadError),
-    "no word": (closing(b""), httpx.RemoteProtocolError),
-    "half a head": (closing(OK[:20]), httpx.RemoteProtocolError),
-    "half a body": (closing(OK[:-1]), httpx.RemoteProtocolError),
-    "half a chunk": (
-        closing(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"),
-        httpx.RemoteProtocolError,
-    ),
-    "no HTTP": (closing(b"SSH-2.0-OpenSSH\r\n"), httpx.RemoteProtocolError),
-    "silence": (silent, httpx.ReadTimeout),
-}
 
 
 @both

@@ -39,7 +39,7 @@ LAYERS = (
     {"operation"},
     {"dialect", "accumulate"},
     {"protocol"},
-    {"stream", "asyncio_http"},
+    {"stream", "asyncio_http", "socket_http"},
     {"transport", "chat_stream"},
     {"client"},
     {"facade", "testing"},

@@ -1,0 +1,194 @@
+"""httpx's synchronous transport with plain blocking sockets under it, and what the asynchronous one shares with it.
+
+httpcore reaches the network through a backend that may be replaced (``network_backend``). With its usual one the head
+and the body of a request leave in two packets, and each read or write sets the socket's mode anew. Pool, HTTP/1.1 and
+TLS settings stay httpcore's. Through proxies httpx's own transport is used.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+import httpx
+
+
+class SocketTransport(httpx.BaseTransport):
+    """Sends requests from threads. Raises the exceptions of ``httpx.HTTPTransport``."""
+
+    def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits) -> None:
+        self._pool = httpcore.ConnectionPool(network_backend=_Backend(), **pool_options(verify, limits))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with as_httpx():
+            came = self._pool.handle_request(core_request(request))
+        return httpx.Response(came.status, headers=came.headers, stream=_Body(came), extensions=came.extensions)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        stream = self._response.stream
+        assert isinstance(stream, Iterable)
+        with as_httpx():
+            yield from stream
+
+    def close(self) -> None:
+        with as_httpx():
+            self._response.close()
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Opens blocking sockets."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        local = None if local_address is None else (local_address, 0)
+        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+            made = socket.create_connection((host, port), timeout, local)
+            for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
+                made.setsockopt(*option)
+        return _Socket(made)
+
+
+class _Socket(httpcore.NetworkStream):
+    """One connection. It is read or written by one thread at a time, as HTTP/1.1 goes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._timeout_s = sock.gettimeout()
+        self._unsent: bytes | None = None
+        """The head of a request waits for what follows it at once: they leave together. None before a request."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._unsent:
+            self.write(b"", timeout)
+        self._unsent = None
+        try:  # no context manager: a stream reads for each of its chunks
+            self._wait_at_most(timeout)
+            return self._sock.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._unsent is None:
+            self._unsent = buffer
+            return
+        rest, self._unsent = memoryview(self._unsent + buffer), b""
+        with _named(httpcore.WriteTimeout, httpcore.WriteError):
+            self._wait_at_most(timeout)
+            while rest:
+                rest = rest[self._sock.send(rest) :]
+
+    def _wait_at_most(self, timeout_s: float | None) -> None:
+        if timeout_s != self._timeout_s:
+            self._sock.settimeout(timeout_s)
+            self._timeout_s = timeout_s
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+                self._wait_at_most(timeout)
+                return _Socket(ssl_context.wrap_socket(self._sock, server_hostname=server_hostname))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        told = _INFO.get(info)
+        return None if told is None else told(self._sock)
+
+
+_INFO: dict[str, Callable[[Any], Any]] = {
+    "socket": lambda sock: sock,
+    "ssl_object": lambda sock: sock if isinstance(sock, ssl.SSLSocket) else None,
+    "client_addr": socket.socket.getsockname,
+    "server_addr": socket.socket.getpeername,
+    "is_readable": lambda sock: is_readable(sock),
+}
+
+
+@contextmanager
+def _named(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    """The exceptions of sockets as httpcore's."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise late(str(error)) from error
+    except OSError as error:
+        raise broken(str(error)) from error
+
+
+# -- shared with asyncio_http --------------------------------------------------------------------------------------
+
+
+def pool_options(verify: ssl.SSLContext | None, limits: httpx.Limits) -> dict[str, Any]:
+    """httpx's limits as options of httpcore's pools."""
+    return {
+        "ssl_context": verify,
+        "max_connections": limits.max_connections,
+        "max_keepalive_connections": limits.max_keepalive_connections,
+        "keepalive_expiry": limits.keepalive_expiry,
+    }
+
+
+def core_request(request: httpx.Request) -> httpcore.Request:
+    """The request as httpcore's."""
+    url = request.url
+    return httpcore.Request(
+        request.method,
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=request.extensions,
+    )
+
+
+_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+@contextmanager
+def as_httpx() -> Iterator[None]:
+    """httpcore's exceptions as httpx's, which have the same names."""
+    try:
+        yield
+    except _ERRORS as error:
+        raise getattr(httpx, type(error).__name__)(str(error)) from error
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Whether the other side said something, such as goodbye, that nobody has read yet."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

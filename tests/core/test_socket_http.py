@@ -1,0 +1,211 @@
+"""The synchronous transport against real sockets: what httpx's own transport promises, and beside it as an oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from infrai_core.socket_http import SocketTransport
+from infrai_core.transport import SyncPool
+from tests.core.talking import FAULTS, OK, Talk, listening, request, saying, silent
+
+Make = Callable[[], httpx.BaseTransport]
+TRANSPORTS: list[Make] = [
+    lambda: SocketTransport(httpx.create_ssl_context(), httpx.Limits()),
+    httpx.HTTPTransport,
+]
+both = pytest.mark.parametrize("make", TRANSPORTS, ids=["ours", "httpx"])
+
+
+def ask(transport: httpx.BaseTransport, sent: httpx.Request) -> bytes:
+    response = transport.handle_request(sent)
+    try:
+        return response.read()
+    finally:
+        response.close()
+
+
+def against(
+    talk: Talk, make: Make, use: Callable[[httpx.BaseTransport, int], None], tls: ssl.SSLContext | None
+) -> None:
+    """Runs ``use`` in a thread, with a transport and the port of a server that answers so."""
+
+    def whole(port: int) -> None:
+        with make() as transport:
+            use(transport, port)
+
+    async def body() -> None:
+        async with listening(talk, tls) as port:
+            await asyncio.to_thread(whole, port)
+
+    asyncio.run(body())
+
+
+def test_a_request_leaves_in_one_piece_and_its_connection_is_kept() -> None:
+    heard: list[bytes] = []
+
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        for content in (b"hello", b"", b"hello"):
+            assert ask(transport, request(f"http://127.0.0.1:{port}/x", content)) == b"ok"
+
+    against(saying(OK, heard), TRANSPORTS[0], use, None)
+    assert [piece.partition(b"\r\n\r\n")[2] for piece in heard] == [b"hello", b"", b"hello"]
+    assert all(piece.startswith(b"POST /x HTTP/1.1\r\n") for piece in heard)
+
+
+@both
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_raised_as_httpx_raises_it(make: Make, fault: str) -> None:
+    talk, error = FAULTS[fault]
+
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        with pytest.raises(error) as raised:
+            ask(transport, request(f"http://127.0.0.1:{port}", read=0.05 if fault == "silence" else 5.0))
+        assert type(raised.value) is error
+
+    against(talk, make, use, None)
+
+
+@both
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://nowhere.invalid"])
+def test_who_cannot_be_reached_is_a_connect_error(make: Make, url: str) -> None:
+    with make() as transport, pytest.raises(httpx.ConnectError, match=r"\w"):
+        ask(transport, request(url))
+
+
+@both
+def test_a_handshake_that_does_not_end_is_a_connect_timeout(make: Make) -> None:
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        with pytest.raises(httpx.ConnectTimeout):
+            ask(transport, request(f"https://127.0.0.1:{port}", connect=0.05))
+
+    against(silent, make, use, None)
+
+
+@both
+def test_a_server_that_takes_nothing_is_a_write_timeout(make: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, make() as transport:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(httpx.WriteTimeout):
+            transport.handle_request(request(url, bytes(30_000_000), write=0.05))
+
+
+@both
+def test_an_answer_that_comes_before_the_whole_request_was_sent_is_read(make: Make) -> None:
+    early = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 8\r\n\r\ntoo long"
+
+    async def impatient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(early)
+        await writer.drain()
+        while await reader.read(1_000_000):
+            pass
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(50):
+            yield bytes(100_000)
+
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        sent = request(f"http://127.0.0.1:{port}")
+        sent.headers["transfer-encoding"] = "chunked"
+        sent.headers.pop("content-length", None)
+        sent.stream = httpx.Request("POST", sent.url, content=pieces()).stream
+        response = transport.handle_request(sent)
+        assert (response.status_code, response.read()) == (413, b"too long")
+        response.close()
+
+    against(impatient, make, use, None)
+
+
+def test_a_large_body_arrives_whole_in_both_directions() -> None:
+    sent = bytes(range(256)) * 40_000
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        came = await reader.readexactly(len(sent))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(came) + came)
+        await writer.drain()
+
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        assert ask(transport, request(f"http://127.0.0.1:{port}", sent)) == sent
+
+    against(echo, TRANSPORTS[0], use, None)
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    closed = threading.Event()
+
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        for _ in range(3):
+            closed.clear()
+            assert ask(transport, request(f"http://127.0.0.1:{port}")) == b"ok"
+            assert closed.wait(5)
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    against(once, TRANSPORTS[0], use, None)
+
+
+def test_leaving_an_answer_closes_its_connection() -> None:
+    gone = threading.Event()
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+        await writer.drain()
+        await reader.read()
+        gone.set()
+
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        response = transport.handle_request(request(f"http://127.0.0.1:{port}"))
+        assert next(iter(response.stream)) == b"ok"  # type: ignore[arg-type]
+        response.close()
+        assert gone.wait(5)
+
+    against(endless, TRANSPORTS[0], use, None)
+
+
+def test_tls_carries_a_large_answer(tls: ssl.SSLContext) -> None:
+    heard: list[bytes] = []
+    large = b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n" + bytes(3_000_000)
+
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        for _ in range(2):
+            assert len(ask(transport, request(f"https://localhost:{port}", b"{}"))) == 3_000_000
+
+    against(saying(large, heard), TRANSPORTS[0], use, tls)
+    assert len(heard) == 2
+
+
+@both
+def test_a_certificate_for_another_name_is_a_connect_error(make: Make, tls: ssl.SSLContext) -> None:
+    def use(transport: httpx.BaseTransport, port: int) -> None:
+        with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
+            ask(transport, request(f"https://127.0.0.1:{port}"))
+
+    against(saying(OK, []), make, use, tls)
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+
+    def use(_: httpx.BaseTransport, port: int) -> None:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        pool = SyncPool("http://ai.example.com")
+        assert ask(pool.get(), request("http://ai.example.com/x")) == b"ok"
+        pool.close()
+
+    against(saying(OK, heard), TRANSPORTS[0], use, None)
+    assert heard[0].startswith(b"POST http://ai.example.com/x HTTP/1.1\r\n")
