@@ -266,9 +266,12 @@ def test_a_stream_that_breaks_raises_after_what_came(broken: bytes, kind: type[E
 
 
 def test_a_finish_reason_is_never_made_up() -> None:
-    with Wall([stream(delta({"content": "hi"}))]) as wall:
-        message = openai_shaped(wall).invoke("x", stream=True)
-    assert "finish_reason" not in message.response_metadata
+    """A stream that never said why it ended is a cut one."""
+    with (
+        Wall([stream(delta({"content": "hi"}))]) as wall,
+        pytest.raises(InfraiStreamInterrupted, match="finish_reason"),
+    ):
+        openai_shaped(wall).invoke("x", stream=True)
 
 
 # -- life ----------------------------------------------------------------------------------------------------------
