@@ -155,7 +155,11 @@ def test_json_object_without_a_schema_gives_the_labelled_facts() -> None:
 
 NAMED_KEYS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("Answer in JSON with the keys name and age. Ada is 36 years old.", {"name": "Ada", "age": 36}, []),
-    ("Return JSON with 'title' and 'year' fields: Alien came out in 1979.", {"title": "Alien", "year": 1979}, []),
+    (
+        "Return JSON with 'title' and 'year' fields: Alien came out in 1979.",
+        {"title": "Alien", "year": 1979},
+        ["content.title"],
+    ),
     (
         'Extract it as JSON {"city": "...", "population": 0}. Oslo has 709037 people.',
         {"city": "Oslo", "population": 709037},

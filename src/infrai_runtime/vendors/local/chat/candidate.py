@@ -8,7 +8,7 @@ from typing import Any
 
 from .concept import related, vocabulary
 from .role import INTRODUCES, roles_of
-from .scene import Scene
+from .scene import Field, Scene
 from .slot import KIND, Slot
 from .word import name_words, stem
 
@@ -34,15 +34,21 @@ class Candidate:
 
 def field_fits(slot: Slot, scene: Scene) -> Iterable[tuple[str, float, int, int]]:
     """Labelled values whose label names the slot."""
+    for field, fit in labels(slot, scene):
+        yield field.value, fit, field.start, field.end
+
+
+def labels(slot: Slot, scene: Scene) -> Iterable[tuple[Field, float]]:
+    """The labels that name the slot, with how well; from `TIED` on they name neither more nor less."""
     for field in scene.fields:
         if slot.words and slot.words <= field.key:
             sure = field.key <= slot.words | KIND | parent_words(slot) or field.head in slot.words
-            yield field.value, 1.0 - 0.02 * len(field.key - slot.words) if sure else GUESS, field.start, field.end
+            yield field, 1.0 - 0.02 * len(field.key - slot.words) if sure else GUESS
         elif field.key and field.key <= slot.words | parent_words(slot) and field.key & slot.words:
             told = slot.specific <= field.key | vocabulary(scene.text)
-            yield field.value, 0.9 if told else GUESS, field.start, field.end
+            yield field, 0.9 if told else GUESS
         elif len(field.key) == 1 and _means(slot, *field.key):
-            yield field.value, 0.75, field.start, field.end
+            yield field, 0.75 if _names(slot, *field.key) else GUESS
 
 
 def _means(slot: Slot, label: str) -> bool:
@@ -52,6 +58,14 @@ def _means(slot: Slot, label: str) -> bool:
         return True
     other = {role.name for role, _ in roles_of(label, "")} - {role.name for role, _ in slot.roles}
     return not other and any(related(label, word) for word in slot.words)
+
+
+def _names(slot: Slot, label: str) -> bool:
+    """Whether such a label is no broader than the slot: its preposition, its translation, another word of its kind."""
+    if slot.words & INTRODUCES.get(label, frozenset()):
+        return True
+    same = [word for word in slot.words if related(label, word)]
+    return not slot.specific - {*same} and any(label.isascii() != one.isascii() or {label, one} <= KIND for one in same)
 
 
 def parent_words(slot: Slot) -> frozenset[str]:

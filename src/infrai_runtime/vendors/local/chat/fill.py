@@ -22,15 +22,23 @@ _MOST_RECORDS = 200
 
 @dataclass
 class Filled:
-    """``value`` satisfies the schema; ``invented`` are the paths in it that nothing supported.
+    """``value`` satisfies the schema; ``declared`` are the paths in it that no evidence in the text shows to be true,
+    and ``invented`` those of them that nothing in the text even suits.
 
-    ``given`` is what the text supports; ``guessed`` what may stand in a required place that it does not support.
+    ``given`` is what the text seems to give; ``guessed`` what may stand in a required place for which it gives nothing.
     """
 
     value: Any
+    declared: list[str] = field(default_factory=list)
     invented: list[str] = field(default_factory=list)
     given: dict[Path, Candidate] = field(default_factory=dict)
     guessed: dict[Path, Candidate] = field(default_factory=dict)
+    shown: frozenset[Path] = frozenset()
+
+    def invent(self, path: str) -> None:
+        """Declares a value that nothing suits."""
+        self.invented.append(path)
+        self.declared.append(path)
 
 
 def fill(
@@ -101,7 +109,9 @@ class _Filling:
         left = _blanked(text, found.given)
         for lists in self._lists(shape):
             given.update(self._records(lists, left, depth))
-        filled = Filled(None, [], given, found.guessed)
+        filled = Filled(
+            None, given=given, guessed=found.guessed, shown=found.shown | (given.keys() - found.given.keys())
+        )
         filled.value = self._built(shape, filled, depth)
         return filled
 
@@ -175,13 +185,13 @@ class _Filling:
             return self._supported(shape.path, filled)
         if kind_of(shape.node) == "object" and (shape.required or self._has_any(shape, filled)):
             if shape.nullable and not self._has_any(shape, filled):
-                filled.invented.append(_dotted(shape.path))
+                filled.invent(_dotted(shape.path))
                 return None
             if not shape.members and isinstance(shape.node.get("additionalProperties"), Mapping):
                 return self._mapping(shape, filled)
             built = {m.path[-1]: self._built(m, filled, depth) for m in shape.members if self._wanted(m, filled)}
             return built
-        filled.invented.append(_dotted(shape.path))
+        filled.invent(_dotted(shape.path))
         if shape.path in filled.guessed and not shape.nullable:
             return filled.guessed[shape.path].value
         return least(self._schema, shape.source, depth)
@@ -198,19 +208,24 @@ class _Filling:
             elif offers:
                 found[label.label] = max(offers, key=lambda offer: offer.fit).value
         if not found:
-            filled.invented.append(_dotted(shape.path))
+            filled.invent(_dotted(shape.path))
         return found
 
     def _supported(self, path: Path, filled: Filled) -> Any:
         value = filled.given[path].value
         if not isinstance(value, _Records):
+            filled.declared += [] if path in filled.shown else [_dotted(path)]
             return value
         for at, record in enumerate(value):
-            filled.invented += [_dotted((*path, str(at), *([name] if name else []))) for name in record.invented]
+            inside = _dotted((*path, str(at)))
+            filled.invented += [f"{inside}.{name}".rstrip(".") for name in record.invented]
+            filled.declared += [f"{inside}.{name}".rstrip(".") for name in record.declared]
         return [record.value for record in value]
 
     def _wanted(self, shape: _Shape, filled: Filled) -> bool:
-        return shape.required or self._has_any(shape, filled)
+        """Whether a member is to be filled: an optional one only on evidence."""
+        size = len(shape.path)
+        return shape.required or any(path[:size] == shape.path for path in filled.shown)
 
     def _has_any(self, shape: _Shape, filled: Filled) -> bool:
         size = len(shape.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 
 from . import polarity, summary
 from .candidate import GUESS, Candidate, field_fits
@@ -121,15 +122,17 @@ def _strings(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
     for role, sure in slot.roles:
         yield from _by_role(slot, role, sure, scene, free_text)
     if not slot.roles and not free_text:
-        yield from (c for c in _by_role(slot, UNKNOWN, 1.0, scene, False) if c.fit > GUESS)
+        yield from (replace(c, fit=_FAINT) for c in _by_role(slot, UNKNOWN, 1.0, scene, False))
     yield from _called(slot, scene)
-    yield from _named_by_cue(slot, scene, free_text)
+    yield from _named_by_cue(slot, scene)
     if slot.words & _SUMMARY and not free_text:
         yield Candidate(summary.short(scene.text), 0.5, 0, 0)
     if free_text:
         yield from _loose(slot, scene)
 
 
+_FAINT = 0.2
+"""Too little to be a guess: such a value is taken only on evidence."""
 _CLAUSE = re.compile(r"，|,\s(?=\d)")
 """What ends a name behind a label."""
 
@@ -158,7 +161,7 @@ def _by_role(slot: Slot, role: Role, sure: float, scene: Scene, free_text: bool)
             continue
         for mention in scene.mentions:
             if mention.kind == kind or (role.name == kind == "code" and _is_acronym(scene, mention)):
-                fit = strength(slot, role, base, scene, mention, free_text)
+                fit = strength(slot, role, base, scene, mention)
                 start = mention.end if kind == "money" else mention.start
                 text, at, end = (
                     _name_part(slot, _text_of(slot, mention), start, mention.end)
@@ -198,25 +201,20 @@ def _text_of(slot: Slot, mention: Mention) -> str:
     return mention.value if isinstance(mention.value, str) else mention.text
 
 
-def _named_by_cue(slot: Slot, scene: Scene, free_text: bool) -> Iterable[Candidate]:
-    """'the cuisine is Italian', 'brand Acme', 'Acme brand', 'prescribed quinine': what the field's own word names."""
+def _named_by_cue(slot: Slot, scene: Scene) -> Iterable[Candidate]:
+    """'the cuisine is Italian', 'brand Acme', 'Acme brand': what the field's own word names."""
     kinds = {kind for role, _ in slot.roles for kind in role.kinds} or _NAMED
+    person = any(role.name == "person" for role, _ in slot.roles[:1])
     for at, token in enumerate(scene.tokens):
         word = stem(token.low)
         if word not in slot.words:
-            meant = any(related(word, own) and not derived(word, own) for own in slot.words)
-            if "name" in kinds and not free_text and meant and _is_verb(scene, at):
+            if "name" in kinds and any(related(word, own) for own in slot.words) and _is_verb(scene, at):
                 yield from _object(slot, scene, token.end)
             continue
-        told = all(own == word or _said(own, scene) for own in slot.specific)
-        head = word == stem(name_words(slot.name)[-1])
-        place = any(role.name == "place" for role, _ in slot.roles)
-        person = any(role.name == "person" for role, _ in slot.roles[:1])
         for text, fit, start, end in _beside(scene, at, kinds):
             if person and text.lower().startswith(f"{token.low} "):
                 text, start = text[len(token.low) + 1 :], start + len(token.low) + 1
-            sure = told and (head or start > token.start) and (place or scene.marker(start) != "of")
-            yield from _shaped(slot, text, fit if sure else min(fit, GUESS), start, end)
+            yield from _shaped(slot, text, fit, start, end)
 
 
 def _is_verb(scene: Scene, at: int) -> bool:
@@ -225,8 +223,11 @@ def _is_verb(scene: Scene, at: int) -> bool:
     return is_past(low) or (low.endswith("s") and any(m.kind == "name" and m.end == start - 1 for m in scene.mentions))
 
 
-def _said(word: str, scene: Scene) -> bool:
-    return any(akin(stem(token.low), word) for token in scene.tokens)
+def _object(slot: Slot, scene: Scene, start: int) -> Iterable[Candidate]:
+    """What something was done to, by a verb of the field: 'quinine' in 'prescribed quinine' for a medicine."""
+    for text, fit, at, end in _until_phrase_end(scene, start, 0.52):
+        if text[:1].isalpha() and text.split()[0].lower() not in STOP:
+            yield from _shaped(slot, text, fit, at, end)
 
 
 def _beside(scene: Scene, at: int, kinds: Container[str]) -> Iterable[tuple[str, float, int, int]]:
@@ -234,9 +235,7 @@ def _beside(scene: Scene, at: int, kinds: Container[str]) -> Iterable[tuple[str,
     following = scene.tokens[at + 1].low if at + 1 < len(scene.tokens) else ""
     start = scene.tokens[at + 1].end + 1 if following else 0
     if following in _SAYS or (following == "of" and scene.text[start : start + 1].isupper()):
-        for text, fit, first, end in _until_phrase_end(scene, scene.tokens[at + 1].end, 0.72):
-            told = following not in _STATES or _is_noun(scene, first) or _mention_at(scene, first, kinds)
-            yield text, fit if told else GUESS, first, end
+        yield from _until_phrase_end(scene, scene.tokens[at + 1].end, 0.72)
     elif following and (mention := _mention_at(scene, scene.tokens[at + 1].start, kinds)):
         yield _written(mention), 0.7, mention.start, mention.end
     elif (
@@ -246,28 +245,10 @@ def _beside(scene: Scene, at: int, kinds: Container[str]) -> Iterable[tuple[str,
 
 
 _SAYS = frozenset(words("is was : = named called"))
-_STATES = frozenset(words("is was"))
-
-
-def _is_noun(scene: Scene, start: int) -> bool:
-    """Whether a noun is said of something: 'is a Rioja', 'is Italian'; 'is lost' and 'is lovely' name nothing."""
-    before = scene.before(start, 1)
-    return scene.text[start].isupper() or scene.text[start].isdigit() or before[:1] in (["a"], ["an"], ["the"])
 
 
 def _written(mention: Mention) -> str:
     return str(mention.value) if mention.kind in ("code", "quoted") else mention.text
-
-
-def _object(slot: Slot, scene: Scene, start: int) -> Iterable[Candidate]:
-    """What something was done to, by a verb of the field: 'quinine' in 'prescribed quinine' for a medicine."""
-    for text, fit, at, end in _until_phrase_end(scene, start, 0.52):
-        opening = text.split()[0].lower()
-        if text[:1].isalpha() and opening not in STOP and scene.text[start:at].strip() in _ARTICLES:
-            yield from _shaped(slot, text, fit, at, end)
-
-
-_ARTICLES = frozenset(["", *words("the a an some my his her our their")])
 
 
 def _called(slot: Slot, scene: Scene) -> Iterable[Candidate]:

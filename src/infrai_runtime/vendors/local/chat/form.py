@@ -59,7 +59,7 @@ def _schema_of(response_format: Mapping[str, Any]) -> Any:
 
 def _json(filled: Filled) -> Draft:
     text = json.dumps(filled.value, ensure_ascii=False)
-    invented = [f"content.{path}" if path else "content" for path in filled.invented]
+    invented = [f"content.{path}" if path else "content" for path in filled.declared]
     return Draft([text_part(text)], invented, grounded=not invented)
 
 

@@ -64,9 +64,13 @@ def _from_words(words: list[str]) -> Fraction | None:
 
 
 def _from_cjk(run: str) -> Fraction | None:
+    """'三百二十' and the like; a last digit counts tenths of the unit before it: 一千八 is 1800."""
     if all(letter in _CJK_DIGIT for letter in run):
         return Fraction(int("".join(str(_CJK_DIGIT[letter]) for letter in run[:40])))
     total = group = digit = 0
+    if len(run) > 2 and run[-1] in _CJK_DIGIT and (unit := (_CJK_UNIT | _CJK_BIG).get(run[-2], 0)) > 10:
+        whole = _from_cjk(run[:-1])
+        return whole + _CJK_DIGIT[run[-1]] * unit // 10 if whole else None
     for letter in run[:40]:
         if letter in _CJK_DIGIT:
             digit = _CJK_DIGIT[letter]

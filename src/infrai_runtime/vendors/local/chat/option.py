@@ -10,12 +10,12 @@ from . import polarity, unit
 from .candidate import GUESS, Candidate
 from .concept import related, vocabulary
 from .mention import CURRENCY, Mention
-from .said import akin, beside
-from .scene import MARKERS, Scene
+from .said import beside
+from .scene import Scene
 from .slot import Slot
 from .table import words
 from .tie import cue, side
-from .word import STOP, is_past, name_words, stem
+from .word import name_words, stem
 
 
 def options(slot: Slot, scene: Scene) -> Iterable[Candidate]:
@@ -27,8 +27,7 @@ def options(slot: Slot, scene: Scene) -> Iterable[Candidate]:
             yield Candidate(option, fit + side(slot, scene, money.start), money.end, money.end)
         elif found:
             fit = found[0] + side(slot, scene, found[1]) + cue(slot, scene, found[1], found[2])
-            own = not _of_another(slot, scene, found[1], found[2])
-            yield Candidate(option, min(1.0, fit) if own else GUESS, found[1], found[2])
+            yield Candidate(option, min(1.0, fit), found[1], found[2])
         elif isinstance(option, str):
             yield from _meant(slot, option, scene)
 
@@ -37,18 +36,6 @@ def _found(slot: Slot, option: object, scene: Scene, text: str) -> tuple[float, 
     if not isinstance(option, str):
         return _number_option(option, scene)
     return _letter(slot, option, scene) if len(option) == 1 else _option(option.lower(), text)
-
-
-def _of_another(slot: Slot, scene: Scene, start: int, end: int) -> bool:
-    """Whether an option's word is of a name or a label, or is said of a thing: 'high' in 'high blood pressure'."""
-    if any(field.at <= start < field.at + len(field.label) for field in scene.fields):
-        return True
-    after = scene.after(end, 1)
-    word = after[0] if after and scene.text[end : end + 1].isspace() else ""
-    if word.isdigit():
-        return True
-    said = bool(word) and word[0].isalpha() and word.isascii() and word not in STOP | MARKERS and not is_past(word)
-    return said and not any(akin(stem(word), own) for own in slot.words)
 
 
 def _option(option: str, text: str) -> tuple[float, int, int] | None:

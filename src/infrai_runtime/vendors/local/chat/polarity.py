@@ -98,14 +98,23 @@ def _denies(word: str) -> bool:
 
 def mood(text: str) -> int:
     """Above zero where the words of ``text`` praise, below where they blame, zero where neither or both."""
+    return sum(_moods(text))
+
+
+def one_sided(text: str) -> bool:
+    """Whether the words of ``text`` only praise or only blame."""
+    moods = _moods(text)
+    return bool(moods) and abs(sum(moods)) == sum(map(abs, moods))
+
+
+def _moods(text: str) -> list[int]:
     scene = Scene(text)
-    total = 0
+    found = []
     for at, token in enumerate(scene.tokens):
         base = stem(token.low)
         worth = (base in _GOOD) - (base in _BAD)
-        total += -worth if worth and _negated(scene, at) else worth
-    total += _chinese_mood(scene.text)
-    return total
+        found.append(-worth if worth and _negated(scene, at) else worth)
+    return [worth for worth in [*found, _chinese_mood(scene.text)] if worth]
 
 
 def _chinese_mood(text: str) -> int:

@@ -6,7 +6,6 @@ thing that is counted, a noun whose number it is ('room 12').
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -15,11 +14,10 @@ from .candidate import GUESS, Candidate, field_fits
 from .concept import related, vocabulary
 from .mention import CURRENCY, Mention
 from .number import json_number, numbers
-from .said import akin, near
+from .said import akin
 from .scene import MARKERS, Scene
 from .slot import Slot
 from .table import words
-from .verb import VERB_STEMS
 from .word import STOP, is_past, name_words, stem, tokens
 
 
@@ -45,8 +43,6 @@ def _number(slot: Slot, scene: Scene, mention: Mention, command: bool) -> Iterab
     fit = max(fit, _by_words(slot, scene, mention))
     if fit == 0 and mention.kind == "number":
         fit = _bare(slot, scene, mention, command)
-    elif not _told(slot, scene, mention):
-        fit = min(fit, GUESS)
     checked = _checked(slot, value)
     if fit > 0 and checked is not None:
         yield Candidate(checked, fit, mention.start, mention.end)
@@ -59,12 +55,7 @@ def _of_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
     """Whether the words beside a number say that it is something else than what the slot asks for."""
     if _counted_by(slot, scene, mention):
         return False
-    return (
-        _measures_another(slot, scene, mention)
-        or _is_of_one(slot, scene, mention)
-        or _spans_another(slot, scene, mention)
-        or _numbers_a_thing(slot, scene, mention)
-    )
+    return _measures_another(slot, scene, mention) or _spans_another(slot, scene, mention)
 
 
 def _counted_by(slot: Slot, scene: Scene, mention: Mention) -> bool:
@@ -83,25 +74,15 @@ def _measures_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
     source = unit.named(mention.unit)
     if source is None or _wants_count(slot):
         return False
-    own = _own_unit(slot, source)
+    own = own_unit(slot, source)
     if own and max(source.factor, own.factor) > _FAR * min(source.factor, own.factor):
         return True
-    return source.kind not in slot.units and _own_unit(slot, source) is None and not _open(slot)
+    return source.kind not in slot.units and own_unit(slot, source) is None and not _open(slot)
 
 
 _SUMS = frozenset({"money", "percent"})
 _FAR = 1000
 """What is asked for in kilograms is not told in milligrams."""
-
-
-def _is_of_one(slot: Slot, scene: Scene, mention: Mention) -> bool:
-    """Whether an amount is that of one of several ('40 dollars each') and the slot does not ask for such."""
-    each = _EACH.match(scene.text, mention.end) and mention.kind in ("money", "number")
-    return bool(each) and not slot.words & _ONE and not slot.words & {stem(word) for word in scene.after(mention.end)}
-
-
-_EACH = re.compile(r",?\s*(?:(?:each|apiece|a piece|per)\b|一[个只张件本位人]|每|/\s?[a-z])")
-_ONE = frozenset(map(stem, words("each per unit single one price rate fee 单价 人均 价格 售价 每")))
 
 
 def _open(slot: Slot) -> bool:
@@ -139,33 +120,7 @@ _DIMENSION = {
 }
 
 
-def _numbers_a_thing(slot: Slot, scene: Scene, mention: Mention) -> bool:
-    """Whether the number is the name of what stands before it: 'room 12', 'cost centre 77'."""
-    if mention.kind != "number" or mention.unit or not mention.text.isdigit():
-        return False
-    before, after = scene.before(mention.start, 1), scene.after(mention.end, 1)
-    if not before or not before[0].isalpha() or not before[0].isascii() or before[0] in STOP | MARKERS:
-        return False
-    if unit.named(before[0]):
-        return True
-    word = stem(before[0])
-    means = not slot.specific and any(related(word, own) for own in slot.words)
-    if word in slot.words or means or is_past(before[0]):
-        return before[0] not in tokens(slot.name.replace("_", " ")) and before[0] + "s" in name_words(slot.name)
-    if before[0].endswith(("ly", "s")) or (word in VERB_STEMS and not before[0].endswith("ing")):
-        return False
-    capital = scene.text[: mention.start].rstrip()[-len(before[0]) :][:1].isupper()
-    return capital or not after or not after[0].isalpha() or after[0] in STOP | MARKERS or is_past(after[0])
-
-
 # -- what speaks for
-
-
-def _told(slot: Slot, scene: Scene, mention: Mention) -> bool:
-    """Whether the text says of this number all that the slot's name tells."""
-    said = dimension(scene, mention)
-    rest = [word for word in slot.specific if not (said and related(said, word))]
-    return not rest or near(rest, scene, mention)
 
 
 _YEAR_FIT = 0.85
@@ -179,7 +134,7 @@ def _by_unit(slot: Slot, scene: Scene, mention: Mention) -> tuple[Fraction, floa
     if _wants_year(slot) and 1000 <= value <= 2200 and not mention.unit:
         return value, _YEAR_FIT
     source = unit.named(mention.unit)
-    own = _own_unit(slot, source) if source else None
+    own = own_unit(slot, source) if source else None
     if source and own and own != source:
         return unit.change(value, source, own), 0.85
     return value, 0.9 if source and (source.kind in slot.units or own) else 0.0
@@ -189,7 +144,7 @@ def _wants_year(slot: Slot) -> bool:
     return "year" in slot.words or any(word.endswith(("年", "年份")) for word in slot.words)
 
 
-def _own_unit(slot: Slot, source: unit.Unit) -> unit.Unit | None:
+def own_unit(slot: Slot, source: unit.Unit) -> unit.Unit | None:
     """The unit that the slot's name or description asks for, of the same kind as ``source``."""
     words = [*name_words(slot.name), *tokens(slot.description[:200])]
     named = [found for word in words if len(word) > 1 and (found := unit.named(word))]

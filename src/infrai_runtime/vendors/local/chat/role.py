@@ -42,7 +42,7 @@ ROLES: tuple[Role, ...] = (
     ),
     _role(
         "date",
-        "date day deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 生日",
+        "date day month deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 生日",
         "date datetime day",
         "on by for until till through from to since due before 在",
     ),
@@ -176,6 +176,7 @@ _NUMBER_UNITS: dict[str, str] = {
     "people": "people person guest",
     "passenger": "ticket people person seat passenger adult",
     "adult": "adult people",
+    "population": "people person inhabitant resident",
     "ticket": "ticket seat people",
     "mileage": "length",
     "attendee": "people person guest attendee",
@@ -246,7 +247,7 @@ def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, f
     """The roles of a parameter inside an object: the name or title of an item is an item's, not a person's."""
     found = roles_of(name, description)
     if parent and set(name_words(name)) <= _SIDES:
-        return [(role, 1.0) for role, _ in roles_of("", parent)][:2] + found
+        return [(role, 1.0) for role, _ in roles_of("", parent) if role.name not in _WRITTEN][:2] + found
     if parent and name_words(name) in (("name",), ("title",), ("label",)):
         of_parent = [(role, sure) for role, sure in roles_of(parent, "") if role.name in _NAMED]
         rest = [pair for pair in found if pair[0].name != "person"]
@@ -254,6 +255,8 @@ def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, f
     return found
 
 
+_WRITTEN = frozenset(words("message title query heading reason"))
+"""What has no sides."""
 _SIDES = frozenset(words("from to source target start end"))
 """Names that say only on which side of something the value stands."""
 _NAMED = frozenset({"product", "company", "title", "place", "person"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from . import unit
 from .concept import related
@@ -39,53 +39,11 @@ _DOING = {
 }
 
 
-def near(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
-    """Whether the text speaks of each of the words near ``mention``: in its sentence and nearer than to others of its
-    kind. In an item of a list the only one of its kind needs no word at all."""
-    kin = [other for other in scene.mentions if other is mention or alike(other, mention)]
-    if len(kin) == 1:
-        return scene.piece or all(_spoken_of(word, mention, scene) for word in own)
-    return all(any(_nearest(place, mention, kin, scene.text) for place in _places(word, scene)) for word in own)
-
-
-def _spoken_of(word: str, mention: Mention, scene: Scene) -> bool:
-    gaps = (_gap(place, mention, scene.text) for place in _places(word, scene))
-    return any(gap is not None and gap < _FAR for gap in gaps)
-
-
-_FAR = 10
-"""Too many words and breaks for a word to speak of a value, even of the only one of its kind."""
-
-
 def alike(one: Mention, other: Mention) -> bool:
     """Whether two mentions are of one kind: two dates, two lengths."""
     kinds = [unit.named(mention.unit) for mention in (one, other)]
     measured = [kind.kind if kind else "" for kind in kinds]
     return one.kind == other.kind and measured[0] == measured[1]
-
-
-def _places(word: str, scene: Scene) -> Iterator[tuple[int, int]]:
-    """Where the text speaks of ``word``."""
-    for token in scene.tokens:
-        if akin(stem(token.low), word):
-            yield token.start, token.end
-    for found, start, end in scene.chinese:
-        if related(found, word):
-            yield start, end
-    if not word.isascii():
-        for match in re.finditer(re.escape(word), scene.text):
-            yield match.span()
-
-
-def _nearest(place: tuple[int, int], mention: Mention, kin: Iterable[Mention], text: str) -> bool:
-    own = _gap(place, mention, text)
-    return own is not None and all((other := _gap(place, one, text)) is None or other >= own for one in kin)
-
-
-def _gap(place: tuple[int, int], mention: Mention, text: str) -> int | None:
-    """The words between a place and a mention, three for each break; None where they stand in two sentences."""
-    between = text[place[1] : mention.start] if place[0] < mention.start else text[mention.end : place[0]]
-    return None if _STOP.search(between) else len(_WORD.findall(between)) + 3 * len(_BREAK.findall(between))
 
 
 def beside(own: Iterable[str], scene: Scene, start: int, end: int) -> bool:
@@ -138,7 +96,7 @@ def does(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
     if _BYLINE & set(own) and scene.marker(mention.start) == "by" and not _done_by(scene, mention):
         return True
     after = [] if possesses(scene, mention.end) else scene.after(mention.end, 2)
-    after = [word for word in after if word not in _AUXILIARY]
+    after = [word for word in after if word not in _AUXILIARY and (is_past(word) or word.endswith("s"))]
     verbs = [stem(verb) for verb in (*_done_by(scene, mention), *after[:1])]
     return any(verb == word or derived(verb, word) for verb in verbs for word in own)
 
@@ -156,12 +114,3 @@ def _done_by(scene: Scene, mention: Mention) -> list[str]:
 
 _BYLINE = frozenset(map(stem, words("author artist composer painter photographer designer director editor creator")))
 """Who is meant by a bare 'by', without a verb."""
-
-
-def owns(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
-    """Whether somebody is said to have something: "Ann's cat", 'belongs to Ann'."""
-    belongs = "belong" in map(stem, scene.before(mention.start, 2))
-    return bool(_OWNERS & set(own)) and (belongs or possesses(scene, mention.end))
-
-
-_OWNERS = frozenset(map(stem, words("owner keeper holder 主")))

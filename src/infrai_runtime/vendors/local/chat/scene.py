@@ -185,12 +185,10 @@ def _fields(text: str) -> list[Field]:
         at = max(start + len(value), match.end("key"))
         key = frozenset(stem(word) for word in name_words(match.group("key").replace(" ", "_")))
         value = value.rstrip(" \t,，.。})\"'")
+        end = start + len(value)
+        value = value.lstrip("\"'")
         if value and not value.startswith("//") and len(match.group("key").split()) <= _MOST_LABEL:
-            found.append(
-                Field(
-                    match.group("key").strip(), match.start("key"), key, value.lstrip("\"'"), start, start + len(value)
-                )
-            )
+            found.append(Field(match.group("key").strip(), match.start("key"), key, value, end - len(value), end))
         if len(found) > 200:
             break
     return found + [_pair(match) for match in _PAIR.finditer(text)]

@@ -52,7 +52,9 @@ _CJK_KIND = re.compile(
 def _specific(name: str) -> frozenset[str]:
     parts = [part for part in name_words(name) if not part.isdigit() and part not in STOP]
     english = {stem(part) for part in parts if part.isascii() and len(part) > 1 and not unit.named(part)}
-    return frozenset(english - KIND) | {left for part in parts if not part.isascii() and (left := _bare(part))}
+    return frozenset(english - KIND) | {
+        left for part in parts if part not in unit.UNIT and not part.isascii() and (left := _bare(part))
+    }
 
 
 def _bare(part: str) -> str:

@@ -51,13 +51,20 @@ class Step:
 @dataclass
 class Call:
     """A call ready to be made, or not: ``invented`` are arguments that nothing supports; some are ``guessed`` from
-    values of their kind, some are a ``phrase`` of the request that no word gives to them."""
+    values of their kind, some are a ``phrase`` of the request that no word gives to them. ``unproven`` are arguments
+    with a value that fits them without evidence that it is meant."""
 
     tool: Tool
     arguments: dict[str, Any]
     invented: list[str] = field(default_factory=list)
     guessed: frozenset[str] = frozenset()
     phrases: frozenset[str] = frozenset()
+    unproven: list[str] = field(default_factory=list)
+
+    @property
+    def declared(self) -> list[str]:
+        """The arguments of which nothing shows that they are meant so."""
+        return list(dict.fromkeys([*self.invented, *self.unproven]))
 
     @property
     def missing(self) -> list[str]:
@@ -100,7 +107,13 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
     guessed = frozenset(".".join(path) for path in filled.guessed)
     shared = _shared(filled, clause)
     invented = [path for path in filled.invented if shared is None or path != shared.name]
-    call = Call(step.tool, dict(filled.value or {}), invented, guessed)
+    call = Call(
+        step.tool,
+        dict(filled.value or {}),
+        invented,
+        guessed,
+        unproven=[path for path in filled.declared if path not in filled.invented],
+    )
     if step.later:
         call.invented += [path for path, value in call.arguments.items() if str(value).lower() in _POINTERS]
     for source in _sources(clause, request, results if step.later else ()):
@@ -194,6 +207,7 @@ def _complete(call: Call, source: str, command: bool, request: bool) -> None:
         if not any(path.split(".")[0] == name for path in found.invented) and name in found.value:
             call.arguments[name] = found.value[name]
             call.invented = [path for path in call.invented if path.split(".")[0] != name]
+            call.unproven += [path for path in found.declared if path.split(".")[0] == name]
 
 
 def complete_from_results(call: Call, results: Sequence[Result]) -> None:
@@ -242,17 +256,26 @@ def _complete_by_phrase(call: Call, clause: str, used: list[tuple[int, int]]) ->
         if phrase and (path in open_paths or len(phrase.split()) <= 3):
             call.arguments[path] = phrase
             call.phrases |= {path}
-            if expression or (not told and len(open_paths) < 2 and _is_meant(call.tool, path, clause, phrase, used)):
+            alone = not told and not call.unproven and len(open_paths) < 2
+            if expression or (alone and _is_meant(call.tool, path, clause, phrase, used)):
                 call.invented.remove(path)
 
 
 def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: list[tuple[int, int]]) -> bool:
     """Whether a phrase tells which thing is meant, or is the object of the tool's verb for an argument of such."""
+    start = clause.find(phrase)
+    touching = any(0 < start - end < 2 and clause[end:start].isspace() for _, end in used)
+    if touching or any(mention.kind in _MOMENT for mention in mentions(phrase)):
+        return False
     if takes_text(tool, path) and tells_which(clause, phrase, tool, name_vocabulary(path)):
         return True
     if not takes_text(tool, path) and _of_a_deed(clause, phrase):
         return False
     return bool(roles_of(path, "")) and is_object(clause, phrase, tool, used)
+
+
+_MOMENT = frozenset(words("date day time datetime"))
+"""What a phrase does not hold where it is only a text."""
 
 
 def _of_a_deed(clause: str, phrase: str) -> bool:
@@ -333,7 +356,10 @@ def _siblings(call: Call, shared: _Shared) -> list[Call]:
     if shared.whole:
         call.arguments[shared.name] = shared.whole
     made = [{**call.arguments, shared.name: _like(other.value, shared.first.value)} for other in shared.others]
-    return [Call(call.tool, arguments, list(call.invented), call.guessed, call.phrases) for arguments in made]
+    return [
+        Call(call.tool, arguments, list(call.invented), call.guessed, call.phrases, list(call.unproven))
+        for arguments in made
+    ]
 
 
 def _is_apposition(clause: str, first: Candidate, second: Mention) -> bool:

@@ -10,7 +10,7 @@ VERBS = frozenset(
         """
     add adjust archive arrange ask assign block book build buy calculate call cancel change check close
     compare compose compute connect convert copy count create cut deactivate delete deliver describe dim
-    disable divide download draw drive eat email enable estimate exchange explain export fetch fill
+    disable divide download draw drive eat email enable estimate exchange explain export extract fetch fill
     filter find fix forward generate get give go grab help hide identify import include increase inform
     invite join launch leave list listen locate lock log look lower make mark message move multiply mute
     name navigate need notify open order pause pay pick plan play plot post print pull put query raise

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 
-from .candidate import Candidate
-from .said import akin
-from .scene import Scene
-from .slot import Slot
-from .word import stem
+from ..candidate import Candidate
+from ..said import akin
+from ..scene import Scene
+from ..slot import Slot
+from ..word import stem
 
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
     r"|either|might|could|would(?! like)|guess|think|believe|suppose|assume|assuming|wonder|wondering|hope|hopes|hoping"
+    r"|doubt|doubts|unlikely|not sure|uncertain|denies|deny"
     r"|wish|wishes|imagine|unsure|unknown|unclear|rumou?red|as if|as though)\b|(?-i:\bmay\s+[a-z])"
     r"|如果|要是|假如|假设|倘若|万一|除非|也许|可能|大概|或许|说不定|是否|是不是|不确定|不知道|希望|考虑|听说|好像",
     re.IGNORECASE,
@@ -30,6 +31,14 @@ _BYGONE = re.compile(
     re.IGNORECASE,
 )
 """What moves the clause that it stands in into the past."""
+_ENDED = re.compile(
+    r"\b(?:cancell?ed|cancell?ation|called off|postponed|withdrawn|revoked|resigned|retired|quit|stepped down|fired"
+    r"|dismissed|rejected|refused|declined|turned down"
+    r"|replaced|(?:has|have|had|who) left|left the|died|void|obsolete|outdated|fell through)\b"
+    r"|取消|推迟|延期|作废|离职|辞职|退休|卸任|辞去|原定|停办|去世",
+    re.IGNORECASE,
+)
+"""What ends the thing that it is said of."""
 _REQUEST = re.compile(r"\b(?:can|could) (?:you|we)\b|\bwould you (?:please|mind|kindly)\b", re.IGNORECASE)
 _TURN = re.compile(r";|；|\b(?:but|however|though|although|whereas)\b|但是?|不过|然而|而是")
 _COMMA = re.compile(r"[,，(（)）:：]\s|[，（）：]|\band (?=\w+ (?:is|are|was|were|has|had)\b)|\bwhile\b")
@@ -47,6 +56,8 @@ def unclaimed(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> boo
     if _ASKED.search(sentence, at) and not _REQUEST.search(sentence):
         return True
     clause, _ = piece(_COMMA, part, place)
+    if _meant(_ENDED, part, slot):
+        return True
     return (slot.kind != "boolean" and _meant(_NOT, clause, slot)) or _meant(_BYGONE, clause, slot)
 
 

@@ -1,0 +1,102 @@
+"""Evidence for options, a yes or no, and lists."""
+
+from __future__ import annotations
+
+import re
+
+from .. import polarity, unit
+from ..mention import CURRENCY
+from ..said import akin
+from ..scene import Scene
+from ..table import words
+from ..word import name_words, stem
+from .claim import LOWER, Claim
+from .named import is_name_of
+
+
+def said_option(claim: Claim) -> bool:
+    """An option said word for word, where no other option is said, of nothing else than the field's thing."""
+    said = [option for option in claim.slot.schema["enum"] if isinstance(option, str) and _is_said(option, claim.scene)]
+    if said != [claim.chosen.value] or not claim.text:
+        return False
+    if _words_of(claim.text) != _words_of(str(claim.chosen.value)):
+        return False
+    beside = [*claim.scene.before(claim.start, 6), *claim.scene.after(claim.end, 2)]
+    spoken = {stem(word) for word in beside}
+    if any(akin(word, own) for word in spoken for own in claim.own):
+        return True
+    alone = claim.command or _apart(claim)
+    return alone and not LOWER.match(claim.scene.text, claim.end) and not _words_of(claim.text) <= _GRADES
+
+
+def _apart(claim: Claim) -> bool:
+    """Whether an option stands for itself, between commas or brackets, or as a noun."""
+    lead, rest = claim.scene.text[: claim.start].rstrip(" "), claim.scene.text[claim.end :].lstrip(" ")
+    thing = re.search(r"\b(?:the|an?)$", lead, re.IGNORECASE)
+    return (not lead or lead[-1] in _EDGE or bool(thing)) and (not rest or rest[0] in _EDGE)
+
+
+_EDGE = frozenset(",.;()\n-–|/，。；（）、")
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(word.removesuffix("s") for word in name_words(text.replace("-", " ")))
+
+
+def _is_said(option: str, scene: Scene) -> bool:
+    edge = r"(?<![A-Za-z\d])" if option.isascii() else ""
+    body = re.escape(option.replace("_", " ").replace("-", " ")).replace(r"\ ", r"[\s_-]")
+    return bool(re.search(f"{edge}{body}(?:s?(?![A-Za-z\\d]))" if edge else body, scene.text, re.IGNORECASE))
+
+
+_GRADES = frozenset(
+    words(
+        """
+    low medium high small large big new old open closed good bad fair normal urgent critical active inactive on off one
+    two first second fast slow short long other none yes no minor major early late hot cold full free public private
+    """
+    )
+)
+"""Options that may be said of anything."""
+
+
+def unit_option(claim: Claim) -> bool:
+    """The unit or the currency of the text's only amounts, for a field that asks for such."""
+    if claim.role != "currency" and not claim.slot.words & _UNITS:
+        return False
+    moneys = {m.unit for m in claim.scene.mentions if m.kind == "money"}
+    coins = {CURRENCY.get(m.text.lower(), "") for m in claim.scene.mentions if m.kind == "currency"}
+    if moneys | coins:
+        return moneys | coins == {claim.chosen.value}
+    measure = unit.named(str(claim.chosen.value).lower())
+    said = {m.unit for m in claim.scene.mentions if m.unit and m.kind == "number"}
+    return bool(measure) and {unit.named(one) for one in said} == {measure}
+
+
+_UNITS = frozenset(map(stem, words("unit units currency scale measure 单位 货币 币种")))
+
+
+def mood(claim: Claim) -> bool:
+    """Praise alone, or blame alone, for good or bad."""
+    return not claim.text and str(claim.chosen.value).lower() in _MOODS and polarity.one_sided(claim.scene.text)
+
+
+_MOODS = frozenset(words("positive negative good bad happy unhappy 正面 积极 负面 消极"))
+
+
+def affirmed(claim: Claim) -> bool:
+    """A yes or no that the text speaks out (see ``find``)."""
+    return claim.chosen.fit >= 0.6
+
+
+def enumerated(claim: Claim) -> bool:
+    """A list behind the field's own word: 'the ingredients are flour and salt'."""
+    before = claim.scene.before(claim.start + 1, 4)
+    lead = [word for word in before if word not in _CUES]
+    items = claim.chosen.value
+    if not isinstance(items, list) or not lead:
+        return False
+    return is_name_of(claim, [stem(lead[0])], stem(lead[0])) and len(items) > 1
+
+
+_CUES = frozenset(words("are is include includes including : such as like of with 有 是 包括 ： the following"))

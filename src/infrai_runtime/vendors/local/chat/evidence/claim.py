@@ -1,0 +1,97 @@
+"""A value that is claimed for a field, with what the text has around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..candidate import Candidate
+from ..mention import Mention
+from ..said import alike
+from ..scene import Scene
+from ..slot import Slot
+from ..table import words
+from ..word import has_cjk, name_words, stem
+
+MOMENT = frozenset(words("date day time datetime"))
+PROPER = frozenset(words("person recipient company place origin destination"))
+"""Roles of proper names."""
+PRECISE = frozenset(
+    words("email url ip phone datetime date day time street zip path version language colour currency code")
+)
+"""Kinds of mention that are of few things only."""
+LOWER = re.compile(r" (?!(?:and|or|on|at|for|from|with|by|as|is|was|to|in|since|tomorrow|today|next|this)\b)[a-z]")
+"""A common noun that a name tells more about."""
+LEAD = re.compile(r"[\s$€£¥￥\"'“(#*]*(?:US|about|approx\.?|ca\.?|circa|around|约|共)?[\s$€£¥￥]*", re.IGNORECASE)
+"""What may stand between a label and its value."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A value chosen for a slot. ``others`` are those of all slots; in a ``command`` they are meant for a call."""
+
+    chosen: Candidate
+    slot: Slot
+    scene: Scene
+    others: Collection[tuple[Slot, Candidate]]
+    command: bool
+
+    @property
+    def start(self) -> int:
+        return self.chosen.start
+
+    @property
+    def end(self) -> int:
+        return self.chosen.end
+
+    @cached_property
+    def text(self) -> str:
+        """The value as it is written; empty where it is concluded from the whole text."""
+        return self.scene.text[self.start : self.end]
+
+    @cached_property
+    def mention(self) -> Mention | None:
+        """The typed mention that the value is of; a currency is that of the amount before it."""
+        here = (m for m in self.scene.mentions if m.start <= self.start < m.end)
+        paid = (m for m in self.scene.mentions if m.kind == "money" and m.end == self.start == self.end)
+        return next(here, next(paid, None))
+
+    @cached_property
+    def role(self) -> str:
+        """What the field is first of all."""
+        return self.slot.roles[0][0].name if self.slot.roles else ""
+
+    @cached_property
+    def is_number(self) -> bool:
+        return isinstance(self.chosen.value, int | float) and not isinstance(self.chosen.value, bool)
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The words that name the value: the field's own, and those of the record whose name it is."""
+        around = self.slot.parents[-1] if self.slot.parents and self.slot.name == "name" else ""
+        return self.slot.words | self.slot.owner | {stem(word) for word in name_words(around)}
+
+    @cached_property
+    def kin(self) -> list[Mention]:
+        """The other mentions of the value's kind."""
+        here = self.mention
+        return [m for m in self.scene.mentions if here and m is not here and alike(m, here) and m.text != here.text]
+
+    @cached_property
+    def marker(self) -> str:
+        """The word that introduces the value."""
+        if has_cjk(self.text):
+            return self.scene.text[self.start - 1 : self.start] if self.start else ""
+        return self.scene.marker(self.start)
+
+    @cached_property
+    def names(self) -> list[Mention]:
+        """The names of the text, without abbreviations."""
+        return [m for m in self.scene.mentions if m.kind == "name" and not m.text.isupper()]
+
+    @cached_property
+    def measured(self) -> bool:
+        """Whether a value is a number or a moment, which a preposition may lead to."""
+        return self.is_number or bool(self.mention and self.mention.kind in MOMENT | {"money", "percent", "number"})

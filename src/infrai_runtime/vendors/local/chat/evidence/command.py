@@ -1,0 +1,85 @@
+"""Evidence in a command: a value behind the preposition of its field, or the only one that the call asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..concept import related, vocabulary
+from ..role import INTRODUCES
+from ..table import words
+from ..tie import FROM_WORDS
+from ..word import STOP, name_words, stem
+from .claim import MOMENT, Claim
+
+
+def commanded(claim: Claim) -> bool:
+    """In a command: a value behind the preposition of its field, or the only number or name that the call asks for."""
+    here = claim.mention
+    if not claim.command:
+        return False
+    if claim.is_number:
+        return _all_numbers(claim)
+    if claim.role == "currency":
+        return _exchanged(claim)
+    if claim.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
+        return True
+    if here and here.kind in MOMENT | {"email", "url", "path", "phone", "ip"}:
+        return any(here.kind in role.kinds for role, _ in claim.slot.roles[:1]) and not claim.slot.specific
+    return _behind_marker(claim) or (claim.role == "place" and not claim.slot.specific and _beside_topic(claim))
+
+
+_SAYING = (["saying"], ["that"], ["says"], ["说"])
+
+
+def _behind_marker(claim: Claim) -> bool:
+    """Whether the preposition of a field stands before a value, and before no other name."""
+    named = claim.mention and claim.mention.kind in ("name", "language")
+    if not named and (claim.text[:1].isupper() or not _THE.search(claim.scene.text, 0, claim.start)):
+        return False
+    if not named and any(word in STOP for word in claim.text.lower().split()):
+        return False
+    own = {marker for marker, fields in INTRODUCES.items() if fields & claim.own}
+    markers = own if claim.slot.specific and claim.role not in _FREE_ROLES else own | _MARKERS.get(claim.role, own)
+    names = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
+    return claim.marker in markers and not any(claim.scene.marker(m.start) == claim.marker for m in names)
+
+
+_FREE_ROLES = frozenset(words("recipient origin destination language"))
+_THE = re.compile(r"\b(?:the|my|our|in)\s*\Z", re.IGNORECASE)
+_MARKERS: Mapping[str, frozenset[str]] = {
+    "place": frozenset(words("in at for near around 在 去 到")),
+    "origin": frozenset(words("from 从")),
+    "destination": frozenset(words("to into 到 去 往 至")),
+    "language": frozenset(words("into to in from 成 为")),
+    "recipient": frozenset(words("to for tell message email text notify ping ask 给 向")),
+    "person": frozenset(words("with named called 和 跟 叫")),
+    "company": frozenset(words("at with from 在")),
+}
+
+
+def _all_numbers(claim: Claim) -> bool:
+    """Whether a command has as many numbers as its call takes, so that each has its place."""
+    numbers = [m for m in claim.scene.mentions if m.kind in ("number", "money", "percent")]
+    taken = [one for _, one in claim.others if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
+    return len(numbers) == len(taken)
+
+
+def _exchanged(claim: Claim) -> bool:
+    """'80 pounds in dollars': the currency of the amount is what is changed, the other one is what it becomes."""
+    here = claim.mention
+    coins = [m for m in claim.scene.mentions if m.kind in ("money", "currency")]
+    source = bool(FROM_WORDS & {stem(word) for word in name_words(claim.slot.name)})
+    if not here or len(coins) != 2:
+        return False
+    before = claim.scene.before(here.start, 1)
+    return (here.kind == "money" or before == ["from"] or any(map(str.isdigit, before))) == source
+
+
+def _beside_topic(claim: Claim) -> bool:
+    """'Osaka weather', '北京天气': the only name, beside a word of the tool."""
+    names = [m for m in claim.scene.mentions if m.kind == "name"]
+    topic = vocabulary(claim.slot.parents[0]) if claim.slot.parents else frozenset()
+    near = {stem(word) for word in (*claim.scene.before(claim.start, 1), *claim.scene.after(claim.end, 1))}
+    near |= {word for word, start, _ in claim.scene.chinese if 0 <= start - claim.end < 7}
+    return len(names) < 2 and any(related(word, own) for word in near for own in topic)

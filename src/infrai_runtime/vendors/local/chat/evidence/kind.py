@@ -1,0 +1,93 @@
+"""Evidence: the value is of a kind that the field asks for, no more than the kind, and the only one in the text."""
+
+from __future__ import annotations
+
+import re
+
+from .. import unit
+from ..mention import Mention
+from ..quantity import own_unit
+from ..scene import MARKERS
+from ..table import words
+from ..word import STOP, stem
+from .claim import PRECISE, Claim
+
+
+def alone(claim: Claim) -> bool:
+    """A kind that the field asks for, no more than the kind, and the text has only one: an e-mail address, a date."""
+    here, slot = claim.mention, claim.slot
+    if not here or claim.kin:
+        return False
+    if claim.scene.piece and here.kind == "money" and claim.is_number:
+        return "money" in slot.units
+    if slot.specific or (slot.owner and not claim.command):
+        return False
+    if claim.is_number:
+        return _alone_number(claim, here)
+    if not claim.command and (here.kind in _SAID_OF_THINGS or (here.kind == "day" and "day" not in slot.words)):
+        return False
+    return here.kind in PRECISE and any(here.kind in role.kinds for role, _ in claim.slot.roles[:1])
+
+
+_SAID_OF_THINGS = frozenset(words("colour language"))
+
+
+def _alone_number(claim: Claim, here: Mention) -> bool:
+    """Whether a number has the unit that its field asks for, or the age or the year that it is."""
+    if here.kind == "money":
+        paid = "amount" in claim.slot.words or bool(_PAID.search(claim.scene.text, 0, here.start))
+        return "money" in claim.slot.units and paid and not _another_sum(claim)
+    if here.kind == "percent":
+        return "percent" in claim.slot.units
+    if "year" in claim.slot.words:
+        return 1000 <= here.value <= 2200 and claim.scene.marker(here.start) in ("in", "since", "of", "(")
+    measure = unit.named(here.unit)
+    fits = measure is not None and (measure.kind in claim.slot.units or own_unit(claim.slot, measure) is not None)
+    return fits and not _AWAY.match(claim.scene.text, here.end)
+
+
+_AWAY = re.compile(
+    r"\s*\S+\s+(?:from|ago|away|late|later|early|earlier|before|after|old|walk|drive|each|per|every|more|less)\b|\S{0,3}[前后内远]"
+)
+
+
+def aged(claim: Claim) -> bool:
+    """'aged 34', 'I am 34', 'Ana (34)', '34 years old', '34岁'."""
+    if claim.slot.specific or claim.slot.owner or not ("age" in claim.slot.words or claim.slot.name == "年龄"):
+        return False
+    after, before = claim.scene.after(claim.end, 3), claim.scene.before(claim.start, 1)
+    if after[:2] in (["years", "old"], ["year", "old"]) or before in (["aged"], ["age"], ["am"]):
+        return True
+    people = [m for m in claim.scene.mentions if m.kind == "name" and m.end <= claim.start]
+    bare = not after or not after[0].isalpha() or after[0] in STOP | MARKERS
+    touching = bool(people) and bool(_AGE_LINK.fullmatch(claim.scene.text, people[-1].end, claim.start))
+    return bare and claim.is_number and claim.chosen.value <= 120 and touching
+
+
+_AGE_LINK = re.compile(r"\s*[,(，（]\s*|\s+(?:is|was|turns|turned)\s+|今年")
+_SUMS = frozenset(
+    map(
+        stem,
+        words(
+            """
+    rent wage salary bonus fine refund deposit fee tax vat tip discount budget shipping delivery revenue profit debt
+    loan grant donation balance total subtotal price cost income payment credit toll fare tuition instalment
+    押金 租金 工资 税 费 折扣 定金 奖金
+    """
+        ),
+    )
+)
+
+
+_PAID = re.compile(
+    r"(?:\b(?:costs?|pays?|paid|for|at|is|was|price|asking|only|just)|[:,\-–(]|^|[价卖售花付费])\s*\Z",
+    re.IGNORECASE,
+)
+"""What leads to a price."""
+
+
+def _another_sum(claim: Claim) -> bool:
+    """A sum that the text names otherwise: 350 of 'the deposit is 350 euros' for a price."""
+    spoken = {stem(word) for word in (*claim.scene.before(claim.start, 7), *claim.scene.after(claim.end, 4))}
+    spoken |= {word for word, start, _ in claim.scene.chinese if abs(start - claim.start) < 12}
+    return bool(_SUMS & spoken) and not claim.slot.words & spoken

@@ -1,0 +1,269 @@
+"""Evidence: the field's own label, word or verb beside the value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..candidate import TIED, labels, parent_words
+from ..concept import related
+from ..quantity import dimension
+from ..role import NUMBER_UNITS
+from ..said import derived, does, is_label, possesses, translated
+from ..scene import MARKERS, Field
+from ..slot import KIND
+from ..table import words
+from ..word import STOP, has_cjk, is_past, name_words, stem
+from .claim import LEAD, MOMENT, PROPER, Claim
+from .name import CJK_PERSON
+
+
+def labelled(claim: Claim) -> bool:
+    """'Name: Ada': the value opens what stands behind the field's own label, and no such label names another."""
+    found = [field for field, fit in labels(claim.slot, claim.scene) if fit >= TIED and _is_exact(claim, field)]
+    here = [field for field in found if field.start <= claim.start < field.end or _is_whole(claim, field.value)]
+    if not here or len({field.value for field in found}) > 1:
+        return False
+    stretch = claim.scene.text[here[0].start : max(claim.start, here[0].end)]
+    lead = _DIGIT.split(stretch)[0] if claim.is_number else stretch[: max(0, claim.start - here[0].start)]
+    opens = not claim.text or LEAD.fullmatch(lead) or lead == stretch
+    rest = claim.scene.text[claim.end : here[0].end]
+    whole = claim.is_number or not claim.text or _is_whole(claim, here[0].value) or not _MORE.match(rest)
+    return bool(opens) and whole and not _NOTHING.match(here[0].value)
+
+
+def _is_exact(claim: Claim, field: Field) -> bool:
+    """Whether a label tells neither less nor more than the field's name: no 'Emergency contact' for a contact."""
+    around = parent_words(claim.slot)
+    if not field.key & (claim.slot.words | around):
+        return True
+    told = claim.slot.words <= field.key or claim.slot.specific <= field.key | around
+    return told and field.key <= claim.own | around | KIND | _PLAIN
+
+
+def _is_whole(claim: Claim, value: str) -> bool:
+    return isinstance(claim.chosen.value, str) and claim.chosen.value == value
+
+
+_DIGIT = re.compile(r"(?=\d)")
+_MORE = re.compile(r"\s*[\w&+@/-]")
+_NOTHING = re.compile(
+    r"\W*(?:n/?a|none|unknown|tb[dac]|to be|not |no \w|same|see|pending|open\b|\?|-|—|待|无|未|暂|不|同上|没有)",
+    re.IGNORECASE,
+)
+
+
+def named(claim: Claim) -> bool:
+    """'the rent is 640', 'platform 6', 'Passenger Irma Sole', '押金500': the field's whole name, then the value."""
+    if has_cjk(claim.scene.text[max(0, claim.start - 1) : claim.start]) or (has_cjk(claim.text) and claim.start):
+        return _named_cjk(claim)
+    before = claim.scene.before(claim.start, 9)
+    ordered = claim.command and bool(before) and stem(before[0]) in claim.own
+    if claim.text[:1].islower() and not ordered and (claim.role in PROPER or before[:1] not in _NOUNS):
+        return False
+    if before and claim.mention and is_label(claim.scene, claim.mention) and {stem(before[0])} == claim.slot.words:
+        return True
+    at = next((at for at, word in enumerate(before) if word not in _links(claim)), len(before))
+    run = [stem(word) for word in _run(before[at:])]
+    passed = [stem(word) for word in before[:at] if word in _WAYS]
+    return bool(run) and is_name_of(claim, [*run, *passed], run[0])
+
+
+def _links(claim: Claim) -> frozenset[str]:
+    """The words that may stand between a field's name and its value."""
+    if claim.mention and claim.mention.kind in MOMENT:
+        return _LINKS | _WAYS
+    return _LINKS | _OF if claim.is_number or claim.role == "place" else _LINKS
+
+
+def _run(found: Iterable[str]) -> list[str]:
+    """The words up to one that only joins."""
+    run: list[str] = []
+    for word in found:
+        if word in STOP | MARKERS or not word[0].isalnum():
+            break
+        run.append(word)
+    return run
+
+
+def is_name_of(claim: Claim, run: list[str], head: str) -> bool:
+    """Whether a run of words is the field's name: its head is the field's, and it tells neither less nor more."""
+    if not any(_same(head, own) for own in claim.own):
+        return False
+    least = claim.slot.specific or claim.slot.owner
+    told = all(any(_same(word, own) for word in run) for own in least)
+    return told and all(word in KIND | _PLAIN or any(_same(word, own) for own in claim.own) for word in run)
+
+
+def _same(said: str, own: str) -> bool:
+    return translated(said, own) or _SHORT.get(own) == said
+
+
+_SHORT = {stem(short): stem(word) for short, word in (("min", "minimum"), ("max", "maximum"), ("qty", "quantity"))}
+
+
+_NOUNS = ([":"], ["="], ["a"], ["an"], ["the"], ["named"], ["called"])
+"""What stands before a common noun that is a value: 'is lost' names nothing."""
+_LINKS = frozenset(
+    words(
+        ": = ( \" ' “ a an the is was are were named called titled mr mrs ms dr . no no. nr nr. number # $ € £ ¥ about"
+    )
+)
+_WAYS = frozenset(words("at on in by to until till from since for around be been will"))
+_PLAIN = _WAYS | frozenset(map(stem, words("full exact current new our your my now total overall it its please")))
+_OF = frozenset(words("of at around exactly approximately"))
+
+
+def _named_cjk(claim: Claim) -> bool:
+    """The field's name right before a Chinese value, or its Chinese word for a field with an English name."""
+    lead = _CJK_LINK.sub("", claim.scene.text[max(0, claim.start - 14) : claim.start])
+    names = [word for word in claim.slot.specific or claim.own if not word.isascii()]
+    written = [word for word in (claim.slot.name, *names) if not word.isascii() and len(word) > 1]
+    if written:
+        return any(lead.endswith(word) and not _CJK_MORE.search(lead[: -len(word)]) for word in written)
+    ends = max(0, claim.start - 14) + len(lead)
+    said = [word for word, _, end in claim.scene.chinese if end == ends]
+    least = claim.slot.specific or claim.own
+    return bool(said) and all(any(related(word, own) for word in said) for own in least)
+
+
+_CJK_LINK = re.compile(r"(?:[是为约共达：:\s\"“（(叫]|名叫|大约)*$")
+_CJK_MORE = re.compile(r"(?:旧|前|老|原|副|不是|非|上|下|每|各)的?$")
+
+
+def told_of(claim: Claim) -> bool:
+    """'Ada, the cook', 'Ada is the cook', '8 barns': the value, then the field's whole name."""
+    if possesses(claim.scene, claim.end) or not claim.text:
+        return False
+    after = claim.scene.after(claim.end, 8)
+    after = after[1:] if after[:1] == ["-"] else after
+    if claim.is_number:
+        return _counts(claim, after) or _counts_cjk(claim)
+    at = next((at for at, word in enumerate(after) if word not in _TELLING), len(after))
+    if not at or (claim.mention and claim.mention.kind not in ("name", "code", "quoted")):
+        return False
+    run = _run(after[at:])
+    if any(is_past(word) for word in run):
+        return False
+    return bool(run) and is_name_of(claim, [stem(word) for word in run], stem(run[-1]))
+
+
+def holds(claim: Claim) -> bool:
+    """'Kessler Museum' for a museum, 'Dr. Ruiz' for a doctor: the only name that says itself what it is."""
+    if not claim.mention or claim.mention.kind != "name" or len(claim.slot.specific or claim.own) != 1:
+        return False
+    if _DOCTOR.search(claim.scene.text[: claim.start + 3]) and claim.slot.words == {"doctor"}:
+        return len(_DOCTOR.findall(claim.scene.text)) == 1
+    parts = [stem(word) for word in claim.text.split()]
+    alike = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
+    own = claim.slot.words
+    return len(parts) > 1 and parts[-1] in own and not any(stem(m.text.split()[-1]) in own for m in alike)
+
+
+_DOCTOR = re.compile(r"\bDr\.?\s")
+
+
+def told_cjk(claim: Claim) -> bool:
+    """'6月3日送达', '由李秀英主持': the verb of the field right behind a moment or behind who does it."""
+    moment = claim.mention and claim.mention.kind in MOMENT
+    if not moment and not (claim.scene.marker(claim.start) == "由" and CJK_PERSON.fullmatch(claim.text)):
+        return False
+    rest = claim.scene.text[claim.end :].lstrip("年")
+    return any(len(word) > 1 and not word.isascii() and rest.startswith(word) for word in claim.slot.specific)
+
+
+_TELLING = frozenset(words(", ( is was are became a an the our my new being"))
+
+
+def _counts(claim: Claim, after: list[str]) -> bool:
+    """Whether a number counts what the field is named for: '8 barns', '3 night shifts' for night_shifts."""
+    if claim.mention and claim.mention.kind != "number":
+        return False
+    run = [stem(word) for word in _run(after)]
+    least = claim.slot.specific or claim.slot.words
+    size = max((at for at, word in enumerate(run[:4], 1) if word in claim.slot.words), default=0)
+    head = next((stem(word) for word in reversed(name_words(claim.slot.name)) if stem(word) not in _COUNT), "")
+    named = head in run[:size] and all(word in claim.slot.words for word in run[:size])
+    if run and not claim.kin and claim.slot.units - _OF_UNITS and run[0] in {stem(word) for word in claim.slot.units}:
+        return not claim.slot.specific - {stem(word) for word in claim.slot.words if word in NUMBER_UNITS}
+    return named and all(any(word == own for word in run[:size]) for own in least - _COUNT)
+
+
+def _counts_cjk(claim: Claim) -> bool:
+    """'7岁', '3名员工': the unit or the thing of the field right behind its number, and behind no other."""
+    found = (word for word in claim.slot.units | claim.own if not word.isascii())
+    return any(
+        re.match(rf"[个名位张间台辆件]?{re.escape(word)}", claim.scene.text[claim.end :])
+        and len(re.findall(rf"[\d一二两三四五六七八九十][个名位张间台辆件]?{re.escape(word)}", claim.scene.text)) == 1
+        for word in found
+    )
+
+
+_OF_UNITS = frozenset(words("money percent year point star"))
+_COUNT = frozenset(map(stem, words("number count qty quantity amount total")))
+
+
+def done(claim: Claim) -> bool:
+    """'founded in 1998', 'opened by Otis', 'works for Ferro', 'Ann won': a verb of the field's name and the value."""
+    measured = claim.measured
+    named = claim.mention if claim.mention and claim.mention.kind == "name" and claim.text[:1].isupper() else None
+    if named and claim.role in _DOERS and does(claim.slot.owner, claim.scene, named):
+        return True
+    before = claim.scene.before(claim.start, 6)
+    if not measured and not _LEADS & {*before[:3]}:
+        return False
+    verb = next((word for word in before if word not in _LINKS | _WAYS | _LEADS | _HAVING), "")
+    if not is_past(verb) and (not verb.endswith(("s", "ing")) or verb in name_words(claim.slot.name)):
+        return False
+    around = claim.slot.owner if claim.role in _DOERS else frozenset()
+    least = claim.slot.specific or around or claim.slot.words
+    return all(stem(verb) == own or derived(stem(verb), own) or stem(verb) in _VERBS_OF.get(own, ()) for own in least)
+
+
+_DOERS = frozenset(["", *words("person company recipient")])
+_LEADS = frozenset(words("by for at with"))
+_HAVING = frozenset(words("has have had also already first"))
+_VERBS_OF = {
+    stem(own): frozenset(map(stem, words(said)))
+    for own, said in (
+        ("price", "cost pay sell buy"),
+        ("cost", "cost pay"),
+        ("departure", "leave depart"),
+        ("birth", "born"),
+        ("release", "publish"),
+        ("year", "publish release"),
+        ("duration", "take last"),
+        ("start", "begin"),
+        ("end", "finish"),
+        ("employer", "work employ"),
+        ("company", "work employ"),
+        ("school", "study attend"),
+        ("university", "study attend graduate"),
+        ("hotel", "stay"),
+        ("restaurant", "eat dine"),
+        ("team", "play"),
+    )
+}
+"""The verbs that fields are spoken of with, where their name holds none."""
+
+
+def sized(claim: Claim) -> bool:
+    """'8 m wide' for a width."""
+    said = dimension(claim.scene, claim.mention) if claim.is_number and claim.mention else ""
+    return bool(said) and any(related(said, own) for own in claim.slot.words)
+
+
+def owned(claim: Claim) -> bool:
+    """'belongs to Sten' for an owner."""
+    own = {"owner", "holder"} & claim.slot.owner
+    return bool(own) and "belong" in map(stem, claim.scene.before(claim.start, 2))
+
+
+def job(claim: Claim) -> bool:
+    """'is the treasurer', 'works as a tailor': the only thing that somebody is said to be."""
+    if claim.role != "occupation" or claim.slot.specific or not claim.text:
+        return False
+    return len(_BEING.findall(claim.scene.text)) == 1 and bool(_BEING.search(claim.scene.text, 0, claim.start))
+
+
+_BEING = re.compile(r"\b(?:is|am|was|as|became|i['\u2019]m)\s+(?:an?|the|our)\s+|是一?[名位]|担任", re.IGNORECASE)

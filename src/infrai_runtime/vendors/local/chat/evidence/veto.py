@@ -1,0 +1,183 @@
+"""What no evidence outweighs: a part of something longer, a value of another thing, a difference, a range."""
+
+from __future__ import annotations
+
+import re
+
+from .. import unit
+from ..candidate import TIED, labels
+from ..mention import Mention
+from ..said import akin
+from ..table import words
+from ..word import STOP, has_cjk, is_past, name_words, stem
+from .claim import LEAD, LOWER, MOMENT, PROPER, Claim
+from .statement import around, turn
+
+_GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])")
+_WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
+_WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
+
+
+def cut(claim: Claim) -> bool:
+    """A part of a name: 'Kestrel' of 'Kestrel 5', '286' of 'BA 286', '5.0.2' of '5.0.2-rc1'."""
+    text, where = claim.text, claim.scene.text
+    if not isinstance(claim.chosen.value, str) or not text[-1:].isalnum() or has_cjk(text):
+        return False
+    after = _WORD_AFTER.match(where, claim.end)
+    if _GLUED.match(where, claim.end) or (after and not text[0].islower() and not _counts_on(after)):
+        return True
+    before = _WORD_BEFORE.search(where, 0, claim.start)
+    code = before[1] if before and text[0].isdigit() else ""
+    return code.isupper() and stem(code) not in claim.slot.words
+
+
+def _counts_on(after: re.Match[str]) -> bool:
+    """Whether a number after a name counts something: 'Asha 12 points'."""
+    return after[1].isdigit() and bool(after[2]) and after[2].endswith(("s", "%"))
+
+
+def part_of_moment(claim: Claim) -> bool:
+    """A day where the text adds an hour that no other field takes: 'Friday 8 pm'."""
+    if claim.role == "date" or not isinstance(claim.chosen.value, str):
+        return False
+    moments = (m for m in claim.scene.mentions if m.kind in MOMENT)
+    near = [m for m in moments if m.start <= claim.end + 1 and claim.start <= m.end + 1]
+    taken = [one for _, one in claim.others]
+    return len(near) > 1 and any(not any(m.start < one.end and one.start < m.end for one in taken) for m in near)
+
+
+def no_code(claim: Claim) -> bool:
+    """A mere word where a number or a code is wanted."""
+    value = str(claim.chosen.value)
+    return claim.role in ("code", "phone", "zip") and not any(map(str.isdigit, value)) and not value.isupper()
+
+
+_SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?]\s+[A-Z]|[。！？].")
+_LONG = frozenset(words("message heading reason query"))
+
+
+def before_a_noun(claim: Claim) -> bool:
+    """A name that only tells which thing is meant: 'Danube' in 'the Danube authority'."""
+    following = claim.scene.after(claim.end, 1)
+    if (
+        claim.command
+        or not claim.mention
+        or claim.mention.kind != "name"
+        or not LOWER.match(claim.scene.text, claim.end)
+    ):
+        return False
+    return not is_past(following[0]) and not following[0].endswith(("s", "ly")) and following[0] not in _VERBS
+
+
+_VERBS = STOP | frozenset(words("can will won took went came got gave said left made ran sat"))
+
+
+def runs_on(claim: Claim) -> bool:
+    """A value with a comma that is no line of its own, so that it may go on with something else."""
+    typed = claim.mention and claim.mention.end == claim.end
+    if isinstance(claim.chosen.value, str) and _SENTENCE.search(claim.text) and claim.role not in _LONG:
+        return True
+    if not isinstance(claim.chosen.value, str) or "," not in claim.text or typed:
+        return False
+    line = claim.scene.text[: claim.start].rpartition("\n")[2].strip(" -*\"'")
+    here = (field for field in claim.scene.fields if field.start <= claim.start < field.end)
+    return claim.role in PROPER or not any(line.startswith(field.label) for field in here)
+
+
+_DIFFERENCE = re.compile(
+    r"\s*\S*\s*(?:\b(?:more|less|fewer|extra|off|cheaper|dearer|higher|lower|older|younger|longer|shorter|taller"
+    r"|faster|slower|heavier|lighter|bigger|smaller|earlier|later|better|worse|ahead|behind|short"
+    r"|too (?:much|many|few))\b|以上|以下|左右折)"
+)
+_COMPARED = re.compile(r"比[^，。；！？\n]{1,16}[快慢多少高低早晚贵宜重轻长短大小]了?\Z")
+_END = re.compile(r"\s*(?:-|–|to|or|至|到|或)\s*[$€£¥]?\d")
+_START = re.compile(
+    r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten))\S*\s*(?:-|–|to|or|(?:out )?of|至|到|或)\s*\Z"
+    r"|\bbetween\s+(?:\S+\s+and\s+)?\S*\Z"
+    r"|\b(?:up to|at least|at most|more than|less than|over|under|nearly|almost)\s*\S?\Z",
+    re.IGNORECASE,
+)
+_ENDS = frozenset(
+    map(stem, words("min max minimum maximum from to start end least most lower upper low high range until"))
+)
+
+
+_NOUN = re.compile(r"\s*[A-Za-z]{4,}")
+
+
+def of_another_kind(claim: Claim) -> bool:
+    """A bare number where an amount of money is asked for beside such, and a year where none is."""
+    here = claim.mention
+    if not claim.is_number or not here or here.kind != "number" or here.unit:
+        return False
+    year = 1900 <= here.value <= 2100 and claim.scene.marker(here.start) in ("in", "since", "of", "from", "until", "by")
+    if year and "year" not in claim.slot.words:
+        return True
+    if any(unit.named(word) for word in name_words(claim.slot.name)[1:]) and _NOUN.match(claim.scene.text, claim.end):
+        return True
+    return claim.slot.units == {"money"} and any(m.kind == "money" for m in claim.scene.mentions)
+
+
+def another_left(claim: Claim) -> bool:
+    """A number beside a bare one of the sentence that no field takes: 1,200 in 'A holds 1,200 boxes, B only 450'."""
+    if not claim.is_number or claim.command or claim.scene.piece or not claim.mention or claim.mention.kind != "number":
+        return False
+    if any(field.start <= claim.start < field.end for field in claim.scene.fields):
+        return False
+    return any(m.kind == "number" and not m.unit and _BARE.match(claim.scene.text, m.end) for m in _untaken(claim))
+
+
+_BARE = re.compile(r"\s*(?:[.,;!?。，；]?\s*$|[.,;!?。，；](?!\d))")
+
+
+def _untaken(claim: Claim) -> list[Mention]:
+    """The mentions of the same sentence that no field takes."""
+    sentence, place = around(claim.scene, claim.start)
+    first, last = claim.start - place, claim.start - place + len(sentence)
+    inside = [m for m in claim.scene.mentions if first <= m.start < last]
+    return [m for m in inside if not any(m.start < one.end and one.start < m.end for _, one in claim.others)]
+
+
+def relative(claim: Claim) -> bool:
+    """What something is more or less than something else, one end of a range, the whole of 'three of five'."""
+    where = claim.scene.text
+    if not claim.is_number:
+        return False
+    if _DIFFERENCE.match(where, claim.end) or _COMPARED.search(where, 0, claim.start):
+        return True
+    ends = claim.text and not claim.slot.words & _ENDS
+    return bool(ends) and bool(_END.match(where, claim.end) or _START.search(where, 0, claim.start))
+
+
+def of_another_label(claim: Claim) -> bool:
+    """What another label names: '40 minutes' in 'Baking: 40 minutes'."""
+    if claim.scene.piece or not claim.text:
+        return False
+    own = {field.at for field, fit in labels(claim.slot, claim.scene) if fit >= TIED}
+    return any(
+        field.start <= claim.start < field.end
+        and not (claim.mention and claim.mention.kind in ("email", "url"))
+        and field.at not in own
+        and not field.key & _OF_ALL
+        and LEAD.fullmatch(claim.scene.text[field.start : claim.start])
+        for field in claim.scene.fields
+    )
+
+
+_OF_ALL = frozenset(map(stem, words("re fwd subject note info update ps hi hello input")))
+"""Labels of a whole text."""
+_KIN = re.compile(
+    r"\b(?:my|your|his|her|their|our|[A-Z][a-z]+['\u2019]s)\s+(?:\w+\s)?(mother|father|mum|mom|dad|parents|sister"
+    r"|brother|son|daughter|wife|husband|partner|uncle|aunt|cousin|grandma|grandpa|grandmother|grandfather|friend"
+    r"|colleague|boss|neighbou?r|flatmate|roommate|teacher|manager|landlord)s?\b"
+    r"|([我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居))",
+    re.IGNORECASE,
+)
+
+
+def of_kin(claim: Claim) -> bool:
+    """What is said of somebody's relative or friend, where the field does not ask for such."""
+    part, place = turn(claim.scene, claim.start)
+    own = claim.slot.words | claim.slot.owner
+    found = [match for match in _KIN.finditer(part) if match.end() <= place]
+    return any(not any(akin(stem(word), one) for word in match.groups() if word for one in own) for match in found[-1:])
