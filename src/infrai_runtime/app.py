@@ -406,7 +406,10 @@ async def _discovered(service: Service, request: Request, trace: Trace) -> ASGIA
 
 
 async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    guard.check_origin(request.headers)
+    if service.settings.allow_activation or _embedded(request):
+        guard.check_origin(request.headers)
+    else:  # only this machine may, so no page under a name that was rebound to it
+        guard.check_site(request.headers, service.settings.allowed_hosts)
     address = None if _embedded(request) else (request.client.host if request.client else "unknown")
     real = bool(service.vendors.keys() - {LOCAL})
     made = await activation.activate(service.durable, service.ephemeral, service.settings, address, real)

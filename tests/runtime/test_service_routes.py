@@ -359,6 +359,18 @@ async def test_a_page_of_another_site_cannot_activate(tmp_path: Path) -> None:
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("host", "allow", "status"), [("localhost", None, 200), ("x.test", None, 403), ("x.test", True, 200)]
+)
+@pytest.mark.parametrize("from_page", [True, False])
+async def test_a_page_whose_name_was_rebound_to_this_machine_cannot_activate(
+    tmp_path: Path, host: str, allow: bool | None, status: int, from_page: bool
+) -> None:
+    headers = {"host": host, **({"origin": f"http://{host}"} if from_page else {})}
+    async with client(tmp_path, [], ONE, no_auth=False, allow_activation=allow) as api:
+        assert (await api.post("/activate", headers=headers)).status_code == status
+
+
 @pytest.mark.parametrize("query", [{"since": "yesterday"}, {"group_by": "colour"}, {"until": "2026-01-01"}])
 async def test_a_wrong_usage_question_names_its_parameter(tmp_path: Path, query: dict[str, str]) -> None:
     async with client(tmp_path) as api:
