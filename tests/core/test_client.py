@@ -8,7 +8,7 @@ import gc
 import gzip
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -431,6 +431,37 @@ def test_cancelling_a_task_closes_its_stream(wall: MakeWall) -> None:
                 async for _ in client.stream_chat("hi"):
                     scope.cancel()
         assert await anyio.to_thread.run_sync(served.client_closed.wait, 5)
+
+    anyio.run(body)
+
+
+def test_the_last_chunks_stay_when_the_end_of_their_stream_is_cancelled() -> None:
+    """The end of the body is awaited for a moment after the end mark, so that the connection can be used again."""
+
+    class Lingering(httpx.AsyncByteStream):
+        def __init__(self, scope: anyio.CancelScope) -> None:
+            self._scope = scope
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield text_frame("one") + frame(LAST) + DONE
+            self._scope.cancel()
+            await anyio.sleep_forever()
+
+    class Answers(httpx.AsyncBaseTransport):
+        def __init__(self, scope: anyio.CancelScope) -> None:
+            self._body = Lingering(scope)
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=self._body)
+
+    async def body() -> None:
+        with anyio.CancelScope() as scope:
+            stream = AsyncInfrai("k", base_url="http://127.0.0.1", transport=Answers(scope)).stream_chat("hi")
+            await stream.read()
+        assert scope.cancelled_caught
+        first, last = await stream.read()
+        assert (first.delta.content, last.finish_reason) == ("one", "stop")
+        assert await stream.read() == []
 
     anyio.run(body)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from decimal import Decimal
 from functools import reduce
 from typing import Any
@@ -298,6 +300,22 @@ def test_text_that_ends_where_a_block_begins_is_one_text() -> None:
 
 def test_plain_text_streams_as_strings() -> None:
     assert [chunk.content for chunk in streamed([TEXT])] == ["He", "ll", "o", ""]
+
+
+@pytest.mark.parametrize("id_", [None, "answer-1"])
+def test_a_piece_of_text_is_what_langchain_would_have_made(id_: str | None) -> None:
+    """The constructors that are compiled for it leave nothing out."""
+    piece = StreamedMessage().read(
+        ChatChunk.model_validate({"id": id_, "delta": {"parts": [{"index": 0, "type": "text", "text": "Hé"}]}})
+    )
+    message = AIMessageChunk(content="Hé", id=id_, response_metadata={"model_provider": "infrai"})
+    made = ChatGenerationChunk(message=message)
+    assert piece is not None
+    assert (repr(piece), piece.model_dump()) == (repr(made), made.model_dump())
+    assert piece.message.model_dump(exclude_unset=True) == message.model_dump(exclude_unset=True)
+    assert list(vars(piece.message)) == list(vars(message))
+    assert pickle.loads(pickle.dumps(piece)) == copy.deepcopy(piece) == piece == made
+    assert piece + piece == made + made
 
 
 def test_a_growing_call_shows_as_a_chunk_and_a_whole_one_as_a_call() -> None:
