@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import reprlib
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 
 import anyio
 import httpx
@@ -26,6 +27,7 @@ from infrai_core.lines import LineReader, Rows
 from infrai_core.operation import Operation
 from infrai_core.params import (
     BatchableChatParams,
+    BatchOptions,
     ChatParams,
     EmbedParams,
     ImageParams,
@@ -60,14 +62,6 @@ T = TypeVar("T")
 P = TypeVar("P", bound=BaseModel)
 
 _DIALECTS: dict[str, Surface] = {"native": native, "openai": openai_shaped}
-
-
-class BatchOptions(TypedDict, total=False):
-    """Parameters of ``batch_submit``."""
-
-    batch_timeout: str | None
-    metadata: Mapping[str, Any] | None
-    idempotency_key: str | None
 
 
 class _Client:
@@ -156,6 +150,8 @@ def _rebuild(kind: type[_Client], options: dict[str, Any]) -> _Client:
 
 
 def _schema_format(parse: type[BaseModel]) -> dict[str, Any]:
+    if not (isinstance(parse, type) and issubclass(parse, BaseModel)):
+        raise ConfigError(f"parse: came {reprlib.repr(parse)}, allowed is a class of pydantic's BaseModel")
     return {"type": "json_schema", "json_schema": {"name": parse.__name__, "schema": parse.model_json_schema()}}
 
 

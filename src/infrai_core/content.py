@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from infrai_core.errors import ConfigError, UnsupportedContent
 from infrai_core.models import PART_TYPES, Value
-from infrai_core.params import MediaRef, Prompt
+from infrai_core.params import MediaRef, Prompt, several
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _OPENAI_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal", "video_url"})
@@ -70,6 +70,11 @@ def media_of(ref: MediaRef, name: str) -> dict[str, Any]:
     if isinstance(ref, Mapping) and bool(ref.get("url")) != bool(ref.get("base64")):
         return {k: v for k, v in ref.items() if v is not None}
     raise ConfigError(f"{name}: allowed is a URL, bytes, or a dictionary with one of url and base64")
+
+
+def images_of(refs: Iterable[MediaRef]) -> list[dict[str, Any]]:
+    """The images of a request. Raises ``ConfigError`` naming the one that is none."""
+    return [media_of(ref, f"images.{i}") for i, ref in enumerate(several("images", refs, "images"))]
 
 
 def _from_data_url(url: str, name: str) -> dict[str, Any]:

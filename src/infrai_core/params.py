@@ -62,6 +62,16 @@ class Routing(CallOptions, total=False):
     """``vendor`` (default): the vendor's prompt cache; ``infrai``: exact cache; ``none``: neither."""
 
 
+class BatchOptions(TypedDict, total=False):
+    """Parameters of ``batch_submit``."""
+
+    batch_timeout: str | None
+    """How long the job may take, such as ``24h``: a number with ``s``, ``m``, ``h`` or ``d``."""
+    metadata: Mapping[str, Any] | None
+    """Comes back with the job's record."""
+    idempotency_key: str | None
+
+
 class ChatParams(Routing, total=False):
     """Parameters of ``chat`` and ``stream_chat``."""
 
@@ -202,10 +212,12 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("session_id", "user", "reasoning_effort", "voice", "language", "size"), (_is_text, "a text")),
+    **dict.fromkeys(
+        ("session_id", "user", "reasoning_effort", "voice", "language", "size", "batch_timeout"), (_is_text, "a text")
+    ),
     **dict.fromkeys(("model", "vendor"), (_is_name, "a text that is not empty")),
     **dict.fromkeys(("batch_mode", "parallel_tool_calls", "inline"), (_is_flag, "True or False")),
-    **dict.fromkeys(("extra_body", "response_format"), (_is_object, "a mapping")),
+    **dict.fromkeys(("extra_body", "response_format", "metadata"), (_is_object, "a mapping")),
     "seed": (lambda value: isinstance(value, int), "a whole number"),
     "stop": (_are_texts, "a text or a list of texts"),
     "tools": (_are_objects, "a list of mappings"),
@@ -242,6 +254,26 @@ def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     if "extra_headers" in set_ones:
         check_headers("extra_headers", set_ones["extra_headers"])
     return set_ones
+
+
+def text(name: str, value: Any) -> str:
+    """The value, a text. Raises ``ConfigError`` naming ``name`` for anything else."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{name}: came {type(value).__name__}, allowed is a text")
+    return value
+
+
+def texts(name: str, values: Any) -> list[str]:
+    """The values, all texts. Raises ``ConfigError`` naming the first that is none."""
+    return [text(f"{name}.{i}", value) for i, value in enumerate(several(name, values, "texts"))]
+
+
+def several(name: str, values: Any, what: str) -> Iterable[Any]:
+    """The values, not read yet. Raises ``ConfigError`` for one value in place of several: a text would be taken apart
+    into its letters, a dictionary into its keys."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | bytearray | Mapping):
+        raise ConfigError(f"{name}: came {type(values).__name__}, allowed is a list of {what}")
+    return values
 
 
 def unknown(name: str, known: Iterable[str], what: str = "parameter") -> str:

@@ -7,6 +7,7 @@ import copy
 import gc
 import gzip
 import pickle
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -22,6 +23,7 @@ from infrai_core import (
     AttemptInfo,
     AuthenticationError,
     ChatReply,
+    ConfigError,
     ConnectionFailed,
     Infrai,
     InfraiError,
@@ -37,6 +39,7 @@ from infrai_core import (
     Timeout,
     transport,
 )
+from infrai_core.testing import Script
 
 from .wall import DONE, LAST, STREAM_HEAD, Kit, Play, Wall, answer, fail, frame, http, ok, text_frame
 
@@ -767,3 +770,48 @@ def test_a_client_may_be_collected_while_another_takes_a_pool(wall: MakeWall) ->
         del client
         gc.collect()
     assert Infrai("k", base_url=served.url).chat("hi").content == "x"
+
+
+@pytest.mark.parametrize("dialect", ["native", "openai"])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda c: c.embed(b"ab"), "input: came bytes, allowed is a list of texts"),
+        (lambda c: c.embed(None), "input: came NoneType, allowed is a list of texts"),
+        (lambda c: c.embed({"a": "b"}), "input: came dict, allowed is a list of texts"),
+        (lambda c: c.embed(["a", 3]), "input.1: came int, allowed is a text"),
+        (lambda c: c.image(3), "prompt: came int, allowed is a text"),
+        (lambda c: c.tts(None), "input: came NoneType, allowed is a text"),
+        (lambda c: c.vision(3, []), "prompt: came int, allowed is a text"),
+        (lambda c: c.vision("x", "https://a.test/b.png"), "images: came str, allowed is a list of images"),
+        (lambda c: c.vision("x", {"url": "https://a.test"}), "images: came dict, allowed is a list of images"),
+        (lambda c: c.chat("x", parse=dict), "parse: came <class 'dict'>, allowed is a class of pydantic's BaseModel"),
+    ],
+)
+def test_what_cannot_be_meant_is_named_before_anything_is_sent(
+    call: Callable[[Infrai], object], words: str, dialect: Any
+) -> None:
+    script = Script([])
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        call(Infrai("k", transport=script, dialect=dialect))
+    assert script.requests == []
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda c: c.rerank("q", "abc"), "candidates: came str, allowed is a list of texts"),
+        (lambda c: c.rerank("q", ["a", None]), "candidates.1: came NoneType, allowed is a text"),
+        (lambda c: c.rerank(None, ["a"]), "query: came NoneType, allowed is a text"),
+        (lambda c: c.batch_submit({"capability": "chat"}), "requests: came dict, allowed is a list of requests"),
+        (lambda c: c.batch_submit(3), "requests: came int, allowed is a list of requests"),
+        (lambda c: c.batch_submit([{}, "x"]), "requests.1: came str, allowed is a mapping of capability and body"),
+        (lambda c: c.batch_submit([], batch_timout="1h"), "unknown parameter 'batch_timout'; did you mean"),
+        (lambda c: c.batch_submit([], batch_timeout=3600), "batch_timeout=3600: allowed is a text"),
+    ],
+)
+def test_so_is_what_only_the_native_surface_takes(call: Callable[[Infrai], object], words: str) -> None:
+    script = Script([])
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        call(Infrai("k", transport=script))
+    assert script.requests == []

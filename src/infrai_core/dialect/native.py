@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from infrai_core import models as m
-from infrai_core.content import media_of, messages_of
+from infrai_core.content import images_of, media_of, messages_of
 from infrai_core.dialect.shape import ANSWERS, decoded_vectors, model_list, split, with_parts
 from infrai_core.errors import ConfigError, ProtocolError
 from infrai_core.lines import NDJSON, Rows, Upload
 from infrai_core.operation import Operation
 from infrai_core.params import (
     BatchableChatParams,
+    BatchOptions,
     ChatParams,
     EmbedParams,
     ImageParams,
@@ -26,6 +27,9 @@ from infrai_core.params import (
     TranscribeParams,
     VisionParams,
     checked,
+    several,
+    text,
+    texts,
 )
 
 
@@ -52,7 +56,7 @@ def _chat_reply(data: dict[str, Any]) -> m.ChatReply:
 def embed(input: str | Sequence[str], params: Mapping[str, Any]) -> Operation[m.EmbedReply]:
     """Vectors for one text or several."""
     body, options = split(checked(EmbedParams, params))
-    body["input"] = input if isinstance(input, str) else list(input)
+    body["input"] = input if isinstance(input, str) else texts("input", input)
     return Operation("embed", "POST", "/ai/embed", _embed_reply, body, options=options)
 
 
@@ -63,7 +67,7 @@ def _embed_reply(data: dict[str, Any]) -> m.EmbedReply:
 def image(prompt: str, params: Mapping[str, Any]) -> Operation[m.ImageReply]:
     """Images for a prompt."""
     body, options = split(checked(ImageParams, params))
-    body["prompt"] = prompt
+    body["prompt"] = text("prompt", prompt)
     return Operation("image", "POST", "/ai/image", _image_reply, body, options=options)
 
 
@@ -74,14 +78,14 @@ def _image_reply(data: dict[str, Any]) -> m.ImageReply:
 def vision(prompt: str, images: Sequence[MediaRef], params: Mapping[str, Any]) -> Operation[m.ChatReply]:
     """An answer about images."""
     body, options = split(checked(VisionParams, params))
-    body |= {"prompt": prompt, "images": [media_of(ref, f"images.{i}") for i, ref in enumerate(images)]}
+    body |= {"prompt": text("prompt", prompt), "images": images_of(images)}
     return Operation("vision", "POST", "/ai/vision", _chat_reply, body, options=options)
 
 
 def tts(input: str, params: Mapping[str, Any]) -> Operation[m.SpeechReply]:
     """Speech for a text."""
     body, options = split(checked(SpeechParams, params))
-    body["input"] = input
+    body["input"] = text("input", input)
     return Operation("tts", "POST", "/ai/tts", m.SpeechReply.model_validate, body, options=options)
 
 
@@ -102,7 +106,7 @@ def realtime_token(params: Mapping[str, Any]) -> Operation[m.RealtimeToken]:
 def rerank(query: str, candidates: Sequence[str], params: Mapping[str, Any]) -> Operation[m.RerankReply]:
     """Candidates by relevance to the query."""
     body, options = split(checked(RerankParams, params))
-    body |= {"query": query, "candidates": list(candidates)}
+    body |= {"query": text("query", query), "candidates": texts("candidates", candidates)}
     return Operation("rerank", "POST", "/ai/rerank", m.RerankReply.model_validate, body, options=options)
 
 
@@ -133,14 +137,22 @@ MOST_IN_ONE_BODY = 1000
 
 def batch_submit(requests: Rows, params: Mapping[str, Any]) -> Operation[m.BatchRecord]:
     """A batch job of ``{"capability", "body"}`` requests."""
-    body, options = split({k: v for k, v in params.items() if v is not None})
+    body, options = split(checked(BatchOptions, params))
+    if not isinstance(requests, AsyncIterable):
+        several("requests", requests, "requests")
     read, path = m.BatchRecord.model_validate, "/ai/batch/submit"
     if isinstance(requests, Sequence) and len(requests) <= MOST_IN_ONE_BODY:
-        body["requests"] = [dict(request) for request in requests]
+        body["requests"] = [_job_request(i, request) for i, request in enumerate(requests)]
         return Operation("batch", "POST", path, read, body, options=options)
     query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
     path = f"{path}?{urlencode(query)}" if query else path
     return Operation("batch", "POST", path, read, options=options, upload=Upload(requests))
+
+
+def _job_request(i: int, request: Any) -> dict[str, Any]:
+    if not isinstance(request, Mapping):
+        raise ConfigError(f"requests.{i}: came {type(request).__name__}, allowed is a mapping of capability and body")
+    return dict(request)
 
 
 def batch_request(prompt: Prompt, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from infrai_core import models as m
-from infrai_core.content import media_bytes, media_of, messages_of, openai_messages
+from infrai_core.content import images_of, media_bytes, media_of, messages_of, openai_messages
 from infrai_core.dialect.shape import decoded_vectors, model_list, parts_from_flat, split
 from infrai_core.errors import ConfigError, ProtocolError
 from infrai_core.lines import Rows
@@ -23,6 +23,8 @@ from infrai_core.params import (
     TranscribeParams,
     VisionParams,
     checked,
+    text,
+    texts,
 )
 
 
@@ -86,7 +88,7 @@ def metadata_of(data: Mapping[str, Any]) -> dict[str, Any]:
 def embed(input: str | Sequence[str], params: Mapping[str, Any]) -> Operation[m.EmbedReply]:
     """Vectors for one text or several."""
     body, options = _body(EmbedParams, params)
-    body["input"] = input if isinstance(input, str) else list(input)
+    body["input"] = input if isinstance(input, str) else texts("input", input)
     return Operation("embed", "POST", "/embeddings", _embed_reply, body, options=options)
 
 
@@ -101,7 +103,7 @@ def image(prompt: str, params: Mapping[str, Any]) -> Operation[m.ImageReply]:
     body, options = _body(ImageParams, params)
     if body.pop("inline", None):
         body["response_format"] = "b64_json"
-    body["prompt"] = prompt
+    body["prompt"] = text("prompt", prompt)
     return Operation("image", "POST", "/images/generations", _image_reply, body, options=options)
 
 
@@ -114,8 +116,8 @@ def _image_reply(data: dict[str, Any]) -> m.ImageReply:
 def vision(prompt: str, images: Sequence[MediaRef], params: Mapping[str, Any]) -> Operation[m.ChatReply]:
     """An answer about images: a chat whose message has them."""
     checked(VisionParams, params)
-    parts: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
-    parts += [{"type": "image", **media_of(ref, f"images.{i}")} for i, ref in enumerate(images)]
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text("prompt", prompt)}]
+    parts += [{"type": "image", **image} for image in images_of(images)]
     return chat([{"role": "user", "parts": parts}], params)
 
 
@@ -124,7 +126,7 @@ def tts(input: str, params: Mapping[str, Any]) -> Operation[m.SpeechReply]:
     body, options = _body(SpeechParams, params)
     body.pop("inline", None)
     format_ = body.pop("format", None) or "mp3"
-    body |= {"input": input, "voice": body.get("voice") or "alloy", "response_format": format_}
+    body |= {"input": text("input", input), "voice": body.get("voice") or "alloy", "response_format": format_}
 
     def raw(content: bytes, headers: Mapping[str, str]) -> m.SpeechReply:
         from base64 import b64encode
