@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable
 
 import orjson
 
+from infrai_runtime.failure import Failure
 from infrai_runtime.live import Live
 from infrai_runtime.request import Ask
 from infrai_runtime.store.ephemeral import Ephemeral
@@ -64,7 +66,7 @@ class Cache:
             return None
         key = key_of(caller.project_id, ask)
         if (filling := self._filling.get(key)) is not None:
-            await filling.ended()
+            await _read(filling, ask.timeout_s)
         found = await self._ephemeral.get(key)
         stored: Json | None = None if found is None else orjson.loads(found)
         return stored if stored and caller.allowed.has(stored["vendor"], stored["model"]) else None
@@ -91,3 +93,16 @@ class Cache:
         """The answer has ended, stored or not."""
         if self._filling.get(key) is live:
             del self._filling[key]
+
+
+async def _read(filling: Live, wait_s: float) -> None:
+    """Returns when an answer has ended, or after ``wait_s``. It is read to its end meanwhile, so that one whose own
+    reader is slow or gone is made all the same."""
+    filling.join()
+    try:
+        async with asyncio.timeout(wait_s):
+            await filling.whole()
+    except (Failure, TimeoutError):
+        pass
+    finally:
+        filling.leave()

@@ -36,6 +36,7 @@ from infrai_runtime.batch.job import Job, one
 from infrai_runtime.booking import Books, Ready, Slot
 from infrai_runtime.cache import Cache
 from infrai_runtime.catalogue_file import Catalogues
+from infrai_runtime.eligible import EVERYTHING
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
 from infrai_runtime.live import Head, Live, Lives, unpacked
@@ -175,6 +176,8 @@ class Service:
         if slot.running is None and ready.cached is not None and not trace.ask.stream:
             self._cache.know(incoming.way, raw, trace.ask)
             return await self._cached(trace, slot, ready)
+        if slot.running is not None:
+            await _check_joins(slot.running, trace.caller)
         return await self.deliver(slot.running or self.start(trace, slot, ready), trace)
 
     async def _handed_in(self, trace: Trace, request: Mapping[str, Any]) -> Served:
@@ -320,9 +323,26 @@ def _grace_s(ask: Ask) -> float | None:
 def _replayed(stored: bytes, caller: Caller) -> Served:
     """A stored answer, for a caller that may still use the model that gave it."""
     head, body = unpacked(stored)
-    vendor, model = (head.headers.get(f"X-Infrai-{name}", "") for name in ("Vendor", "Model"))
-    if not caller.allowed.has(vendor, model):
-        raise Failure("FORBIDDEN", f"this key may not use {vendor}/{model}, which gave the answer")
+    _check_may_have(head, caller)
     head.headers = {name: value for name, value in head.headers.items() if not name.startswith("X-RateLimit")}
     head.headers["Idempotent-Replay"] = "true"
     return Served(head, body)
+
+
+async def _check_joins(running: Live, caller: Caller) -> None:
+    """Returns when the caller may have an answer that is being made. One whose key has limits waits until it is known
+    which model gives it. Raises FORBIDDEN, and what the answer failed with before that."""
+    if caller.allowed is EVERYTHING:
+        return
+    running.join()
+    try:
+        await running.opened(math.inf)
+    finally:
+        running.leave()
+    _check_may_have(running.head, caller)
+
+
+def _check_may_have(head: Head, caller: Caller) -> None:
+    vendor, model = (head.headers.get(f"X-Infrai-{name}", "") for name in ("Vendor", "Model"))
+    if not caller.allowed.has(vendor, model):
+        raise Failure("FORBIDDEN", f"this key may not use {vendor}/{model}, which gave the answer")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
-from infrai_runtime import cache
+from infrai_runtime import cache, embedded
+from infrai_runtime.app import create_app
+from infrai_runtime.exchange import WINDOW
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import MOST_RATIO
 from infrai_runtime.keys import hash_key
+from infrai_runtime.live import FRAMES_AHEAD
 from infrai_runtime.request import read
 from infrai_runtime.store.durable import Budget, KeyRow, Policy, key_scope, project_scope, tag_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
 
-from .api import client
+from .api import client, events, settings
 from .fake import USAGE, FakeChat, catalogue, fails, model, says
 
 pytestmark = pytest.mark.anyio
@@ -135,18 +138,39 @@ async def test_a_repetition_is_only_for_a_key_that_may_use_the_model(tmp_path: P
         assert (refused.status_code, len(at.vendor.requests)) == (403, 1)
 
 
-# -- cache -------------------------------------------------------------------------------------------------------------
-
-
-async def test_the_same_question_at_the_same_time_is_paid_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_running_answer_is_joined_only_by_a_key_that_may_use_the_model(tmp_path: Path, stream: bool) -> None:
     go = asyncio.Event()
+    policies = {"narrow": Policy(models=("small",)), "wide": Policy(models=("big", "small"))}
+    async with shop(tmp_path, FakeChat("a", _held(go)), **policies) as at:
+        asking = [asyncio.create_task(at.ask(idempotency_key="k", stream=stream))]
+        while not at.vendor.requests:
+            await asyncio.sleep(0)
+        asking += [asyncio.create_task(at.ask(key, idempotency_key="k", stream=stream)) for key in ("wide", "narrow")]
+        asyncio.get_running_loop().call_soon(go.set)
+        first, wide, narrow = [await task for task in asking]
+        assert (first.status_code, wide.text) == (200, first.text)
+        assert (narrow.status_code, narrow.json()["error"]["code"]) == (403, "FORBIDDEN")
+        assert (len(at.vendor.requests), await at.left()) == (1, CREDIT - 20_000)
+
+
+def _held(go: asyncio.Event) -> Callable[[Request, Call], AsyncIterator[Event]]:
+    """Says Hi when it may."""
 
     async def play(request: Request, call: Call) -> AsyncIterator[Event]:
         await go.wait()
         yield Fragment(0, {"type": "text", "text": "Hi"})
         yield Finish("stop", USAGE)
 
-    async with shop(tmp_path, FakeChat("a", play)) as at:
+    return play
+
+
+# -- cache -------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_same_question_at_the_same_time_is_paid_once(tmp_path: Path) -> None:
+    go = asyncio.Event()
+    async with shop(tmp_path, FakeChat("a", _held(go))) as at:
         asking = [asyncio.create_task(at.ask(cache_strategy="infrai")) for _ in range(5)]
         while not at.vendor.requests:
             await asyncio.sleep(0)
@@ -156,6 +180,45 @@ async def test_the_same_question_at_the_same_time_is_paid_once(tmp_path: Path) -
         assert sorted(reply["metadata"]["cache_hit"] for reply in replies) == [False, True, True, True, True]
         assert {reply["data"]["content"] for reply in replies} == {"Hi"}
         assert await at.left() == CREDIT - 20_000
+
+
+async def test_who_asks_the_same_does_not_wait_for_a_reader_that_takes_its_time(tmp_path: Path) -> None:
+    """A stream's maker is only so far ahead of its readers; the one who waits for its answer counts as one."""
+    vendor = FakeChat("a", says(*["word "] * (2 * WINDOW * FRAMES_AHEAD)))
+    app = create_app(settings(tmp_path), vendors=[vendor], catalogue=ROWS)
+    asked = ASKED | {"stream": True, "cache_strategy": "infrai"}
+    here = httpx.AsyncClient(transport=embedded.async_transport(app), base_url="http://embedded.invalid/v1")
+    try:
+        async with here as api, api.stream("POST", "/ai/chat", json=asked):
+            again = await api.post("/ai/chat", json=asked)
+    finally:
+        embedded.shutdown()
+    assert events(again.text)[-2]["metadata"]["cache_hit"]
+    assert len(vendor.requests) == 1
+
+
+async def test_who_waits_for_the_same_answer_gets_it_when_the_first_caller_leaves(tmp_path: Path) -> None:
+    go = asyncio.Event()
+    async with shop(tmp_path, FakeChat("a", _held(go))) as at:
+        first, second = (asyncio.create_task(at.ask(cache_strategy="infrai")) for _ in range(2))
+        while not at.vendor.requests:
+            await asyncio.sleep(0)
+        first.cancel()
+        asyncio.get_running_loop().call_soon(go.set)
+        assert (await second).json()["metadata"]["cache_hit"]
+        assert (len(at.vendor.requests), await at.left()) == (1, CREDIT - 20_000)
+
+
+async def test_who_waits_for_the_same_answer_waits_no_longer_than_it_wants(tmp_path: Path) -> None:
+    go = asyncio.Event()
+    async with shop(tmp_path, FakeChat("a", _held(go))) as at:
+        first = asyncio.create_task(at.ask(cache_strategy="infrai"))
+        while not at.vendor.requests:
+            await asyncio.sleep(0)
+        late = await at.ask(cache_strategy="infrai", timeout_seconds=0.01)
+        assert (late.status_code, late.json()["error"]["code"]) == (504, "VENDOR_TIMEOUT")
+        go.set()
+        assert (await first).status_code == 200
 
 
 async def test_a_stored_answer_is_only_for_a_key_that_may_use_its_model(tmp_path: Path) -> None:
