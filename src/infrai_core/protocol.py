@@ -87,6 +87,8 @@ def open_stream(op: Operation[T], config: Config) -> Flow[Response]:
     response = yield from _answered(op, config)
     kind = response.headers.get("content-type", "")
     if response.content is not None:
+        if kind.startswith("application/json"):
+            opened(response.content, response.headers, op.capability)  # raises the error that it may be
         raise ProtocolError(f"asked for a stream, got {kind.partition(';')[0] or 'no content type'}")
     return response
 

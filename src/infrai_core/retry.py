@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import email.utils
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 
 from infrai_core.errors import ConfigError, InfraiError, StatusError
 
@@ -27,8 +29,14 @@ class Retry:
     retry_after_max_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 0 or self.first_s < 0 or not 0 <= self.jitter <= 1:
-            raise ConfigError(f"{self}: attempts and first_s must be at least 0, jitter from 0 to 1")
+        if not isinstance(self.attempts, int) or self.attempts < 0:
+            raise ConfigError(f"attempts={self.attempts!r}: allowed is a whole number of at least 0")
+        for name in ("first_s", "max_s", "jitter", "retry_after_max_s"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value >= 0:
+                raise ConfigError(f"{name}={value!r}: allowed is a number of at least 0")
+        if self.jitter > 1:
+            raise ConfigError(f"jitter={self.jitter!r}: allowed is a number from 0 to 1")
 
     def delay(self, tried: int, error: InfraiError, chance: Callable[[], float] = random.random) -> float | None:
         """Seconds to wait before the next try, or None to give up. ``tried`` counts the retries already made."""
@@ -45,10 +53,16 @@ def parse_retry_after(value: str | None, now_s: float) -> float | None:
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
+        return _seconds_until(value, now_s)
+    return None if math.isnan(seconds) else max(0.0, seconds)
+
+
+def _seconds_until(date: str, now_s: float) -> float | None:
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now_s)
+        when = email.utils.parsedate_to_datetime(date)
+        # The oldest of HTTP's three forms (RFC 9110, 5.6.7) names no zone; all three are in UTC.
+        return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now_s)
     except (TypeError, ValueError, OverflowError):
         return None

@@ -160,9 +160,12 @@ class Ledger:
         """Totals by ``vendor``, ``model``, ``capability``, ``run``, ``tag`` (``name=value``), or ``tag:<name>``.
 
         A call with two tags counts under both. Runs are summed over the kept ``rows``, since there is no end to them.
+        Raises ``ConfigError`` for another axis.
         """
         if axis == "run":
             return self._by_run()
+        if axis not in _AXES and not axis.startswith("tag:"):
+            raise ConfigError(f"axis={axis!r}: allowed are {', '.join(_AXES)}, run, tag:<name>")
         with self._lock:
             return {value: sums.totals() for (kind, value), sums in self._sums.items() if kind == axis}
 
@@ -260,6 +263,9 @@ class LedgerView:
 
     def _repr_html_(self) -> str:
         return self.ledger._repr_html_()
+
+
+_AXES = ("vendor", "model", "capability", "tag")
 
 
 def _keys(entry: Entry) -> Iterator[tuple[str, str]]:

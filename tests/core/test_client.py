@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import gzip
+import json
 import pickle
 import re
 import threading
@@ -27,6 +28,7 @@ from infrai_core import (
     ConnectionFailed,
     Infrai,
     InfraiError,
+    InsufficientCredit,
     InvalidRequest,
     Ledger,
     NotFound,
@@ -39,7 +41,7 @@ from infrai_core import (
     Timeout,
     transport,
 )
-from infrai_core.testing import Script
+from infrai_core.testing import Script, Scripted, reply
 
 from .wall import DONE, LAST, STREAM_HEAD, Kit, Play, Wall, answer, fail, frame, http, ok, text_frame
 
@@ -815,3 +817,13 @@ def test_so_is_what_only_the_native_surface_takes(call: Callable[[Infrai], objec
     with pytest.raises(ConfigError, match=re.escape(words)):
         call(Infrai("k", transport=script))
     assert script.requests == []
+
+
+def test_a_stream_that_is_refused_with_status_200_says_why() -> None:
+    refusal = {"ok": False, "data": None, "error": {"code": "INSUFFICIENT_CREDIT", "message": "no credit"}}
+    script = Script([Scripted([json.dumps(refusal).encode()]), reply("whole")])
+    client = Infrai("k", transport=script)
+    with pytest.raises(InsufficientCredit, match="no credit"):
+        client.stream_chat("hi").reply()
+    with pytest.raises(ProtocolError, match="asked for a stream, got application/json"):
+        client.stream_chat("hi").reply()

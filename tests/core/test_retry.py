@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+import time
+from typing import Any
+
 import pytest
 
 from infrai_core import ConfigError, ConnectionFailed, InvalidRequest, RateLimited, Retry, ServerError
@@ -49,11 +53,28 @@ def test_retry_after_is_read_in_seconds_and_as_a_date(header: str, seconds: floa
     assert parse_retry_after(header, now_s) == seconds
 
 
-@pytest.mark.parametrize("header", [None, "", "soon", "Wed, 99 Oct"])
+@pytest.mark.parametrize("header", [None, "", "soon", "nan", "Wed, 99 Oct"])
 def test_an_unreadable_retry_after_is_no_wait(header: str | None) -> None:
     assert parse_retry_after(header, 0) is None
 
 
-def test_a_policy_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ConfigError, match="jitter"):
-        Retry(jitter=2)
+@pytest.mark.parametrize(
+    "date", ["Wed, 21 Oct 2015 07:28:07 GMT", "Wednesday, 21-Oct-15 07:28:07 GMT", "Wed Oct 21 07:28:07 2015"]
+)
+def test_each_form_of_an_http_date_is_in_utc_wherever_the_client_is(date: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert parse_retry_after(date, 1445412480.0) == 7
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("jitter", 2), ("attempts", "2"), ("attempts", -1), ("first_s", float("nan")), ("max_s", -1), ("max_s", None)],
+)
+def test_a_policy_that_makes_no_sense_is_refused_by_name_and_value(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"{name}={value!r}: allowed is")):
+        Retry(**{name: value})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from infrai_core import Entry, Infrai, Ledger, Totals
+from infrai_core import ConfigError, Entry, Infrai, Ledger, Totals
 from infrai_core.testing import Script, envelope, reply, streamed
 
 SKIPPED = {"vendor": "a", "model": "m", "outcome": "skipped:breaker_open", "latency_ms": 0, "cost_usd": None}
@@ -187,3 +187,9 @@ def test_pandas_gets_a_row_per_call_and_nan_for_an_unknown_cost() -> None:
 def test_totals_of_nothing_are_zero() -> None:
     assert Ledger().total == Totals()
     assert Ledger().by("run") == {}
+
+
+def test_an_axis_that_does_not_exist_is_named_instead_of_being_an_empty_sum() -> None:
+    with pytest.raises(ConfigError, match="axis='vendors': allowed are vendor, model"):
+        Ledger().by("vendors")
+    assert Ledger().by("tag:team") == {}
