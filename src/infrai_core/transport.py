@@ -28,7 +28,6 @@ from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, Proto
 from infrai_core.lines import NDJSON
 from infrai_core.loop import asyncio_loop
 from infrai_core.protocol import Request, Response
-from infrai_core.socket_http import SocketTransport
 
 CONNECT_TIMEOUT_S = 10.0
 LINGER_S = 60.0
@@ -80,8 +79,8 @@ os.register_at_fork(after_in_child=_forget_pools)
 @atexit.register
 def _close_kept() -> None:
     """The connections that dropped clients left to the next one are closed politely when the program ends."""
-    for pool in list(_pools.values()):
-        if isinstance(pool.transport, httpx.HTTPTransport | SocketTransport):
+    for (kind, root, *_), pool in list(_pools.items()):
+        if kind == "sync" and root != EMBEDDED_ORIGIN:
             pool.transport.close()
 
 
@@ -106,7 +105,10 @@ def _make(kind: str, root: str) -> Any:
     transport = httpx.HTTPTransport if kind == "sync" else httpx.AsyncHTTPTransport
     tls = _tls() if root.startswith("https") else None
     proxy = _proxy_for(root)
+    # The two modules are imported late: httpcore imports trio, where it is installed, which takes 0.2 s.
     if kind == "sync" and proxy is None:
+        from infrai_core.socket_http import SocketTransport
+
         return SocketTransport(tls, _LIMITS)
     if kind == "async" and proxy is None and asyncio_loop() is not None:
         from infrai_core.asyncio_http import AsyncioTransport

@@ -158,6 +158,12 @@ def loaded_by(code: str, *modules: str) -> list[str]:
     return subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
 
 
+def test_what_opens_sockets_is_imported_when_the_first_one_is_opened() -> None:
+    """httpcore imports trio, where it is installed, which takes longer than all the rest."""
+    code = "from infrai_core import AsyncInfrai, Infrai\nInfrai('k'), AsyncInfrai('k')"
+    assert loaded_by(code, "httpcore", "trio") == []
+
+
 @pytest.mark.parametrize("call", ["chat('x')", "stream_chat('x').reply()"])
 def test_a_chat_builds_no_values_of_other_capabilities(call: str) -> None:
     code = f"""
