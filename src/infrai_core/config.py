@@ -255,10 +255,21 @@ def _read_credentials(path: Path) -> dict[str, Any]:
     return profiles
 
 
-def write_profile(values: Mapping[str, str], name: str = "default", environ: Mapping[str, str] | None = None) -> Path:
-    """Stores a profile; the file is written whole, with mode 0600. Returns its path."""
+def credentials_place(environ: Mapping[str, str] | None = None) -> Path:
+    """The credentials file, whose directory is made. Raises ``ConfigError`` where it could not be written."""
     path = home(environ) / "credentials"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(f"{path.parent} cannot be made for the credentials: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path.parent}: the credentials cannot be written there")
+    return path
+
+
+def write_profile(values: Mapping[str, str], name: str = "default", environ: Mapping[str, str] | None = None) -> Path:
+    """Stores a profile; the file is written whole, with mode 0600. Returns its path. Raises ``ConfigError``."""
+    path = credentials_place(environ)
     profiles = {**_read_credentials(path), name: dict(values)}
     draft = path.with_name(f"credentials.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -13,7 +13,7 @@ from typing import Any
 
 from infrai_core.chat_stream import ChatStream
 from infrai_core.client import Infrai
-from infrai_core.config import HOSTED, normal_base_url, write_profile
+from infrai_core.config import HOSTED, credentials_place, normal_base_url, write_profile
 from infrai_core.errors import ConfigError
 from infrai_core.models import ChatChunk, ChatReply, Reply
 from infrai_core.params import MediaRef, Prompt
@@ -101,6 +101,10 @@ class _Shared:
             if self._client is None:
                 self._client = Infrai(**self._options)
             return self._client
+
+    def options(self) -> dict[str, Any]:
+        with self._lock:
+            return dict(self._options)
 
     def configure(self, **options: Any) -> None:
         with self._lock:
@@ -196,19 +200,26 @@ class _Account:
 class _Infra:
     """One-time set-up."""
 
-    def activate(self, *, base_url: str | None = None, profile: str = "default") -> Result:
+    def activate(self, *, base_url: str | None = None, profile: str | None = None) -> Result:
         """Makes an anonymous project with trial credit and writes its key, with the base URL that it belongs to, to
-        ``~/.infrai/credentials`` (mode 0600).
+        ``~/.infrai/credentials`` (mode 0600). The facade's calls use that profile from then on.
 
-        Without ``base_url`` (and ``INFRAI_BASE_URL``) it asks the hosted service. The result does not hold the key.
+        Without ``base_url``, also in ``configure`` and ``INFRAI_BASE_URL``, it asks the hosted service; without
+        ``profile`` it is the configured one or ``default``. The result does not hold the key. Raises ``ConfigError``
+        before a project is made when its key could not be written.
         """
-        url = normal_base_url(base_url or os.environ.get("INFRAI_BASE_URL") or HOSTED)
-        with Infrai(base_url=url) as client:
+        options = _shared.options()
+        profile = profile or options.get("profile") or "default"
+        url = base_url or options.get("base_url") or os.environ.get("INFRAI_BASE_URL") or HOSTED
+        url = normal_base_url(url, bool(options.get("allow_plain_http")))
+        credentials_place()
+        options |= {"api_key": None, "base_url": url, "profile": profile}
+        with Infrai(**options) as client:
             made = client.activate()
         values = {"api_key": made.primary_api_key, "base_url": url}
         values |= {name: v for name in ("account_id", "project_id") if (v := getattr(made, name)) is not None}
         path = write_profile(values, profile)
-        configure()
+        configure(**options)
         result = Result(made)
         del result["primary_api_key"]
         result["credentials"] = str(path)

@@ -11,6 +11,8 @@ import pytest
 from infrai_core import ConfigError, NotFound, facade
 from infrai_core.testing import Script, envelope, failure, reply, streamed
 
+ACTIVATED = envelope({"primary_api_key": "ifr_new", "project_id": "p"})
+
 
 @pytest.fixture
 def script() -> Iterator[list[Any]]:
@@ -103,4 +105,33 @@ def test_activation_writes_the_key_with_its_base_url_and_never_shows_it(
         assert url.startswith(stored["base_url"].removesuffix("/v1"))
         assert float(facade.account.balance()["balance_usd"]) == 5
         assert "161" in facade.ai.chat("What is 23 times 7?")["content"]
+    facade.configure()
+
+
+def test_activation_goes_the_configured_way_and_is_used_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFRAI_HOME", str(tmp_path))
+    monkeypatch.delenv("INFRAI_API_KEY", raising=False)
+    sent = Script([ACTIVATED, reply("hi")])
+    facade.configure(transport=sent, base_url="http://127.0.0.1:1", profile="work", headers={"x-team": "a"})
+    facade.infra.activate()
+    facade.ai.chat("x")
+    stored = json.loads((tmp_path / "credentials").read_text())
+    assert stored["work"] == {"api_key": "ifr_new", "base_url": "http://127.0.0.1:1/v1", "project_id": "p"}
+    assert [(request.path, request.headers["x-team"]) for request in sent.requests] == [
+        ("/v1/activate", "a"),
+        ("/v1/ai/chat", "a"),
+    ]
+    facade.configure()
+
+
+def test_no_project_is_made_whose_key_could_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("INFRAI_HOME", str(tmp_path / "file"))
+    sent = Script([ACTIVATED])
+    facade.configure(transport=sent)
+    with pytest.raises(ConfigError, match="file cannot be made for the credentials"):
+        facade.infra.activate(base_url="http://127.0.0.1:1")
+    assert sent.requests == []
     facade.configure()
