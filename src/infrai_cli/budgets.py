@@ -56,10 +56,17 @@ def _scope(args: Any) -> str:
     return tag_scope(args.project, name, value)
 
 
+async def _check_names(args: Any, store: Durable) -> None:
+    keys = {row.key_id for row in await store.keys(args.project)}
+    if not keys:
+        raise ConfigError(f"{args.project!r}: there is no such project")
+    if getattr(args, "key", None) not in (None, *keys):
+        raise ConfigError(f"--key {args.key!r}: project {args.project} has no such key (infrai keys list)")
+
+
 async def _set(args: Any, store: Durable) -> int:
     budget = Budget(_scope(args), args.project, nano_of(args.usd), args.period)
-    if not await store.keys(args.project):
-        raise ConfigError(f"{args.project!r}: there is no such project")
+    await _check_names(args, store)
     await store.set_budget(budget)
     return await _list(args, store)
 
@@ -72,6 +79,8 @@ async def _drop(args: Any, store: Durable) -> int:
 
 async def _list(args: Any, store: Durable) -> int:
     rows = await store.budgets(args.project, time.time())
+    if not rows:
+        await _check_names(args, store)
     head = ("scope", "period", "limit", "spent", "set aside", "left")
     print(table(head, [_row(row) for row in rows], right=(2, 3, 4, 5)))
     return 0

@@ -16,6 +16,7 @@ from infrai_runtime.settings import Settings
 from infrai_runtime.store.durable import Durable
 
 T = TypeVar("T")
+MOST_USD = 1_000_000_000
 
 
 def add_database(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +45,13 @@ def on_database(args: Any, work: Callable[[Durable], Awaitable[T]]) -> T:
 def nano_of(text: str) -> int:
     """An amount of USD on the command line, as nano-USD."""
     try:
-        nano = int(Decimal(text.removeprefix("$")) * NANO)
+        amount = Decimal(text.removeprefix("$"))
     except InvalidOperation:
-        raise ConfigError(f"{text!r}: allowed is an amount of USD such as 20 or 0.50") from None
-    if nano < 0:
-        raise ConfigError(f"{text!r}: allowed is an amount from 0 on")
-    return nano
+        amount = Decimal("nan")
+    if not (amount.is_finite() and 0 <= amount <= MOST_USD and amount * NANO % 1 == 0):
+        about = f"from 0 to {MOST_USD:,}, with at most 9 decimals"
+        raise ConfigError(f"{text!r}: allowed is an amount of USD such as 20 or 0.50, {about}")
+    return int(amount * NANO)
 
 
 def shown_usd(nano: int | None) -> str:

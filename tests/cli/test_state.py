@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infrai_runtime.keys import hash_key
-from infrai_runtime.store.durable import Admission, Booking, LedgerRow
+from infrai_runtime.store.durable import Admission, Booking, LedgerRow, key_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 
 from .conftest import Run
@@ -53,6 +53,15 @@ def test_a_rotated_key_keeps_its_rights_and_the_old_one_ends(run: Run) -> None:
         (("keys", "revoke", "nobody"), "no such key"),
         (("keys", "rotate", "nobody"), "no such key"),
         (("keys", "create", "--project", "nobody"), "no such project"),
+        (("keys", "create", "--rpm", "many"), "came 'many', allowed is a whole number from 1 on"),
+        (("keys", "create", "--expires-days", "nan"), "came 'nan', allowed is a number from 0 to 100,000"),
+        (("keys", "create", "--expires-days=-1"), "came '-1', allowed is a number from 0 to 100,000"),
+        (("keys", "create", "--credit", "nan"), "'nan': allowed is an amount of USD"),
+        (("keys", "create", "--credit", "1e30"), "from 0 to 1,000,000,000"),
+        (("keys", "create", "--credit", "0.0000000001"), "at most 9 decimals"),
+        (("keys", "rotate", "nobody", "--grace-hours", "inf"), "came 'inf', allowed is a number from 0 to 100,000"),
+        (("keys", "list", "--project", "nobody"), "no such project"),
+        (("budgets", "list", "nobody"), "no such project"),
         (("budgets", "set", "p", "much"), "amount of USD"),
         (("budgets", "set", "p", "1", "--tag", "team"), "NAME=VALUE"),
         (("budgets", "drop", "p"), "no such budget"),
@@ -64,6 +73,47 @@ def test_what_is_wrong_is_named(run: Run, words: tuple[str, ...], told: str) -> 
     code, _, err = run(*words)
     assert code == 2
     assert told in err
+
+
+def test_a_rotated_keys_budget_goes_on_with_what_was_spent(run: Run, home: Path) -> None:
+    out = run("keys", "create")[1]
+    project, old = field(out, "project"), field(out, "key id")
+    run("budgets", "set", project, "3", "--key", old)
+
+    async def spend() -> None:
+        store = SqliteDurable(home / "runtime.db")
+        admission = Admission(project, "r", "f", "r", "me", 0.0, reserve_nano=10**9, scopes=(key_scope(old),))
+        await store.admit(admission)
+        await store.book(Booking(admission, 0.0, 10**9, []))
+        await store.close()
+
+    asyncio.run(spend())
+    new = field(run("keys", "rotate", old)[1], "key id")
+    rows = {line.split()[0]: line.split()[1:] for line in run("budgets", "list", project)[1].splitlines()}
+    assert rows[f"key:{new}"] == rows[f"key:{old}"] == ["total", "$3.0000", "$1.0000", "$0.0000", "$2.0000"]
+
+
+def test_a_key_that_has_ended_is_not_rotated_and_none_goes_on_longer_by_it(run: Run) -> None:
+    ended = field(run("keys", "create", "--expires-days", "0")[1], "key id")
+    gone = field(run("keys", "create")[1], "key id")
+    soon = field(run("keys", "create", "--expires-days", "1")[1], "key id")
+    run("keys", "revoke", gone)
+    before = next(line for line in run("keys", "list")[1].splitlines() if soon in line)
+    assert "expired" in run("keys", "rotate", ended, "--grace-hours", "24")[2]
+    assert "revoked" in run("keys", "rotate", gone)[2]
+    assert run("keys", "rotate", soon, "--grace-hours", "999")[0] == 0
+    assert before in run("keys", "list")[1]
+    assert sum("active" in line for line in run("keys", "list")[1].splitlines()) == 0
+
+
+def test_what_would_change_nothing_is_refused(run: Run) -> None:
+    """A credit for a project that has one, and the budget of a key that no call of the project uses."""
+    project = field(run("keys", "create")[1], "project")
+    other = field(run("keys", "create")[1], "key id")
+    assert f"infrai budgets set {project} 50" in run("keys", "create", "--project", project, "--credit", "50")[2]
+    assert "has no such key" in run("budgets", "set", project, "3", "--key", other)[2]
+    assert run("budgets", "drop", project)[0] == 0
+    assert run("keys", "create", "--project", project)[0] == 0
 
 
 def test_budgets_are_set_listed_and_dropped(run: Run) -> None:

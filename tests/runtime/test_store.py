@@ -242,6 +242,27 @@ def test_a_spent_budget_refuses_a_call_of_unknown_price_and_not_one_that_is_free
     run(body)
 
 
+def test_a_copied_budget_goes_on_with_what_was_spent_in_its_period(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 1000, 0)
+        await store.set_budget(Budget(key_scope("old"), "p", 50, "day"))
+        assert (await store.admit(paid(10, key_scope("new")))).state == "new"  # without a budget there is no limit
+        today = paid(40, key_scope("old"))
+        await store.admit(today)
+        await store.book(end(today, 40))
+        await store.copy_budget(key_scope("old"), key_scope("new"))
+        await store.copy_budget(key_scope("none"), key_scope("other"))
+        assert (await store.admit(paid(11, key_scope("new")))).state == "refused"
+        assert (await store.admit(paid(50, key_scope("new"), now=86_400.0))).state == "new"
+        assert [b.scope for b in await store.budgets("p", 0)] == [
+            key_scope("new"),
+            key_scope("old"),
+            project_scope("p"),
+        ]
+
+    run(body)
+
+
 def test_a_period_starts_with_nothing_spent(run: Run) -> None:
     async def body(store: Durable) -> None:
         day = 86_400.0

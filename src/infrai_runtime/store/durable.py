@@ -238,6 +238,9 @@ class Durable(BatchStore, Protocol):
     async def set_budget(self, budget: Budget) -> None:
         """Makes or changes the limit and period of a scope; what was spent stays."""
 
+    async def copy_budget(self, scope: str, to: str) -> None:
+        """Gives a scope the limit of another, where that has one, with what was spent under it."""
+
     async def drop_budget(self, scope: str) -> bool:
         """Takes a limit away; False when there is none."""
 

@@ -38,6 +38,10 @@ _SET_BUDGET = (
     " ON CONFLICT (scope) DO UPDATE SET limit_nano = excluded.limit_nano, period = excluded.period"
 )
 """A new limit knows what the calls that are running set aside: it is given back when they end."""
+_COPY_BUDGET = (
+    "INSERT INTO budget (scope, project_id, limit_nano, period, spent_in, spent_nano)"
+    " SELECT CAST($1 AS TEXT), project_id, limit_nano, period, spent_in, spent_nano FROM budget WHERE scope = $2"
+)
 
 
 class SqlDurable(Vouching, SqlBatches):
@@ -102,6 +106,10 @@ class SqlDurable(Vouching, SqlBatches):
 
     def _limit(self, *values: Any) -> tuple[str, tuple[Any, ...]]:
         return _SET_BUDGET.format(self.UNDER), values
+
+    async def copy_budget(self, scope: str, to: str) -> None:
+        """Gives a scope the limit of another, where that has one, with what was spent under it."""
+        await self._write((_COPY_BUDGET, (to, scope)))
 
     async def drop_budget(self, scope: str) -> bool:
         """Takes a limit away; False when there is none."""
