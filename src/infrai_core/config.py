@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -159,10 +161,13 @@ def resolve(
     """The configuration for a client; ``options`` are fields of ``Config``.
 
     Key: argument, ``INFRAI_API_KEY``, credentials profile. Base URL: argument, ``INFRAI_BASE_URL``, profile, the
-    hosted service. The key of a profile is used only with that profile's base URL. Raises ``ConfigError``.
+    hosted service. The key of a profile is used only with that profile's base URL; a profile that is named must exist.
+    Raises ``ConfigError``.
     """
     env = os.environ if environ is None else environ
     stored = read_profile(profile, env)
+    if not stored and profile != "default" and not (api_key and base_url):
+        raise ConfigError(f"profile={profile!r}: the credentials file has none of that name")
     named = base_url or env.get("INFRAI_BASE_URL") or None
     url = normal_base_url(named or stored.get("base_url") or HOSTED, allow_plain_http)
     key = _secret(api_key) or _secret(env.get("INFRAI_API_KEY")) or _stored_key(stored, url, allow_plain_http)
@@ -188,20 +193,52 @@ _NO_KEY = (
 )
 
 
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _are_tags(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
+
+
+def _are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda values: isinstance(values, Sequence) and all(map(fits, values))
+
+
+def _has(*methods: str) -> Callable[[Any], bool]:
+    return lambda value: all(callable(getattr(value, method, None)) for method in methods)
+
+
+_SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "dialect": (lambda value: value in ("native", "openai"), "native or openai"),
+    **dict.fromkeys(("timeout_s", "idle_timeout_s"), (_is_time, "a number of seconds above 0")),
+    "retry": (lambda value: isinstance(value, Retry), "an infrai_core.Retry"),
+    "ledger": (lambda value: isinstance(value, Ledger), "an infrai_core.Ledger"),
+    "tags": (_are_tags, "a mapping of texts to texts"),
+    "hooks": (_are(_has("before", "after")), "a list of objects with before and after"),
+    "observers": (_are(callable), "a list of functions"),
+    "limiter": (
+        lambda value: _has("acquire")(value) or _has("async_acquire")(value),
+        "an object with acquire and async_acquire",
+    ),
+    "error_classes": (lambda value: isinstance(value, Mapping), "a mapping of error classes to subclasses of theirs"),
+}
+"""What an option must be, and how to say so."""
+
+
 def _check_options(options: Mapping[str, Any]) -> None:
-    dialect = options.get("dialect", "native")
-    if dialect not in ("native", "openai"):
-        raise ConfigError(f"dialect={dialect!r}: allowed are native, openai")
-    for name in ("timeout_s", "idle_timeout_s"):
-        value = options.get(name, 1.0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"{name}={value!r}: allowed is a number of seconds above 0")
+    for name, value in options.items():
+        fits, allowed = _SHAPES.get(name, (None, ""))
+        if fits is not None and not fits(value):
+            raise ConfigError(f"{name}={reprlib.repr(value)}: allowed is {allowed}")
     check_headers("headers", options.get("headers") or {})
 
 
 def _secret(value: str | SecretStr | None) -> SecretStr | None:
     if value is None:
         return None
+    if not isinstance(value, str | SecretStr):
+        raise ConfigError(f"api_key: came {type(value).__name__}, allowed is a text")
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not text.strip():
         return None
@@ -218,6 +255,8 @@ def _stored_key(stored: Mapping[str, str], url: str, allow_plain_http: bool) -> 
 
 def normal_base_url(url: str, allow_plain_http: bool = False) -> str:
     """``url`` ending in ``/v1``, or ``"embedded"``. Raises ``ConfigError`` for anything a key must not be sent to."""
+    if not isinstance(url, str):
+        raise ConfigError(f"base_url={reprlib.repr(url)}: allowed is a text")
     if url == EMBEDDED:
         return url
     split = urlsplit(url.strip())

@@ -213,13 +213,13 @@ class _Infra:
         url = base_url or options.get("base_url") or os.environ.get("INFRAI_BASE_URL") or HOSTED
         url = normal_base_url(url, bool(options.get("allow_plain_http")))
         credentials_place()
-        options |= {"api_key": None, "base_url": url, "profile": profile}
+        options |= {"api_key": None, "base_url": url, "profile": None}  # the profile is yet to be written
         with Infrai(**options) as client:
             made = client.activate()
         values = {"api_key": made.primary_api_key, "base_url": url}
         values |= {name: v for name in ("account_id", "project_id") if (v := getattr(made, name)) is not None}
         path = write_profile(values, profile)
-        configure(**options)
+        configure(**{**options, "profile": profile})
         result = Result(made)
         del result["primary_api_key"]
         result["credentials"] = str(path)

@@ -208,6 +208,7 @@ def is_header(name: Any, value: Any) -> bool:
     return given and bool(_HEADER_NAME.fullmatch(name) and _PRINTABLE.fullmatch(value))
 
 
+_FRAMING = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
@@ -301,6 +302,8 @@ def check_headers(option: str, headers: Any) -> None:
     if not isinstance(headers, Mapping):
         raise ConfigError(f"{option}: came {type(headers).__name__}, allowed is a mapping of names to texts")
     for name, value in headers.items():
+        if is_header(name, value) and name.lower() in _FRAMING:
+            raise ConfigError(f"{option}: {name!r} is made by the client from the request itself")
         if not is_header(name, value):
             raise ConfigError(
                 f"{option}: {name!r} cannot be sent; allowed are HTTP's header names with texts of printable ASCII"

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,10 +69,50 @@ def test_a_key_that_cannot_be_a_header_is_refused_without_being_repeated(key: st
     assert key not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "value"), [("timeout_s", 0), ("idle_timeout_s", "5"), ("dialect", "klingon")])
-def test_a_wrong_option_names_itself_and_what_is_allowed(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=name):
-        Infrai("k", **{name: value})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout_s", 0),
+        ("timeout_s", math.nan),
+        ("timeout_s", math.inf),
+        ("idle_timeout_s", "5"),
+        ("dialect", "klingon"),
+        ("base_url", 8402),
+        ("retry", 5),
+        ("ledger", {}),
+        ("tags", {"team": 1}),
+        ("hooks", 3),
+        ("hooks", [print]),
+        ("observers", ["log"]),
+        ("limiter", 3),
+        ("error_classes", []),
+    ],
+)
+@pytest.mark.parametrize("kind", [Infrai, AsyncInfrai])
+def test_a_wrong_option_names_itself_what_came_and_what_is_allowed(kind: Any, name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"{name}={value!r}: allowed is")):
+        kind("k", **{name: value})
+
+
+@pytest.mark.parametrize("key", [3, b"secret"])
+def test_a_key_that_is_no_text_is_refused_without_being_repeated(key: Any) -> None:
+    with pytest.raises(ConfigError, match=f"api_key: came {type(key).__name__}, allowed is a text"):
+        Infrai(key)
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "host", "Transfer-Encoding"])
+def test_a_header_that_the_request_itself_makes_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"headers: '{name}' is made by the client"):
+        Infrai("k", headers={name: "3"})
+
+
+def test_a_named_profile_that_does_not_exist_is_not_taken_for_the_hosted_service(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFRAI_API_KEY", "k")
+    with pytest.raises(ConfigError, match="profile='wrok': the credentials file has none of that name"):
+        Infrai(profile="wrok")
+    assert Infrai("k", profile="wrok", base_url="https://x.example").config.base_url == "https://x.example/v1"
 
 
 def test_no_secret_stands_in_any_repr() -> None:
