@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from infrai_cli import usage_plot
 from infrai_cli.database import add_database, on_database, shown_usd
 from infrai_cli.screen import table
 from infrai_core import ConfigError
@@ -40,10 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: Any) -> int:
     """Prints the totals."""
     axes = _axes(args.by)
+    if args.plot is not None:
+        usage_plot.check_path(args.plot)
     rows = on_database(args, lambda store: store.usage(args.project, axes, _since(args.since)))
     print(_FORMATS[args.format](axes, rows))
     if args.plot is not None:
-        _plot(args.plot, axes, rows)
+        usage_plot.draw(args.plot, axes, rows)
     return 0
 
 
@@ -99,37 +102,3 @@ def _json(axes: list[str], rows: list[UsageRow]) -> str:
 
 
 _FORMATS = {"table": _table, "csv": _csv, "json": _json}
-
-
-def _plot(path: Path, axes: list[str], rows: list[UsageRow]) -> None:
-    """A bar per group; with days, a stack of the other axes per day."""
-    if path.suffix not in (".png", ".svg"):
-        raise ConfigError(f"--plot {str(path)!r}: allowed are .png and .svg")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError('--plot needs matplotlib: pip install "infrai-integrations[notebook]"') from None
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    drawing = figure.add_subplot()
-    along = "day" if "day" in axes else axes[0]
-    places = sorted({str(row.group[along] or "-") for row in rows})
-    bottoms = dict.fromkeys(places, 0.0)
-    for name, costs in _stacks(along, axes, rows).items():
-        drawing.bar(places, [costs.get(place, 0.0) for place in places], bottom=list(bottoms.values()), label=name)
-        bottoms = {place: base + costs.get(place, 0.0) for place, base in bottoms.items()}
-    drawing.set_ylabel("cost, USD")
-    drawing.set_title(f"Cost by {', '.join(axes)}")
-    drawing.tick_params(axis="x", rotation=30)
-    if len(axes) > 1 and rows:
-        drawing.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
-
-
-def _stacks(along: str, axes: list[str], rows: list[UsageRow]) -> dict[str, dict[str, float]]:
-    stacks: dict[str, dict[str, float]] = {}
-    for row in rows:
-        name = " / ".join(str(row.group[axis] or "-") for axis in axes if axis != along) or "cost"
-        place = str(row.group[along] or "-")
-        costs = stacks.setdefault(name, {})
-        costs[place] = costs.get(place, 0.0) + (usd(row.cost_nano) or 0.0)
-    return stacks

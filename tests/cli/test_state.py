@@ -7,12 +7,14 @@ import csv
 import io
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infrai_cli.usage_plot import MOST_PARTS, parts_of, title
 from infrai_runtime.keys import hash_key
-from infrai_runtime.store.durable import Admission, Booking, LedgerRow, key_scope
+from infrai_runtime.store.durable import Admission, Booking, LedgerRow, UsageRow, key_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 
 from .conftest import Run
@@ -157,6 +159,35 @@ def test_usage_is_drawn(run: Run, spent: None, tmp_path: Path, suffix: str) -> N
     path = tmp_path / f"cost.{suffix}"
     assert run("usage", "--by", "day,model", "--plot", str(path))[0] == 0
     assert path.read_bytes()[:4] == {"png": b"\x89PNG", "svg": b"<?xm"}[suffix]
+
+
+def test_a_drawing_is_of_the_dearest_and_loses_nothing() -> None:
+    """More colours than one can tell apart say nothing; what is cheaper is one part."""
+    rows = [_day("2026-11-01", f"m{n}", n) for n in range(1, 21)] + [_day("2026-11-30", "m1", 500)]
+    parts = parts_of("day", ["day", "model"], rows)
+    assert list(parts)[:2] == ["m1", "m20"]
+    assert list(parts)[-1] == "11 others"
+    assert len(parts) == MOST_PARTS + 1
+    assert sum(part["2026-11-01"] for part in parts.values()) == sum(range(1, 21))
+    assert parts["m1"] == {"2026-11-01": 1, "2026-11-30": 500}
+
+
+def test_a_drawing_says_which_calls_it_does_not_show() -> None:
+    assert title(["model"], [_day("2026-11-01", "m", 1)]) == "Cost by model"
+    unknown = replace(_day("2026-11-01", "m", 0), unpriced_calls=1200)
+    assert title(["model"], [unknown]) == "Cost by model (without 1,200 calls of unknown cost)"
+
+
+@pytest.mark.parametrize("axes", ["day", "model", "vendor,model", "day,vendor,model"])
+def test_any_axes_are_drawn_also_of_nothing(run: Run, tmp_path: Path, axes: str) -> None:
+    assert run("usage", "--by", axes, "--plot", str(tmp_path / "x.svg"))[0] == 0
+    code, out, err = run("usage", "--by", axes, "--plot", str(tmp_path / "x.gif"))
+    assert (code, out) == (2, "")
+    assert "allowed are .png and .svg" in err
+
+
+def _day(day: str, model: str, nano: int) -> UsageRow:
+    return UsageRow({"day": day, "model": model}, 1, 1, 1, nano, 0)
 
 
 def test_a_database_is_brought_up_to_date(run: Run) -> None:
