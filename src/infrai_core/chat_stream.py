@@ -44,12 +44,24 @@ class _BaseStream:
         self._response: httpx.Response | None = None
         self._closed = False
         self._booked = False
+        self._failure: InfraiError | None = None
         self._context = contextvars.copy_context()
 
     @property
     def so_far(self) -> ChatReply:
         """The reply as far as it was received."""
         return self._reader.so_far.reply() if self._reader else ChatReply()
+
+    def _whole(self) -> ChatReply:
+        """The reply of a stream that was read to its end. Raises what broke it, also when asked again."""
+        if self._failure is not None or self.left:
+            raise self._twin(self._failure or StreamInterrupted("the stream was closed before its end", self.so_far))
+        return self.so_far
+
+    @property
+    def left(self) -> bool:
+        """Whether the caller closed it before its end."""
+        return self._closed and self._failure is None and not (self._reader and self._reader.done)
 
     @property
     def metadata(self) -> Metadata:
@@ -79,7 +91,11 @@ class _BaseStream:
         return ready
 
     def _failed(self, error: Exception) -> InfraiError:
-        """The error that the caller sees for one that broke the stream."""
+        """The error that the caller sees for one that broke the stream; it is kept for who asks for the reply again."""
+        self._failure = self._as_ours(error)
+        return self._failure
+
+    def _as_ours(self, error: Exception) -> InfraiError:
         if isinstance(error, httpx.TimeoutException):
             return Timeout(f"the stream brought nothing for {self._config.idle_timeout_s:g} s")
         if isinstance(error, httpx.DecodingError):
@@ -182,10 +198,11 @@ class ChatStream(_BaseStream):
         return []
 
     def reply(self) -> ChatReply:
-        """Reads to the end; the whole reply, whatever was iterated before."""
+        """Reads to the end; the whole reply, whatever was iterated before. Raises ``StreamInterrupted`` when the stream
+        was left or closed before its end: what came is in ``so_far``."""
         for _ in self:
             pass
-        return self.so_far
+        return self._whole()
 
     def open(self) -> ChatStream:
         """Sends the request, unless it was sent. Raises what a call raises."""
@@ -286,10 +303,11 @@ class AsyncChatStream(_BaseStream):
         return []
 
     async def reply(self) -> ChatReply:
-        """Reads to the end; the whole reply, whatever was iterated before."""
+        """Reads to the end; the whole reply, whatever was iterated before. Raises ``StreamInterrupted`` when the stream
+        was left or closed before its end: what came is in ``so_far``."""
         async for _ in self:
             pass
-        return self.so_far
+        return self._whole()
 
     async def open(self) -> AsyncChatStream:
         """Sends the request, unless it was sent. Raises what a call raises."""

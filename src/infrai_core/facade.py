@@ -37,7 +37,8 @@ def _plain(reply: Reply) -> dict[str, Any]:
 
 class StreamResult(Mapping[str, Any]):
     """A streamed chat. Iterate it for chunks (``chunk.delta.content``); ask it like a dictionary (``get``, ``[…]``)
-    and it reads to the end first. Both in either order: what was iterated is part of the dictionary."""
+    and it reads to the end first. Both in either order: what was iterated is part of the dictionary. A loop that is
+    left closes the stream, and the dictionary has what came until then, with a ``finish_reason`` of None."""
 
     def __init__(self, stream: ChatStream) -> None:
         self._stream = stream
@@ -49,7 +50,7 @@ class StreamResult(Mapping[str, Any]):
 
     def _drained(self) -> Result:
         if self._whole is None:
-            self._whole = Result(self._stream.reply())
+            self._whole = Result(self._stream.so_far if self._stream.left else self._stream.reply())
         return self._whole
 
     def __getitem__(self, name: str) -> Any:

@@ -216,7 +216,8 @@ def failure(code: str, message: str = "scripted failure", *, retry_after_s: floa
 
 class Recorder:
     """A transport that sends over another one and writes every answer to ``path`` (JSON lines), request bodies
-    included, authorization left out. Play it back with ``replay(path)``."""
+    included, authorization left out. Play it back with ``replay(path)``. An activation, whose answer is a key, is a
+    ``ConfigError`` and not sent."""
 
     def __init__(self, path: str | Path, transport: Any) -> None:
         self._path = Path(path)
@@ -226,6 +227,7 @@ class Recorder:
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sends, reads the whole answer, writes it down, and gives it on."""
+        _refuse_keys(request)
         response = self._transport.handle_request(request)
         try:
             pieces = list(response.stream)
@@ -235,6 +237,7 @@ class Recorder:
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The same from an event loop."""
+        _refuse_keys(request)
         response = await self._transport.handle_async_request(request)
         try:
             pieces = [piece async for piece in response.stream]
@@ -253,6 +256,11 @@ class Recorder:
         with self._lock, self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         return httpx.Response(response.status_code, headers=headers, stream=_Body(pieces, lambda: None))
+
+
+def _refuse_keys(request: httpx.Request) -> None:
+    if request.url.path.endswith("/activate"):
+        raise ConfigError("an activation is not recorded: its answer is a key; script it instead")
 
 
 def replay(path: str | Path) -> Script:

@@ -41,7 +41,7 @@ from infrai_core import (
     Timeout,
     transport,
 )
-from infrai_core.testing import Script, Scripted, reply
+from infrai_core.testing import Script, Scripted, reply, streamed
 
 from .wall import DONE, LAST, STREAM_HEAD, Kit, Play, Wall, answer, fail, frame, http, ok, text_frame
 
@@ -827,3 +827,19 @@ def test_a_stream_that_is_refused_with_status_200_says_why() -> None:
         client.stream_chat("hi").reply()
     with pytest.raises(ProtocolError, match="asked for a stream, got application/json"):
         client.stream_chat("hi").reply()
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_was_left_has_no_whole_reply_but_what_came_so_far() -> None:
+    script = Script([streamed(["Hel", "lo"])], repeat_last=True)
+    left, aleft = Infrai("k", transport=script).stream_chat("x"), AsyncInfrai("k", transport=script).stream_chat("x")
+    next(left)
+    left.close()
+    await anext(aleft)
+    await aleft.aclose()
+    for _ in range(2):
+        with pytest.raises(StreamInterrupted, match="closed before its end") as caught:
+            left.reply()
+        with pytest.raises(StreamInterrupted, match="closed before its end"):
+            await aleft.reply()
+    assert caught.value.partial.content == left.so_far.content == aleft.so_far.content == "Hel"

@@ -62,3 +62,12 @@ def test_recorded_answers_play_back_and_hold_no_key(tmp_path: Path) -> None:
     assert (again.chat("x").content, again.stream_chat("x").reply().content, again.embed("x").embeddings) == seen
     with pytest.raises(ConfigError, match="recorded was POST /v1/ai/chat"):
         Infrai("k", transport=replay(path)).embed("x")
+
+
+def test_an_activation_is_not_recorded_because_its_answer_is_a_key(tmp_path: Path) -> None:
+    script = Script([envelope({"primary_api_key": "ifr_secret"})])
+    client = Infrai("k", transport=Recorder(tmp_path / "answers.jsonl", script))
+    with pytest.raises(ConfigError, match="an activation is not recorded"):
+        client.activate()
+    assert script.requests == []
+    assert (tmp_path / "answers.jsonl").read_text() == ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infrai_core import ConfigError, NotFound, facade
+from infrai_core import ConfigError, NotFound, StreamInterrupted, facade
 from infrai_core.testing import Script, envelope, failure, reply, streamed
 
 ACTIVATED = envelope({"primary_api_key": "ifr_new", "project_id": "p"})
@@ -48,6 +48,7 @@ def test_a_half_iterated_stream_is_still_a_whole_dictionary(script: list[Any]) -
             assert chunk.delta.content == "a"
             break
     assert result["content"] == "a"  # left: what was received is what there is
+    assert result["finish_reason"] is None
 
 
 def test_a_whole_chat_is_a_dictionary_with_metadata(script: list[Any]) -> None:
@@ -70,6 +71,14 @@ def test_batch_mode_and_stream_contradict_each_other(script: list[Any]) -> None:
     assert facade.ai.chat("x", stream=True, batch_mode=False)["content"] == "a"
     with pytest.raises(ConfigError, match="batch_mode"):
         facade.ai.chat("x", stream=True, batch_mode=True)
+
+
+def test_a_stream_that_was_cut_is_no_whole_answer_however_often_it_is_asked(script: list[Any]) -> None:
+    script.append(streamed(["a", "b"], cut=True))
+    result = facade.ai.chat("x", stream=True)
+    for _ in range(2):
+        with pytest.raises(StreamInterrupted, match="before its end mark"):
+            result.get("content")
 
 
 def test_errors_come_through(script: list[Any]) -> None:
