@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
-from infrai_runtime.pricing import cost_nano, expected_usage, usd
+from infrai_runtime.pricing import cost_nano, expected_usage, usd_text
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Plan
 from infrai_runtime.store.durable import Admission, Admitted, key_scope, project_scope, tag_scope
@@ -48,7 +48,7 @@ def refusal_of(admitted: Admitted, admission: Admission) -> Failure:
 
 
 def _too_dear(short: str, nano: int) -> Failure:
-    wanted = f"the {usd(nano)} USD that this call may cost" if nano else "another call"
+    wanted = f"the {usd_text(nano)} USD that this call may cost" if nano else "another call"
     if short.startswith("project:"):
         return Failure("INSUFFICIENT_CREDIT", f"the credit does not cover {wanted}")
     kind, _, name = short.partition(":")

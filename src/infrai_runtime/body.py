@@ -146,6 +146,8 @@ def _tags(value: Any, path: str) -> Body:
     if len(checked) > MAX_TAGS:
         raise refuse(path, value, f"at most {MAX_TAGS} tags")
     word = text(empty=False, max_length=64)
+    if unclear := next((name for name in checked if "=" in name), None):  # a budget's scope is name=value
+        raise refuse(path, unclear, "a name without '='")
     return {word.check(name, path): word.check(tag, f"{path}.{name}") for name, tag in checked.items()}
 
 
