@@ -23,8 +23,8 @@ _EMPTY = {list: "[]", dict: "{}"}
 def unchecked(kind: type[B], *given: str) -> Callable[..., B]:
     """A function that makes instances of ``kind`` from these fields, in their order or by their names, as
     ``kind(**values)`` would, but without its checks and validators: for values that are right, and with ``given``
-    naming all fields that have no default. The same as pydantic's ``model_construct``, in a fraction of its time. Not for
-    classes with private attributes.
+    naming all fields that have no default. The same as pydantic's ``model_construct``, in a fraction of its time. Not
+    for classes with private attributes.
 
     The function is compiled for the class, as the constructors of dataclasses are: all fields in one literal cost less
     than half of a loop over them.
