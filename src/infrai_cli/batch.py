@@ -24,6 +24,7 @@ examples: infrai batch submit questions.ndjson --wait --out answers.ndjson
 With --base-url embedded a job goes on only while a process with that runtime lives: use --wait, or infrai worker.
 """
 BAR = 30
+MOST_PAUSE_S = 86_400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     submit.add_argument("--wait", action="store_true", help="wait for the results and print them")
     wait = actions.add_parser("wait", help="wait until a job is done, with a progress bar; 1 unless it completed")
     for action in (submit, wait):
-        action.add_argument("--poll", type=float, default=2.0, metavar="S", help="seconds between two looks (2)")
+        action.add_argument("--poll", type=_pause_s, default=2.0, metavar="S", help="seconds between two looks (2)")
     status = actions.add_parser("status", help="how far a job is, as JSON")
     results = actions.add_parser("results", help="a line of JSON per request, in order")
     for action in (submit, results):
@@ -56,6 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (submit, wait, status, results, cancel, listing):
         # Of its own name: --timeout is the time that the job may take.
         add_connection(action, timeout="--call-timeout")
+
+
+def _pause_s(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MOST_PAUSE_S:
+        raise argparse.ArgumentTypeError(f"came {text!r}, allowed is a number above 0, at most {MOST_PAUSE_S:,}")
+    return value
 
 
 def run(args: Any) -> int:

@@ -107,9 +107,12 @@ def wait_for_batch(
     timeout_s: float | None,
     progress: Callable[[BatchRecord], None] | None,
 ) -> Flow[BatchRecord]:
-    """Asks for the state of a batch job until it is done. Raises ``Timeout`` after ``timeout_s``."""
+    """Asks for the state of a batch job until it is done. Raises ``Timeout`` after ``timeout_s``, ``ConfigError`` where
+    ``poll_s`` is no time to wait."""
     from infrai_core.service import BATCH_DONE  # only jobs need it
 
+    if not poll_s > 0:
+        raise ConfigError(f"poll_s={poll_s!r}: allowed is a number of seconds above 0")
     waited, pause_s = 0.0, min(FIRST_POLL_S, poll_s)
     while True:
         record = yield from call(status, config)

@@ -62,6 +62,8 @@ def test_a_job_is_followed_by_its_id(run: Run, questions: Path, server: tuple[st
         ('{"capability": "chat", "body": {"messages": 3}}', (), "line 1: messages: came 3"),
         ('{"capability": "chat", "body": {"messages": "x"}}', ("--metadata", "x"), "NAME=VALUE"),
         ('{"capability": "chat", "body": {"messages": "x"}}', ("--timeout", "soon"), "batch_timeout"),
+        ("{", ("--wait", "--poll=-1"), "--poll: came '-1', allowed is a number above 0"),
+        ("{", ("--wait", "--poll", "nan"), "--poll: came 'nan', allowed is a number above 0"),
     ],
 )
 def test_what_is_wrong_is_named(run: Run, tmp_path: Path, line: str, options: tuple[str, ...], told: str) -> None:

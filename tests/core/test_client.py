@@ -736,6 +736,19 @@ def test_waiting_for_a_batch_reports_progress_and_gives_up_in_time(kit: Kit, wal
     assert seen == [1, 1, 1]
 
 
+@pytest.mark.parametrize("poll_s", [0, -1, float("nan")])
+def test_a_pause_that_is_none_is_refused_before_a_batch_is_asked_for(kit: Kit, wall: MakeWall, poll_s: float) -> None:
+    served = wall()
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client:
+            with pytest.raises(ConfigError, match=f"poll_s={poll_s}: allowed is a number of seconds above 0"):
+                await client.batch_wait("b", poll_s=poll_s)
+
+    kit.run(body)
+    assert served.requests == []
+
+
 def test_the_asynchronous_client_closes_its_connections_when_its_loop_ends(wall: MakeWall) -> None:
     served = wall(Play([http(b'{"content":"x"}')], hang=True))
     client = AsyncInfrai("k", base_url=served.url)
