@@ -308,11 +308,12 @@ def credentials_place(environ: Mapping[str, str] | None = None) -> Path:
 
 def write_profile(values: Mapping[str, str], name: str = "default", environ: Mapping[str, str] | None = None) -> Path:
     """Stores a profile; the file is written whole, with mode 0600. Returns its path. Raises ``ConfigError``."""
+    import tempfile  # slow to import, and few write
+
     path = credentials_place(environ)
     profiles = {**_read_credentials(path), name: dict(values)}
-    draft = path.with_name(f"credentials.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, draft = tempfile.mkstemp(prefix="credentials.", dir=path.parent)  # new, and its owner's only
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(profiles, file, indent=2, sort_keys=True)
-    draft.replace(path)
+    os.replace(draft, path)
     return path

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import stat
 from pathlib import Path
@@ -129,6 +130,15 @@ def test_credentials_are_readable_by_their_owner_only_and_keep_other_profiles(ow
     assert read_profile("work")["api_key"] == "a"
     assert read_profile()["api_key"] == "b"
     assert set(json.loads(path.read_text())) == {"work", "default"}
+
+
+def test_what_a_process_that_died_left_makes_no_credentials_readable(own_home: Path) -> None:
+    own_home.mkdir()
+    left = own_home / f"credentials.{os.getpid()}"
+    left.write_text("")
+    left.chmod(0o644)
+    assert stat.S_IMODE(write_profile({"api_key": "a"}).stat().st_mode) == 0o600
+    assert sorted(path.name for path in own_home.iterdir()) == ["credentials", left.name]
 
 
 def test_a_broken_credentials_file_is_an_error_and_not_no_key(own_home: Path) -> None:
