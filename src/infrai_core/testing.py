@@ -81,8 +81,12 @@ class Script:
             if not self._answers:
                 raise ConfigError(f"the script has no answer left for {sent.method} {sent.path}")
             last = len(self._answers) == 1 and self._repeat_last
-            answer = self._answers[0] if last else self._answers.pop(0)
+            answer = self._answers[0] if last else self._answers.pop(self._place(sent))
         return answer(sent) if callable(answer) else answer
+
+    def _place(self, sent: Sent) -> int:
+        """Which of the answers left is for this request."""
+        return 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answers a synchronous client."""
@@ -264,22 +268,45 @@ def _refuse_keys(request: httpx.Request) -> None:
 
 
 def replay(path: str | Path) -> Script:
-    """A script of the recorded answers, in order. A request to another path than the recorded one is a ConfigError."""
-    rows = [json.loads(line) for line in Path(path).read_text("utf-8").splitlines()]
-    return Script([_recorded(row) for row in rows])
+    """A script of the recorded answers, in order; concurrent calls of one path get each the one that was given to the
+    very same request. A request to another path than the recorded one is a ConfigError."""
+    return _Replay([_Recorded(json.loads(line)) for line in Path(path).read_text("utf-8").splitlines()])
 
 
-def _recorded(row: Mapping[str, Any]) -> Callable[[Sent], Scripted]:
-    asked, given = row["request"], row["response"]
-    pieces = [base64.b64decode(piece) for piece in given["pieces"]]
-    scripted = Scripted(pieces, given["status"], given["headers"])
+class _Recorded:
+    """A recorded answer and the request that it was given to."""
 
-    def answer(sent: Sent) -> Scripted:
-        if (sent.method, sent.path) != (asked["method"], asked["path"]):
-            raise ConfigError(f"recorded was {asked['method']} {asked['path']}, sent is {sent.method} {sent.path}")
-        return scripted
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        asked, given = row["request"], row["response"]
+        self._to = (asked["method"], asked["path"])
+        self._content = base64.b64decode(asked["body"])
+        pieces = [base64.b64decode(piece) for piece in given["pieces"]]
+        self._scripted = Scripted(pieces, given["status"], given["headers"])
 
-    return answer
+    def goes_to(self, sent: Sent) -> bool:
+        """Whether it is an answer of this path."""
+        return (sent.method, sent.path) == self._to
+
+    def is_for(self, sent: Sent) -> bool:
+        """Whether it was given to this very request."""
+        return self.goes_to(sent) and sent.content == self._content
+
+    def __call__(self, sent: Sent) -> Scripted:
+        if not self.goes_to(sent):
+            raise ConfigError(f"recorded was {' '.join(self._to)}, sent is {sent.method} {sent.path}")
+        return self._scripted
+
+
+class _Replay(Script):
+    def __init__(self, recorded: Sequence[_Recorded]) -> None:
+        super().__init__(recorded)
+        self._left = list(recorded)  # as ``_answers``, place by place
+
+    def _place(self, sent: Sent) -> int:
+        same = (i for i, answer in enumerate(self._left) if answer.is_for(sent))
+        place = next(same, 0) if self._left[0].goes_to(sent) else 0
+        del self._left[place]
+        return place
 
 
 def _b64(data: bytes) -> str:

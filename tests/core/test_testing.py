@@ -71,3 +71,21 @@ def test_an_activation_is_not_recorded_because_its_answer_is_a_key(tmp_path: Pat
         client.activate()
     assert script.requests == []
     assert (tmp_path / "answers.jsonl").read_text() == ""
+
+
+def test_recorded_answers_go_to_their_own_requests_in_whatever_order_these_come(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    asked = Infrai("k", transport=Recorder(path, Script([reply("one"), reply("two"), reply("one again")])))
+    for prompt in ("1", "2", "1"):
+        asked.chat(prompt)
+    again = Infrai("k", transport=replay(path))
+    assert [again.chat(prompt).content for prompt in ("2", "1", "1")] == ["two", "one", "one again"]
+
+
+def test_a_request_that_was_not_recorded_gets_the_next_answer_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    asked = Infrai("k", transport=Recorder(path, Script([reply("one"), reply("two")])))
+    for prompt in ("1", "2"):
+        asked.chat(prompt)
+    again = Infrai("k", transport=replay(path))
+    assert [again.chat(prompt).content for prompt in ("new", "2")] == ["one", "two"]
