@@ -9,11 +9,12 @@ from ..candidate import TIED, labels
 from ..mention import Mention
 from ..said import akin
 from ..table import words
+from ..verb import OPENERS, VERBS
 from ..word import STOP, has_cjk, is_past, name_words, stem
 from .claim import LEAD, LOWER, MOMENT, PROPER, Claim
 from .statement import around, turn
 
-_GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])")
+_GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])|[+#*°]|(?<=\b[DMP]r)\.|(?<=\bM[rs])\.|(?<=\b(?:Mrs|Sir))\.")
 _WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
 _WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
 
@@ -27,8 +28,19 @@ def cut(claim: Claim) -> bool:
     if _GLUED.match(where, claim.end) or (after and not text[0].islower() and not _counts_on(after)):
         return True
     before = _WORD_BEFORE.search(where, 0, claim.start)
-    code = before[1] if before and text[0].isdigit() else ""
-    return code.isupper() and stem(code) not in claim.slot.words
+    if not before or stem(before[1]) in claim.own:
+        return False
+    return before[1].isupper() if text[0].isdigit() else _goes_before(claim, before[1])
+
+
+def _goes_before(claim: Claim, word: str) -> bool:
+    """Whether a capital word is the beginning of the name that follows it: 'Tim' of 'Tim Asante'."""
+    part = {"last", "family", "surname", "lastname"} & {*name_words(claim.slot.name)}
+    named = word.istitle() and claim.text[0].isupper() and not any(map(str.isdigit, claim.text))
+    return named and not part and word.lower() not in _OPENING | STOP | VERBS
+
+
+_OPENING = OPENERS | frozenset(words("mr mrs ms dr prof miss sir dear hi hello hey thanks"))
 
 
 def _counts_on(after: re.Match[str]) -> bool:
