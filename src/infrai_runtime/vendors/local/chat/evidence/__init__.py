@@ -25,6 +25,7 @@ from .veto import (
     of_another_kind,
     of_another_label,
     of_kin,
+    of_no_kind,
     part_of_moment,
     relative,
     runs_on,
@@ -47,6 +48,7 @@ def _claimed_by_nobody(claim: Claim) -> bool:
 
 _VETOES: tuple[Callable[[Claim], bool], ...] = (
     no_code,
+    of_no_kind,
     cut,
     runs_on,
     before_a_noun,

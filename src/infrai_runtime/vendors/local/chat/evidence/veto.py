@@ -14,7 +14,7 @@ from ..word import STOP, has_cjk, is_past, name_words, stem
 from .claim import LEAD, LOWER, MOMENT, PROPER, Claim
 from .statement import around, turn
 
-_GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])|[+#*°]|(?<=\b[DMP]r)\.|(?<=\bM[rs])\.|(?<=\b(?:Mrs|Sir))\.")
+_GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])|[+#*°]|(?<=\b[DMP]r)\.|(?<=\bM[rs])\.|(?<=\bMrs)\.|(?<=\bProf)\.")
 _WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
 _WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
 
@@ -84,6 +84,22 @@ def before_a_noun(claim: Claim) -> bool:
 _VERBS = STOP | frozenset(words("can will won took went came got gave said left made ran sat"))
 
 
+def of_no_kind(claim: Claim) -> bool:
+    """A value without what the field asks for: no moment for a time, no figure for a telephone, 'to be announced'."""
+    if not isinstance(claim.chosen.value, str) or not claim.text:
+        return False
+    kinds = {kind for role, _ in claim.slot.roles[:1] for kind in role.kinds}
+    inside = {m.kind for m in claim.scene.mentions if m.start < claim.end and claim.start < m.end}
+    return bool(_NOTHING.fullmatch(claim.text)) or (bool(kinds) and kinds <= _TYPED and not kinds & inside)
+
+
+_TYPED = frozenset(words("email url ip version phone date datetime day time street zip money number"))
+_NOTHING = re.compile(
+    r"\W*(?:n/?a|none|nobody|unknown|tb[dac]|open|pending|to be \w+|not (?:yet )?\w+|待\w?|无|未\w|暂\w?|不详|没有)\W*",
+    re.IGNORECASE,
+)
+
+
 def runs_on(claim: Claim) -> bool:
     """A value with a comma that is no line of its own, so that it may go on with something else."""
     typed = claim.mention and claim.mention.end == claim.end
@@ -99,7 +115,7 @@ def runs_on(claim: Claim) -> bool:
 _DIFFERENCE = re.compile(
     r"\s*\S*\s*(?:\b(?:more|less|fewer|extra|off|cheaper|dearer|higher|lower|older|younger|longer|shorter|taller"
     r"|faster|slower|heavier|lighter|bigger|smaller|earlier|later|better|worse|ahead|behind|short"
-    r"|too (?:much|many|few))\b|以上|以下|左右折)"
+    r"|too (?:much|many|few))\b|以上|以下|左右折)|[余多几]"
 )
 _COMPARED = re.compile(r"比[^，。；！？\n]{1,16}[快慢多少高低早晚贵宜重轻长短大小]了?\Z")
 _END = re.compile(r"\s*(?:-|–|to|or|至|到|或)\s*[$€£¥]?\d")
