@@ -81,7 +81,7 @@ def _meant(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
     for token in scene.tokens:
         base = stem(token.low)
         if base in wanted and len(wanted) <= 2 and len(base) > 2:
-            yield Candidate(option, 0.72 if _same_form(token.low, option) else GUESS, token.start, token.end)
+            yield Candidate(option, 0.72, token.start, token.end)
         elif measure and len(token.low) > 1 and unit.named(token.low) == measure:
             yield Candidate(option, sure, token.start, token.end)
         elif CURRENCY.get(token.low, "") == option.upper():
@@ -92,11 +92,6 @@ def _meant(slot: Slot, option: str, scene: Scene) -> Iterable[Candidate]:
         yield Candidate(option, sure, 0, 0)
     yield from _by_sign(slot, option, scene)
     yield from _by_mood(option, scene)
-
-
-def _same_form(said: str, option: str) -> bool:
-    """Whether a word is the option's, in the plural or not; another form may be said of anything: close, closed."""
-    return any(said.removesuffix("s") == word.removesuffix("s") for word in name_words(option)) or not said.isascii()
 
 
 _UNITS = frozenset(map(stem, words("unit units currency scale measure from to source target into 单位 货币 币种")))

@@ -11,7 +11,6 @@ from fractions import Fraction
 
 from . import unit
 from .candidate import GUESS, Candidate, field_fits
-from .concept import related, vocabulary
 from .mention import CURRENCY, Mention
 from .number import json_number, numbers
 from .said import akin
@@ -55,7 +54,7 @@ def _of_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
     """Whether the words beside a number say that it is something else than what the slot asks for."""
     if _counted_by(slot, scene, mention):
         return False
-    return _measures_another(slot, scene, mention) or _spans_another(slot, scene, mention)
+    return _measures_another(slot, scene, mention)
 
 
 def _counted_by(slot: Slot, scene: Scene, mention: Mention) -> bool:
@@ -88,12 +87,6 @@ _FAR = 1000
 def _open(slot: Slot) -> bool:
     """Whether a field wants just a number."""
     return not slot.units and not slot.specific
-
-
-def _spans_another(slot: Slot, scene: Scene, mention: Mention) -> bool:
-    """'12 m wide' is no length."""
-    said = dimension(scene, mention)
-    return bool(said) and not any(related(said, word) for word in slot.words)
 
 
 def dimension(scene: Scene, mention: Mention) -> str:
@@ -164,8 +157,6 @@ def _by_words(slot: Slot, scene: Scene, mention: Mention) -> float:
             best = max(best, 0.9)
     for word in (word for word in slot.words if not unit.named(word)):
         best = max(best, _near(word, _linked(before) if counts else before, (0.88, 0.85, 0.75, 0.6)))
-    if not best and _hinted(slot, chinese, scene.text[max(0, mention.start - 6) : mention.start]):
-        best = 0.7
     if "age" in slot.words:
         return _age(best, scene, mention)
     return best
@@ -211,11 +202,6 @@ def _near(word: str, words: list[str], fits: tuple[float, ...]) -> float:
         if akin(stem(other), word):
             return fit
     return 0.0
-
-
-def _hinted(slot: Slot, after: str, before: str) -> bool:
-    near = vocabulary(after) | vocabulary(before)
-    return any(not word.isascii() and any(related(word, own) for own in slot.words) for word in near)
 
 
 _COUNTS = frozenset(map(stem, words("qty quantity count number amount limit piece units 数量 个数")))

@@ -267,6 +267,10 @@ def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: list[tuple[
     touching = any(0 < start - end < 2 and clause[end:start].isspace() for _, end in used)
     if touching or any(mention.kind in _MOMENT for mention in mentions(phrase)):
         return False
+    if any(role.name in _WRITTEN for role, _ in roles_of(path, "")[:1]):
+        return is_object(clause, phrase, tool, used)
+    if any(map(str.isdigit, phrase)):
+        return False
     if takes_text(tool, path) and tells_which(clause, phrase, tool, name_vocabulary(path)):
         return True
     if not takes_text(tool, path) and _of_a_deed(clause, phrase):
@@ -274,6 +278,8 @@ def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: list[tuple[
     return bool(roles_of(path, "")) and is_object(clause, phrase, tool, used)
 
 
+_WRITTEN = frozenset(words("message title query reason heading"))
+"""Arguments that are texts, and tell of no thing which one is meant."""
 _MOMENT = frozenset(words("date day time datetime"))
 """What a phrase does not hold where it is only a text."""
 

@@ -86,7 +86,12 @@ _MOODS = frozenset(words("positive negative good bad happy unhappy 正面 积极
 
 def affirmed(claim: Claim) -> bool:
     """A yes or no that the text speaks out (see ``find``)."""
-    return claim.chosen.fit >= 0.6
+    limited = claim.chosen.value is False and not claim.command and _LIMITED.match(claim.scene.text, claim.start)
+    return claim.chosen.fit >= 0.6 and not limited
+
+
+_LIMITED = re.compile(r"\S+\s+(?:after|before|until|in|on|at|for|with|from|near|unless|except)\b", re.IGNORECASE)
+"""What limits a no: 'no water after noon'."""
 
 
 def enumerated(claim: Claim) -> bool:

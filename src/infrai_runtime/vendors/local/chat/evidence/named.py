@@ -207,7 +207,8 @@ def done(claim: Claim) -> bool:
     """'founded in 1998', 'opened by Otis', 'works for Ferro', 'Ann won': a verb of the field's name and the value."""
     measured = claim.measured
     named = claim.mention if claim.mention and claim.mention.kind == "name" and claim.text[:1].isupper() else None
-    if named and claim.role in _DOERS and does(claim.slot.owner, claim.scene, named):
+    agent = claim.slot.name.lower().endswith(_AGENTS)
+    if named and agent and claim.role in _DOERS and does(claim.slot.owner, claim.scene, named):
         return True
     before = claim.scene.before(claim.start, 6)
     if not measured and not _LEADS & {*before[:3]}:
@@ -220,6 +221,8 @@ def done(claim: Claim) -> bool:
     return all(stem(verb) == own or derived(stem(verb), own) or stem(verb) in _VERBS_OF.get(own, ()) for own in least)
 
 
+_AGENTS = ("er", "or", "ist", "ent", "ant", "by")
+"""How names of those end who do something: winner, author, opened_by."""
 _DOERS = frozenset(["", *words("person company recipient")])
 _LEADS = frozenset(words("by for at with"))
 _HAVING = frozenset(words("has have had also already first"))
