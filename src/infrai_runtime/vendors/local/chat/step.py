@@ -268,7 +268,7 @@ def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: list[tuple[
     if touching or any(mention.kind in _MOMENT for mention in mentions(phrase)):
         return False
     if any(role.name in _WRITTEN for role, _ in roles_of(path, "")[:1]):
-        return is_object(clause, phrase, tool, used)
+        return not has_cjk(phrase) and is_object(clause, phrase, tool, used)
     if any(map(str.isdigit, phrase)):
         return False
     if takes_text(tool, path) and tells_which(clause, phrase, tool, name_vocabulary(path)):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from .. import unit
 from ..candidate import TIED, labels
 from ..mention import Mention
-from ..said import akin
+from ..said import akin, alike
+from ..scene import Field
 from ..table import words
 from ..verb import OPENERS, VERBS
 from ..word import STOP, has_cjk, is_past, name_words, stem
@@ -156,6 +158,19 @@ def another_left(claim: Claim) -> bool:
 
 
 _BARE = re.compile(r"\s*(?:[.,;!?。，；]?\s*$|[.,;!?。，；](?!\d))")
+
+
+def one_of_a_label(claim: Claim) -> bool:
+    """A number behind the field's label where that holds two of its kind: 'Rain: 31 mm in April, 12 mm in May'."""
+    own = (field for field, _ in labels(claim.slot, claim.scene))
+    here = (field for field in own if field.start <= claim.start < field.end)
+    return claim.is_number and not claim.scene.piece and any(len(_amounts(claim, field)) > 1 for field in here)
+
+
+def _amounts(claim: Claim, field: Field) -> set[str]:
+    """The different amounts behind a label that are of the first one's kind."""
+    inside = [m for m in claim.scene.mentions if field.start <= m.start < field.end and isinstance(m.value, Fraction)]
+    return {m.text for m in inside if m is inside[0] or (alike(m, inside[0]) and (m.unit or m.kind != "number"))}
 
 
 def _untaken(claim: Claim) -> list[Mention]:
