@@ -21,7 +21,6 @@ _CJK_DIGIT = {letter: value for value, letter in enumerate("零一二三四五�
 _CJK_UNIT = {"十": 10, "百": 100, "千": 1000}
 _CJK_BIG = {"万": 10_000, "亿": 100_000_000}
 _SCALE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "k": 1000, "m": 10**6, "bn": 10**9}
-_SPECIAL = {"half": Fraction(1, 2), "dozen": Fraction(12), "couple": Fraction(2)}
 _WORDS = "|".join(sorted([*NUMBER_WORD, *(s for s in _SCALE if len(s) > 2)], key=len, reverse=True))
 _FIND = re.compile(
     rf"(?P<digits>(?<![A-Za-z\d.])(?:[-\u2212](?=\d))?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?)"

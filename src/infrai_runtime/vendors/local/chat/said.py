@@ -12,10 +12,6 @@ from .scene import MARKERS, Scene
 from .table import words
 from .word import STOP, is_past, stem
 
-_STOP = re.compile(r"[!?;\n。！？；]|\.(?!\d)")
-_WORD = re.compile(r"[A-Za-z\d]+|[\u3400-\u9fff]")
-_BREAK = re.compile(r"[,，:：(（、]|\b(?:and|but|or|while|which|who)\b|和|而|但")
-
 
 def akin(said: str, own: str) -> bool:
     """Whether a stem of a text means a word of a field: the same, of one line of the thesaurus, or its verb."""

@@ -7,8 +7,6 @@ from typing import Any
 
 from infrai_runtime.failure import Failure
 
-from .slot import kind_of
-
 MAX_DEPTH = 24
 MAX_NODES = 3_000
 Node = Mapping[str, Any]
@@ -111,8 +109,3 @@ def join(one: Node, other: Node) -> dict[str, Any]:
     if "required" in one and "required" in other:
         joined["required"] = list(dict.fromkeys([*one["required"], *other["required"]]))
     return joined
-
-
-def is_scalar(node: Node) -> bool:
-    """Whether a plain node holds one value and no structure."""
-    return kind_of(node) not in ("object", "array")

@@ -330,7 +330,6 @@ _WITH_TOOL = re.compile(
 # -- several values for one argument
 
 _AND = re.compile(r"^\s*(?:,|and|or|&|, and|、|和|与|以及|跟|及)\s*(?:in|for|to|at|from|the)?\s*$", re.IGNORECASE)
-_NOT_SPREAD = frozenset({"array", "object", "boolean"})
 
 
 @dataclass(frozen=True)

@@ -153,8 +153,3 @@ def name_words(name: str) -> tuple[str, ...]:
 def has_cjk(text: str) -> bool:
     """Whether ``text`` is at least in part Chinese."""
     return any("\u3400" <= letter <= "\u9fff" for letter in text)
-
-
-def clean_cjk(text: str) -> str:
-    """``text`` with Chinese function words blanked out."""
-    return _CJK_STOP.sub(" ", text)
