@@ -9,16 +9,20 @@ from typing import Any
 from infrai_cli.database import add_database, nano_of, on_database, shown_usd
 from infrai_cli.screen import table
 from infrai_core import ConfigError
+from infrai_runtime.keys import EMBEDDED, LOCAL
 from infrai_runtime.store.durable import PERIODS, Budget, Durable, key_scope, project_scope, tag_scope
 
 _EPILOG = """\
 A call is set against the budgets of its project, its key and each of its tags before a vendor is called; the one that
-does not cover it refuses it. The budget of a project with the period "total" is its credit.
+does not cover it refuses it. The budget of a project with the period "total" is its credit. Calls without a key are of
+the project "embedded", and of "local" where a runtime serves with --no-auth.
 examples: infrai budgets set proj_1 100                                # the project's credit
           infrai budgets set proj_1 20 --key key_1 --period month
           infrai budgets set proj_1 5 --tag team=search --period day
+          infrai budgets set embedded 20 --period month            # programs with base_url="embedded"
           infrai budgets list proj_1
 """
+_WITHOUT_KEYS = (EMBEDDED.project_id, LOCAL.project_id)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +62,7 @@ def _scope(args: Any) -> str:
 
 async def _check_names(args: Any, store: Durable) -> None:
     keys = {row.key_id for row in await store.keys(args.project)}
-    if not keys:
+    if not keys and args.project not in _WITHOUT_KEYS:
         raise ConfigError(f"{args.project!r}: there is no such project")
     if getattr(args, "key", None) not in (None, *keys):
         raise ConfigError(f"--key {args.key!r}: project {args.project} has no such key (infrai keys list)")

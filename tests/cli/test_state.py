@@ -108,6 +108,14 @@ def test_a_key_that_has_ended_is_not_rotated_and_none_goes_on_longer_by_it(run: 
     assert sum("active" in line for line in run("keys", "list")[1].splitlines()) == 0
 
 
+@pytest.mark.parametrize("project", ["embedded", "local"])
+def test_calls_without_a_key_have_budgets_too(run: Run, project: str) -> None:
+    assert run("budgets", "set", project, "20", "--period", "month")[0] == 0
+    assert run("budgets", "set", project, "2", "--tag", "team=red")[0] == 0
+    listed = [line.split()[:3] for line in run("budgets", "list", project)[1].splitlines()[2:]]
+    assert listed == [[f"project:{project}", "month", "$20.0000"], [f"tag:{project}:team=red", "total", "$2.0000"]]
+
+
 def test_what_would_change_nothing_is_refused(run: Run) -> None:
     """A credit for a project that has one, and the budget of a key that no call of the project uses."""
     project = field(run("keys", "create")[1], "project")

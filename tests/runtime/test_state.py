@@ -93,6 +93,16 @@ async def test_a_budget_refuses_before_the_vendor_is_called_and_says_whose_it_is
         assert len(at.vendor.requests) == 1
 
 
+async def test_calls_without_a_key_go_by_the_budgets_of_their_project(tmp_path: Path) -> None:
+    store = SqliteDurable(tmp_path / "x.db")
+    async with client(tmp_path, [FakeChat("a", says("Hi"))], ROWS, database=tmp_path / "x.db") as api:
+        assert (await api.post("/ai/chat", json=ASKED)).status_code == 200
+        await store.set_budget(Budget(project_scope("local"), "local", 20_000, "month"))
+        replies = [await api.post("/ai/chat", json=ASKED) for _ in range(2)]
+        assert [reply.status_code for reply in replies] == [200, 402]
+    await store.close()
+
+
 async def test_a_failed_call_gives_everything_back(tmp_path: Path) -> None:
     async with shop(tmp_path, FakeChat("a", fails(Failure("CONTENT_FILTERED", "no")))) as at:
         assert (await at.ask()).status_code == 400

@@ -32,6 +32,10 @@ INSERT_LEDGER = (
 )
 BOOKED = f"SELECT 1 FROM ledger WHERE request_id = $1 AND outcome <> '{UNKNOWN}' LIMIT 1"
 """Whether a call has been booked."""
+_KEYLESS_PROJECT = (
+    "INSERT INTO project (project_id, account_id, created_s) VALUES ($1, '', 0) ON CONFLICT (project_id) DO NOTHING"
+)
+"""Those of calls without a key were never made, and may have budgets all the same."""
 _SET_BUDGET = (
     "INSERT INTO budget (scope, project_id, limit_nano, period, reserved_nano) SELECT $1, $2, $3, $4,"
     " (SELECT coalesce(sum(reserved_nano), 0) FROM call WHERE reserved_nano > 0 AND {}) WHERE true"
@@ -102,7 +106,8 @@ class SqlDurable(Vouching, SqlBatches):
 
     async def set_budget(self, budget: Budget) -> None:
         """Makes or changes the limit and period of a scope; what was spent stays."""
-        await self._write(self._limit(budget.scope, budget.project_id, budget.limit_nano, budget.period))
+        limit = self._limit(budget.scope, budget.project_id, budget.limit_nano, budget.period)
+        await self._write((_KEYLESS_PROJECT, (budget.project_id,)), limit)
 
     def _limit(self, *values: Any) -> tuple[str, tuple[Any, ...]]:
         return _SET_BUDGET.format(self.UNDER), values
