@@ -135,7 +135,7 @@ def _acquire(key: tuple[Any, ...]) -> _Pool:
         if pool is None:
             pool = _pools[key] = _Pool(_make(key[0], key[1]))
         pool.users += 1
-        left = [_pools.pop(other) for other in stale(_pools, time.monotonic())]
+        left = [old for other in stale(_pools, time.monotonic()) if (old := _pools.pop(other, None))]
     for unused in left:
         unused.transport.close()
     return pool
@@ -145,7 +145,7 @@ def stale(pools: Mapping[tuple[Any, ...], _Pool], now_s: float) -> list[tuple[An
     """The synchronous pools that have had no user for ``LINGER_S``; a loop closes its own when it ends."""
     return [
         key
-        for key, pool in pools.items()
+        for key, pool in dict(pools).items()  # loops that end in other threads take theirs out meanwhile
         if key[0] == "sync" and pool.users <= 0 and now_s - pool.left_s > LINGER_S and hasattr(pool.transport, "close")
     ]
 

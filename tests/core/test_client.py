@@ -764,6 +764,21 @@ def test_the_next_client_goes_on_with_the_connection_of_a_dropped_one(wall: Make
     assert served.connections == 1
 
 
+def test_a_loop_may_end_elsewhere_while_old_connections_are_looked_for() -> None:
+    class Transport:
+        """As when another thread has its turn in the middle."""
+
+        @property
+        def close(self) -> object:
+            pools.pop(("async", "of a loop that ends"), None)
+            return None
+
+    pool = transport._Pool(Transport())
+    pools = {("sync", "old"): pool, ("async", "of a loop that ends"): transport._Pool(Transport())}
+    pool.users, pool.left_s = 0, -transport.LINGER_S - 1
+    assert transport.stale(pools, 0.0) == [("sync", "old")]
+
+
 def test_connections_that_no_client_came_back_for_are_closed_after_a_while(wall: MakeWall) -> None:
     served = wall(Play([http(b'{"content":"x"}')], hang=True))
     Infrai("k", base_url=served.url).chat("hi")
