@@ -15,11 +15,22 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from importlib import resources
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
 NANO = 1_000_000_000
+ABILITIES = (
+    *("audio", "audio_output", "custom_tools", "diarize", "dimensions", "json", "logprobs", "n", "parallel_tools"),
+    *("pdf", "prompt_cache", "reasoning", "structured", "tool_choice", "tools", "video", "vision"),
+)
+"""Every word of a row's ``abilities``."""
+MODALITIES = {
+    "input": ("audio", "file", "image", "text", "video"),
+    "output": ("audio", "embedding", "image", "ranking", "text"),
+}
+"""Every word of a row's ``modalities``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +63,8 @@ class Prices:
         ``above_tokens``. A long price that is not given is the usual one."""
         usual = _nano({name: amount for name, amount in usd.items() if name != "long"})
         above = ((tier, {n: v for n, v in tier.items() if n != "above_tokens"}) for tier in usd.get("long", ()))
-        long = tuple((tier["above_tokens"], replace(cls(**usual), **_nano(prices))) for tier, prices in above)
-        return cls(**usual, long=long)
+        long = ((tier["above_tokens"], replace(cls(**usual), **_nano(prices))) for tier, prices in above)
+        return cls(**usual, long=tuple(sorted(long, key=itemgetter(0))))
 
     def at(self, prompt_tokens: int) -> Prices:
         """The prices of a request with a prompt of this length."""

@@ -31,18 +31,19 @@ from typing import Any
 
 from infrai_core.errors import ConfigError
 from infrai_core.params import CHOICES
-from infrai_runtime.catalogue import Catalogue, Model, Prices
+from infrai_runtime.catalogue import ABILITIES, MODALITIES, Catalogue, Model, Prices
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
+    Kind,
     Table,
-    anything,
     check_table,
     choice,
     flag,
     integer,
     list_of,
     number,
+    refuse,
     table,
     text,
 )
@@ -51,11 +52,25 @@ from infrai_runtime.vendors.base import CAPABILITIES
 
 Row = dict[str, Any]
 
+
+def _range_of_lengths() -> Kind:
+    pair = list_of(integer(1), low=2, high=2)
+
+    def check(value: Any, path: str) -> list[int]:
+        low, high = pair.check(value, path)
+        if low > high:
+            raise refuse(f"{path}.1", high, f"a whole number of at least {low}, the shortest")
+        return [low, high]
+
+    return Kind(check, pair.schema)
+
+
+_USD = Field(number(0, 1_000_000), "USD; far below what 64 bits of nano-USD hold")
 _LONG: Table = {"above_tokens": Field(integer(1), "the prompt has more tokens than this", required=True)}
 _NAMES = [f.name for f in fields(Prices) if f.name not in ("free", "long")]
-_PRICES: Table = {name: Field(number(0), "USD") for name in _NAMES} | {
+_PRICES: Table = dict.fromkeys(_NAMES, _USD) | {
     "free": Field(flag(), "it costs nothing"),
-    "long": Field(list_of(table(_LONG | {name: Field(number(0), "USD") for name in _NAMES})), "prices of long prompts"),
+    "long": Field(list_of(table(_LONG | dict.fromkeys(_NAMES, _USD))), "prices of long prompts"),
 }
 _TIERS: Table = {task: Field(integer(0, 100), "tier from 0 to 100") for task in CHOICES["task"]}
 _MODEL: Table = {
@@ -64,13 +79,16 @@ _MODEL: Table = {
     "capability": Field(choice(CAPABILITIES), "what the model is for"),
     "context_window": Field(integer(1), "tokens"),
     "max_output_tokens": Field(integer(1), "tokens"),
-    "abilities": Field(list_of(text(empty=False)), "what it can do"),
-    "modalities": Field(anything('{"input": […], "output": […]}'), "kinds of input and output"),
+    "abilities": Field(list_of(choice(ABILITIES)), "what it can do"),
+    "modalities": Field(
+        table({end: Field(list_of(choice(kinds)), end) for end, kinds in MODALITIES.items()}),
+        "kinds of input and output",
+    ),
     "prices": Field(table(_PRICES), "prices in USD"),
     "tiers": Field(table(_TIERS), "quality per task"),
     "reason": Field(text(), "why it has these tiers"),
     "dimensions": Field(integer(1), "length of its vectors"),
-    "dimension_range": Field(list_of(integer(1), low=2, high=2), "shortest and longest vectors"),
+    "dimension_range": Field(_range_of_lengths(), "shortest and longest vectors"),
     "default": Field(flag(), "the model of an unpinned embed call"),
     "pinned_only": Field(flag(), "only for calls that name it"),
 }

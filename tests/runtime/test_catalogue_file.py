@@ -10,7 +10,7 @@ import pytest
 
 from infrai_core.errors import ConfigError
 from infrai_runtime import overrides
-from infrai_runtime.catalogue import Catalogue, Model, Prices, builtin
+from infrai_runtime.catalogue import ABILITIES, MODALITIES, Catalogue, Model, Prices, builtin
 from infrai_runtime.catalogue_file import CatalogueFiles, load
 
 from .fake import model
@@ -57,8 +57,15 @@ def test_rows_are_dropped_by_wildcard_and_a_drop_without_match_is_told(tmp_path:
         (ROW + "context = 1", "unknown field 'model.0.context'; did you mean"),
         (
             ROW + "prices = { input_mtok = -1 }",
-            r"model.0.prices.input_mtok: came -1, allowed is a number of at least 0",
+            r"model.0.prices.input_mtok: came -1, allowed is a number from 0 to 1e\+06",
         ),
+        (ROW + "prices = { input_mtok = nan }", "model.0.prices.input_mtok: came nan, allowed is a number from 0"),
+        (ROW + "prices = { input_mtok = inf }", "model.0.prices.input_mtok: came inf, allowed is a number from 0"),
+        (ROW + "prices = { image = 1e300 }", r"model.0.prices.image: came 1e\+300, allowed is a number from 0"),
+        (ROW + 'abilities = ["tols"]', "model.0.abilities.0: came 'tols', allowed is one of audio, .*tools"),
+        (ROW + 'modalities = { input = ["txt"] }', "model.0.modalities.input.0: came 'txt', allowed is one of audio"),
+        (ROW + 'modalities = { in = ["text"] }', "unknown field 'model.0.modalities.in'; allowed are input, output"),
+        (ROW + "dimension_range = [9, 5]", "model.0.dimension_range.1: came 5, allowed is .* at least 9"),
         (ROW + "tiers = { coding = 101 }", "model.0.tiers.coding: came 101, allowed is a whole number from 0 to 100"),
         (ROW + 'capability = "smell"', "model.0.capability: came 'smell', allowed is one of chat"),
     ],
@@ -66,6 +73,22 @@ def test_rows_are_dropped_by_wildcard_and_a_drop_without_match_is_told(tmp_path:
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         changed(tmp_path, text)
+
+
+def test_prices_of_long_prompts_may_stand_in_any_order(tmp_path: Path) -> None:
+    text = ROW + (
+        'capability = "chat"\nprices = { input_mtok = 1, '
+        "long = [{ above_tokens = 200, input_mtok = 3 }, { above_tokens = 100, input_mtok = 2 }] }"
+    )
+    prices = changed(tmp_path, text).models[0].prices
+    assert [prices.at(tokens).input_mtok for tokens in (100, 101, 201)] == [10**9, 2 * 10**9, 3 * 10**9]
+
+
+def test_the_words_that_a_row_may_use_are_those_of_the_package() -> None:
+    rows = builtin().models
+    assert {word for row in rows for word in row.abilities} == set(ABILITIES)
+    for end, words in MODALITIES.items():
+        assert {word for row in rows for word in row.modalities.get(end, ())} == set(words)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
