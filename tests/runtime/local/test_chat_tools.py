@@ -234,6 +234,30 @@ def test_a_forced_argument_without_support_is_named() -> None:
     assert answer.invented == ["tool_calls.0.arguments.age"]
 
 
+def test_numbers_with_names_of_their_own_are_not_told_apart_by_their_order() -> None:
+    stock = tool("record_stock", "Records what a count of the shelf found", expected=INTEGER, counted=INTEGER)
+    answer = reply([user("Record the stock: there were 14 tins, there should be 20.")], tools=[stock])
+    assert {"tool_calls.0.arguments.expected", "tool_calls.0.arguments.counted"} <= set(answer.invented)
+
+
+def test_operands_stand_in_their_order() -> None:
+    answer = reply([user("multiply 14 by 20")], tools=TOOLS)
+    assert calls(answer) == [("multiply", {"a": 14, "b": 20})]
+    assert not answer.invented
+
+
+def test_a_code_is_not_taken_for_the_other_code_that_a_tool_may_have() -> None:
+    found = tool("find_luggage", "Finds lost luggage", ["claim_number"], claim_number=S, postcode=S)
+    answer = reply([user("Has my suitcase ZX5512087 turned up, the lost luggage?")], tools=[found])
+    [(_, arguments)] = calls(answer)
+    assert arguments == {"claim_number": "ZX5512087"}
+
+
+def test_a_time_goes_on_to_the_part_of_the_day() -> None:
+    answer = reply([user("Set an alarm for half past six in the evening")], tools=TOOLS)
+    assert calls(answer) == [("set_alarm", {"time": "half past six in the evening"})]
+
+
 def test_a_forced_text_that_nothing_gave_is_what_the_request_is_about_and_is_named() -> None:
     poem = tool("verse_maker", "Make a verse in a given manner", manner=S)
     answer = reply([user("Use the tool to make a Baroque verse.")], tools=[poem], tool_choice="required")

@@ -36,7 +36,8 @@ def assign(slots: Sequence[Slot], scene: Scene, *, free_text: bool = False) -> A
     offers = [(one, path) for path, slot in wanted.items() for one in _valid(slot, scene, free_text)]
     first = _chosen([offer for offer in offers if offer[0].fit >= _LEAST], scene)
     others = [(wanted[path], one) for path, one in first.items()]
-    seen = [offer for offer in offers if shown(Claim(offer[0], wanted[offer[1]], scene, others, free_text))]
+    every = wanted.values()
+    seen = [offer for offer in offers if shown(Claim(offer[0], wanted[offer[1]], scene, others, free_text, every))]
     sure = _chosen([(one, path) for one, path in seen if not _disputed(one, path, seen, free_text)], scene)
     rest = [(one, path) for one, path in offers if path not in sure and one.fit >= _LEAST]
     chosen = _chosen(rest, scene, sure)

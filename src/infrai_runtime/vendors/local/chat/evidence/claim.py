@@ -30,13 +30,14 @@ LEAD = re.compile(r"[\s$€£¥￥\"'“(#*]*(?:US|about|approx\.?|ca\.?|circa|a
 
 @dataclass(frozen=True)
 class Claim:
-    """A value chosen for a slot. ``others`` are those of all slots; in a ``command`` they are meant for a call."""
+    """A value chosen for a slot. ``others`` are those of all ``slots``; in a ``command`` they are meant for a call."""
 
     chosen: Candidate
     slot: Slot
     scene: Scene
     others: Collection[tuple[Slot, Candidate]]
     command: bool
+    slots: Collection[Slot] = ()
 
     @property
     def start(self) -> int:

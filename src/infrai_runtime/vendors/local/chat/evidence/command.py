@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ..concept import related, vocabulary
 from ..role import INTRODUCES
+from ..slot import Slot
 from ..table import words
 from ..tie import FROM_WORDS
 from ..word import STOP, name_words, stem
@@ -59,10 +60,20 @@ _MARKERS: Mapping[str, frozenset[str]] = {
 
 
 def _all_numbers(claim: Claim) -> bool:
-    """Whether a command has as many numbers as its call takes, so that each has its place."""
+    """Whether a command has as many numbers as its call takes, and each has its place: the only one, or operands. Of
+    numbers with names of their own the order says nothing."""
     numbers = [m for m in claim.scene.mentions if m.kind in ("number", "money", "percent")]
-    taken = [one for _, one in claim.others if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
-    return len(numbers) == len(taken)
+    taken = [to for to, one in claim.others if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
+    return len(numbers) == len(taken) and (len(taken) < 2 or all(map(_is_operand, taken)))
+
+
+def _is_operand(slot: Slot) -> bool:
+    return all(len(word) == 1 or word.isdigit() or word in _OPERANDS for word in name_words(slot.name))
+
+
+_OPERANDS = frozenset(
+    words("first second third left right number num operand value arg argument term factor addend base exponent")
+)
 
 
 def _exchanged(claim: Claim) -> bool:

@@ -8,6 +8,7 @@ from .. import unit
 from ..mention import Mention
 from ..quantity import own_unit
 from ..scene import MARKERS
+from ..slot import Slot
 from ..table import words
 from ..word import STOP, stem
 from .claim import PRECISE, Claim
@@ -26,7 +27,16 @@ def alone(claim: Claim) -> bool:
         return _alone_number(claim, here)
     if not claim.command and (here.kind in _SAID_OF_THINGS or (here.kind == "day" and "day" not in slot.words)):
         return False
-    return here.kind in PRECISE and any(here.kind in role.kinds for role, _ in claim.slot.roles[:1])
+    return here.kind in PRECISE and _asks_for(claim.slot, here.kind) and not _is_any_code(claim, here)
+
+
+def _asks_for(slot: Slot, kind: str) -> bool:
+    return any(kind in role.kinds for role, _ in slot.roles[:1])
+
+
+def _is_any_code(claim: Claim, here: Mention) -> bool:
+    """Whether a code could be that of another field as well: nothing of its form says what it is a code of."""
+    return here.kind == "code" and any(_asks_for(slot, here.kind) for slot in claim.slots if slot is not claim.slot)
 
 
 _SAID_OF_THINGS = frozenset(words("colour language"))
