@@ -60,11 +60,53 @@ def test_a_base_url_in_the_environment_moves_a_vendor(file: Path) -> None:
         ("http://gpu-box:80/", "http://gpu-box:80/v1"),
         ("https://ollama.example/v1", "https://ollama.example:443/v1"),
         ("[::1]:7", "http://[::1]:7/v1"),
+        (":11500", "http://127.0.0.1:11500/v1"),
+        ("http://0.0.0.0", "http://127.0.0.1:11434/v1"),
     ],
 )
 def test_ollamas_host_has_many_forms(host: str, url: str, file: Path) -> None:
     entry = only(entries({"OLLAMA_HOST": host}, file))
     assert (entry.base_url, entry.keys, entry.source) == (url, (), "OLLAMA_HOST")
+
+
+@pytest.mark.parametrize(
+    "host", ["gpu-box:99999", "gpu-box:x", "http://[::1", "::1", "gpu box", "http://h?x=1", "http://"]
+)
+def test_an_ollama_host_that_is_none_names_its_variable(host: str, file: Path) -> None:
+    with pytest.raises(ConfigError, match="OLLAMA_HOST: "):
+        entries({"OLLAMA_HOST": host}, file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'key = "k"\nproxy = "http://user:hunter2@proxy:99999"',
+        'key = "k"\nbase_url = "https://user:hunter2@x.example:99999"',
+        'key_env = "sk-hunter2"',
+        'key = "k"\nheaders = { X-Secret = "hunter2\\nX-More: 1" }',
+    ],
+)
+def test_no_error_shows_what_may_be_secret(text: str, file: Path) -> None:
+    file.write_text(f"[openai]\n{text}")
+    with pytest.raises(ConfigError) as caught:
+        entries({}, file)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_proxy_may_have_a_user(file: Path) -> None:
+    file.write_text('[openai]\nkey = "k"\nproxy = "http://user:pass@proxy:3128"')
+    assert only(entries({}, file)).proxy == "http://user:pass@proxy:3128"
+
+
+def test_a_line_break_in_a_variable_is_an_error_that_names_it(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"OPENAI_ORG_ID: 'a\\nb' is not allowed"):
+        entries({"OPENAI_API_KEY": "k", "OPENAI_ORG_ID": "a\nb"}, file)
+
+
+def test_a_vendors_file_that_is_named_must_exist(tmp_path: Path) -> None:
+    environ = {"INFRAI_HOME": str(tmp_path), "INFRAI_VENDORS_FILE": str(tmp_path / "vendor.toml")}
+    with pytest.raises(ConfigError, match=r"INFRAI_VENDORS_FILE: .*vendor\.toml does not exist"):
+        configured(Settings.from_environment(environ))
 
 
 def test_the_file_goes_before_the_environment(file: Path) -> None:
@@ -113,6 +155,17 @@ def test_any_other_name_is_a_vendor_with_a_dialect_and_an_address(file: Path) ->
         ('[mine]\ndialect = "nope"\nbase_url = "https://x.example"', r"\[mine\] dialect: 'nope' is not allowed"),
         ('[mine]\ndialect = "openai"', r"\[mine\] base_url: is missing"),
         ('[azure]\nkey = "a"', r"\[azure\] base_url: is missing, or set AZURE_OPENAI_ENDPOINT"),
+        ('[mine]\ndialect = ["openai"]', r"\[mine\] dialect: \['openai'\] is not allowed; allowed is one of"),
+        ('[openai]\nkey = "a"\nbase_url = "https://x. example"', r"\[openai\] base_url: a base URL has no .*space"),
+        (
+            '[openai]\nkey = "a"\nproxy = "proxy:3128"',
+            r"\[openai\] proxy: .*allowed is the http:// or https:// address",
+        ),
+        ('[openai]\nkey = "a"\nproxy = "socks5://proxy:1"', r"\[openai\] proxy: .*allowed is the http:// or https://"),
+        ('[openai]\nkey = "a"\nheaders = {"X A" = "b"}', r"\[openai\] headers: 'X A' cannot be sent"),
+        ('[openai]\nkey = "a"\nheaders = {X-A = "b\\nc"}', r"\[openai\] headers: 'X-A' cannot be sent"),
+        ('[openai]\nkey = "a"\nheaders = {content-length = "5"}', r"\[openai\] headers: 'content-length' is made"),
+        ('[openai]\nkey = "a"\norganization = "b\\nc"', r"\[openai\] organization: .* printable ASCII"),
         ("[local]", r"\[local\]: this is the on-machine vendor"),
         ("[My]", r"\[My\]: a vendor's name"),
         ('[azure]\nkey = "a"\nbase_url = "https://x.example"\ndeployments = "x"', r"\[azure\] deployments: 'x' is not"),

@@ -22,7 +22,10 @@ def configured(settings: Settings) -> list[Vendor]:
 
 
 def configured_entries(settings: Settings) -> list[Entry]:
-    """What is configured of vendors beyond this machine. Raises ``ConfigError``."""
+    """What is configured of vendors beyond this machine. Raises ``ConfigError``, also where a file that
+    is named does not exist."""
+    if settings.vendors_file is not None and not settings.vendors_file.exists():
+        raise ConfigError(f"INFRAI_VENDORS_FILE: {settings.vendors_file} does not exist")
     return entries(dict(settings.vendor_environ), settings.vendors_path, settings.vendors)
 
 

@@ -24,10 +24,11 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from infrai_core.errors import ConfigError
+from infrai_core.params import check_headers
 from infrai_core.place import is_loopback
 from infrai_runtime.vendors.keyring import Hidden
 from infrai_runtime.vendors.known import DIALECTS, KNOWN, Known
@@ -39,6 +40,9 @@ LOCAL = "local"
 _OLLAMA_PORT = 11434
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = frozenset({"key", "keys", "key_env", "headers", "proxy"})
+"""Fields whose values no error shows. In ``key_env``, a key may stand where its variable's name should."""
 
 log = logging.getLogger("infrai_runtime")
 
@@ -123,6 +127,27 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_line(value: Any) -> bool:
+    """Of a header or a path: a line break in it would fail every request."""
+    return _is_text(value) and value.isascii() and value.isprintable()
+
+
+def _is_dialect(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and value in DIALECTS
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, str) and bool(_VARIABLE.fullmatch(value))
+
+
+def _is_proxy(value: Any) -> bool:
+    try:
+        parts = urlsplit(value) if _is_line(value) else None
+        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_text, value))
 
@@ -132,15 +157,19 @@ def _is_table_of_texts(value: Any) -> bool:
 
 
 _TEXT = _Field(_is_text, "a text")
+_LINE = _Field(_is_line, "a text of printable ASCII characters")
 _FLAG = _Field(lambda value: isinstance(value, bool), "true or false")
 _FIELDS: dict[str, _Field] = {
-    "dialect": _Field(lambda value: value in DIALECTS, f"one of {', '.join(sorted(DIALECTS))}"),
+    "dialect": _Field(_is_dialect, f"one of {', '.join(sorted(DIALECTS))}"),
     "base_url": _TEXT,
     "key": _TEXT,
     "keys": _Field(_is_texts, "a list of texts"),
-    "key_env": _Field(lambda value: _is_text(value) or _is_texts(value), "the name of a variable, or a list of them"),
+    "key_env": _Field(
+        lambda value: _is_variable(value) or (_is_texts(value) and all(map(_is_variable, value))),
+        "the name of a variable, or a list of them",
+    ),
     "headers": _Field(_is_table_of_texts, "a table of texts"),
-    "proxy": _TEXT,
+    "proxy": _Field(_is_proxy, "the http:// or https:// address of a proxy"),
     "idempotency_header": _Field(lambda value: _is_text(value) and bool(_HEADER.fullmatch(value)), "a header's name"),
     "allow_http": _FLAG,
     "enabled": _FLAG,
@@ -157,14 +186,15 @@ def _check_fields(file: Path, name: str, table: Table) -> None:
     if name == LOCAL:
         raise ConfigError(f"{file}: [{name}]: this is the on-machine vendor, which is always there")
     dialect = table.get("dialect") or (KNOWN[name].dialect if name in KNOWN else None)
-    options = DIALECTS[dialect].options if dialect in DIALECTS else frozenset()
+    options = DIALECTS[dialect].options if _is_dialect(dialect) else frozenset()
     for key, value in table.items():
         if key not in _FIELDS and key not in options:
             raise ConfigError(f"{file}: [{name}] {key}: there is no such field{_meant(key, {*_FIELDS, *options})}")
-        kind = _FIELDS.get(key) or _OPTION_FIELDS.get(key, _TEXT)
+        kind = _FIELDS.get(key) or _OPTION_FIELDS.get(key, _LINE)
         if not kind.fits(value):
-            shown = "this value" if key in ("key", "keys", "headers") else repr(value)
+            shown = "this value" if key in _SECRET else repr(value)
             raise ConfigError(f"{file}: [{name}] {key}: {shown} is not allowed; allowed is {kind.allowed}")
+    check_headers(f"{file}: [{name}] headers", table.get("headers", {}))
     if len(table.keys() & {"key", "keys", "key_env"}) > 1:
         raise ConfigError(f"{file}: [{name}] key: give one of key, keys and key_env")
 
@@ -225,19 +255,21 @@ def _keys(given: Table, known: Known, environ: Mapping[str, str], where: str) ->
 def _base_url(name: str, given: Table, known: Known, environ: Mapping[str, str], where: str, has_key: bool) -> str:
     variable = _first(environ, known.urls)
     at = f"{where} base_url" if "base_url" in given or variable is None else variable
-    url = given.get("base_url") or (environ[variable].strip() if variable else known.base_url)
+    url = given.get("base_url", "").strip() or (environ[variable].strip() if variable else known.base_url)
     if url is None and not DIALECTS[given.get("dialect", known.dialect)].address:
         return ""
     if url is None:
         needed = f", or set {known.urls[0]}" if known.urls else ""
         raise ConfigError(f"{where} base_url: is missing{needed}")
-    completed = _ollama_url(url) if name == "ollama" else url
+    completed = _ollama_url(url, at) if name == "ollama" else url
     plain_is_fine = given.get("allow_http", False) or (known.keyless and not has_key and name in KNOWN)
     return checked_url(completed, at, allow_http=plain_is_fine)
 
 
 def checked_url(url: str, where: str, *, allow_http: bool = False) -> str:
     """A base URL without a slash at its end. Raises ``ConfigError`` that names ``where``."""
+    if set("@?# ") & set(url) or not _is_line(url):
+        raise ConfigError(f"{where}: a base URL has no user, query, fragment or space, and ASCII characters only")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -245,18 +277,16 @@ def checked_url(url: str, where: str, *, allow_http: bool = False) -> str:
         raise ConfigError(f"{where}: {url!r} is not a URL ({error})") from None
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigError(f"{where}: {url!r} is not a URL that begins with https://")
-    if parts.username is not None or parts.query or parts.fragment or not url.isascii() or not url.isprintable():
-        raise ConfigError(f"{where}: a base URL has no user, query or fragment, and ASCII characters only")
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise ConfigError(f"{where}: {url!r} would send keys and prompts unencrypted; use https, or allow_http = true")
     return url.rstrip("/")
 
 
-def _ollama_url(host: str) -> str:
+def _ollama_url(host: str, where: str) -> str:
     """The base URL behind ``OLLAMA_HOST``, which may be a bare host, lack a port, or be the address to listen on."""
-    full = host if "://" in host else f"http://{host}"
-    parts = urlsplit(full)
-    name = "127.0.0.1" if parts.hostname in (None, "0.0.0.0", "::") else str(parts.hostname)
+    named = f"127.0.0.1{host}" if re.fullmatch(r":\d+", host) else host
+    parts = urlsplit(checked_url(named if "://" in named else f"http://{named}", where, allow_http=True))
+    name = "127.0.0.1" if parts.hostname in ("0.0.0.0", "::") else str(parts.hostname)
     shown = f"[{name}]" if ":" in name else name
     port = parts.port or (443 if parts.scheme == "https" else _OLLAMA_PORT)
     path = parts.path.rstrip("/")
@@ -264,5 +294,9 @@ def _ollama_url(host: str) -> str:
 
 
 def _options(given: Table, known: Known, environ: Mapping[str, str]) -> dict[str, Any]:
-    found = {name: environ[v] for name, names in known.from_environment.items() if (v := _first(environ, names))}
+    variables = {name: v for name, names in known.from_environment.items() if (v := _first(environ, names))}
+    wrong = next((v for v in variables.values() if not _is_line(environ[v])), None)
+    if wrong is not None:
+        raise ConfigError(f"{wrong}: {environ[wrong]!r} is not allowed; allowed is {_LINE.allowed}")
+    found = {name: environ[v] for name, v in variables.items()}
     return found | {name: value for name, value in given.items() if name not in _FIELDS}
