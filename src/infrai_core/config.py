@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypedDict
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+import httpx
 from pydantic import SecretStr
 
 from infrai_core.errors import ConfigError, InfraiError
@@ -259,9 +260,10 @@ def normal_base_url(url: str, allow_plain_http: bool = False) -> str:
         raise ConfigError(f"base_url={reprlib.repr(url)}: allowed is a text")
     if url == EMBEDDED:
         return url
-    split = urlsplit(url.strip())
-    if split.scheme not in ("http", "https") or not split.hostname:
-        raise ConfigError(f'base_url={url!r}: allowed is an http(s) URL, or "embedded"')
+    split = _split(url.strip())
+    if split is None or split.scheme not in ("http", "https") or not split.hostname:
+        said = "base_url" if "@" in url else f"base_url={url!r}"  # before an @ may be a password
+        raise ConfigError(f'{said}: allowed is an http(s) URL with a host and port that can be, or "embedded"')
     if split.username or split.password or split.query or split.fragment:
         raise ConfigError("base_url: user, password, query and fragment are not allowed in it")
     if split.scheme == "http" and not (allow_plain_http or is_loopback(split.hostname)):
@@ -271,6 +273,16 @@ def normal_base_url(url: str, allow_plain_http: bool = False) -> str:
         )
     path = split.path.rstrip("/")
     return f"{split.scheme}://{split.netloc}{path if path.endswith('/v1') else path + '/v1'}"
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL; None where its host or port can be none: a port beyond 65535, an empty or overlong label."""
+    try:
+        split = urlsplit(url)
+        _ = split.port, (split.hostname or "").rstrip(".").encode("idna"), httpx.URL(url).host
+    except (ValueError, httpx.InvalidURL):  # what idna raises is a ValueError too
+        return None
+    return split
 
 
 def read_profile(name: str = "default", environ: Mapping[str, str] | None = None) -> Mapping[str, str]:

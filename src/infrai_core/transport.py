@@ -87,16 +87,20 @@ def _close_kept() -> None:
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
     """One TLS context for the process: making one costs about 20 ms."""
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:  # ssl's own is one
+        raise ConfigError(f"SSL_CERT_FILE or SSL_CERT_DIR: no certificates can be read there: {error}") from None
 
 
 def _proxy_for(root: str) -> str | None:
-    """The proxy that the environment names for this base URL."""
+    """The proxy that the environment names for this base URL; one without a scheme speaks plain http."""
     url = httpx.URL(root)
-    if urllib.request.proxy_bypass(url.host):
+    if any(map(urllib.request.proxy_bypass, (url.host, url.netloc.decode()))):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    named = proxies.get(url.scheme) or proxies.get("all")
+    return named if not named or "://" in named else f"http://{named}"
 
 
 def _make(kind: str, root: str) -> Any:
@@ -114,7 +118,13 @@ def _make(kind: str, root: str) -> Any:
         from infrai_core.asyncio_http import AsyncioTransport
 
         return AsyncioTransport(tls, _LIMITS)
-    return transport(verify=tls or False, limits=_LIMITS, proxy=proxy)
+    try:
+        return transport(verify=tls or False, limits=_LIMITS, proxy=proxy)
+    except (ValueError, ImportError, httpx.InvalidURL):  # their texts may show the proxy's password
+        raise ConfigError(
+            "the proxy that the environment names cannot be used: allowed are http, https and, "
+            "with the package socksio, socks5 URLs"
+        ) from None
 
 
 def _embedded(kind: str) -> Any:
@@ -274,10 +284,11 @@ def http_request(request: Request) -> httpx.Request:
         *((name.encode(), value.encode("latin-1", "replace")) for name, value in request.headers),
         length if request.upload is None else (b"transfer-encoding", b"chunked"),
     ]
+    connect_s = min(CONNECT_TIMEOUT_S, request.read_timeout_s)
     timeout = {
-        "connect": CONNECT_TIMEOUT_S,
+        "connect": connect_s,
         "write": request.read_timeout_s,
-        "pool": CONNECT_TIMEOUT_S,
+        "pool": connect_s,
         "read": request.read_timeout_s,
     }
     stream = request.upload or httpx.ByteStream(request.content)

@@ -57,6 +57,25 @@ def test_a_base_url_that_a_key_must_not_be_sent_to_is_refused(url: str) -> None:
         Infrai("k", base_url=url)
 
 
+@pytest.mark.parametrize(
+    "place", ["localhost:abc", "localhost:99999", "[::1", "[zz]", "a..example", "xn--a", f"{'a' * 64}.example"]
+)
+def test_a_base_url_that_can_be_no_address_is_refused_before_anything_is_sent(place: str) -> None:
+    with pytest.raises(ConfigError, match="base_url"):
+        Infrai("k", base_url=f"https://{place}")
+
+
+def test_a_refused_base_url_does_not_show_the_password_in_it() -> None:
+    with pytest.raises(ConfigError, match="base_url") as caught:
+        Infrai("k", base_url=f"https://u:{SECRET}@localhost:abc")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://bücher.example", "https://[::1]:8443", "https://a.example."])
+def test_a_base_url_may_name_a_host_in_any_form(url: str) -> None:
+    assert Infrai("k", base_url=url).config.base_url == f"{url}/v1"
+
+
 def test_plain_http_is_for_this_machine_unless_allowed() -> None:
     for url in ("http://127.0.0.1:8000", "http://localhost:1/v1", "http://[::1]:9"):
         assert Infrai("k", base_url=url).config.base_url.endswith("/v1")

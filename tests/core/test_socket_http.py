@@ -6,13 +6,16 @@ import asyncio
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from infrai_core import ConfigError, Infrai, Retry, Timeout
 from infrai_core.socket_http import SocketTransport
-from infrai_core.transport import SyncPool
+from infrai_core.transport import CONNECT_TIMEOUT_S, SyncPool, _tls
 from tests.core.talking import FAULTS, OK, Talk, listening, request, saying, silent
 
 Make = Callable[[], httpx.BaseTransport]
@@ -198,14 +201,57 @@ def test_a_certificate_for_another_name_is_a_connect_error(make: Make, tls: ssl.
     against(saying(OK, []), make, use, tls)
 
 
-def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     heard: list[bytes] = []
 
     def use(_: httpx.BaseTransport, port: int) -> None:
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("http_proxy", f"{scheme}127.0.0.1:{port}")
         pool = SyncPool("http://ai.example.com")
         assert ask(pool.get(), request("http://ai.example.com/x")) == b"ok"
         pool.close()
 
     against(saying(OK, heard), TRANSPORTS[0], use, None)
     assert heard[0].startswith(b"POST http://ai.example.com/x HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("exception", ["127.0.0.1", "127.0.0.1:{port}", "*"])
+def test_a_host_that_the_environment_excepts_is_reached_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, exception: str
+) -> None:
+    def use(_: httpx.BaseTransport, port: int) -> None:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", exception.format(port=port))
+        pool = SyncPool(f"http://127.0.0.1:{port}")
+        assert ask(pool.get(), request(f"http://127.0.0.1:{port}")) == b"ok"
+        pool.close()
+
+    against(saying(OK, []), TRANSPORTS[0], use, None)
+
+
+@pytest.mark.parametrize("proxy", ["foo://u:secret@a.example", "http://u:secret@a.example:abc"])
+def test_a_proxy_that_cannot_be_used_is_a_mistake_of_the_settings(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(ConfigError, match="proxy") as caught:
+        Infrai("k", base_url="http://unused.example", allow_plain_http=True).chat("hi")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_certificate_file_that_is_not_there_is_a_mistake_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    _tls.cache_clear()
+    with pytest.raises(ConfigError, match="SSL_CERT_FILE"):
+        Infrai("k", base_url="https://unused.example").chat("hi")
+
+
+def test_a_handshake_is_waited_for_no_longer_than_the_call_may_take() -> None:
+    def use(_: httpx.BaseTransport, port: int) -> None:
+        client = Infrai("k", base_url=f"https://127.0.0.1:{port}", timeout_s=0.05, retry=Retry(attempts=0))
+        with pytest.raises(Timeout):
+            client.chat("hi")
+
+    before = time.monotonic()
+    against(silent, TRANSPORTS[0], use, None)
+    assert time.monotonic() - before < CONNECT_TIMEOUT_S
