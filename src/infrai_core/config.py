@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import reprlib
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypedDict
 from urllib.parse import SplitResult, urlsplit
@@ -195,7 +195,7 @@ _NO_KEY = (
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < TIMEOUT_MAX
 
 
 def _are_tags(value: Any) -> bool:

@@ -35,7 +35,7 @@ class Structure(NamedTuple):
 
 def structure(method: str, schema: Schema | None, strict: bool | None) -> Structure:
     """How to ask for this schema. Raises ``InfraiConfigError`` for an unknown method or a missing schema."""
-    make = _METHODS.get(method)
+    make = _METHODS.get(method) if isinstance(method, str) else None
     if make is None:
         raise InfraiConfigError(f"method={method!r}: allowed are {', '.join(_METHODS)}")
     if schema is None and method != "json_mode":

@@ -52,7 +52,7 @@ def wire_tool_choice(choice: str | bool | Mapping[str, Any] | None, tools: Seque
     if isinstance(choice, Mapping) and choice.get("type") in _OF_SEVERAL:
         return dict(choice)
     said = _said(choice) if isinstance(choice, Mapping) else "required" if choice is True else choice
-    if said in _CHOICES:
+    if isinstance(said, str) and said in _CHOICES:
         return _CHOICES[said]
     names = [tool["function"]["name"] for tool in tools if "function" in tool]
     if said not in names:

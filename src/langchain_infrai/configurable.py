@@ -70,8 +70,13 @@ def init_chat_model(
         return of_langchain(
             model, model_provider=model_provider, configurable_fields=chosen, config_prefix=config_prefix, **fields
         )
-    made = ChatInfrai(model=(model or "").removeprefix(f"{PROVIDER}:") or None, **fields)
-    given = (configurable_fields,) if isinstance(configurable_fields, str) else tuple(configurable_fields or ())
+    name = model.removeprefix(f"{PROVIDER}:") or None if isinstance(model, str) else model
+    made = ChatInfrai(model=name, **fields)
+    given = (configurable_fields,) if isinstance(configurable_fields, str) else configurable_fields or ()
+    if not isinstance(given, Sequence):
+        raise InfraiConfigError(
+            f"configurable_fields: came {type(given).__name__}; allowed are any, or a list of names"
+        )
     names = CONFIGURABLE if configurable_fields == "any" else given
     return _configurable(made, names, f"{config_prefix}_" if config_prefix else "") if names else made
 

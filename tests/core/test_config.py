@@ -95,6 +95,7 @@ def test_a_key_that_cannot_be_a_header_is_refused_without_being_repeated(key: st
         ("timeout_s", 0),
         ("timeout_s", math.nan),
         ("timeout_s", math.inf),
+        ("timeout_s", 10**10),
         ("idle_timeout_s", "5"),
         ("dialect", "klingon"),
         ("base_url", 8402),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.runnables import ConfigurableField
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from infrai_core.testing import Answer, Script, reply
 from langchain_infrai import ChatInfrai, init_chat_model
@@ -88,3 +88,9 @@ def test_calls_that_are_configured_share_the_ledger() -> None:
     for name in ("a", "b"):
         model.invoke("x", {"configurable": {"model": name}})
     assert model.default.ledger.total.calls == 2
+
+
+@pytest.mark.parametrize("given", [{"model": 3}, {"model": ["m"]}, {"configurable_fields": 3}])
+def test_what_is_of_a_wrong_kind_is_refused_by_name(given: Any) -> None:
+    with pytest.raises((InfraiConfigError, ValidationError), match=next(iter(given))):
+        init_chat_model(api_key="key", **given)

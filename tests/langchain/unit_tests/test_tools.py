@@ -100,9 +100,15 @@ def test_every_spelling_of_a_tool_choice_has_its_wire_form(choice: Any, sent: An
 def test_a_choice_that_is_no_tool_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="'wether': allowed are any, required, auto, none, weather"):
         ChatInfrai().bind_tools([weather], tool_choice="wether")
-    for choice in ({"type": "function", "function": {"name": "wether"}}, {"type": "function"}, 5):
+    for choice in ({"type": "function", "function": {"name": "wether"}}, {"type": "function"}, 5, ["weather"]):
         with pytest.raises(ConfigError, match=r"tool_choice=.*: allowed are any, required, auto, none, weather"):
             ChatInfrai().bind_tools([weather], tool_choice=choice)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("method", ["xml", ["json_mode"], None])
+def test_a_method_that_does_not_exist_is_refused(method: Any) -> None:
+    with pytest.raises(ConfigError, match=r"method=.*: allowed are function_calling"):
+        ChatInfrai().with_structured_output(Person, method=method)
 
 
 def test_tools_may_come_from_any_collection() -> None:
