@@ -65,8 +65,11 @@ def run(args: Any) -> int:
 
 
 def _list(args: Any) -> int:
-    models = [m for m in load(home()).models if args.capability in (None, m.capability)]
-    rows = [model for model in models if args.vendor in (None, model.vendor)]
+    models = load(home()).models
+    vendors = {model.vendor for model in models}
+    if args.vendor not in {None, *vendors}:
+        raise ConfigError(f"--vendor: no model is of {args.vendor!r}; there are {', '.join(sorted(vendors))}")
+    rows = [m for m in models if args.vendor in (None, m.vendor) and args.capability in (None, m.capability)]
     if args.json:
         return _print_json(rows)
     head = ("model", "vendor", "for", "context", "$/M in", "$/M out", "tier", "as of")

@@ -16,6 +16,7 @@ from infrai_runtime.explain import explained, read
 from infrai_runtime.health import Health
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors import configured
+from infrai_runtime.vendors.known import KNOWN
 
 _EPILOG = """\
 The vendors of this machine's environment and files are asked for nothing: the plan is made from the catalogue. A served
@@ -73,11 +74,23 @@ def _body(args: Any) -> dict[str, Any]:
 async def _explained(settings: Settings, body: dict[str, Any], as_if: str | None) -> dict[str, Any]:
     vendors = {vendor.name: vendor for vendor in configured(settings)}
     try:
-        there = vendors if as_if is None else {name.strip(): _Imagined(name.strip()) for name in as_if.split(",")}
-        return explained(read(body), load(settings.home), there, Health())
+        catalogue = load(settings.home)
+        there = (
+            vendors if as_if is None else _imagined(as_if, {*vendors, *KNOWN, *(m.vendor for m in catalogue.models)})
+        )
+        return explained(read(body), catalogue, there, Health())
     finally:
         for vendor in vendors.values():
             await vendor.close()
+
+
+def _imagined(names: str, known: set[str]) -> dict[str, _Imagined]:
+    there = {name: _Imagined(name) for word in names.split(",") if (name := word.strip())}
+    unknown = sorted(there.keys() - known)
+    if unknown or not there:
+        said = f"--as-if: {unknown[0]!r} is no vendor" if unknown else f"--as-if: came {names!r}"
+        raise ConfigError(f"{said}; there are {', '.join(sorted(known))}")
+    return there
 
 
 class _Imagined:

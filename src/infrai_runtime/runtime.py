@@ -167,4 +167,4 @@ def _with_public_url(settings: Settings) -> Settings:
     """A served runtime has links that its clients can follow; the embedded one has files."""
     if settings.embedded or settings.public_url is not None:
         return settings
-    return replace(settings, public_url=f"http://{settings.host}:{settings.port}")
+    return replace(settings, public_url=settings.own_url)

@@ -96,8 +96,8 @@ def _listener(settings: Settings) -> socket.socket:
 
 
 def _located(settings: Settings, port: int) -> Settings:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return replace(settings, port=port, public_url=settings.public_url or f"http://{host}:{port}")
+    located = replace(settings, port=port)
+    return located if located.public_url else replace(located, public_url=located.own_url)
 
 
 def _started(settings: Settings) -> None:
@@ -206,14 +206,19 @@ def add_state_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_GIVEN = ("host", "port", "home", "public_url", "no_auth", "allow_activation", "batch_concurrency")
+_GIVEN = ("host", "port", "home", "no_auth", "allow_activation", "batch_concurrency")
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
     """The settings that the options and the environment ask for. Raises ``ConfigError``."""
     given = {name: value for name in _GIVEN if (value := getattr(options, name, None)) is not None}
     # As the variable says it, so that both read the same.
-    named = {"INFRAI_DATABASE": options.database, "INFRAI_REDIS": options.redis, "INFRAI_TELEMETRY": options.telemetry}
+    named = {
+        "INFRAI_DATABASE": options.database,
+        "INFRAI_REDIS": options.redis,
+        "INFRAI_TELEMETRY": options.telemetry,
+        "INFRAI_PUBLIC_URL": getattr(options, "public_url", None),
+    }
     environ = {**os.environ, **{name: value for name, value in named.items() if value}}
     return Settings.from_environment(environ, **given)
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from infrai_core.errors import ConfigError
 from infrai_core.place import home as default_home
 from infrai_core.place import is_loopback
 
-_ABOVE_ZERO = (
-    *("max_body_bytes", "max_batch_bytes", "media_ttl_s", "batch_poll_s", "first_delta_wait_s", "keep_alive_s"),
+_COUNTS = {
+    **dict.fromkeys(("max_body_bytes", "max_batch_bytes"), 1),
+    **dict.fromkeys(("port", "activations_per_minute", "retries", "batch_concurrency"), 0),
+}
+"""Setting -> its least value."""
+_TIMES = (
+    *("media_ttl_s", "batch_poll_s", "first_delta_wait_s", "keep_alive_s"),
     *("first_token_timeout_s", "idle_timeout_s", "connect_timeout_s"),
 )
+_FLAGS = ("no_auth", "embedded", "telemetry", "telemetry_content")
 
 
 def _home() -> Path:
@@ -79,22 +87,40 @@ class Settings:
     vendor_environ: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
+    def own_url(self) -> str:
+        """Where the server listens, as a URL."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
     def vendors_path(self) -> Path:
         """The file that configures vendors."""
         return self.vendors_file or self.home / "vendors.toml"
 
     def __post_init__(self) -> None:
+        for name, value, fits, allowed in self._checks():
+            if not fits:
+                raise ConfigError(f"{name}={value!r}: allowed is {allowed}")
         if self.no_auth and not is_loopback(self.host):
             raise ConfigError(f"no_auth with host={self.host!r}: keys may be left out only on this machine (127.0.0.1)")
-        for name in _ABOVE_ZERO:
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name}={getattr(self, name)!r}: allowed is a number above 0")
-        if self.retries < 0 or self.retry_pause_s < 0:
-            raise ConfigError(f"retries={self.retries!r}, retry_pause_s={self.retry_pause_s!r}: allowed is at least 0")
-        if self.batch_concurrency < 0:
-            raise ConfigError(f"batch_concurrency={self.batch_concurrency!r}: allowed is at least 0")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"port={self.port!r}: allowed is a number from 0 to 65535")
+
+    def _checks(self) -> Iterator[tuple[str, Any, bool, str]]:
+        """Of each setting that may be wrong: its name, its value, whether it fits, and what is allowed."""
+        of = {one.name: getattr(self, one.name) for one in fields(self)}
+        yield from ((name, of[name], isinstance(of[name], bool), "True or False") for name in _FLAGS)
+        for name, least in _COUNTS.items():
+            yield name, of[name], type(of[name]) is int and of[name] >= least, f"a whole number of at least {least}"
+        yield from (
+            (name, of[name], _is_number(of[name]) and of[name] > 0, "a finite number above 0") for name in _TIMES
+        )
+        pause, credit = self.retry_pause_s, self.trial_credit_usd
+        yield "retry_pause_s", pause, _is_number(pause) and pause >= 0, "a finite number of at least 0"
+        money = isinstance(credit, Decimal) and credit.is_finite() and credit >= 0
+        yield "trial_credit_usd", credit, money, "a Decimal of at least 0"
+        yield "port", self.port, self.port <= 65535, "a number from 0 to 65535"
+        yield "host", self.host, isinstance(self.host, str) and self.host.strip() != "", "a name or an address"
+        named = self.vendors is None or not isinstance(self.vendors, str)
+        yield "vendors", self.vendors, named, "a tuple of names"
+        yield "public_url", "…", self.public_url is None or _is_base(self.public_url), _BASE
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -109,11 +135,11 @@ class Settings:
         if env.get("INFRAI_REDIS"):
             values["redis"] = env["INFRAI_REDIS"]
         if env.get("INFRAI_PUBLIC_URL"):
-            values["public_url"] = env["INFRAI_PUBLIC_URL"].rstrip("/")
+            values["public_url"] = _base("INFRAI_PUBLIC_URL", env["INFRAI_PUBLIC_URL"].strip().rstrip("/"))
         if env.get("INFRAI_EMBED_MODEL"):
             values["embed_model"] = env["INFRAI_EMBED_MODEL"]
         if env.get("INFRAI_VENDORS"):
-            values["vendors"] = tuple(filter(None, (name.strip() for name in env["INFRAI_VENDORS"].split(","))))
+            values["vendors"] = _names("INFRAI_VENDORS", env["INFRAI_VENDORS"])
         if env.get("INFRAI_VENDORS_FILE"):
             values["vendors_file"] = Path(env["INFRAI_VENDORS_FILE"])
         if env.get("INFRAI_BATCH_CONCURRENCY"):
@@ -139,9 +165,42 @@ def _count(name: str, text: str) -> int:
     return int(text)
 
 
+def _names(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, (word.strip() for word in text.split(","))))
+    if not names:
+        raise ConfigError(f"{name}={text!r}: allowed are names with commas between")
+    return names
+
+
+_BASE = "an http:// or https:// address without user, query and fragment"
+
+
+def _base(name: str, url: str) -> str:
+    if not _is_base(url):
+        raise ConfigError(f"{name}: allowed is {_BASE}")
+    return url
+
+
+def _is_base(url: Any) -> bool:
+    """Not a word of it is shown: there may be a password in it."""
+    if not isinstance(url, str) or set("@?# ") & set(url) or not url.isprintable():
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _database(named: str | None, home: Path) -> Path | str | None:
     if named == "memory":
         return None
     if named and named.startswith(("postgresql://", "postgres://")):
         return named
+    if named and "://" in named:
+        raise ConfigError("INFRAI_DATABASE: allowed is a path, a postgresql:// address, or memory")
     return Path(named) if named else home / "runtime.db"

@@ -78,3 +78,9 @@ def test_refresh_writes_the_packages_own_data_for_a_checkout(run: Run, tmp_path:
     facts = json.loads((source / "infrai_core" / "data" / "vendor_models.json").read_text())
     rows = json.loads((source / "infrai_runtime" / "data" / "vendor_models.json").read_text())["models"]
     assert {row["id"] for row in facts} == {row["id"] for row in rows}
+
+
+def test_a_list_of_an_unknown_vendor_is_no_empty_table(run: Run) -> None:
+    code, out, err = run("catalogue", "list", "--vendor", "opnai")
+    assert (code, out) == (2, "")
+    assert "--vendor: no model is of 'opnai'; there are anthropic," in err

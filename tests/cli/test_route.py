@@ -63,3 +63,10 @@ def test_what_a_capability_does_not_take_is_said(run: Run) -> None:
     assert (code, "candidates" in err) == (1, True)
     code, _, err = run("route", "text", "--capability", "embed", "--task", "coding")
     assert (code, "unknown field 'task'" in err) == (1, True)
+
+
+@pytest.mark.parametrize(("names", "said"), [("openai,opnai", "'opnai' is no vendor"), (",", "came ','")])
+def test_a_vendor_to_plan_with_must_be_one(names: str, said: str, run: Run) -> None:
+    code, _, err = run("route", "hello", "--as-if", names)
+    assert code == 2
+    assert f"--as-if: {said}; there are anthropic," in err
