@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from typing import Any
 
 _ABOUT = """\
@@ -27,10 +28,14 @@ def run(args: Any) -> int:
     """Prints what was made and where the key went; never the key."""
     from infrai_core.facade import infra
 
-    made = infra.activate(base_url=args.base_url, profile=args.profile)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # its words are the hint
+        made = infra.activate(base_url=args.base_url, profile=args.profile)
     print(f"project   {made.get('project_id') or 'unknown'}")
     print(f"credit    ${made['trial_credit_usd']}" if made.get("trial_credit_usd") is not None else "credit    unknown")
     if made.get("checkout_url"):
         print(f"top up    {made['checkout_url']}")
     print(f"key       kept in {made['credentials']}, profile {args.profile!r}")
+    if made.get("hint"):
+        print(f"hint      {made['hint']}")
     return 0

@@ -39,6 +39,7 @@ from infrai_core.params import (
     TranscribeParams,
     VisionParams,
     checked,
+    without_secrets,
 )
 from infrai_core.protocol import (
     Acquire,
@@ -140,9 +141,13 @@ class _Client:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._http_client is not None:
             raise ConfigError("a client with an injected http_client cannot be pickled; give base_url and options")
-        key = self._options["api_key"] if self.config.pickle_key else None
-        base_url = self.config.base_url  # pinned: the other process must not send elsewhere than this one
-        return _rebuild, (type(self), {**self._options, "api_key": key, "base_url": base_url, "ledger": self.ledger})
+        if self._transport is not None:
+            raise ConfigError("a client with a transport of its own cannot be pickled; give base_url and options")
+        # The base URL is pinned: the other process must not send elsewhere than this one.
+        options = {**self._options, "base_url": self.config.base_url, "ledger": self.ledger}
+        if not self.config.pickle_key:
+            options |= {"api_key": None, "headers": without_secrets(self.config.headers)}
+        return _rebuild, (type(self), options)
 
 
 def _rebuild(kind: type[_Client], options: dict[str, Any]) -> _Client:

@@ -84,7 +84,8 @@ class ClientOptions(TypedDict, total=False):
     retry: Retry | None
     """When to try again (default: twice)."""
     headers: Mapping[str, str] | None
-    """More headers for every request."""
+    """More headers for every request. Those whose names say that they carry a secret (``X-Api-Key``, ``Cookie``…) stay
+    out of pickles, as the key does."""
     transport: Any
     """An object with httpx's transport methods to send with, such as ``infrai_core.testing.Script``."""
     ledger: Ledger | None
@@ -102,7 +103,7 @@ class ClientOptions(TypedDict, total=False):
     allow_plain_http: bool | None
     """Send the key over plain http also to other machines."""
     pickle_key: bool | None
-    """A pickle keeps the key instead of reading it again from the environment."""
+    """A pickle keeps the key, instead of reading it again from the environment, and the headers that carry secrets."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ dictionary, because the documentation uses it both ways. The client is made at f
 from __future__ import annotations
 
 import os
+import reprlib
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -161,7 +163,9 @@ class _Ai:
         self, prompt: Prompt | None = None, *, messages: Prompt | None = None, stream: bool = False, **params: Any
     ) -> Any:
         """A chat: a ``Result``, or with ``stream=True`` a ``StreamResult``. ``messages`` is another name of
-        ``prompt``."""
+        ``prompt``. Raises ``ConfigError`` for a ``stream`` that is not True or False."""
+        if not isinstance(stream, bool):
+            raise ConfigError(f"stream={reprlib.repr(stream)}: allowed is True or False")
         asked = prompt if prompt is not None else messages
         if asked is None or (prompt is not None and messages is not None):
             raise ConfigError("chat: give one of prompt and messages")
@@ -206,8 +210,9 @@ class _Infra:
         ``~/.infrai/credentials`` (mode 0600). The facade's calls use that profile from then on.
 
         Without ``base_url``, also in ``configure`` and ``INFRAI_BASE_URL``, it asks the hosted service; without
-        ``profile`` it is the configured one or ``default``. The result does not hold the key. Raises ``ConfigError``
-        before a project is made when its key could not be written.
+        ``profile`` it is the configured one or ``default``. The result does not hold the key. Where ``INFRAI_API_KEY``
+        is set, which is used before the new key, a ``UserWarning`` and the result's ``hint`` say so. Raises
+        ``ConfigError`` before a project is made when its key could not be written.
         """
         options = _shared.options()
         profile = profile or options.get("profile") or "default"
@@ -224,6 +229,11 @@ class _Infra:
         result = Result(made)
         del result["primary_api_key"]
         result["credentials"] = str(path)
+        if os.environ.get("INFRAI_API_KEY", "").strip():
+            result["hint"] = (
+                f"INFRAI_API_KEY is set and is used before the new key; unset it to use profile {profile!r}"
+            )
+            warnings.warn(result["hint"], stacklevel=2)
         return result
 
 

@@ -208,6 +208,22 @@ def is_header(name: Any, value: Any) -> bool:
     return given and bool(_HEADER_NAME.fullmatch(name) and _PRINTABLE.fullmatch(value))
 
 
+def without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that may be written down: without those whose names say that they carry a secret.
+
+    A word of such a name ends in ``authorization``, ``cookie``, ``key``, ``token``, ``secret``, ``password`` or so.
+    """
+    return {name: value for name, value in headers.items() if not is_secret_header(name)}
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether the name of a header says that it carries a secret."""
+    return name.lower() != "idempotency-key" and bool(_SECRET_HEADER.search(name))
+
+
+_SECRET_HEADER = re.compile(
+    r"(?i)(auth(?:orization)?|cookie\d?|credentials?|jwt|key|passw(?:or)?d|pwd|passphrase|secret|token)(?![a-z0-9])"
+)
 _FRAMING = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")

@@ -269,8 +269,29 @@ def _refuse_keys(request: httpx.Request) -> None:
 
 def replay(path: str | Path) -> Script:
     """A script of the recorded answers, in order; concurrent calls of one path get each the one that was given to the
-    very same request. A request to another path than the recorded one is a ConfigError."""
-    return _Replay([_Recorded(json.loads(line)) for line in Path(path).read_text("utf-8").splitlines()])
+    very same request. A request to another path than the recorded one is a ConfigError, as is a file that cannot be
+    read or does not hold such answers: it names the file, the line and what is wrong with it."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"recorded answers {str(path)!r} cannot be read: {said}") from None
+    return _Replay([_recorded(path, number, line) for number, line in enumerate(lines, 1)])
+
+
+def _recorded(path: str | Path, number: int, line: str) -> _Recorded:
+    try:
+        return _Recorded(json.loads(line))
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        where = f"recorded answers {str(path)!r}, line {number}"
+        raise ConfigError(f"{where}: not an answer that Recorder wrote ({_wrong(error)})") from None
+
+
+def _wrong(error: Exception) -> str:
+    """What the line lacks, without what it holds."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"broken JSON: {error.msg} at column {error.colno}"
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
 class _Recorded:
@@ -279,9 +300,9 @@ class _Recorded:
     def __init__(self, row: Mapping[str, Any]) -> None:
         asked, given = row["request"], row["response"]
         self._to = (asked["method"], asked["path"])
-        self._content = base64.b64decode(asked["body"])
-        pieces = [base64.b64decode(piece) for piece in given["pieces"]]
-        self._scripted = Scripted(pieces, given["status"], given["headers"])
+        self._content = _from_b64(asked["body"])
+        pieces = [_from_b64(piece) for piece in given["pieces"]]
+        self._scripted = Scripted(pieces, int(given["status"]), dict(given["headers"]))
 
     def goes_to(self, sent: Sent) -> bool:
         """Whether it is an answer of this path."""
@@ -307,6 +328,10 @@ class _Replay(Script):
         place = next(same, 0) if self._left[0].goes_to(sent) else 0
         del self._left[place]
         return place
+
+
+def _from_b64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _b64(data: bytes) -> str:

@@ -28,6 +28,7 @@ from infrai_runtime.batch.record import as_json, as_lines, in_frames
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.failure import Failure
+from infrai_runtime.field import check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
 from infrai_runtime.live import Head
@@ -410,10 +411,19 @@ async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp
         guard.check_origin(request.headers)
     else:  # only this machine may, so no page under a name that was rebound to it
         guard.check_site(request.headers, service.settings.allowed_hosts)
+    await _refuse_fields(service.settings, request)
     address = None if _embedded(request) else (request.client.host if request.client else "unknown")
     real = bool(service.vendors.keys() - {LOCAL})
     made = await activation.activate(service.durable, service.ephemeral, service.settings, address, real)
     return _enveloped(made, trace)
+
+
+async def _refuse_fields(settings: Settings, request: Request) -> None:
+    """An activation takes none: no body, or an empty object."""
+    raw = await guard.read_body(request.headers, request.receive, settings.max_body_bytes)
+    if raw:
+        guard.check_content_type(request.headers, "application/json")
+        check_table({}, native_request.parse_json(raw))
 
 
 async def _balance(service: Service, request: Request, trace: Trace) -> ASGIApp:

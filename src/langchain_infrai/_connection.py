@@ -26,7 +26,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
 from infrai_core.config import Dialect
-from infrai_core.params import check_headers, unknown
+from infrai_core.params import check_headers, unknown, without_secrets
 from langchain_infrai._listening import Gate, report
 from langchain_infrai.errors import ERROR_CLASSES, InfraiConfigError, as_langchain
 
@@ -116,7 +116,8 @@ class Connection(BaseModel):
     max_retries: int | None = Field(default=None, ge=0)
     """How often a failed call is tried again (2 when not set)."""
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    """More headers for every request. They travel in pickles, unlike the key."""
+    """More headers for every request. Those whose names say that they carry a secret (``X-Api-Key``, ``Cookie``…) do
+    not travel in pickles, nor does the key; with ``client_options={"pickle_key": True}`` both do."""
     ledger: Ledger = Field(default_factory=Ledger, exclude=True, repr=False)
     """What the calls used and cost. Give several models the same one to sum over them."""
     http_client: httpx.Client | None = Field(default=None, exclude=True, repr=False)
@@ -228,8 +229,18 @@ class Connection(BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         if self.http_client is not None or self.http_async_client is not None:
             raise InfraiConfigError("a model with an injected http client cannot be pickled; give base_url and options")
+        if self.client_options.get("transport") is not None:
+            raise InfraiConfigError("a model with a transport of its own cannot be pickled; give base_url and options")
         state = super().__getstate__()
         if not self.client_options.get("pickle_key"):
             # Like the client's own: a key does not travel; the other process reads it from its environment.
-            state["__dict__"] = {**state["__dict__"], "api_key": None}
+            state["__dict__"] = {**state["__dict__"], **self._without_secrets()}
         return state
+
+    def _without_secrets(self) -> dict[str, Any]:
+        """The fields that may hold a secret, without it."""
+        options = dict(self.client_options)
+        if options.get("headers"):
+            options["headers"] = without_secrets(options["headers"])
+        headers = None if self.default_headers is None else without_secrets(self.default_headers)
+        return {"api_key": None, "default_headers": headers, "client_options": options}

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
-from infrai_core.params import Prefer, check_headers, unknown
+from infrai_core.params import Prefer, check_headers, unknown, without_secrets
 from llama_index_infrai._limit import Meter, Paced
 from llama_index_infrai.usage import publish
 
@@ -84,7 +84,8 @@ class Connection(BaseComponent):
         default=True,
         exclude=True,
         frozen=True,
-        description="Keep the key in a pickle, for worker processes; False: they read it from their environment.",
+        description="Keep the key in a pickle, and the headers that carry secrets, for worker processes; False: "
+        "they read the key from their environment, and such headers (X-Api-Key, Cookie…) are left out.",
     )
     ledger: Ledger = Field(
         default_factory=Ledger, exclude=True, repr=False, frozen=True, description="What all calls used and cost."
@@ -189,9 +190,10 @@ class Connection(BaseComponent):
 
     def __getstate__(self) -> dict[str, Any]:
         # Clients and locks do not pickle; without them here the base class has nothing to warn about.
-        left_out = {*_LIVE} if self.pickle_key else {*_LIVE, "api_key"}
         bare = self.model_copy()
-        bare.__dict__ = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        bare.__dict__ = {name: value for name, value in self.__dict__.items() if name not in _LIVE}
+        if not self.pickle_key:
+            bare.__dict__ |= {"api_key": None, "headers": self.headers and without_secrets(self.headers)}
         bare.__pydantic_private__ = None
         return BaseComponent.__getstate__(bare)
 

@@ -154,6 +154,17 @@ def test_activation_stores_a_key_that_works_and_never_prints_it(run: Run, home: 
         assert not any(key in text for _, *texts in [(0, out, err), *asked] for text in texts)
 
 
+def test_activation_says_that_the_key_of_the_environment_wins(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("INFRAI_API_KEY", "ifr_old")
+    with served_process(tmp_path / "server") as server:
+        code, out, err = run("activate", "--base-url", server.base_url)
+    assert (code, err) == (0, "")
+    assert "hint      INFRAI_API_KEY is set and is used before the new key; unset it to use profile 'default'" in out
+    assert "ifr_old" not in out
+
+
 def test_a_refused_key_is_not_shown(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INFRAI_API_KEY", "ifr_pk_proj_secret-part")
     with served_process(tmp_path / "server") as server:

@@ -41,6 +41,7 @@ from infrai_core import (
     Timeout,
     transport,
 )
+from infrai_core.params import without_secrets
 from infrai_core.testing import Script, Scripted, reply, streamed
 
 from .wall import DONE, LAST, STREAM_HEAD, Kit, Play, Wall, answer, fail, frame, http, ok, text_frame
@@ -575,6 +576,37 @@ def test_a_pickle_drops_the_key_and_reads_it_again(monkeypatch: pytest.MonkeyPat
     assert again.config.base_url == client.config.base_url
     kept = pickle.loads(pickle.dumps(AsyncInfrai("secret-key", base_url="https://x.example", pickle_key=True)))
     assert kept.config.api_key.get_secret_value() == "secret-key"
+
+
+SENT = {"Authorization": "Basic s3cr3t", "X-Api-Key": "s3cr3t", "Cookie": "sid=s3cr3t", "x-team": "a"}
+
+
+def test_a_pickle_drops_headers_that_carry_secrets_unless_told_to_carry_the_key() -> None:
+    options: Any = {"base_url": "https://x.example", "headers": SENT}
+    data = pickle.dumps(Infrai("k", **options))
+    assert b"s3cr3t" not in data
+    assert pickle.loads(data).config.headers == {"x-team": "a"}
+    assert pickle.loads(pickle.dumps(Infrai("k", pickle_key=True, **options))).config.headers == SENT
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Proxy-Authorization", "X-Auth", "X-AccessToken", "apikey", "Ocp-Apim-Subscription-Key", "X_Client_Secret", "JWT"],
+)
+def test_the_name_of_a_header_says_that_it_carries_a_secret(name: str) -> None:
+    assert without_secrets({name: "x"}) == {}
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Author", "X-Max-Tokens", "Accept", "X-Keyboard"])
+def test_other_headers_are_kept(name: str) -> None:
+    assert without_secrets({name: "x"}) == {name: "x"}
+
+
+@pytest.mark.parametrize("made", [lambda: Script([]), httpx.HTTPTransport])
+def test_a_client_with_a_transport_of_its_own_is_not_pickled(made: Callable[[], Any]) -> None:
+    client = Infrai("k", base_url="https://x.example", transport=made())
+    with pytest.raises(ConfigError, match="a transport of its own cannot be pickled; give base_url"):
+        pickle.dumps(client)
 
 
 def test_deep_copies_work_and_share_the_ledger() -> None:

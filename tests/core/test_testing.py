@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import doctest
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,34 @@ def test_a_request_that_was_not_recorded_gets_the_next_answer_in_order(tmp_path:
         asked.chat(prompt)
     again = Infrai("k", transport=replay(path))
     assert [again.chat(prompt).content for prompt in ("new", "2")] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda line: line[:40], r"line 2: .*broken JSON"),
+        (lambda line: "", r"line 2: .*broken JSON"),
+        (lambda line: "[]", r"line 2: "),
+        (lambda line: line.replace('"response"', '"answer"'), r"line 2: .*no 'response'"),
+        (lambda line: line.replace('"status": 200', '"status": "fine"'), r"line 2: .*fine"),
+        (lambda line: line.replace('"pieces": ["', '"pieces": ["%'), r"line 2: "),
+    ],
+)
+def test_a_damaged_recording_is_refused_with_its_file_and_line(
+    tmp_path: Path, damage: Callable[[str], str], said: str
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    Infrai("k", transport=Recorder(path, Script([reply("a")]))).chat("x")
+    line = path.read_text("utf-8").rstrip()
+    replay(path)
+    path.write_text(f"{line}\n{damage(line)}\n", "utf-8")
+    with pytest.raises(ConfigError, match=rf"answers\.jsonl', {said}"):
+        replay(path)
+
+
+def test_a_recording_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.jsonl' cannot be read: No such file"):
+        replay(tmp_path / "none.jsonl")
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"binary\.jsonl' cannot be read: it is not UTF-8"):
+        replay(tmp_path / "binary.jsonl")

@@ -135,6 +135,26 @@ def test_activation_goes_the_configured_way_and_is_used_from_then_on(
     facade.configure()
 
 
+def test_activation_says_that_the_key_of_the_environment_is_used_before_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFRAI_HOME", str(tmp_path))
+    monkeypatch.setenv("INFRAI_API_KEY", "ifr_old")
+    facade.configure(transport=Script([ACTIVATED]), base_url="http://127.0.0.1:1")
+    with pytest.warns(UserWarning, match=r"INFRAI_API_KEY is set .* unset it to use profile 'work'") as warned:
+        result = facade.infra.activate(profile="work")
+    assert result["hint"] == str(warned[0].message)
+    assert warned[0].filename == __file__
+    assert "ifr_" not in result["hint"]
+    facade.configure()
+
+
+@pytest.mark.parametrize("stream", ["no", 0, 1, None])
+def test_a_stream_that_is_neither_true_nor_false_is_refused_by_name(stream: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^stream={stream!r}: allowed is True or False"):
+        facade.ai.chat("x", stream=stream)
+
+
 def test_no_project_is_made_whose_key_could_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("INFRAI_HOME", str(tmp_path / "file"))

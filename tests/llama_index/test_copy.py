@@ -55,6 +55,15 @@ def test_a_pickle_without_key_reads_it_where_it_is_opened(kind: Any, monkeypatch
     assert pickle.loads(data).client.config.api_key.get_secret_value() == "from_here"
 
 
+@KINDS
+def test_a_pickle_without_key_drops_headers_that_carry_secrets(kind: Any) -> None:
+    sent = {"X-Api-Key": "s3cr3t", "x-team": "a"}
+    data = pickle.dumps(kind(base_url="embedded", headers=sent, pickle_key=False))
+    assert b"s3cr3t" not in data
+    assert pickle.loads(data).headers == {"x-team": "a"}
+    assert pickle.loads(pickle.dumps(kind(base_url="embedded", headers=sent))).headers == sent
+
+
 def test_a_pickled_embedding_stays_with_its_model() -> None:
     script = Script([envelope({"embeddings": [[1.0, 2.0]], "model": "m-1"})])
     made = InfraiEmbedding(api_key=KEY, transport=script)

@@ -371,6 +371,17 @@ async def test_a_page_whose_name_was_rebound_to_this_machine_cannot_activate(
         assert (await api.post("/activate", headers=headers)).status_code == status
 
 
+async def test_an_activation_takes_no_fields(tmp_path: Path) -> None:
+    async with client(tmp_path, no_auth=False, allow_activation=True) as api:
+        refused = await api.post("/activate", json={"trial_credit_usd": 1000})
+        plain = await api.post("/activate", content=b"{}", headers={"content-type": "text/plain"})
+        taken = [await api.post("/activate"), await api.post("/activate", json={})]
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "INVALID_REQUEST", "trial_credit_usd")
+    assert plain.status_code == 415
+    assert [response.status_code for response in taken] == [200, 200]
+
+
 @pytest.mark.parametrize("query", [{"since": "yesterday"}, {"group_by": "colour"}, {"until": "2026-01-01"}])
 async def test_a_wrong_usage_question_names_its_parameter(tmp_path: Path, query: dict[str, str]) -> None:
     async with client(tmp_path) as api:

@@ -438,6 +438,23 @@ def test_a_pickled_model_keeps_its_settings_and_takes_the_key_of_its_process(mon
     assert other.client.config.api_key.get_secret_value() == "there"
 
 
+def test_a_pickle_drops_headers_that_carry_secrets_unless_told_to_carry_the_key() -> None:
+    given: Any = {"default_headers": {"X-Api-Key": "s3cr3t", "x-team": "a"}}
+    options = {"headers": {"Cookie": "s3cr3t", "x-part": "b"}}
+    data = pickle.dumps(ChatInfrai(client_options=options, **given))
+    assert b"s3cr3t" not in data
+    again = pickle.loads(data)
+    assert (again.default_headers, again.client_options) == ({"x-team": "a"}, {"headers": {"x-part": "b"}})
+    kept = pickle.loads(pickle.dumps(ChatInfrai(client_options={**options, "pickle_key": True}, **given)))
+    assert (kept.default_headers, kept.client_options["headers"]) == (given["default_headers"], options["headers"])
+
+
+def test_a_model_with_a_transport_of_its_own_is_not_pickled() -> None:
+    model, _ = model_on(reply("hi"))
+    with pytest.raises(InfraiConfigError, match="a transport of its own cannot be pickled; give base_url"):
+        pickle.dumps(model)
+
+
 def test_a_changed_setting_reaches_the_next_call() -> None:
     model, _ = model_on(timeout=10)
     assert model.client is model.client
