@@ -302,7 +302,7 @@ def unknown(name: str, known: Iterable[str], what: str = "parameter") -> str:
 
 def _check_range(name: str, value: Any) -> None:
     low, high = RANGES[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or value == math.inf:
         limit = f"from {low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
         raise ConfigError(f"{name}={value!r}: allowed is a number {limit}")
 

@@ -14,6 +14,8 @@ from infrai_runtime.store.durable import Admission, Admitted, key_scope, project
 GIVEN_KEY_TTL_S = 24 * 3600
 MADE_KEY_TTL_S = 600
 IN_PROGRESS_RETRY_S = 1.0
+MOST_NANO = 10**16
+"""What is set aside for a call at the most, 10 million USD: a database's sums stay within 64 bits."""
 
 
 def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
@@ -23,7 +25,8 @@ def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
     if prices.free:
         return None
     usage = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=plan.token_ratio)
-    return int((cost_nano(usage, prices) or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1))
+    cost = (cost_nano(usage, prices) or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1)
+    return int(min(cost, MOST_NANO))
 
 
 def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:

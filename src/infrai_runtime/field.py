@@ -20,6 +20,8 @@ Check = Callable[[Any, str], Any]
 Schema = dict[str, Any]
 
 _SHOWN_CHARACTERS = 80
+_BITS_64 = 2**63
+"""Neither JSON writers nor databases take whole numbers beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def number(low: float = -math.inf, high: float = math.inf) -> Kind:
 
 
 def integer(low: float = -math.inf, high: float = math.inf) -> Kind:
-    """A whole number within limits, both included. ``3.0`` is one, as in JSON Schema."""
+    """A whole number within limits, both included, of 64 bits. ``3.0`` is one, as in JSON Schema."""
     return _numeric((int,), "integer", low, high)
 
 
@@ -99,6 +101,8 @@ def _numeric(types: tuple[type, ...], word: str, low: float, high: float) -> Kin
         number: Any = int(value) if word == "integer" and isinstance(value, float) and value.is_integer() else value
         if isinstance(number, bool) or not isinstance(number, types) or not _within(number, low, high):
             raise refuse(path, value, allowed)
+        if isinstance(number, int) and not -_BITS_64 <= number < _BITS_64:
+            raise refuse(path, value, f"{allowed}, of 64 bits")
         return number
 
     bounds = {"minimum": low, "maximum": high}
@@ -106,7 +110,7 @@ def _numeric(types: tuple[type, ...], word: str, low: float, high: float) -> Kin
 
 
 def _within(number: Any, low: float, high: float) -> bool:
-    return bool(low <= number <= high)
+    return bool(low <= number <= high) and abs(number) != math.inf
 
 
 def _limits(low: float, high: float) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from typing import Any
 
@@ -98,6 +99,8 @@ def test_parameters_are_checked_before_any_io() -> None:
                 checked(ChatParams, {name: "x"})
     with pytest.raises(e.ConfigError, match="temperature=3: allowed is a number from 0 to 2"):
         checked(ChatParams, {"temperature": 3})
+    with pytest.raises(e.ConfigError, match="max_cost_multiplier=inf: allowed is a number at least 1"):
+        checked(ChatParams, {"max_cost_multiplier": math.inf})
     with pytest.raises(e.ConfigError, match="did you mean 'max_tokens'"):
         checked(ChatParams, {"max_token": 3})
     with pytest.raises(e.ConfigError, match="max_tokens=True"):

@@ -78,6 +78,9 @@ def refusal(capability: str, body: dict[str, Any], key: str | None = None) -> Fa
         ("chat", {"messages": "x", "temperature": True}, "temperature", "came True"),
         ("chat", {"messages": "x", "max_tokens": 0}, "max_tokens", "a whole number of at least 1"),
         ("chat", {"messages": "x", "max_tokens": 1.5}, "max_tokens", "came 1.5"),
+        ("chat", {"messages": "x", "max_tokens": 1e30}, "max_tokens", "of 64 bits"),
+        ("chat", {"messages": "x", "seed": 1e30}, "seed", "of 64 bits"),
+        ("chat", {"messages": "x", "max_cost_multiplier": float("inf")}, "max_cost_multiplier", "came inf"),
         ("chat", {"messages": "x", "task": "poetry"}, "task", "general, reasoning, coding, long_context"),
         ("chat", {"messages": "x", "tempratur": 1}, "tempratur", "did you mean 'temperature'?"),
         (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infrai_runtime.admission import may_cost_nano
+from infrai_runtime.admission import MOST_NANO, may_cost_nano
 from infrai_runtime.catalogue import Model, builtin
 from infrai_runtime.eligible import Allowed
 from infrai_runtime.failure import Failure
@@ -337,3 +337,12 @@ def test_what_is_set_aside_follows_it_too() -> None:
     assert more is not None
     answer = 20_000  # one token of the answer, in nano-USD
     assert (more - answer) / (less - answer) == pytest.approx(1.5, rel=0.01)
+
+
+@pytest.mark.parametrize("more", [{"max_tokens": 2**63 - 1}, {"max_cost_multiplier": 1e300}])
+def test_what_is_set_aside_stays_within_what_a_database_can_add(more: dict[str, Any]) -> None:
+    ask = read("chat", {"messages": LONG} | more)
+    made = plan(
+        ask, catalogue(GOOD, model("a", "m", usd={"input_mtok": 1, "output_mtok": 1})), vendors("a", "b"), Health()
+    )
+    assert may_cost_nano(ask, made) == MOST_NANO
