@@ -38,7 +38,7 @@ peers: ## Make the environment of other people's clients, which tests/peers runs
 conformance: ## Run the LlamaIndex conformance suites over a peer, in an environment of its own
 	@PYTHON="$(PYTHON)" bash scripts/conformance
 
-packages: ## Show that the wheel lives beside LlamaIndex's own packages, in environments of its own
+packages: ## Show that the wheel works alone and beside LlamaIndex's own packages, in environments of its own
 	@PYTHON="$(PYTHON)" bash scripts/packages
 
 lint: $(STAMP) ## Check style

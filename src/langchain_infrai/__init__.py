@@ -6,8 +6,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from infrai_core.extra import needing
 from langchain_infrai._version import __version__
-from langchain_infrai.chat_models import ChatInfrai
+
+with needing("langchain", "langchain_core"):
+    from langchain_infrai.chat_models import ChatInfrai
 
 if TYPE_CHECKING:
     from langchain_infrai.audio_parser import InfraiAudioParser

@@ -6,12 +6,15 @@ a reranker, and handlers that count and limit what all of them cost.
 >>> llm.complete("What is 6 times 7?").text  # doctest: +SKIP
 """
 
-from llama_index_infrai.embedding import InfraiEmbedding
-from llama_index_infrai.llm import Infrai
-from llama_index_infrai.reader import InfraiAudioReader
-from llama_index_infrai.rerank import InfraiRerank
-from llama_index_infrai.tools import InfraiToolSpec
-from llama_index_infrai.usage import InfraiBudgetHandler, InfraiUsageHandler
+from infrai_core.extra import needing
+
+with needing("llama-index", "llama_index"):
+    from llama_index_infrai.embedding import InfraiEmbedding
+    from llama_index_infrai.llm import Infrai
+    from llama_index_infrai.reader import InfraiAudioReader
+    from llama_index_infrai.rerank import InfraiRerank
+    from llama_index_infrai.tools import InfraiToolSpec
+    from llama_index_infrai.usage import InfraiBudgetHandler, InfraiUsageHandler
 
 __all__ = [
     "Infrai",

@@ -18,7 +18,7 @@ PRINTS = {
     "Plain Python": r"30.*offline model.*Totals\(calls=2",
     "Batch jobs": r"100 done.*9801",
     "LangChain": r"161.*'total_tokens'",
-    "LlamaIndex": r"\[.*\.md",
+    "LlamaIndex": r"Five failures in a row.*\[.*\.md",
     "The documented names": r"raccoon",
 }
 """What each example prints, as a pattern."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from infrai_cli.doctor.check import Check
+from infrai_cli.package import extra_hint
 from infrai_core import ConfigError
 from infrai_core.config import EMBEDDED, HOSTED, home, normal_base_url, read_profile, resolve
 
@@ -87,8 +88,12 @@ def _key(profile: str) -> Check:
 
 def _vendors() -> Check:
     """The vendors that a runtime on this machine uses."""
-    from infrai_runtime.settings import Settings
-    from infrai_runtime.vendors import configured_entries
+    try:
+        from infrai_runtime.settings import Settings
+        from infrai_runtime.vendors import configured_entries
+    except ModuleNotFoundError as error:
+        detail = f"the package {error.name} is not installed: no runtime on this machine"
+        return Check("vendors", "missing", detail, extra_hint(error.name))
 
     try:
         found = configured_entries(Settings.from_environment())

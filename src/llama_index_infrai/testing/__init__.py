@@ -12,7 +12,10 @@ really send, and sees what they send. What a model cannot do is said by properti
 pass yet is marked ``xfail`` with a reason, and cannot be dropped otherwise. Needs pytest, and no plugin of it.
 """
 
-import pytest
+from infrai_core.extra import needing
+
+with needing("testing", "pytest"):
+    import pytest
 
 pytest.register_assert_rewrite(
     *(f"{__name__}.{module}" for module in ("suite", "answer", "tool", "structured", "block", "embedding", "wire"))
