@@ -108,7 +108,7 @@ def snapshot_of(home: Path) -> Catalogue:
         return builtin()
     try:
         return Catalogue((*on_machine(), *models_of(path.read_bytes())))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise ConfigError(f"{path}: no snapshot of the catalogue ({_what(error)}); refresh it or remove it") from error
 
 

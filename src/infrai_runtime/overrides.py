@@ -122,7 +122,7 @@ class Overrides:
 def read(path: Path) -> Overrides:
     """The changes of a file. Raises ``ConfigError`` that lists everything that is wrong with it."""
     try:
-        given = tomllib.loads(path.read_text("utf-8"))
+        given = tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     problems: list[str] = [f"unknown table {name!r}; allowed are model, drop" for name in given.keys() - _FILE.keys()]

@@ -75,6 +75,10 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, says: 
         changed(tmp_path, text)
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    assert changed(tmp_path, "\ufeff" + ROW + 'capability = "chat"').models[0].name == "a/m"
+
+
 def test_prices_of_long_prompts_may_stand_in_any_order(tmp_path: Path) -> None:
     text = ROW + (
         'capability = "chat"\nprices = { input_mtok = 1, '
@@ -101,9 +105,10 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_a_snapshot_of_the_home_takes_the_place_of_the_packages(tmp_path: Path) -> None:
     (tmp_path / "catalogue.json").write_text('{"models": [{"id": "m", "vendor": "v", "capability": "chat"}]}')
     assert [m.name for m in load(tmp_path).models if not m.on_machine] == ["v/m"]
-    (tmp_path / "catalogue.json").write_text('{"models": [{"id": "m", "smell": 1}]}')
-    with pytest.raises(ConfigError, match="no snapshot of the catalogue"):
-        load(tmp_path)
+    for wrong in ('{"models": [{"id": "m", "smell": 1}]}', "[]", "null", '{"models": [{"prices": 5}]}'):
+        (tmp_path / "catalogue.json").write_text(wrong)
+        with pytest.raises(ConfigError, match="no snapshot of the catalogue"):
+            load(tmp_path)
 
 
 def test_a_changed_file_is_read_again_and_a_wrong_one_leaves_the_last_good_one(

@@ -93,6 +93,11 @@ def test_no_error_shows_what_may_be_secret(text: str, file: Path) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_mistake(file: Path) -> None:
+    file.write_text('\ufeff[openai]\nkey = "k"')
+    assert only(entries({}, file)).keys == ("k",)
+
+
 def test_a_proxy_may_have_a_user(file: Path) -> None:
     file.write_text('[openai]\nkey = "k"\nproxy = "http://user:pass@proxy:3128"')
     assert only(entries({}, file)).proxy == "http://user:pass@proxy:3128"

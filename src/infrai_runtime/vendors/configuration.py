@@ -98,7 +98,7 @@ def read_file(file: Path) -> dict[str, Table]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     try:
-        tables = tomllib.loads(raw.decode())
+        tables = tomllib.loads(raw.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: is not TOML: {error}") from None
     for name, table in tables.items():
