@@ -7,7 +7,7 @@ import os
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from threading import TIMEOUT_MAX
@@ -19,7 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from infrai_core.errors import ConfigError, InfraiError
-from infrai_core.params import check_headers
+from infrai_core.params import check_headers, without_secrets
 from infrai_core.place import home as home
 from infrai_core.place import is_loopback as is_loopback
 from infrai_core.retry import Retry
@@ -108,7 +108,8 @@ class ClientOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a call needs beside its own parameters. Immutable; ``repr`` shows no secret."""
+    """Everything a call needs beside its own parameters. Immutable; ``repr`` shows no secret, and a pickle holds none
+    unless ``pickle_key``."""
 
     base_url: str
     api_key: SecretStr | None = field(default=None, repr=False)
@@ -129,6 +130,16 @@ class Config:
     def embedded(self) -> bool:
         """Whether the runtime runs inside this process."""
         return self.base_url == EMBEDDED
+
+    def __copy__(self) -> Config:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Config:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {one.name: getattr(self, one.name) for one in fields(self)}  # without what was made of them
+        return state if self.pickle_key else {**state, "api_key": None, "headers": without_secrets(self.headers)}
 
     def record(self, entry: Entry) -> None:
         """Books a call and tells the observers."""

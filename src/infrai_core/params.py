@@ -213,10 +213,10 @@ def without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
 
     A word of such a name ends in ``authorization``, ``cookie``, ``key``, ``token``, ``secret``, ``password`` or so.
     """
-    return {name: value for name, value in headers.items() if not is_secret_header(name)}
+    return {name: value for name, value in headers.items() if not _tells_a_secret(name)}
 
 
-def is_secret_header(name: str) -> bool:
+def _tells_a_secret(name: str) -> bool:
     """Whether the name of a header says that it carries a secret."""
     return name.lower() != "idempotency-key" and bool(_SECRET_HEADER.search(name))
 

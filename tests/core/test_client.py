@@ -589,6 +589,18 @@ def test_a_pickle_drops_headers_that_carry_secrets_unless_told_to_carry_the_key(
     assert pickle.loads(pickle.dumps(Infrai("k", pickle_key=True, **options))).config.headers == SENT
 
 
+def test_a_pickled_configuration_holds_no_secret_unless_told_to_carry_the_key() -> None:
+    options: Any = {"base_url": "https://x.example", "headers": SENT}
+    config = Infrai("secret-key", **options).config
+    assert "s3cr3t" in str(config.fixed_headers)
+    data = pickle.dumps(config)
+    assert not re.search(b"secret-key|s3cr3t", data)
+    assert (pickle.loads(data).base_url, pickle.loads(data).headers) == (config.base_url, {"x-team": "a"})
+    assert copy.copy(config).api_key == copy.deepcopy(config).api_key == config.api_key
+    kept = Infrai("secret-key", pickle_key=True, **options).config
+    assert pickle.loads(pickle.dumps(kept)) == kept
+
+
 @pytest.mark.parametrize(
     "name",
     ["Proxy-Authorization", "X-Auth", "X-AccessToken", "apikey", "Ocp-Apim-Subscription-Key", "X_Client_Secret", "JWT"],
