@@ -123,6 +123,14 @@ def test_a_required_value_without_support_is_minimal_and_named() -> None:
     assert answer.grounded is False
 
 
+@pytest.mark.parametrize(
+    ("text", "invented"),
+    [("Issued: 03/09/2025", ["content.issued"]), ("Issued: 23/09/2025", []), ("Issued: 2025-09-03", [])],
+)
+def test_a_date_that_may_be_read_either_way_is_named(text: str, invented: list[str]) -> None:
+    assert ask(obj(issued={**S, "format": "date"}), text).invented == invented
+
+
 def test_a_required_value_without_support_is_null_where_null_is_allowed() -> None:
     answer = ask(obj(name=S, age={"type": ["integer", "null"]}), "Erik repairs violins.")
     assert json.loads(answer.parts[0]["text"]) == {"name": "Erik", "age": None}

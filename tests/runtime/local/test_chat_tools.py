@@ -253,6 +253,21 @@ def test_a_code_is_not_taken_for_the_other_code_that_a_tool_may_have() -> None:
     assert arguments == {"claim_number": "ZX5512087"}
 
 
+def test_a_list_of_words_that_no_field_is_shown_to_want_is_named() -> None:
+    about = {**S, "description": "收件人电话"}
+    parcel = tool("create_parcel", "创建包裹单", recipient={**S, "description": "收件人"}, recipient_phone=about)
+    answer = reply([user("创建包裹单:收件人是潘建国,易碎,别压,轻放。")], tools=[parcel])
+    assert "tool_calls.0.arguments.recipient_phone" in answer.invented
+
+
+def test_a_street_whose_town_was_cut_off_is_named() -> None:
+    deliver = tool("deliver", "Delivers flowers", address={**S, "description": "Delivery address"})
+    said = user("Deliver the flowers to 7 Linden Road, Harwick please.")
+    answer = reply([said], tools=[deliver], tool_choice="required")
+    [(_, arguments)] = calls(answer)
+    assert arguments["address"].endswith("Harwick") or answer.invented == ["tool_calls.0.arguments.address"]
+
+
 def test_a_time_goes_on_to_the_part_of_the_day() -> None:
     answer = reply([user("Set an alarm for half past six in the evening")], tools=TOOLS)
     assert calls(answer) == [("set_alarm", {"time": "half past six in the evening"})]

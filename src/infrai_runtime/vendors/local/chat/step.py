@@ -112,7 +112,7 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
         dict(filled.value or {}),
         invented,
         guessed,
-        unproven=[path for path in filled.declared if path not in filled.invented],
+        unproven=[path for path in filled.declared if path not in invented],
     )
     if step.later:
         call.invented += [path for path, value in call.arguments.items() if str(value).lower() in _POINTERS]

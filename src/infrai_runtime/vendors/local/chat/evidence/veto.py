@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from .. import unit
 from ..candidate import TIED, labels
+from ..concept import related
 from ..mention import Mention
 from ..said import akin, alike
 from ..scene import Field
@@ -64,6 +65,32 @@ def no_code(claim: Claim) -> bool:
     """A mere word where a number or a code is wanted."""
     value = str(claim.chosen.value)
     return claim.role in ("code", "phone", "zip") and not any(map(str.isdigit, value)) and not value.isupper()
+
+
+def either_way(claim: Claim) -> bool:
+    """A date that another country reads as another day: '02/06/2025'."""
+    read = _SLASHED.fullmatch(claim.mention.text) if claim.mention else None
+    if read is None or claim.chosen.value == read[0]:
+        return False
+    return read[1] != read[2] and int(read[1]) <= 12 and int(read[2]) <= 12
+
+
+_SLASHED = re.compile(r"0?(\d{1,2})[/.]0?(\d{1,2})[/.]\d{2,4}")
+
+
+def half_address(claim: Claim) -> bool:
+    """A street whose town follows."""
+    here = claim.mention
+    return here is not None and here.kind == "street" and bool(_TOWN.match(claim.scene.text, claim.end))
+
+
+_TOWN = re.compile(r"[,，]\s*(?:[A-Z][a-z]|[A-Z]{1,2}\d)")
+
+
+def own_label(claim: Claim) -> bool:
+    """A Chinese value that begins with the field's own word: '地址苏州市' for an address."""
+    inside = (word for word, start, end in claim.scene.chinese if start == claim.start and end < claim.end)
+    return has_cjk(claim.text) and any(related(word, own) for word in inside for own in claim.own)
 
 
 _SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?]\s+[A-Z]|[。！？].")
