@@ -43,6 +43,18 @@ def test_another_package_that_is_missing_is_not_laid_to_the_extra(tmp_path: Path
     assert "ModuleNotFoundError" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("package", "extra", "made"),
+    [
+        ("asyncpg", "postgres", "from infrai_runtime.store.postgres import _asyncpg as made"),
+        ("redis", "redis", "from infrai_runtime.store.redis import _redis as made"),
+    ],
+)
+def test_a_store_without_its_extra_says_how_to_install_it(package: str, extra: str, made: str, tmp_path: Path) -> None:
+    done = run_without(package, f"{made}\nmade()", tmp_path)
+    assert done.stderr.splitlines()[-1].endswith(f': pip install "infrai-integrations[{extra}]"')
+
+
 def test_the_doctor_works_on_the_base_install(tmp_path: Path) -> None:
     code = "from infrai_cli.main import main; sys.exit(main(['doctor', '--json', '--offline', '--port', '0']))"
     done = run_without("orjson", code, tmp_path)

@@ -436,7 +436,8 @@ def _asyncpg() -> Any:
     try:
         import asyncpg
     except ImportError:
-        raise ConfigError(str(missing_extra("postgres", "asyncpg", "a PostgreSQL database"))) from None
+        lacks = missing_extra("postgres", "asyncpg", "a PostgreSQL database")
+        raise ConfigError(f"{lacks}: {lacks.hint}") from None
     return asyncpg
 
 

@@ -286,5 +286,6 @@ def _redis() -> Any:
         import redis
         import redis.asyncio
     except ImportError:
-        raise ConfigError(str(missing_extra("redis", "redis", "a Redis server"))) from None
+        lacks = missing_extra("redis", "redis", "a Redis server")
+        raise ConfigError(f"{lacks}: {lacks.hint}") from None
     return redis
