@@ -56,7 +56,7 @@ def parse_retry_after(value: str | None, now_s: float) -> float | None:
         seconds = float(value)
     except ValueError:
         return _seconds_until(value, now_s)
-    return None if math.isnan(seconds) else max(0.0, seconds)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _seconds_until(date: str, now_s: float) -> float | None:

@@ -53,7 +53,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date(header: str, seconds: floa
     assert parse_retry_after(header, now_s) == seconds
 
 
-@pytest.mark.parametrize("header", [None, "", "soon", "nan", "Wed, 99 Oct"])
+@pytest.mark.parametrize("header", [None, "", "soon", "nan", "inf", "1e400", "Wed, 99 Oct"])
 def test_an_unreadable_retry_after_is_no_wait(header: str | None) -> None:
     assert parse_retry_after(header, 0) is None
 

@@ -125,3 +125,9 @@ def test_the_message_is_one_short_line_with_the_request_id_and_without_keys() ->
     told = failure_of("acme", 400, b'{"error": "key hunter2-key and Bearer abcdefgh are bad"}', secrets=["hunter2-key"])
     assert "hunter2" not in told.message
     assert "abcdefgh" not in told.message
+
+
+@pytest.mark.parametrize("header", ["retry-after", "retry-after-ms"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400", "soon"])
+def test_a_wait_that_is_no_number_is_none(header: str, value: str) -> None:
+    assert failure_of("v", 429, {"error": {"message": "slow down"}}, {header: value}).retry_after_s is None

@@ -184,10 +184,10 @@ def _located(row: Mapping[str, Any]) -> str:
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """``retry-after-ms`` (OpenAI, Azure), else ``Retry-After`` as seconds or a date."""
-    try:
-        return max(0.0, float(headers.get("retry-after-ms", "")) / 1000)
-    except ValueError:
-        return parse_retry_after(headers.get("retry-after"), time.time())
+    milliseconds = headers.get("retry-after-ms", "")
+    if milliseconds.replace(".", "", 1).isdecimal():
+        return parse_retry_after(str(float(milliseconds) / 1000), time.time())
+    return parse_retry_after(headers.get("retry-after"), time.time())
 
 
 def _retry_delay_s(details: Iterable[Mapping[str, Any]]) -> float | None:
