@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 from bisect import insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -27,8 +27,9 @@ from infrai_core import AsyncChatStream, ChatChunk, ChatReply, ChatStream, Metad
 from infrai_core.unchecked import unchecked
 from llama_index_infrai._convert import OTHER_PARTS, citation_blocks, legacy_call, media_blocks, thinking_block
 from llama_index_infrai._partial_json import PartialObject, whole
-from llama_index_infrai._report import AsyncBatches, Batches
+from llama_index_infrai._report import Batches
 
+T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 _text_block = unchecked(TextBlock, "text")
@@ -215,14 +216,28 @@ def responses(stream: ChatStream) -> Batches[ChatResponse]:
             yield [progress.add(_END)]
 
 
-async def aresponses(stream: AsyncChatStream) -> AsyncBatches[ChatResponse]:
-    """The same from an event loop."""
-    progress = Progress()
-    async with stream:
-        while chunks := await stream.read():
-            yield map(progress.add, chunks)
-        if not progress.done:
-            yield [progress.add(_END)]
+class AsyncResponses(Generic[T]):
+    """The same from an event loop, each as ``shown`` makes it. No generator: a loop that ends closes all of them at
+    once, and would close one twice that stands inside another."""
+
+    def __init__(self, stream: AsyncChatStream, shown: Callable[[ChatResponse], T]) -> None:
+        self._stream = stream
+        self._shown = shown
+        self._progress = Progress()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Iterable[T]:
+        if chunks := await self._stream.read():
+            return map(self._shown, map(self._progress.add, chunks))
+        if self._progress.done:
+            raise StopAsyncIteration
+        return [self._shown(self._progress.add(_END))]
+
+    async def aclose(self) -> None:
+        """Closes the HTTP response."""
+        await self._stream.aclose()
 
 
 def response_of(reply: ChatReply) -> ChatResponse:
@@ -260,13 +275,6 @@ def completions(stream: Batches[ChatResponse]) -> Batches[CompletionResponse]:
     """The responses of a stream as completions; closing this closes the stream."""
     with closing(stream):
         for batch in stream:
-            yield map(completion_of, batch)
-
-
-async def acompletions(stream: AsyncBatches[ChatResponse]) -> AsyncBatches[CompletionResponse]:
-    """The same from an event loop."""
-    async with aclosing(stream):
-        async for batch in stream:
             yield map(completion_of, batch)
 
 

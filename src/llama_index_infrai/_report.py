@@ -7,8 +7,9 @@ out, closing a stream closes both, and single responses of a stream are reported
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from llama_index.core.llms.callbacks import dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
@@ -16,9 +17,21 @@ from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_infrai.usage import InfraiUsageHandler
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Batches: TypeAlias = Generator[Iterable[T], None, None]
-AsyncBatches: TypeAlias = AsyncGenerator[Iterable[T], None]
+
+
+class AsyncBatches(Protocol[T_co]):
+    """The same from an event loop."""
+
+    def __aiter__(self) -> AsyncIterator[Iterable[T_co]]:
+        """Each batch as it comes."""
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+
+
 News: TypeAlias = list[T | BaseException]
 """The response or the error that the wrapper has yet to hear of."""
 
@@ -113,7 +126,8 @@ async def _aresponses(
                 yield response
     except BaseException as error:
         news[:] = [error]
-        await anext(told, None)
+        with suppress(StopAsyncIteration):  # a default for anext crashes CPython 3.11 where the generator cannot start
+            await anext(told)
         raise
     finally:
         await batches.aclose()

@@ -29,22 +29,21 @@ from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel, Field
 
-from infrai_core import ConfigError, ModelInfo
+from infrai_core import AsyncChatStream, ConfigError, ModelInfo
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Task
 from infrai_core.unchecked import unchecked
 from llama_index_infrai._connection import Routed, options_of
 from llama_index_infrai._convert import checked_messages, kind_of, messages_of
 from llama_index_infrai._progress import (
-    acompletions,
-    aresponses,
+    AsyncResponses,
     calls_of,
     completion_of,
     completions,
     response_of,
     responses,
 )
-from llama_index_infrai._report import AsyncBatches, Batches, areported, areported_stream, reported, reported_stream
+from llama_index_infrai._report import Batches, areported, areported_stream, reported, reported_stream
 from llama_index_infrai._structured import Ask, aobjects, by_schema, by_tool, objects
 
 M = TypeVar("M", bound=BaseModel)
@@ -161,8 +160,8 @@ class Infrai(Routed, FunctionCallingLLM):
     def _stream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> Batches[ChatResponse]:
         return responses(self._client.stream_chat(messages_of(messages), **self._stream_options(given)))
 
-    def _astream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> AsyncBatches[ChatResponse]:
-        return aresponses(self._aclient.stream_chat(messages_of(messages), **self._stream_options(given)))
+    def _astream(self, messages: Sequence[ChatMessage], given: Mapping[str, Any]) -> AsyncChatStream:
+        return self._aclient.stream_chat(messages_of(messages), **self._stream_options(given))
 
     def _prompted(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not isinstance(prompt, str):
@@ -208,7 +207,8 @@ class Infrai(Routed, FunctionCallingLLM):
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
         """The answer as it grows; each response holds all of it so far, ``delta`` what is new."""
         checked_messages(messages)
-        return await areported_stream(llm_chat_callback, self, messages, kwargs, self._astream(messages, kwargs))
+        stream = AsyncResponses(self._astream(messages, kwargs), lambda response: response)
+        return await areported_stream(llm_chat_callback, self, messages, kwargs, stream)
 
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
@@ -221,7 +221,7 @@ class Infrai(Routed, FunctionCallingLLM):
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> AsyncGenerator[CompletionResponse, None]:
         """The answer to a prompt as it grows."""
-        stream = acompletions(self._astream(self._prompted(prompt, formatted), kwargs))
+        stream = AsyncResponses(self._astream(self._prompted(prompt, formatted), kwargs), completion_of)
         return await areported_stream(llm_completion_callback, self, prompt, kwargs, stream)
 
     # -- tools -----------------------------------------------------------------------------------------------------

@@ -3,8 +3,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import socket
+import threading
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -310,6 +314,38 @@ def test_closing_an_asynchronous_stream_closes_the_response(scripted: Make, meth
         assert script.closed == 1
 
     asyncio.run(read_one())
+
+
+def _serve_unended(listener: socket.socket, streams: int) -> None:
+    frame = b'data: {"delta": {"content": "a"}, "finish_reason": null}\n\n'
+    with ExitStack() as opened:
+        for _ in range(streams):
+            connection = opened.enter_context(listener.accept()[0])
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + frame)
+        connection.recv(65536)
+
+
+@pytest.mark.parametrize("method", ["astream_chat", "astream_complete"])
+def test_a_stream_that_is_open_when_its_loop_ends_is_closed_without_a_fault(method: str) -> None:
+    faults: list[object] = []
+    kept: list[Any] = []
+
+    async def read_one(port: int) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        llm = Infrai(api_key="key", base_url=f"http://127.0.0.1:{port}")
+        for _ in range(streams):  # a loop closes them in no order
+            kept.append(await getattr(llm, method)(HI if method == "astream_chat" else "hi"))
+            assert (await anext(kept[-1])).delta == "a"
+
+    streams = 8
+    with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # asyncio's, of LlamaIndex's own generator that is told last
+        server = threading.Thread(target=_serve_unended, args=(listener, streams), daemon=True)
+        server.start()
+        asyncio.run(read_one(listener.getsockname()[1]))
+        server.join(5)
+    assert faults == []
 
 
 def test_nothing_is_sent_before_the_first_response_is_asked_for(scripted: Make) -> None:
