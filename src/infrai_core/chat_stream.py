@@ -113,7 +113,7 @@ class _BaseStream:
 
     def _book_aborted(self) -> None:
         """A stream that was broken off is paid for all the same: its tokens are estimated and marked."""
-        if self._booked or self._reader is None:
+        if self._booked or self._reader is None or sys.is_finalizing():  # then nobody reads a ledger any more
             return
         self._booked = True
         served = self.metadata

@@ -29,8 +29,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request to send. ``read_timeout_s`` bounds the wait for the answer's head, ``idle_timeout_s`` the wait
-    between pieces of a streamed body."""
+    """An HTTP request to send. ``read_timeout_s`` bounds the wait for the answer's head, then that for a whole body;
+    ``idle_timeout_s`` the wait between pieces of a streamed one."""
 
     method: str
     url: str

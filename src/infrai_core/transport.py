@@ -339,6 +339,24 @@ def apieces(response: httpx.Response) -> AsyncIterator[bytes]:
     return aiter(response.stream)
 
 
+class _Taking:
+    """A whole body on its way. However its pieces drip in, it may take no longer than its head might have."""
+
+    def __init__(self, request: Request) -> None:
+        self._until = time.monotonic() + request.read_timeout_s
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        """Takes the next piece. Raises ``Timeout``."""
+        if time.monotonic() > self._until:
+            raise Timeout("no whole answer in time (its pieces came too slowly)")
+        self._pieces.append(piece)
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return b"".join(self._pieces)
+
+
 def send(transport: Transport | httpx.BaseTransport | httpx.Client, request: Request) -> Response:
     """Sends from a thread. An injected ``httpx.Client`` keeps its own hooks, proxies and mounts."""
     sent = http_request(request)
@@ -351,7 +369,10 @@ def send(transport: Transport | httpx.BaseTransport | httpx.Client, request: Req
             loosen(request, sent)
             return Response(response.status_code, response.headers, None, response)
         try:
-            return Response(response.status_code, response.headers, b"".join(pieces(response)))
+            taking = _Taking(request)
+            for piece in pieces(response):
+                taking.add(piece)
+            return Response(response.status_code, response.headers, taking.whole())
         finally:
             response.close()
 
@@ -368,6 +389,9 @@ async def asend(transport: Transport | httpx.AsyncBaseTransport | httpx.AsyncCli
             loosen(request, sent)
             return Response(response.status_code, response.headers, None, response)
         try:
-            return Response(response.status_code, response.headers, b"".join([p async for p in apieces(response)]))
+            taking = _Taking(request)
+            async for piece in apieces(response):
+                taking.add(piece)
+            return Response(response.status_code, response.headers, taking.whole())
         finally:
             await response.aclose()

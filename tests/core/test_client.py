@@ -808,6 +808,19 @@ def test_the_next_client_goes_on_with_the_connection_of_a_dropped_one(wall: Make
     assert served.connections == 1
 
 
+def test_a_whole_answer_may_not_drip_in_for_ever(kit: Kit, wall: MakeWall) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
+    served = wall(Play([head], hang=True, trickle=b" "))
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url, timeout_s=0.2, retry=Retry(0)) as client:
+            with pytest.raises(Timeout, match="too slowly"):
+                await client.chat("hi")
+
+    kit.run(body)
+    assert served.client_closed.wait(5)
+
+
 def test_a_loop_may_end_elsewhere_while_old_connections_are_looked_for() -> None:
     class Transport:
         """As when another thread has its turn in the middle."""

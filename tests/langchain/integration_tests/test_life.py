@@ -16,7 +16,7 @@ import pytest
 
 from infrai_core import transport
 from langchain_infrai import ChatInfrai, InfraiEmbeddings
-from tests.core.wall import Wall, ok
+from tests.core.wall import STREAM_HEAD, Play, Wall, ok, text_frame
 
 REPLY = {"parts": [{"type": "text", "text": "hi"}], "finish_reason": "stop", "model": "m"}
 
@@ -89,6 +89,18 @@ def test_a_forked_child_calls_on_a_connection_of_its_own() -> None:
         done = subprocess.run([sys.executable, "-c", code, wall.url], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert wall.connections == 2
+
+
+def test_a_program_that_ends_inside_a_stream_says_nothing_of_it() -> None:
+    code = (
+        "import sys\n"
+        "from langchain_infrai import ChatInfrai\n"
+        "held = ChatInfrai(api_key='key', base_url=sys.argv[1]).stream('x')\n"
+        "print(next(held).text)\n"
+    )
+    with Wall([Play([STREAM_HEAD, text_frame("one")], hang=True)]) as wall:
+        done = subprocess.run([sys.executable, "-c", code, wall.url], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "one", "")
 
 
 def test_a_used_model_is_copied_and_pickled() -> None:
