@@ -68,8 +68,17 @@ def infrai(upstream: str, home: Path, environ: Mapping[str, str] | None = None) 
         started_s,
     ):
         answer = httpx.post(f"{base}/v1/activate", trust_env=False)
-        key = json.loads(answer.raise_for_status().content)["data"]["primary_api_key"]
+        made = json.loads(answer.raise_for_status().content)["data"]
+        key = made["primary_api_key"]
+        if not environ:
+            _credit(home, made["project_id"])
         yield Gateway(f"{base}/v1/chat/completions", {"authorization": f"Bearer {key}"}, pid, started_s)
+
+
+def _credit(home: Path, project: str) -> None:
+    """Gives a project more credit than all rounds can spend; that of an activation does not last for them."""
+    command = [sys.executable, "-m", "infrai_cli", "budgets", "set", project, "1000000"]
+    subprocess.run(command, env={**os.environ, "INFRAI_HOME": str(home)}, check=True, capture_output=True)
 
 
 @contextmanager
