@@ -318,9 +318,9 @@ def check_headers(option: str, headers: Any) -> None:
     if not isinstance(headers, Mapping):
         raise ConfigError(f"{option}: came {type(headers).__name__}, allowed is a mapping of names to texts")
     for name, value in headers.items():
-        if is_header(name, value) and name.lower() in _FRAMING:
-            raise ConfigError(f"{option}: {name!r} is made by the client from the request itself")
         if not is_header(name, value):
             raise ConfigError(
                 f"{option}: {name!r} cannot be sent; allowed are HTTP's header names with texts of printable ASCII"
             )
+        if name.lower() in _FRAMING:
+            raise ConfigError(f"{option}: {name!r} is made by the client from the request itself")

@@ -319,15 +319,10 @@ class _Recorded:
 
 
 class _Replay(Script):
-    def __init__(self, recorded: Sequence[_Recorded]) -> None:
-        super().__init__(recorded)
-        self._left = list(recorded)  # as ``_answers``, place by place
-
     def _place(self, sent: Sent) -> int:
-        same = (i for i, answer in enumerate(self._left) if answer.is_for(sent))
-        place = next(same, 0) if self._left[0].goes_to(sent) else 0
-        del self._left[place]
-        return place
+        left = [answer for answer in self._answers if isinstance(answer, _Recorded)]  # all of them are
+        same = (place for place, answer in enumerate(left) if answer.is_for(sent))
+        return next(same, 0) if left[0].goes_to(sent) else 0
 
 
 def _from_b64(text: str) -> bytes:

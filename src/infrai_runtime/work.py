@@ -20,8 +20,6 @@ from infrai_runtime.request import Ask
 from infrai_runtime.vendors.base import Call, Event, File, Finish, Fragment, Note, Vendor
 from infrai_runtime.wire import Json, chat_data, encoded
 
-STREAMABLE = frozenset({"chat", "vision"})
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -20,7 +20,9 @@ async def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncItera
     talking: set[asyncio.Task[None]] = set()
 
     async def whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talking.add(asyncio.current_task())  # type: ignore[arg-type]
+        task = asyncio.current_task()
+        assert task is not None
+        talking.add(task)
         await talk(reader, writer)
         writer.close()
         with suppress(OSError):

@@ -173,7 +173,7 @@ def test_leaving_an_answer_closes_its_connection() -> None:
 
     def use(transport: httpx.BaseTransport, port: int) -> None:
         response = transport.handle_request(request(f"http://127.0.0.1:{port}"))
-        assert next(iter(response.stream)) == b"ok"  # type: ignore[arg-type]
+        assert next(response.iter_raw()) == b"ok"
         response.close()
         assert gone.wait(5)
 
