@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infrai_runtime.keys import hash_key, mint_key
 from infrai_runtime.store.durable import LEASE_S, KeyRow, LedgerRow, project_scope
-from infrai_runtime.store.sql import SqlDurable
+from infrai_runtime.store.sql import LEDGER_COLUMNS, SqlDurable, ledger_of
 from infrai_runtime.testing import Till
 from tests.replicas.state import State, on_postgres, on_sqlite
 from tests.servers import Postgres, free_port, redis
@@ -127,10 +127,10 @@ class Shop:
 
         async def read(store: SqlDurable) -> Books:
             budgets = {budget.scope: budget for budget in await store.budgets(PROJECT, time.time())}
-            ids = await store._fetch("SELECT DISTINCT request_id FROM ledger WHERE project_id = $1", PROJECT)
-            rows = [row for (name,) in ids for row in await store.rows(name)]
+            await store._write_noted()
+            found = await store._fetch(f"SELECT {LEDGER_COLUMNS} FROM ledger WHERE project_id = $1", PROJECT)
             paid = budgets[project_scope(PROJECT)]
-            return Books(paid.spent_nano, paid.reserved_nano, rows)
+            return Books(paid.spent_nano, paid.reserved_nano, [ledger_of(row) for row in found])
 
         return self.state.on_store(read)
 
