@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import secrets
 import time
 from datetime import UTC, datetime
@@ -13,7 +14,9 @@ from infrai_cli.database import add_database, nano_of, on_database
 from infrai_cli.screen import table
 from infrai_core import ConfigError
 from infrai_runtime.keys import hash_key, mint_key
+from infrai_runtime.settings import Settings
 from infrai_runtime.store.durable import Durable, KeyRow, Policy, key_scope
+from infrai_runtime.vendors.configuration import check_vendors
 
 _EPILOG = """\
 A key is printed once, when it is made; only its hash is stored.
@@ -76,6 +79,8 @@ def run(args: Any) -> int:
 
 async def _create(args: Any, store: Durable) -> int:
     now = time.time()
+    if args.vendor:
+        check_vendors("--vendor", args.vendor, Settings.from_environment(os.environ).vendors_path)
     project = args.project or f"proj_{secrets.token_hex(8)}"
     if args.project is None:
         await store.add_project(project, f"acct_{secrets.token_hex(8)}", nano_of(args.credit or _DEFAULT_CREDIT), now)

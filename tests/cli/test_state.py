@@ -58,6 +58,10 @@ def test_a_rotated_key_keeps_its_rights_and_the_old_one_ends(run: Run) -> None:
         (("keys", "create", "--rpm", "many"), "came 'many', allowed is a whole number from 1 on"),
         (("keys", "create", "--expires-days", "nan"), "came 'nan', allowed is a number from 0 to 100,000"),
         (("keys", "create", "--expires-days=-1"), "came '-1', allowed is a number from 0 to 100,000"),
+        (
+            ("keys", "create", "--vendor", "opnai"),
+            "--vendor: 'opnai' is no vendor; did you mean 'openai'? There are anthropic",
+        ),
         (("keys", "create", "--credit", "nan"), "'nan': allowed is an amount of USD"),
         (("keys", "create", "--credit", "1e30"), "from 0 to 1,000,000,000"),
         (("keys", "create", "--credit", "0.0000000001"), "at most 9 decimals"),
@@ -75,6 +79,15 @@ def test_what_is_wrong_is_named(run: Run, words: tuple[str, ...], told: str) -> 
     code, _, err = run(*words)
     assert code == 2
     assert told in err
+
+
+def test_a_key_may_be_for_a_vendor_that_only_vendors_toml_knows(run: Run, home: Path) -> None:
+    words = ("keys", "create", "--vendor", "my-gateway", "--vendor", "local")
+    assert "'my-gateway' is no vendor" in run(*words)[2]
+    assert len(run("keys", "list")[1].splitlines()) == 2  # nothing was made
+    (home / "vendors.toml").write_text('[my-gateway]\ndialect = "openai"\nbase_url = "https://llm.example.com/v1"\n')
+    assert run(*words)[0] == 0
+    assert "my-gateway, local" in run("keys", "list")[1]
 
 
 def test_a_rotated_keys_budget_goes_on_with_what_was_spent(run: Run, home: Path) -> None:

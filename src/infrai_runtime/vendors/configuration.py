@@ -70,11 +70,20 @@ def entries(environ: Mapping[str, str], file: Path, only: Iterable[str] | None =
     tables = read_file(file)
     named = {*tables, *(name for name, known in KNOWN.items() if _in_environment(known, environ))}
     wanted = named if only is None else named & {*only}
-    unknown = sorted({*(only or ())} - {*tables, *KNOWN, LOCAL})
-    if unknown:
-        raise ConfigError(f"INFRAI_VENDORS: {unknown[0]!r} is no vendor{_meant(unknown[0], {*tables, *KNOWN, LOCAL})}")
+    _check_known("INFRAI_VENDORS", only or (), tables)
     found = (_entry(name, tables.get(name), environ, file) for name in sorted(wanted))
     return [entry for entry in found if entry is not None]
+
+
+def check_vendors(where: str, names: Iterable[str], file: Path) -> None:
+    """Raises ``ConfigError``, naming ``where``, for a vendor that is neither known by name nor a table of the file."""
+    _check_known(where, names, read_file(file))
+
+
+def _check_known(where: str, names: Iterable[str], tables: Iterable[str]) -> None:
+    there = {*tables, *KNOWN, LOCAL}
+    for name in sorted({*names} - there):
+        raise ConfigError(f"{where}: {name!r} is no vendor{_meant(name, there)}")
 
 
 def _in_environment(known: Known, environ: Mapping[str, str]) -> bool:
@@ -201,7 +210,7 @@ def _check_fields(file: Path, name: str, table: Table) -> None:
 
 def _meant(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, sorted(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+    return f"; {f'did you mean {near[0]!r}? There' if near else 'there'} are {', '.join(sorted(known))}"
 
 
 # -- one vendor ------------------------------------------------------------------------------------------------------
