@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from infrai_runtime.failover import most_nano
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
 from infrai_runtime.pricing import cost_nano, expected_usage, usd_text
@@ -19,14 +20,18 @@ MOST_NANO = 10**16
 
 
 def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
-    """What is set aside for a call: the first candidate's careful estimate, times the cap where a dearer one may take
-    over. None for a free model, 0 where the price is not known."""
-    prices = plan.candidates[0].model.prices
-    if prices.free:
+    """What is set aside for a call: the careful estimate of the dearest candidate that may answer, at most that of the
+    first one times the cap. None for a free model, 0 where the price is not known."""
+    first, *others = plan.candidates
+    if first.model.prices.free:
         return None
     usage = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=plan.token_ratio)
-    cost = (cost_nano(usage, prices) or 0) * (ask.max_cost_multiplier if len(plan.candidates) > 1 else 1)
-    return int(min(cost, MOST_NANO))
+    least = cost_nano(usage, first.model.prices) or 0
+    most = min(least * ask.max_cost_multiplier, MOST_NANO)
+    within = most_nano(first, ask.max_cost_multiplier)
+    able = (c.model.prices for c in others if c.expected_nano is not None and c.expected_nano <= within)
+    dearest = max((cost_nano(usage, prices) or 0 for prices in able), default=0)
+    return int(min(max(least, dearest), most))
 
 
 def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:

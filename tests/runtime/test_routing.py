@@ -339,9 +339,38 @@ def test_what_is_set_aside_follows_it_too() -> None:
     assert (more - answer) / (less - answer) == pytest.approx(1.5, rel=0.01)
 
 
-@pytest.mark.parametrize("more", [{"max_tokens": 2**63 - 1}, {"max_cost_multiplier": 1e300}])
-def test_what_is_set_aside_stays_within_what_a_database_can_add(more: dict[str, Any]) -> None:
-    ask = read("chat", {"messages": LONG} | more)
+@pytest.mark.parametrize(
+    ("cap", "of"),
+    [
+        (1, "c/medium"),
+        (1.5, "c/medium"),  # the next one is twenty times dearer and may never answer
+        (10_000, "b/large"),
+        (1e300, "b/large"),
+    ],
+)
+def test_no_more_is_set_aside_than_the_dearest_that_may_answer_costs(cap: float, of: str) -> None:
+    body = {"messages": LONG, "max_cost_multiplier": cap}
+    made = plan(read("chat", body), catalogue(*ALL), vendors("a", "b", "c", "d"), Health())
+    alone = plan(read("chat", {"messages": LONG, "model": of}), catalogue(*ALL), vendors("a", "b", "c"), Health())
+    assert order(made)[0] == "c/medium"
+    assert may_cost_nano(read("chat", body), made) == may_cost_nano(read("chat", body), alone)
+
+
+def test_no_more_is_set_aside_than_the_cap_allows() -> None:
+    """What is careful about a long prompt weighs more with a model that is dear to read for."""
+    writes = model("a", "writes", usd={"input_mtok": 0.01, "output_mtok": 0.8})
+    reads = model("b", "reads", usd={"input_mtok": 3.4, "output_mtok": 0.01})
+    ask = read("chat", {"prefer": "cheapest", "messages": "x" * 4000, "max_tokens": 4000, "max_cost_multiplier": 1.2})
+    both, first, second = (
+        may_cost_nano(ask, plan(ask, catalogue(*rows), vendors("a", "b"), Health()))
+        for rows in ([writes, reads], [writes], [reads])
+    )
+    assert None not in (both, first, second)
+    assert both == int((first or 0) * 1.2) < (second or 0)
+
+
+def test_what_is_set_aside_stays_within_what_a_database_can_add() -> None:
+    ask = read("chat", {"messages": LONG, "max_tokens": 2**63 - 1})
     made = plan(
         ask, catalogue(GOOD, model("a", "m", usd={"input_mtok": 1, "output_mtok": 1})), vendors("a", "b"), Health()
     )
