@@ -5,9 +5,9 @@ Imported when it is first asked for: LangChain's parsers cost more to import tha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from langchain_core import output_parsers
 from langchain_core.exceptions import OutputParserException
@@ -18,11 +18,8 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, R
 from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from langchain_infrai._tools import convertible
+from langchain_infrai._tools import Method, Schema, convertible
 from langchain_infrai.errors import HAS_REFUSAL_ERROR, InfraiConfigError, ModelRefusalError
-
-Schema: TypeAlias = Mapping[str, Any] | type
-Method = Literal["function_calling", "json_schema", "json_mode"]
 
 
 class Structure(NamedTuple):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
 from langchain_infrai.errors import InfraiConfigError
 
-if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
-
-Tool: TypeAlias = "Mapping[str, Any] | type | Callable[..., Any] | BaseTool"
+# LangChain reads the hints of a model's methods when it runs: these names must exist where they are used.
+Tool: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
+Schema: TypeAlias = Mapping[str, Any] | type
+Method = Literal["function_calling", "json_schema", "json_mode"]
 
 _CHOICES = {"any": "required", "required": "required", "auto": "auto", "none": "none"}
 _OF_SEVERAL = ("allowed_tools", "custom")

@@ -27,14 +27,12 @@ from langchain_infrai._events import StreamedEvents
 from langchain_infrai._profile import profile_of
 from langchain_infrai._served import PROVIDER, traced
 from langchain_infrai._stream import StreamedMessage
-from langchain_infrai._tools import Tool, wire_tool_choice, wire_tools
+from langchain_infrai._tools import Method, Schema, Tool, wire_tool_choice, wire_tools
 from langchain_infrai._version import __version__
 from langchain_infrai.errors import InfraiConfigError, as_langchain
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
-
-    from langchain_infrai._structure import Method, Schema
 
 register()
 

@@ -12,8 +12,8 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from infrai_core import ConfigError
-from infrai_core.testing import Answer, Script, envelope, reply, streamed
-from langchain_infrai import ChatInfrai
+from infrai_core.testing import Answer, Script, envelope, failure, reply, streamed
+from langchain_infrai import ChatInfrai, init_chat_model
 from langchain_infrai.errors import ModelRefusalError
 
 
@@ -51,6 +51,21 @@ def body_of(script: Script) -> dict[str, Any]:
 
 
 # -- tools ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("configurable", [False, True])
+def test_tools_and_structured_output_reach_a_model_and_its_fallbacks(configurable: bool) -> None:
+    def model(*answers: Answer) -> tuple[Any, Script]:
+        script = Script(answers)
+        options: dict[str, Any] = {"api_key": "key", "max_retries": 0, "client_options": {"transport": script}}
+        return init_chat_model(configurable_fields="any" if configurable else None, **options), script
+
+    broken, _ = model(failure("INTERNAL_ERROR"), failure("INTERNAL_ERROR"))
+    other, script = model(reply(tool_calls=[("weather", {"city": "Oslo"})]), reply(tool_calls=[("Person", ADA)]))
+    both = broken.with_fallbacks([other])
+    assert both.bind_tools([weather]).invoke("weather?").tool_calls[0]["args"] == {"city": "Oslo"}
+    assert both.with_structured_output(Person).invoke("who?") == Person(**ADA)
+    assert [sent.body["tools"][0]["function"]["name"] for sent in script.requests] == ["weather", "Person"]
 
 
 def test_tools_are_sent_and_their_calls_come_back() -> None:
