@@ -19,10 +19,12 @@ from infrai_runtime.store.durable import USAGE_AXES, UsageRow
 
 _EPILOG = """\
 A cost that is not known is not counted as 0: `unpriced` says how many calls have none. `open` is what vendors may have
-charged beyond the cost, for attempts that nobody knows the end of or whose usage is estimated.
+charged beyond the cost, for attempts that nobody knows the end of or whose usage is estimated. By tag, a call counts
+under each of its tags, so that those rows may add up to more than was spent.
 examples: infrai usage                                  # by vendor and model
           infrai usage --by day,capability --since 2026-11-01 --format csv
           infrai usage --by day,model --plot usage.png
+          infrai usage --by tag                         # a row per NAME=VALUE, and one for calls without a tag
 """
 _COUNTS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "unpriced_calls", "cache_hits", "open_usd")
 

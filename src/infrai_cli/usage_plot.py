@@ -49,7 +49,9 @@ def draw(path: Path, axes: Sequence[str], rows: Sequence[UsageRow]) -> None:
 def title(axes: Sequence[str], rows: Sequence[UsageRow]) -> str:
     """What is drawn, and what is not: a cost that nobody knows is no bar of height 0."""
     unpriced = sum(row.unpriced_calls for row in rows)
-    return f"Cost by {', '.join(axes)}" + (f" (without {unpriced:,} calls of unknown cost)" if unpriced else "")
+    missing = [f"without {unpriced:,} calls of unknown cost"] if unpriced else []
+    notes = [*missing, *(["a call counts under each of its tags"] if "tag" in axes else [])]
+    return f"Cost by {', '.join(axes)}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def parts_of(along: str, axes: Sequence[str], rows: Sequence[UsageRow]) -> dict[str, Costs]:

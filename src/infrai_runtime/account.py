@@ -21,13 +21,16 @@ async def balance(durable: Durable, caller: Caller) -> Json:
 
 
 async def usage(durable: Durable, caller: Caller, query: Mapping[str, str]) -> Json:
-    """Totals by day, vendor, model and capability. ``since`` is a day in UTC, ``group_by`` some of those words."""
+    """Totals by day, vendor, model and capability. ``since`` is a day in UTC, ``group_by`` some of ``USAGE_AXES``. A
+    call counts under each of its tags, and once in the total."""
     unknown = next((name for name in query if name not in ("since", "group_by")), None)
     if unknown is not None:
         raise Failure("INVALID_REQUEST", f"unknown parameter {unknown!r}; allowed are since, group_by", param=unknown)
     axes = _axes(query.get("group_by", ",".join(DEFAULT_AXES)))
-    rows = await durable.usage(caller.project_id, axes, _since(query.get("since", "1970-01-01")))
-    return {"group_by": axes, "currency": "USD", "total": _total(rows), "data": [_row(row) for row in rows]}
+    since_s = _since(query.get("since", "1970-01-01"))
+    rows = await durable.usage(caller.project_id, axes, since_s)
+    once = await durable.usage(caller.project_id, (), since_s) if "tag" in axes else rows
+    return {"group_by": axes, "currency": "USD", "total": _total(once), "data": [_row(row) for row in rows]}
 
 
 def _axes(text: str) -> list[str]:

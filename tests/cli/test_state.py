@@ -155,7 +155,9 @@ def spent(home: Path) -> None:
     async def write() -> None:
         store = SqliteDurable(home / "runtime.db")
         rows = [
-            LedgerRow("answer", 0.0, "p", "k1", "r1", "chat", "acme", "big", "ok", 1.0, 10, 5, 1_500_000_000),
+            LedgerRow(
+                *("answer", 0.0, "p", "k1", "r1", "chat", "acme", "big", "ok", 1.0, 10, 5, 1_500_000_000)
+            )._replace(tags={"team": "red", "job": "nightly"}),
             LedgerRow("answer", 86_400.0, "p", "k1", "r2", "chat", "acme", "big", "ok", 1.0, 1, 1, None),
         ]
         rows += [row._replace(kind="attempt", reserved_nano=0 if row.cost_nano else 2_000_000_000) for row in rows]
@@ -173,6 +175,13 @@ def test_usage_keeps_unknown_costs_apart_in_every_format(run: Run, spent: None) 
     rows = list(csv.DictReader(io.StringIO(run("usage", "--by", "day", "--format", "csv")[1])))
     assert [(r["day"], r["cost_usd"]) for r in rows] == [("1970-01-01", "1.5"), ("1970-01-02", "0.0")]
     assert len(run("usage", "--by", "day", "--since", "1970-01-02")[1].splitlines()) == 3
+
+
+def test_usage_by_tag_has_a_row_for_each_and_one_for_calls_without(run: Run, spent: None) -> None:
+    lines = [line.split()[:2] for line in run("usage", "--by", "tag")[1].splitlines()[2:]]
+    assert sorted(lines) == [["-", "1"], ["job=nightly", "1"], ["team=red", "1"]]
+    rows = list(csv.DictReader(io.StringIO(run("usage", "--by", "tag,model", "--format", "csv")[1])))
+    assert {(r["tag"], r["model"], r["cost_usd"]) for r in rows} >= {("team=red", "big", "1.5"), ("", "big", "0.0")}
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
@@ -197,9 +206,10 @@ def test_a_drawing_says_which_calls_it_does_not_show() -> None:
     assert title(["model"], [_day("2026-11-01", "m", 1)]) == "Cost by model"
     unknown = replace(_day("2026-11-01", "m", 0), unpriced_calls=1200)
     assert title(["model"], [unknown]) == "Cost by model (without 1,200 calls of unknown cost)"
+    assert "a call counts under each of its tags" in title(["tag"], [unknown])
 
 
-@pytest.mark.parametrize("axes", ["day", "model", "vendor,model", "day,vendor,model"])
+@pytest.mark.parametrize("axes", ["day", "model", "vendor,model", "day,vendor,model", "tag"])
 def test_any_axes_are_drawn_also_of_nothing(run: Run, tmp_path: Path, axes: str) -> None:
     assert run("usage", "--by", axes, "--plot", str(tmp_path / "x.svg"))[0] == 0
     code, out, err = run("usage", "--by", axes, "--plot", str(tmp_path / "x.gif"))

@@ -312,6 +312,19 @@ async def test_activation_makes_a_key_that_pays_and_counts(tmp_path: Path) -> No
     assert [(row["vendor"], row["model"], row["calls"]) for row in usage["data"]] == [("a", "big", 2)]
 
 
+async def test_what_was_spent_under_a_tag_is_told_and_the_total_counts_each_call_once(tmp_path: Path) -> None:
+    async with client(tmp_path, [FakeChat("a", says("x"))], ONE) as api:
+        for tags in ({"team": "red", "job": "nightly"}, {"team": "red"}, {}):
+            await api.post("/ai/chat", json={"messages": "hi", "tags": tags})
+        usage = (await api.get("/account/usage", params={"group_by": "tag"})).json()["data"]
+    assert {row["tag"]: (row["calls"], row["cost_usd"]) for row in usage["data"]} == {
+        None: (1, 0.00002),
+        "job=nightly": (1, 0.00002),
+        "team=red": (2, 0.00004),
+    }
+    assert (usage["total"]["calls"], usage["total"]["cost_usd"]) == (3, 0.00006)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -697,6 +697,32 @@ def test_usage_adds_up_answers_and_the_cost_of_all_attempts_and_keeps_unknown_co
     run(body)
 
 
+def test_a_call_counts_under_each_of_its_tags_and_calls_without_one_stay_apart(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        tagged = [
+            ("v", 10, {"team": "red", "job": 'it\'s "x" = 1'}),
+            ("v", 5, {"team": "red"}),
+            ("w", 7, {"team": "blue"}),
+            ("w", 1, {}),
+        ]
+        for vendor, cost, tags in tagged:
+            rows = [row(kind=kind, vendor=vendor, cost_nano=cost, tags=tags) for kind in ("attempt", "answer")]
+            await store.book(end(call(), 0, *rows))
+        await store.book(end(call(), 0, row(kind="attempt", project_id="q", cost_nano=9, tags={"team": "red"})))
+        by_tag = {u.group["tag"]: (u.calls, u.cost_nano) for u in await store.usage("p", ["tag"], 0)}
+        assert by_tag == {'job=it\'s "x" = 1': (1, 10), "team=blue": (1, 7), "team=red": (2, 15), None: (1, 1)}
+        both = [(u.group["vendor"], u.group["tag"], u.cost_nano) for u in await store.usage("p", ["vendor", "tag"], 0)]
+        assert sorted(both, key=str) == [
+            ("v", 'job=it\'s "x" = 1', 10),
+            ("v", "team=red", 15),
+            ("w", "team=blue", 7),
+            ("w", None, 1),
+        ]
+        assert await store.usage("p", ["tag"], 1001) == []
+
+    run(body)
+
+
 def test_a_row_comes_back_as_it_was_written(run: Run) -> None:
     async def body(store: Durable) -> None:
         written = row(

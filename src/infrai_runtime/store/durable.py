@@ -24,7 +24,7 @@ from infrai_runtime.store.batch import BatchStore, Outcome
 LEASE_S = 30.0
 """How long a running call is vouched for; its owner renews that in ``tend``."""
 TEND_EVERY_S = 5.0
-USAGE_AXES = ("day", "vendor", "model", "capability", "key")
+USAGE_AXES = ("day", "vendor", "model", "capability", "key", "tag")
 UNKNOWN = "unknown"
 """The outcome of a call whose process died: what the vendor charged is not known."""
 
@@ -270,7 +270,8 @@ class Durable(BatchStore, Protocol):
         reads the ledger here finds them; a process that is killed may lose those of its last moment."""
 
     async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
-        """Totals by ``USAGE_AXES``, of one project or all."""
+        """Totals by ``USAGE_AXES``, of one project or all. By ``tag`` (``name=value``), a call counts under each of its
+        tags; None are the calls without one."""
 
     async def rows(self, request_id: str) -> list[LedgerRow]:
         """The ledger's rows of one call."""

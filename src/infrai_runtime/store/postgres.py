@@ -277,6 +277,7 @@ class PostgresDurable(SqlDurable):
 
     DAY = "to_char(to_timestamp(at_s) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
     UNDER = "$1 = ANY(scopes)"
+    TAGS = " LEFT JOIN LATERAL json_each_text(spent.tags::json) AS tag ON true"
     SKIP = " FOR UPDATE OF s SKIP LOCKED"
 
     def __init__(self, pool: Any) -> None:

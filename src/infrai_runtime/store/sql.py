@@ -14,7 +14,17 @@ from typing import Any
 import orjson
 
 from infrai_runtime.store.batch_sql import SqlBatches
-from infrai_runtime.store.durable import UNKNOWN, Budget, KeyRow, LedgerRow, Policy, UsageRow, project_scope, window
+from infrai_runtime.store.durable import (
+    UNKNOWN,
+    USAGE_AXES,
+    Budget,
+    KeyRow,
+    LedgerRow,
+    Policy,
+    UsageRow,
+    project_scope,
+    window,
+)
 from infrai_runtime.store.vouch import Vouching
 
 KNOWN_S = 1.0
@@ -55,6 +65,8 @@ class SqlDurable(Vouching, SqlBatches):
     """The day of ``at_s`` in UTC, in the store's own words."""
     UNDER: str
     """Whether a call set money aside under the scope that is the first parameter, in the store's own words."""
+    TAGS: str
+    """Joins each row with its tags, in the store's own words."""
     SINCE = "at_s >= $1"
     """Whether a row of the ledger is not older than the first parameter."""
 
@@ -135,13 +147,13 @@ class SqlDurable(Vouching, SqlBatches):
         return int(rows[0][0]) if rows else None
 
     async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
-        """Totals by ``USAGE_AXES``, of one project or all."""
-        chosen = [{"day": self.DAY, "key": "key_id"}.get(axis, axis) for axis in axes if axis in _AXES]
+        """Totals by ``USAGE_AXES``, of one project or all. By ``tag``, a call counts under each of its tags."""
+        columns = {"day": self.DAY, "key": "key_id", "tag": _TAG}
+        chosen = [columns.get(axis, axis) for axis in axes if axis in USAGE_AXES]
         groups = f" GROUP BY {', '.join(chosen)} ORDER BY {', '.join(chosen)}" if chosen else ""
         where, values = ("", ()) if project_id is None else (" AND project_id = $2", (project_id,))
-        sql = (
-            f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS} FROM ledger WHERE {self.SINCE}{where}{groups}"
-        )
+        rows_of = f"(SELECT * FROM ledger WHERE {self.SINCE}{where}) AS spent{self.TAGS if 'tag' in axes else ''}"
+        sql = f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS} FROM {rows_of}{groups}"
         await self._write_noted()
         n = len(chosen)
         rows = [tuple(row) for row in await self._fetch(sql, since_s, *values)]
@@ -158,7 +170,7 @@ class SqlDurable(Vouching, SqlBatches):
         await self._fetch("SELECT 1")
 
 
-_AXES = frozenset({"day", "vendor", "model", "capability", "key"})
+_TAG = "tag.key || '=' || tag.value"
 _ANSWERS, _ATTEMPTS = "FILTER (WHERE kind = 'answer')", "FILTER (WHERE kind = 'attempt')"
 _SUMS = (
     f"count(*) {_ANSWERS}, coalesce(sum(prompt_tokens) {_ANSWERS}, 0), coalesce(sum(completion_tokens) {_ANSWERS}, 0),"

@@ -219,6 +219,7 @@ class SqliteDurable(SqlDurable):
 
     DAY = "date(at_s, 'unixepoch')"
     UNDER = "$1 IN (SELECT value FROM json_each(scopes))"
+    TAGS = " LEFT JOIN json_each(spent.tags) AS tag"
     SKIP = ""
     SINCE = "id >= CAST($1 * 1000 AS INTEGER) << 20 AND at_s >= $1"
 
