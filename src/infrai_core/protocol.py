@@ -20,6 +20,7 @@ from infrai_core.lines import NDJSON, Upload
 from infrai_core.models import ChatReply, Reply
 from infrai_core.operation import Operation
 from infrai_core.tokens import estimate_request
+from infrai_core.trace_context import traceparent
 
 if TYPE_CHECKING:
     from infrai_core.service import BatchRecord
@@ -226,6 +227,8 @@ def build(op: Operation[Any], config: Config) -> Request:
         key = op.options.get("idempotency_key") or new_idempotency_key()
         headers["idempotency-key"] = key
         content = _content(op, headers, key, timeout_s)
+    if (parent := traceparent()) is not None:
+        headers["traceparent"] = parent
     if op.stream:
         headers["accept"] = op.accept
     headers.update({name.lower(): value for name, value in (op.options.get("extra_headers") or {}).items()})

@@ -13,6 +13,7 @@ from itertools import accumulate
 
 from infrai_runtime.catalogue import NANO
 from infrai_runtime.failure import Failure
+from infrai_runtime.label import ModelLabels
 from infrai_runtime.observe import outcome_of
 from infrai_runtime.trace import Trace
 
@@ -95,9 +96,11 @@ def _escaped(value: str) -> str:
 
 
 class Metrics:
-    """An observer that counts. No label holds a project, a key or anything that a caller wrote."""
+    """An observer that counts. No label holds a project or a key, or words of a caller beside names of models, of which
+    a bounded number has a label of its own."""
 
     def __init__(self, running: Callable[[], float]) -> None:
+        self._models = ModelLabels()
         where = ("vendor", "model")
         self._requests = Counter(
             "infrai_requests_total", "Calls that ended, by outcome.", "capability", "surface", *where, "outcome"
@@ -116,13 +119,13 @@ class Metrics:
     def ended(self, trace: Trace, failure: Failure | None) -> None:
         """Counts a call."""
         capability = trace.capability
-        where = (trace.vendor or "", trace.model or "")
+        where = (trace.vendor or "", self._models.of(trace.vendor, trace.model or "") if trace.vendor else "")
         self._requests.add(1, capability, trace.surface.name, *where, outcome_of(failure))
         self._seconds.add(trace.latency_ms() / 1000, capability)
         if (first := trace.first_chunk_ms()) is not None:
             self._first.add(first / 1000, capability)
         for row in trace.rows:
-            self._attempts.add(1, row["vendor"], row["model"], row["outcome"])
+            self._attempts.add(1, row["vendor"], self._models.of(row["vendor"], row["model"]), row["outcome"])
         if trace.cache_hit:
             self._hits.add(1, capability)
         elif trace.vendor is not None:

@@ -23,6 +23,7 @@ pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="telemetry 
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
 
 WORDS = "What do you know of Mrs Dalloway?"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -130,6 +131,27 @@ def test_words_are_exported_only_where_the_operator_wants_them(tmp_path: Path) -
     [asked] = json.loads(facts["gen_ai.input.messages"])
     assert asked["parts"] == [{"type": "text", "content": WORDS}]
     assert json.loads(facts["gen_ai.output.messages"])[0]["role"] == "assistant"
+
+
+def test_a_call_inside_a_span_of_the_client_hangs_under_it(tmp_path: Path) -> None:
+    tracer = TracerProvider().get_tracer("an application")
+    with collecting() as collector:
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "INFRAI_VENDORS": "local"}
+        with (
+            served_process(tmp_path / "home", "--no-auth", "--telemetry", "on", environ=environ) as served,
+            Infrai(base_url=served.base_url, api_key="none") as client,
+        ):
+            with tracer.start_as_current_span("an agent") as agent:
+                client.chat(WORDS)
+                list(client.stream_chat(WORDS))
+            client.embed(WORDS)
+            served.stop()
+    here = agent.get_span_context()
+    calls = [span for span in collector.spans if span.name == "infrai chat"]
+    assert [(call.trace_id.hex(), call.parent_span_id.hex()) for call in calls] == [
+        (f"{here.trace_id:032x}", f"{here.span_id:016x}")
+    ] * 2
+    assert collector.named("infrai embed").parent_span_id == b""
 
 
 def test_a_worker_exports_the_calls_of_its_batches(tmp_path: Path) -> None:

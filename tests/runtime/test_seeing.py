@@ -14,12 +14,16 @@ import pytest
 
 from infrai_runtime import logs, readiness
 from infrai_runtime.failure import Failure
+from infrai_runtime.label import MOST, OTHER
+from infrai_runtime.metrics import Histogram, Metrics
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
+from infrai_runtime.trace import Trace
+from infrai_runtime.wire import Native
 from tests.serving import served_process
 
 from .api import client
-from .fake import FakeChat, catalogue, fails, model, says
+from .fake import USAGE, FakeChat, catalogue, fails, model, says
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +137,16 @@ async def test_prometheus_reads_the_metrics(tmp_path: Path) -> None:
     assert families["infrai_request_seconds"].type == "histogram"
 
 
+def test_made_up_models_do_not_make_labels_without_end() -> None:
+    metrics = Metrics(lambda: 0)
+    for number in range(MOST + 3):
+        trace = Trace("id", Native(), lambda: 0.0, 0.0, "chat", vendor="b", model=f"made-up-{number}")
+        metrics.ended(trace, None)
+    counted = [line for line in metrics.text().splitlines() if line.startswith("infrai_requests_total")]
+    assert len(counted) == MOST + 1
+    assert [line.rpartition(" ")[2] for line in counted if f'model="{OTHER}"' in line] == ["3.0"]
+
+
 async def test_the_metrics_are_there_while_the_store_is_not(tmp_path: Path) -> None:
     from infrai_runtime.batch.census import gauges
 
@@ -142,8 +156,6 @@ async def test_the_metrics_are_there_while_the_store_is_not(tmp_path: Path) -> N
 
 
 async def test_a_buckets_count_holds_all_that_was_quicker(tmp_path: Path) -> None:
-    from infrai_runtime.metrics import Histogram
-
     histogram = Histogram("seconds", "about", "kind")
     for seconds in (0.001, 0.005, 0.3, 500):
         histogram.add(seconds, 'a "b"\\\n')
@@ -208,6 +220,63 @@ async def test_a_call_is_a_span_with_a_span_for_each_attempt(tmp_path: Path, wat
         "output": 5,
     }
     assert sum(p.count for p in found["gen_ai.client.operation.duration"]) == 2
+
+
+def attributes(found: Any) -> dict[str, Any]:
+    return dict(found.attributes)
+
+
+async def test_vendors_have_the_names_that_the_conventions_give_them(tmp_path: Path, watched: Any) -> None:
+    from opentelemetry.semconv._incubating.attributes.gen_ai_attributes import GenAiProviderNameValues
+
+    from infrai_runtime.telemetry import PROVIDERS
+
+    known = {name.value for name in GenAiProviderNameValues} | {"moonshot_ai"}  # added in semantic-conventions-genai
+    assert set(PROVIDERS.values()) <= known
+    observer, spans, points = watched()
+    vendors = [FakeChat("gemini", says("Hello"))]
+    async with client(tmp_path, vendors, catalogue(model("gemini")), observers=[observer]) as api:
+        await api.post("/ai/chat", json=ASKED)
+    told = [*spans(), *(point for row in points().values() for point in row)]
+    assert {attributes(one)["gen_ai.provider.name"] for one in told} == {"gcp.gemini"}
+
+
+async def test_a_stream_tells_its_first_chunk_and_what_caches_and_thoughts_took(tmp_path: Path, watched: Any) -> None:
+    observer, spans, points = watched()
+    details = {"prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3}}
+    usage = USAGE | details | {"completion_tokens_details": {"reasoning_tokens": 2}}
+    vendors = [FakeChat("b", says("Hel", "lo", usage=usage))]
+    form = {"response_format": {"type": "json_object"}}
+    async with client(tmp_path, vendors, ROWS, observers=[observer]) as api:
+        await api.post("/ai/chat", json=ASKED | form | {"stream": True})
+    facts = attributes(spans()[0])
+    assert facts["gen_ai.request.stream"] is True
+    assert facts["gen_ai.output.type"] == "json"
+    assert facts["gen_ai.response.time_to_first_chunk"] > 0
+    assert facts["gen_ai.usage.cache_read.input_tokens"] == 4
+    assert facts["gen_ai.usage.cache_creation.input_tokens"] == 3
+    assert facts["gen_ai.usage.reasoning.output_tokens"] == 2
+    ends = {name: list(rows[0].explicit_bounds) for name, rows in points().items()}
+    assert ends["gen_ai.client.token.usage"][:4] == [1, 4, 16, 64]
+    for name in ("gen_ai.client.operation.duration", "gen_ai.client.operation.time_to_first_chunk"):
+        assert ends[name][0] == 0.01
+        assert ends[name][-1] == pytest.approx(81.92)
+
+
+async def test_a_call_that_was_refused_unread_is_a_span_too(tmp_path: Path, watched: Any) -> None:
+    observer, spans, _ = watched()
+    async with client(tmp_path, failing_over(), ROWS, no_auth=False, observers=[observer]) as api:
+        await api.post("/ai/chat", json=ASKED)
+    [call] = spans()
+    assert (call.name, attributes(call)["error.type"], call.status.is_ok) == ("infrai chat", "UNAUTHORIZED", False)
+
+
+async def test_a_stream_that_breaks_off_is_a_span_with_its_error(tmp_path: Path, watched: Any) -> None:
+    observer, spans, _ = watched()
+    cut = FakeChat("b", fails(Failure("VENDOR_ERROR", "cut"), after=("Hel",)))
+    async with client(tmp_path, [cut], ROWS, observers=[observer]) as api:
+        await api.post("/ai/chat", json=ASKED | {"stream": True})
+    assert [attributes(span).get("error.type") for span in spans()] == ["VENDOR_ERROR", "VENDOR_ERROR"]
 
 
 @pytest.mark.parametrize("content", [False, True])
