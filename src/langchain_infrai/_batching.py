@@ -66,11 +66,14 @@ class Batching(_Model):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[AIMessage]:
-        """The same. Without ``batch_mode`` at most ``max_concurrency`` of the configuration (32) run at a time."""
+        """The same. Without ``batch_mode`` at most ``max_concurrency`` of the configuration (32) run at a time, and an
+        error ends the others."""
         if not inputs or not self._is_batched(kwargs):
-            _refuse_shared_key(inputs, kwargs)
-            configs = _bounded(get_config_list(config, len(inputs)))
-            return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
+            calls = self._begun(inputs, config, return_exceptions, kwargs)
+            try:
+                return [answer for _, answer in await asyncio.gather(*calls)]
+            finally:
+                await _ended(calls)
         from langchain_infrai._batch import JobOptions, arun_job
 
         run = partial(arun_job, self.async_client, JobOptions.taken(kwargs))
@@ -101,17 +104,43 @@ class Batching(_Model):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> AsyncIterator[tuple[int, AIMessage | Exception]]:
-        """The same from an event loop."""
-        configs = get_config_list(config, len(inputs)) if inputs else []
+        """The same from an event loop. Leaving it early, or an error, ends the others."""
         if not inputs or not self._is_batched(kwargs):
-            _refuse_shared_key(inputs, kwargs)
-            more: Any = {"return_exceptions": return_exceptions, **kwargs}
-            async for found in super().abatch_as_completed(inputs, _bounded(configs), **more):
-                yield found
+            calls = self._begun(inputs, config, return_exceptions, kwargs)
+            try:
+                for next_one in asyncio.as_completed(calls):
+                    yield await next_one
+            finally:
+                await _ended(calls)
             return
+        configs = get_config_list(config, len(inputs))
         answers = await self.abatch(list(inputs), configs, return_exceptions=return_exceptions, **kwargs)
         for found in enumerate(answers):
             yield found
+
+    def _begun(
+        self,
+        inputs: Sequence[LanguageModelInput],
+        config: RunnableConfig | Sequence[RunnableConfig] | None,
+        return_exceptions: bool,
+        kwargs: dict[str, Any],
+    ) -> list[asyncio.Task[tuple[int, Any]]]:
+        """A task per input that gives its place and its answer."""
+        _refuse_shared_key(inputs, kwargs)
+        configs = get_config_list(config, len(inputs)) if inputs else []
+        gate = asyncio.Semaphore(next((c.get("max_concurrency") for c in configs), None) or MOST_AT_ONCE)
+
+        async def call(place: int, given: LanguageModelInput, own: RunnableConfig) -> tuple[int, Any]:
+            async with gate:
+                try:
+                    return place, await self.ainvoke(given, own, **kwargs)
+                except Exception as error:
+                    if return_exceptions:
+                        return place, error
+                    raise
+
+        pairs = zip(inputs, configs, strict=True)
+        return [asyncio.create_task(call(place, *pair)) for place, pair in enumerate(pairs)]
 
     async def _together(
         self,
@@ -150,8 +179,9 @@ def _refuse_shared_key(inputs: Sequence[LanguageModelInput], kwargs: Mapping[str
         )
 
 
-def _bounded(configs: list[RunnableConfig]) -> list[RunnableConfig]:
-    """The configurations of a batch, of which LangChain asks the first how many calls may run at a time."""
-    for first in configs[:1]:
-        first["max_concurrency"] = first.get("max_concurrency") or MOST_AT_ONCE
-    return configs
+async def _ended(calls: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancels what still runs, and waits until it has let go. LangChain lets it go on, to be paid for though nobody
+    waits for it."""
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)

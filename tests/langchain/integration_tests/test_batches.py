@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,9 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from infrai_core import Infrai
 from infrai_core.service import BatchRecord
-from infrai_core.testing import Script, reply
+from infrai_core.testing import Script, failure, reply
 from langchain_infrai import ChatInfrai, get_infrai_callback
-from langchain_infrai.errors import InfraiBudgetSpent, InfraiConfigError
+from langchain_infrai.errors import InfraiBudgetSpent, InfraiConfigError, InfraiInvalidRequest
 
 from .conftest import Service
 
@@ -217,6 +218,53 @@ def test_without_batch_mode_the_calls_at_the_same_time_are_bounded(service: Serv
     _async(counted, ["What is 1 + 1?"] * 80)
     assert most <= 32
     _async(counted, ["What is 1 + 1?"] * 10, {"max_concurrency": 3})
+
+
+class Holding:
+    """Answers 'first', refuses 'bad', and never answers anything else."""
+
+    def __init__(self) -> None:
+        self.held = self.let_go = 0
+
+    async def handle_async_request(self, request: Any) -> Any:
+        text = json.loads(await request.aread())["messages"][0]["parts"][0]["text"]
+        if text in ("first", "bad"):
+            answer = reply("done") if text == "first" else failure("INVALID_REQUEST")
+            return await Script([answer]).handle_async_request(request)
+        self.held += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.let_go += 1
+
+
+async def _left_early(model: ChatInfrai, inputs: list[str]) -> None:
+    completed = model.abatch_as_completed(inputs)
+    assert (await anext(completed))[1].text == "done"
+    await completed.aclose()
+
+
+async def _failed(model: ChatInfrai, inputs: list[str]) -> None:
+    with pytest.raises(InfraiInvalidRequest):
+        await model.abatch([*inputs, "bad"])
+
+
+async def _failed_while_completed(model: ChatInfrai, inputs: list[str]) -> None:
+    with pytest.raises(InfraiInvalidRequest):
+        _ = [found async for found in model.abatch_as_completed([*inputs, "bad"])]
+
+
+@pytest.mark.parametrize("use", [_left_early, _failed, _failed_while_completed])
+def test_calls_that_nobody_waits_for_any_more_are_ended(use: Callable[..., Any]) -> None:
+    transport = Holding()
+
+    async def run() -> set[asyncio.Task[Any]]:
+        model = ChatInfrai(api_key="key", client_options={"transport": transport})
+        await use(model, ["held", "held", "first"])
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(run()) == set()
+    assert (transport.held, transport.let_go) == (2, 2)
 
 
 def test_a_row_has_no_key_or_headers_of_its_own() -> None:
