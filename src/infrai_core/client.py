@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Self, TypeVar, Unpack, overload
 
 import anyio
 import httpx
@@ -76,6 +76,8 @@ class _Client:
         Raises ``ConfigError`` for a missing or wrong setting and for an unknown option.
         """
         given = checked(ClientOptions, options)
+        settings.check_options(given)
+        self._check_http_client(http_client)
         self._options: dict[str, Any] = {"api_key": api_key, "http_client": http_client, **given}
         self._http_client = http_client
         self._transport: Transport | None = given.pop("transport", None)
@@ -95,6 +97,16 @@ class _Client:
         """
         given: dict[str, Any] = {**self._options, "ledger": self.ledger, **options}
         return type(self)(**given)
+
+    _http_clients: ClassVar[type[Any]]
+    """The class of httpx that can send for this one."""
+
+    def _check_http_client(self, given: Any) -> None:
+        if given is not None and not isinstance(given, self._http_clients):
+            allowed = self._http_clients.__name__
+            raise ConfigError(
+                f"http_client: came an object of type {type(given).__name__}; allowed is an httpx.{allowed}"
+            )
 
     def _twin(self, error: InfraiError) -> InfraiError:
         """The error as the class that the caller asked for."""
@@ -176,6 +188,8 @@ class Infrai(_Client):
     Every reply has ``metadata`` (cost, vendor, model, latency, request id, attempts), and every call is booked in
     ``ledger``. Errors: see ``infrai_core.errors``.
     """
+
+    _http_clients = httpx.Client
 
     def __init__(
         self,
@@ -380,6 +394,8 @@ class AsyncInfrai(_Client):
     Every reply has ``metadata`` (cost, vendor, model, latency, request id, attempts), and every call is booked in
     ``ledger``. Errors: see ``infrai_core.errors``.
     """
+
+    _http_clients = httpx.AsyncClient
 
     def __init__(
         self,

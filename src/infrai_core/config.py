@@ -186,7 +186,6 @@ def resolve(
     key = _secret(api_key) or _secret(env.get("INFRAI_API_KEY")) or _stored_key(stored, url, allow_plain_http)
     if key is None and named is None:
         raise ConfigError(_NO_KEY)
-    _check_options(options)
     options = {name: _OWN[name](value) if name in _OWN else value for name, value in options.items()}
     return Config(base_url=url, api_key=None if url == EMBEDDED else key, **options)
 
@@ -218,6 +217,10 @@ def _are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda values: isinstance(values, Sequence) and all(map(fits, values))
 
 
+def _sends(value: Any) -> bool:
+    return _has("handle_request")(value) or _has("handle_async_request")(value)
+
+
 def _has(*methods: str) -> Callable[[Any], bool]:
     return lambda value: all(callable(getattr(value, method, None)) for method in methods)
 
@@ -234,12 +237,14 @@ _SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: _has("acquire")(value) or _has("async_acquire")(value),
         "an object with acquire and async_acquire",
     ),
+    "transport": (_sends, "an object with handle_request or handle_async_request, as httpx's transports"),
     "error_classes": (lambda value: isinstance(value, Mapping), "a mapping of error classes to subclasses of theirs"),
 }
 """What an option must be, and how to say so."""
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raises ``ConfigError`` that names an option of a wrong kind, what came and what is allowed."""
     for name, value in options.items():
         fits, allowed = _SHAPES.get(name, (None, ""))
         if fits is not None and not fits(value):

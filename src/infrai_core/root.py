@@ -36,7 +36,7 @@ class Root:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).resolve()
-        if not self.path.is_dir():
+        if not os.fspath(path) or not self.path.is_dir():  # "" would be wherever the program was started
             raise ConfigError(f"root_dir={str(path)!r}: there is no such directory")
 
     def inside(self, name: str) -> Path:

@@ -25,8 +25,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
-from infrai_core.config import Dialect
-from infrai_core.params import check_headers, unknown, without_secrets
+from infrai_core.config import ClientOptions, Dialect, check_options
+from infrai_core.params import Prefer, check_headers, checked, unknown, without_secrets
 from langchain_infrai._listening import Gate, report
 from langchain_infrai.errors import ERROR_CLASSES, InfraiConfigError, as_langchain
 
@@ -106,11 +106,16 @@ class Connection(BaseModel):
     """Profile of the credentials file."""
     dialect: Dialect = "native"
     """``native``, or ``openai`` for services with only the OpenAI surface."""
-    timeout: float | None = Field(default=None, gt=0, validation_alias=AliasChoices("timeout", "request_timeout"))
+    timeout: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, validation_alias=AliasChoices("timeout", "request_timeout")
+    )
     """Deadline of a call in seconds (60 when not set), which the service keeps; the client waits half as long again for
     what it says then, at most 5 s."""
     idle_timeout: float | None = Field(
-        default=None, gt=0, validation_alias=AliasChoices("idle_timeout", "stream_chunk_timeout")
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias=AliasChoices("idle_timeout", "stream_chunk_timeout"),
     )
     """The longest silence inside a stream in seconds (60 when not set); keep-alives do not count as sound."""
     max_retries: int | None = Field(default=None, ge=0)
@@ -149,6 +154,14 @@ class Connection(BaseModel):
                 check_headers("default_headers", given or {})
             elif given is not None and not isinstance(given, str | SecretStr):
                 raise ConfigError(f"api_key: came an object of type {type(given).__name__}; allowed is a string")
+        return given
+
+    @field_validator("client_options")
+    @classmethod
+    def _usable(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Refuses options that the client does not know or cannot use, when the model is made."""
+        with as_langchain():
+            check_options(checked(ClientOptions, given))
         return given
 
     @classmethod
@@ -244,3 +257,27 @@ class Connection(BaseModel):
             options["headers"] = without_secrets(options["headers"])
         headers = None if self.default_headers is None else without_secrets(self.default_headers)
         return {"api_key": None, "default_headers": headers, "client_options": options}
+
+
+class Routed(Connection):
+    """Which vendor and model answer, for every capability."""
+
+    model: str | None = Field(default=None, min_length=1, validation_alias=AliasChoices("model", "model_name"))
+    """A model id; None: the router decides."""
+    vendor: str | None = Field(default=None, min_length=1)
+    """A vendor to stay with; a pinned vendor never fails over."""
+    prefer: Prefer | None = None
+    """``balanced``, ``cheapest`` or ``smartest``."""
+    max_cost_multiplier: float | None = Field(default=None, ge=1, allow_inf_nan=False)
+    """How much dearer than the first choice a failover may be."""
+    session_id: str | None = None
+    """Calls of one session stay with the vendor that served it."""
+    vendor_options: dict[str, dict[str, Any]] | None = None
+    """``{"openai": {…}}``: options for that vendor only."""
+
+    def _routing(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ROUTING}
+
+
+ROUTING = tuple(name for name in Routed.model_fields if name not in Connection.model_fields)
+"""Fields that go with every call, under the same name."""

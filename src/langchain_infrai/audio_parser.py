@@ -12,14 +12,13 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
 from infrai_core import TranscriptReply
-from infrai_core.params import Prefer
 from infrai_core.root import mime_of
-from langchain_infrai._connection import Connection
+from langchain_infrai._connection import Routed
 from langchain_infrai._served import served
 from langchain_infrai.errors import InfraiConfigError, as_langchain
 
 
-class InfraiAudioParser(Connection, BaseBlobParser):
+class InfraiAudioParser(Routed, BaseBlobParser):
     """Transcribes recordings: a document per segment, with ``start`` and ``end`` in seconds, or one for each.
 
     Every document's metadata has ``source``, ``language``, ``model_name``, ``vendor`` and what the blob's own
@@ -35,13 +34,6 @@ class InfraiAudioParser(Connection, BaseBlobParser):
     """``segments``: a document per segment, where the model gives them; ``single``: one per recording."""
     language: str | None = None
     """Language spoken, such as ``en``; None: the model finds out."""
-    model: str | None = None
-    """A model id; None: the router decides."""
-    vendor: str | None = None
-    """A vendor to stay with."""
-    prefer: Prefer | None = None
-    max_cost_multiplier: float | None = None
-    vendor_options: dict[str, dict[str, Any]] | None = None
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         """The documents of a recording, in order."""
@@ -63,8 +55,7 @@ class InfraiAudioParser(Connection, BaseBlobParser):
         return [document async for document in self.alazy_parse(blob)]
 
     def _arguments(self) -> dict[str, Any]:
-        names = ("language", "model", "vendor", "prefer", "max_cost_multiplier", "vendor_options")
-        return {name: getattr(self, name) for name in names}
+        return {**self._routing(), "language": self.language}
 
     def _documents(self, blob: Blob, reply: TranscriptReply) -> Iterator[Document]:
         facts = served(reply)

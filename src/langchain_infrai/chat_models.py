@@ -17,11 +17,11 @@ from pydantic import AliasChoices, Field, model_validator
 
 from infrai_core import AsyncChatStream, ChatReply, ChatStream
 from infrai_core.facts import facts_of
-from infrai_core.params import CacheStrategy, Prefer, Task
+from infrai_core.params import CacheStrategy, Task
 from infrai_core.tokens import estimate
 from langchain_infrai._batching import Batching
 from langchain_infrai._blocks import register
-from langchain_infrai._connection import Connection
+from langchain_infrai._connection import ROUTING, Routed
 from langchain_infrai._convert import message_of, wire_messages
 from langchain_infrai._events import StreamedEvents
 from langchain_infrai._profile import profile_of
@@ -37,15 +37,10 @@ if TYPE_CHECKING:
 register()
 
 _SENT = (
-    "model",
-    "vendor",
+    *ROUTING,
     "task",
-    "prefer",
-    "max_cost_multiplier",
     "cache_strategy",
     "batch_mode",
-    "session_id",
-    "vendor_options",
     "temperature",
     "top_p",
     "max_tokens",
@@ -83,7 +78,7 @@ _MEDIA_TOKENS = 800
 """What an image, sound or file counts in an estimate: vendors bill some hundred to some thousand tokens for one."""
 
 
-class ChatInfrai(Batching, BaseChatModel, Connection):
+class ChatInfrai(Batching, BaseChatModel, Routed):
     """A chat model that routes every call to a fitting vendor and model.
 
     Without ``model`` the router decides (``task``, ``prefer``); the model that answered is in
@@ -99,27 +94,18 @@ class ChatInfrai(Batching, BaseChatModel, Connection):
     >>> model.invoke("What is 6 times 7?").text  # doctest: +SKIP
     """
 
-    model: str | None = Field(default=None, validation_alias=AliasChoices("model", "model_name"))
-    """A model id, or ``auto``, ``cheapest``, ``balanced``, ``smartest``; None: the router decides."""
-    vendor: str | None = None
-    """A vendor to stay with; a pinned vendor never fails over."""
+    # ``model`` may also be ``auto``, ``cheapest``, ``balanced`` or ``smartest``.
     task: Task | None = None
     """``general``, ``reasoning``, ``coding`` or ``long_context``."""
-    prefer: Prefer | None = None
-    """``balanced``, ``cheapest`` or ``smartest``."""
-    max_cost_multiplier: float | None = None
-    """How much dearer than the first choice a failover may be."""
     cache_strategy: CacheStrategy | None = None
     """``vendor``, ``infrai`` or ``none``."""
     batch_mode: bool | None = None
     """True: every call runs as a batch job, at a discount, and waits for it; a stream then is one chunk."""
-    session_id: str | None = None
-    """Calls of one session stay with the vendor that served it."""
-    vendor_options: dict[str, dict[str, Any]] | None = None
-    """``{"anthropic": {…}}``: options for that vendor only."""
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = Field(default=None, validation_alias=AliasChoices("max_tokens", "max_completion_tokens"))
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(
+        default=None, ge=1, validation_alias=AliasChoices("max_tokens", "max_completion_tokens")
+    )
     stop: list[str] | str | None = Field(default=None, validation_alias=AliasChoices("stop", "stop_sequences"))
     seed: int | None = None
     reasoning_effort: str | None = None

@@ -14,25 +14,13 @@ from langchain_core.embeddings import Embeddings
 from pydantic import AliasChoices, Field, PrivateAttr
 
 from infrai_core import EmbedReply
-from infrai_core.params import Prefer
 from infrai_core.tokens import estimate
 from langchain_infrai._bar import bar
-from langchain_infrai._connection import Connection
+from langchain_infrai._connection import Routed
 from langchain_infrai.errors import InfraiConfigError, InfraiProtocolError, as_langchain
 
 Vectors = list[list[float]]
 Kind = Literal["query", "document"]
-
-_SENT = (
-    "vendor",
-    "prefer",
-    "max_cost_multiplier",
-    "session_id",
-    "vendor_options",
-    "dimensions",
-    "encoding_format",
-)
-"""Fields that go with every call, under the same name."""
 
 
 class Pin:
@@ -64,7 +52,7 @@ class Pin:
         return Pin, (self.model, self.dimensions)
 
 
-class InfraiEmbeddings(Connection, Embeddings):
+class InfraiEmbeddings(Routed, Embeddings):
     """Embeddings from one model: the one given, or the one that the service chose for the first call.
 
     Later calls stay with it, also after a failover; an answer from another model or of another dimension raises
@@ -74,15 +62,7 @@ class InfraiEmbeddings(Connection, Embeddings):
     >>> InfraiEmbeddings.embedded().embed_query("red apple")  # doctest: +SKIP
     """
 
-    model: str | None = Field(default=None, validation_alias=AliasChoices("model", "model_name"))
-    """A model id; None: the service's default, pinned at first use."""
-    vendor: str | None = None
-    """A vendor to stay with."""
-    prefer: Prefer | None = None
-    max_cost_multiplier: float | None = None
-    session_id: str | None = None
-    vendor_options: dict[str, dict[str, Any]] | None = None
-    dimensions: int | None = Field(default=None, ge=1)
+    dimensions: int | None = Field(default=None, ge=1, le=65536)
     """Length of the vectors, for models that can shorten them."""
     asymmetric: bool = False
     """True: the model is told which texts are queries and which are documents, where it embeds the two differently.
@@ -171,8 +151,13 @@ class InfraiEmbeddings(Connection, Embeddings):
         return reply.embeddings
 
     def _arguments(self, kind: Kind) -> dict[str, Any]:
-        chosen = {"model": self.model or self._pin.model, "input_type": kind if self.asymmetric else None}
-        return {**chosen, **{name: getattr(self, name) for name in _SENT}}
+        return {
+            **self._routing(),
+            "model": self.model or self._pin.model,
+            "input_type": kind if self.asymmetric else None,
+            "dimensions": self.dimensions,
+            "encoding_format": self.encoding_format,
+        }
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[Callable[[int], Any]]:

@@ -7,15 +7,14 @@ from typing import Any
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from infrai_core import RerankReply
-from infrai_core.params import Prefer
-from langchain_infrai._connection import Connection
+from langchain_infrai._connection import Routed
 from langchain_infrai.errors import InfraiProtocolError, as_langchain
 
 
-class InfraiRerank(BaseDocumentCompressor, Connection):
+class InfraiRerank(BaseDocumentCompressor, Routed):
     """Orders documents by their relevance to a query and keeps the best ``top_n``.
 
     Gives copies with ``metadata["relevance_score"]`` (higher is better; the scale is the model's own). Use it in a
@@ -25,16 +24,8 @@ class InfraiRerank(BaseDocumentCompressor, Connection):
     >>> InfraiRerank.embedded(top_n=1).compress_documents(documents, "Who retries?")  # doctest: +SKIP
     """
 
-    model: str | None = Field(default=None, validation_alias=AliasChoices("model", "model_name"))
-    """A model id; None: the router decides."""
     top_n: int | None = Field(default=3, ge=1)
     """How many documents to keep; None: all."""
-    vendor: str | None = None
-    """A vendor to stay with."""
-    prefer: Prefer | None = None
-    max_cost_multiplier: float | None = None
-    session_id: str | None = None
-    vendor_options: dict[str, dict[str, Any]] | None = None
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -59,8 +50,7 @@ class InfraiRerank(BaseDocumentCompressor, Connection):
         return _ordered(documents, reply)
 
     def _arguments(self) -> dict[str, Any]:
-        names = ("model", "vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options")
-        return {**{name: getattr(self, name) for name in names}, "top_k": self.top_n}
+        return {**self._routing(), "top_k": self.top_n}
 
 
 def _ordered(documents: Sequence[Document], reply: RerankReply) -> list[Document]:

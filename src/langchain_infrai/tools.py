@@ -25,8 +25,8 @@ from infrai_core import (
     TranscriptReply,
     UnsupportedContent,
 )
-from infrai_core.params import AudioFormat, Prefer, Task
-from langchain_infrai._connection import Connection
+from infrai_core.params import AudioFormat, Task
+from langchain_infrai._connection import Connection, Routed
 from langchain_infrai._served import served
 from langchain_infrai.errors import as_langchain
 
@@ -84,7 +84,7 @@ def wrong_arguments(error: ValidationError) -> str:
     return f"{'; '.join(wrong)}. {_MEND}"
 
 
-class InfraiTool(BaseTool, Connection):
+class InfraiTool(BaseTool, Routed):
     """What the tools have in common.
 
     Content is a short text that a model can read; the artifact of the ``ToolMessage`` is a dictionary with ``media``
@@ -102,18 +102,6 @@ class InfraiTool(BaseTool, Connection):
     """A directory that the tool reads from and saves in; None: media stay in memory."""
     artifacts: Artifacts | None = Field(default=None, exclude=True, repr=False)
     """Where media are kept; tools that share it can name each other's. Made from ``root_dir`` when not given."""
-    model: str | None = None
-    """A model id; None: the router decides."""
-    vendor: str | None = None
-    """A vendor to stay with."""
-    prefer: Prefer | None = None
-    """``balanced``, ``cheapest`` or ``smartest``."""
-    max_cost_multiplier: float | None = None
-    """How much dearer than the first choice a failover may be."""
-    session_id: str | None = None
-    """Calls of one session stay with the vendor that served it."""
-    vendor_options: dict[str, dict[str, Any]] | None = None
-    """``{"openai": {…}}``: options for that vendor only."""
 
     @model_validator(mode="after")
     def _open_artifacts(self) -> Self:
@@ -126,10 +114,6 @@ class InfraiTool(BaseTool, Connection):
     def _shelf(self) -> Artifacts:
         assert self.artifacts is not None
         return self.artifacts
-
-    def _routing(self) -> dict[str, Any]:
-        names = ("model", "vendor", "prefer", "max_cost_multiplier", "session_id", "vendor_options")
-        return {name: getattr(self, name) for name in names}
 
     def _kept(self, stem: str, kind: str, files: Iterable[tuple[bytes, str]]) -> list[dict[str, Any]]:
         """Keeps the files and gives their content blocks."""
@@ -199,7 +183,7 @@ class InfraiVisionTool(InfraiTool):
     args_schema: ArgsSchema | None = VisionInput
     task: Task | None = None
     """``general``, ``reasoning``, ``coding`` or ``long_context``."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
     """The longest answer."""
 
     def _run(self, question: str, images: list[str]) -> Answer:

@@ -218,11 +218,16 @@ class Connection(BaseComponent):
 class Routed(Connection):
     """Which vendor and model answer, for every capability. Each can be given per call too; the call wins."""
 
-    model: str | None = Field(default=None, description="A model id, or auto, cheapest, balanced, smartest.")
-    vendor: str | None = Field(default=None, description="A vendor to stay with; it never fails over.")
+    model: str | None = Field(
+        default=None, min_length=1, description="A model id, or auto, cheapest, balanced, smartest."
+    )
+    vendor: str | None = Field(default=None, min_length=1, description="A vendor to stay with; it never fails over.")
     prefer: Prefer | None = Field(default=None, description="balanced (default), cheapest or smartest.")
     max_cost_multiplier: float | None = Field(
-        default=None, ge=1, description="How much dearer than the first choice a failover may be (default 1.5)."
+        default=None,
+        ge=1,
+        allow_inf_nan=False,
+        description="How much dearer than the first choice a failover may be (default 1.5).",
     )
     vendor_options: Mapping[str, Mapping[str, Any]] | None = Field(
         default=None, description='Options for one vendor only: {"anthropic": {…}}.'

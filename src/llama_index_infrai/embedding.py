@@ -47,10 +47,12 @@ class InfraiEmbedding(Routed, BaseEmbedding):
     by words gets ``query_instruction`` and ``text_instruction`` in front. The cache keeps both apart.
     """
 
-    model: str | None = Field(default=None, frozen=True, description="A model id; without it the service chooses.")
+    model: str | None = Field(
+        default=None, min_length=1, frozen=True, description="A model id; without it the service chooses."
+    )
     model_name: str = Field(default="auto", frozen=True, description="The same as model.")
     dimensions: int | None = Field(
-        default=None, ge=1, frozen=True, description="Length of the vectors, where a model can choose."
+        default=None, ge=1, le=65536, frozen=True, description="Length of the vectors, where a model can choose."
     )
     asymmetric: bool = Field(default=False, frozen=True, description="Say whether a text is a query or a document.")
     query_instruction: str | None = Field(default=None, frozen=True, description="Words in front of each query.")
@@ -65,8 +67,10 @@ class InfraiEmbedding(Routed, BaseEmbedding):
         default=_WORKERS, ge=1, description="HTTP calls at a time from one event loop; None: 4."
     )
     embeddings_cache: Any = Field(default=None, exclude=True, repr=False, description="A key-value store of vectors.")
-    pinned_model: str | None = Field(default=None, exclude=True, description="The model that served the first call.")
-    pinned_dimensions: int | None = Field(default=None, exclude=True, description="Length of its vectors.")
+    pinned_model: str | None = Field(
+        default=None, min_length=1, exclude=True, description="The model that served the first call."
+    )
+    pinned_dimensions: int | None = Field(default=None, ge=1, exclude=True, description="Length of its vectors.")
 
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, asyncio.Semaphore]] = PrivateAttr(
@@ -85,10 +89,10 @@ class InfraiEmbedding(Routed, BaseEmbedding):
             return given
         model, name = given.get("model"), given.get("model_name")
         named = None if name in _UNNAMED else name
-        if model and named and model != named:
+        if model is not None and named is not None and model != named:
             raise ConfigError(f"model={model!r} and model_name={named!r}: allowed is one name for the model")
-        chosen = model or named
-        return {**given, "model": chosen, "model_name": chosen or "auto"}
+        chosen = named if model is None else model
+        return {**given, "model": chosen, "model_name": "auto" if chosen is None else chosen}
 
     def model_post_init(self, context: Any) -> None:
         super().model_post_init(context)

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai
@@ -107,12 +108,23 @@ def test_a_key_that_cannot_be_a_header_is_refused_without_being_repeated(key: st
         ("observers", ["log"]),
         ("limiter", 3),
         ("error_classes", []),
+        ("transport", 3),
+        ("transport", ""),
     ],
 )
 @pytest.mark.parametrize("kind", [Infrai, AsyncInfrai])
 def test_a_wrong_option_names_itself_what_came_and_what_is_allowed(kind: Any, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"{name}={value!r}: allowed is")):
         kind("k", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [(Infrai, httpx.AsyncClient), (AsyncInfrai, httpx.Client), (Infrai, httpx.HTTPTransport), (AsyncInfrai, list)],
+)
+def test_an_http_client_of_another_kind_is_refused(kind: Any, other: Any) -> None:
+    with pytest.raises(ConfigError, match=f"http_client: came an object of type {other.__name__}; allowed is an httpx"):
+        kind("k", http_client=other())
 
 
 @pytest.mark.parametrize("key", [3, b"secret"])

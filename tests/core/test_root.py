@@ -79,6 +79,8 @@ def test_a_file_too_large_to_send_is_refused(place: Path) -> None:
 def test_a_directory_that_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="root_dir"):
         Root(tmp_path / "nothing")
+    with pytest.raises(ConfigError, match="root_dir=''"):
+        Root("")  # as pathlib has it that is the directory in which the program was started
 
 
 def test_files_are_written_and_never_overwritten(place: Path) -> None:

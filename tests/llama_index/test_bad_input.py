@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,28 @@ def test_a_secret_that_is_set_later_is_refused_and_not_shown(kind: Any, name: st
     with pytest.raises(ConfigError, match=f"{name} is frozen: it cannot change later; model_copy") as caught:
         setattr(kind(api_key="k"), name, value)
     assert "hidden-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (Infrai, "model", ""),
+        (Infrai, "vendor", ""),
+        (Infrai, "max_cost_multiplier", math.inf),
+        (Infrai, "transport", 3),
+        (Infrai, "http_client", 3),
+        (InfraiEmbedding, "model", ""),
+        (InfraiEmbedding, "model", 0),
+        (InfraiEmbedding, "model_name", ""),
+        (InfraiEmbedding, "dimensions", 70_000),
+        (InfraiEmbedding, "pinned_dimensions", -1),
+        (InfraiAudioReader, "passage_s", math.nan),
+        (InfraiToolSpec, "root_dir", ""),
+    ],
+)
+def test_a_setting_that_no_call_could_use_is_refused(kind: Any, name: str, value: Any) -> None:
+    with pytest.raises((ValidationError, ConfigError), match=name.removesuffix("_name")):
+        kind(api_key="k", **{name: value})
 
 
 def test_a_copy_may_have_another_key() -> None:
