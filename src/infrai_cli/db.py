@@ -9,7 +9,8 @@ from typing import Any
 from infrai_cli.database import add_database
 
 _EPILOG = """\
-A SQLite file is brought up to date when it is opened. A PostgreSQL database that several runtimes share is only
+A SQLite file is brought up to date when it is opened; this command also writes an old one anew with the pages of a new
+one, while no runtime has it open. A PostgreSQL database that several runtimes share is only
 brought up to date by this command; a runtime that finds an older or a newer schema than its own does not start.
 """
 

@@ -146,13 +146,13 @@ async def opened(settings: Settings) -> tuple[Durable, Ephemeral]:
 
 
 async def durable(database: Path | str | None, *, upgrade: bool = False) -> Durable:
-    """The durable store that a setting names; ``upgrade`` brings a shared one's schema up to date. Raises
-    ``ConfigError``."""
+    """The durable store that a setting names; ``upgrade`` brings a shared one's schema up to date, and an old file's
+    pages. Raises ``ConfigError``."""
     if isinstance(database, str):
         from infrai_runtime.store.postgres import PostgresDurable
 
         return await PostgresDurable.connect(database, upgrade=upgrade)
-    return await asyncio.to_thread(SqliteDurable, database)
+    return await asyncio.to_thread(SqliteDurable, database, upgrade=upgrade)
 
 
 def _ephemeral(redis: str | None) -> Ephemeral:

@@ -36,7 +36,7 @@ from infrai_runtime.store.durable import (
     tag_scope,
 )
 from infrai_runtime.store.postgres import PostgresDurable
-from infrai_runtime.store.sqlite import SqliteDurable
+from infrai_runtime.store.sqlite import PAGE_BYTES, SqliteDurable
 from tests.relay import Relay
 from tests.servers import Postgres
 
@@ -445,6 +445,23 @@ def test_answers_whose_time_is_over_are_forgotten(run: Run) -> None:
     run(body)
 
 
+def test_answers_of_a_busy_time_are_forgotten_in_time(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        asked = [call(str(number), ttl_s=5.0) for number in range(vouch.SWEPT_AT_ONCE + 1)]
+        kept = call("kept for a day", ttl_s=86_400.0)
+        for admission in (*asked, kept):
+            await store.admit(admission)
+            await store.book(end(admission, answer=b"x"))
+        await store.tend("me", 7.0)
+        later = [replace(admission, now=1.0, fingerprint="other") for admission in (*asked, kept)]
+        states = [(await store.admit(admission)).state for admission in later]
+        assert states == ["new"] * len(asked) + ["conflict"]
+        await store.tend("me", 86_402.0)
+        assert (await store.admit(replace(kept, fingerprint="other"))).state == "new"
+
+    run(body)
+
+
 # -- answers of the database that were lost ---------------------------------------------------------------------------
 
 
@@ -759,6 +776,55 @@ def test_the_file_is_its_owners_and_outlives_the_process(tmp_path: Path) -> None
     asyncio.run(write())
     assert stat.S_IMODE((tmp_path / "x.db").stat().st_mode) == 0o600
     assert asyncio.run(read()) == 42
+
+
+@pytest.mark.parametrize("ttl_s", [600.0, 86_400.0])
+def test_answers_of_one_moment_stand_side_by_side_whichever_process_keeps_them(tmp_path: Path, ttl_s: float) -> None:
+    async def body() -> None:
+        stores = [SqliteDurable(tmp_path / "x.db") for _ in range(2)]
+        asked = [call(str(number), ttl_s=ttl_s, now=1e9) for number in range(40)]
+        for number, admission in enumerate(asked):
+            await stores[number % 2].admit(admission)
+            await stores[number % 2].book(end(admission, answer=admission.key.encode(), now=1e9))
+        for store in stores:
+            assert [(await store.admit(admission)).answer for admission in asked] == [a.key.encode() for a in asked]
+        await stores[0].tend("me", 1e9 + ttl_s + 2)
+        assert {(await stores[1].admit(admission)).state for admission in asked} == {"new"}
+        for store in stores:
+            await store.close()
+
+    asyncio.run(body())
+
+
+def test_an_old_file_gets_new_pages_when_it_is_upgraded_and_nobody_else_has_it_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def pages() -> int:
+        with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+            return int(db.execute("PRAGMA page_size").fetchone()[0])
+
+    async def in_use() -> None:
+        with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+            db.execute("PRAGMA page_size = 1024")
+            db.execute("PRAGMA journal_mode = WAL")
+        store = SqliteDurable(tmp_path / "x.db")
+        await store.add_project("p", "a", 42, 0)
+        await store.book(end(call("k"), 0, row(cost_nano=3)))
+        await SqliteDurable(tmp_path / "x.db", upgrade=True).close()
+        assert pages() == 1024
+        assert "another process has it open" in caplog.text
+        await store.close()
+
+    async def body() -> None:
+        await in_use()
+        again = SqliteDurable(tmp_path / "x.db", upgrade=True)
+        assert pages() == PAGE_BYTES
+        assert await again.balance_nano("p") == 42
+        assert len(await again.rows("r")) == 1
+        await again.close()
+        assert (tmp_path / "x.db").read_bytes()[18:20] == b"\2\2"  # the log is back
+
+    asyncio.run(body())
 
 
 def test_rows_of_a_call_are_found_by_the_time_in_its_name(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ class Commits:
     """Transactions of one connection. ``finish`` is called before each commit; ``forget`` when what is known of the
     file may no longer be so: one was rolled back, or another connection has written."""
 
-    def __init__(self, db: sqlite3.Connection, finish: Callable[[], None], forget: Callable[[], None]) -> None:
-        self._db = db
-        self._execute = db.cursor().execute  # always the same cursor: making one costs as much as a small statement
+    def __init__(self, cursor: sqlite3.Cursor, finish: Callable[[], None], forget: Callable[[], None]) -> None:
+        self._db = cursor.connection
+        self._execute = cursor.execute
         self._finish = finish
         self._forget = forget
         self._version: Any = None

@@ -19,13 +19,13 @@ from infrai_runtime.store.batch import Outcome
 from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, LedgerRow, window
 from infrai_runtime.store.sql import BOOKED, INSERT_LEDGER, LEDGER_VALUES, SqlDurable, ledger_values
 from infrai_runtime.store.statement import Statement
+from infrai_runtime.store.vouch import MOST_SWEEPS, SWEPT_AT_ONCE
 
 POOL = 10
 CONNECT_S = 5.0
 ACQUIRE_S = 5.0
 """How long a call waits for a connection to be free, or to be made."""
 STATEMENT_S = 10.0
-SWEPT_AT_ONCE = 500
 _LOCK = 0x1F2A1  # serialises migrations of several processes
 
 MIGRATIONS = (
@@ -263,6 +263,10 @@ def _book(rows: int) -> str:
 
 _RENEW = "UPDATE call SET lease_s = greatest(lease_s, $1) WHERE owner = $2 AND answer IS NULL AND request_id = ANY($3)"
 _TEND = "SELECT tend('',$1,$2,$3,$4,$5)"  # nobody's: leases are renewed by the call, not by the owner
+_SWEEP = (
+    "DELETE FROM call WHERE (project_id, key) IN (SELECT project_id, key FROM call"
+    " WHERE answer IS NOT NULL AND expires_s <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)"
+)
 _PUT_OUTCOME = (
     "WITH put AS (INSERT INTO batch_row SELECT $1::text, $3::bigint, $4::smallint, $5::bytea FROM batch_shard"
     " WHERE batch_id = $1 AND number = $2 ON CONFLICT DO NOTHING RETURNING ok)"
@@ -364,6 +368,9 @@ class PostgresDurable(SqlDurable):
         if running:
             await self._call("execute", _RENEW, now + LEASE_S, owner, list(running))
         await self._call("execute", _TEND, now, now + LEASE_S, SWEPT_AT_ONCE, *_windows(now))
+        for _ in range(MOST_SWEEPS):
+            if await self._write((_SWEEP, (now, SWEPT_AT_ONCE))) < SWEPT_AT_ONCE:
+                break
 
     async def close(self) -> None:
         """Closes the connections."""

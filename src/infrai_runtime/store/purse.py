@@ -44,8 +44,8 @@ class _Budget:
 class Purse:
     """Sets money aside and settles it, inside a transaction that ends with ``write`` or ``forget``."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._execute = db.cursor().execute
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._execute = cursor.execute
         self._known: dict[str, _Budget | None] = {}
         self._paying: dict[tuple[str, ...], list[_Budget]] = {}
         self._changed: list[_Budget] = []

@@ -13,6 +13,7 @@ disk every few seconds, so a power failure may lose the latest of them (docs/sta
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import sqlite3
@@ -27,7 +28,7 @@ import orjson
 from infrai_core.errors import ConfigError
 from infrai_runtime.identity import made_s
 from infrai_runtime.store.batch import Outcome
-from infrai_runtime.store.commit import BUSY_S, Commits
+from infrai_runtime.store.commit import BUSY_S, Commits, busy
 from infrai_runtime.store.durable import (
     CONFLICT,
     LEASE_S,
@@ -42,14 +43,20 @@ from infrai_runtime.store.durable import (
 from infrai_runtime.store.purse import Purse
 from infrai_runtime.store.sql import LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, ledger_of, ledger_values
 from infrai_runtime.store.statement import Statement
+from infrai_runtime.store.vouch import MOST_SWEEPS, SWEPT_AT_ONCE
 
-PAGE_BYTES = 1024
-"""Of a new file. A call changes a little on many pages, and each is written whole."""
-SWEPT_AT_ONCE = 500
+PAGE_BYTES = 2048
+"""Of a new file, and of an old one after ``infrai db upgrade``. A call changes a little on many pages, and each is
+written whole; but a running call must fit on one."""
 CLOCK_S = 3600.0
 """How far the clock may have gone back between a call's coming and its booking."""
+LONG, BRIEF, BRIEF_S = 0, 1 << 62, 3600.0
+"""Where answers stand in their table. Those that are kept briefly, nearly all, are behind the others: adding at the end
+touches the fewest pages."""
 LONG_LOG = 4000
 """Transactions after which the log is brought home without waiting for the next ``tend``."""
+
+log = logging.getLogger("infrai_runtime")
 
 MIGRATIONS = (
     """
@@ -195,6 +202,7 @@ def since(request_id: str) -> int:
     return 0 if made is None else first_id(made - CLOCK_S)
 
 
+_SWEEP = "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE id BETWEEN ? AND ? LIMIT ?)"
 _RENEW = "UPDATE call SET lease_s = max(lease_s, ?) WHERE owner = ? AND request_id IN (SELECT value FROM json_each(?))"
 _BOOKED = f"SELECT 1 FROM ledger WHERE id >= ? AND request_id = ? AND outcome <> '{UNKNOWN}' LIMIT 1"
 _ROWS = f"SELECT {LEDGER_COLUMNS} FROM ledger WHERE id >= $1 AND request_id = $2"
@@ -223,15 +231,19 @@ class SqliteDurable(SqlDurable):
     SKIP = ""
     SINCE = "id >= CAST($1 * 1000 AS INTEGER) << 20 AND at_s >= $1"
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, upgrade: bool = False) -> None:
+        """``upgrade`` also writes an old file anew, with the pages that new ones have, where no other process has it
+        open."""
         super().__init__()
         self._path = path
-        self._db = _open(path)
-        self._execute = self._db.cursor().execute
-        self._purse = Purse(self._db)
+        self._db = _open(path, upgrade)
+        self._cursor = self._db.cursor()  # always the same: making one costs as much as a small statement
+        self._execute, self._execute_each = self._cursor.execute, self._cursor.executemany
+        self._purse = Purse(self._cursor)
         self._rows: list[LedgerRow] = []
         self._last_id: int | None = None
-        self._commits = Commits(self._db, self._finish, self._forget)
+        self._last_kept = {LONG: 0, BRIEF: 0}
+        self._commits = Commits(self._cursor, self._finish, self._forget)
         self._homing: asyncio.Task[None] | None = None
 
     async def _write(self, *statements: Statement) -> int:
@@ -268,9 +280,11 @@ class SqliteDurable(SqlDurable):
         self._purse.write()
         if self._rows:
             last = self._execute(_LAST).fetchone()[0] if self._last_id is None else self._last_id
+            notes = []
             for row in self._rows:
                 last = max(first_id(row.at_s), last + 1)
-                self._execute(_NOTE, (last, *ledger_values(row)))
+                notes.append((last, *ledger_values(row)))
+            self._execute_each(_NOTE, notes)
             self._last_id = last
             self._rows.clear()
 
@@ -344,7 +358,7 @@ class SqliteDurable(SqlDurable):
         a = booking.admission
         ours = self._unclaim(a)
         if ours and booking.answer is not None and a.ttl_s:
-            self._keep(a, booking.answer)
+            self._keep(a, booking.now, booking.answer)
         reserved = (a.reserve_nano or 0) if ours else 0
         if a.scopes and (reserved or booking.cost_nano):
             self._purse.settle(a.scopes, reserved, booking.cost_nano, booking.now)
@@ -364,11 +378,14 @@ class SqliteDurable(SqlDurable):
         put = (_PUT_OUTCOME, (*ours, outcome.place, int(outcome.ok), outcome.answer))
         return put, (_COUNT_OUTCOME, (*ours, int(outcome.ok)))
 
-    def _keep(self, a: Admission, answer: bytes) -> None:
-        expires_s = a.now + a.ttl_s
-        about = (a.project_id, a.key, a.fingerprint, expires_s, answer)
-        while not self._execute(_KEEP, (first_id(expires_s) + random.getrandbits(20), *about)).rowcount:
-            pass  # another answer of this millisecond has drawn the same number
+    def _keep(self, a: Admission, now: float, answer: bytes) -> None:
+        where = BRIEF if a.ttl_s <= BRIEF_S else LONG
+        first, last = where + first_id(now + a.ttl_s), self._last_kept[where]
+        id_ = last + 1 if first <= last < first + first_id(1.0) else first
+        about = (a.project_id, a.key, a.fingerprint, a.now + a.ttl_s, answer)
+        while not self._execute(_KEEP, (id_, *about)).rowcount:
+            id_ += 1 + random.getrandbits(20)  # another process has kept one of this millisecond
+        self._last_kept[where] = id_
 
     def _bury(self, project_id: str, key: str, found: Sequence[Any], now: float) -> None:
         """Ends a call that nobody vouches for: the money comes back, a row says that its outcome is unknown."""
@@ -389,6 +406,9 @@ class SqliteDurable(SqlDurable):
 
     async def _tend_once(self, owner: str, now: float, running: Collection[str]) -> None:
         await self._commits.run(self._tend, (owner, now, running))
+        for _ in range(MOST_SWEEPS):
+            if not await self._commits.run(self._sweep, now):
+                break
         await self._bring_home()
 
     def _tend(self, tending: tuple[str, float, Collection[str]]) -> None:
@@ -401,10 +421,11 @@ class SqliteDurable(SqlDurable):
         ).fetchall()
         for row in dead:
             self._bury(row[0], row[1], row[2:], now)
-        self._db.execute(
-            "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE id <= ? LIMIT ?)",
-            (first_id(now), SWEPT_AT_ONCE),
-        )
+
+    def _sweep(self, now: float) -> bool:
+        """Forgets answers whose time is over; whether there may be more of them."""
+        ranges = ((first, first + first_id(now), SWEPT_AT_ONCE) for first in (LONG, BRIEF))
+        return max(self._db.execute(_SWEEP, some).rowcount for some in ranges) == SWEPT_AT_ONCE
 
     def _bring_home(self) -> asyncio.Task[None]:
         """Copies the log into the file, on a thread, so that it does not grow."""
@@ -420,6 +441,7 @@ class SqliteDurable(SqlDurable):
         finally:
             if self._homing is not None and not self._homing.done():
                 await asyncio.wait([self._homing])
+            self._cursor.close()  # its last statement would keep the file open
             self._db.close()
 
 
@@ -449,13 +471,15 @@ def _checkpoint(path: Path | None) -> None:
 # -- opening ---------------------------------------------------------------------------------------------------------
 
 
-def _open(path: Path | None) -> sqlite3.Connection:
+def _open(path: Path | None, upgrade: bool) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = sqlite3.connect(path or ":memory:", timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        if upgrade:
+            _repage(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
@@ -466,6 +490,23 @@ def _open(path: Path | None) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _repage(db: sqlite3.Connection) -> None:
+    """Writes a file of other pages anew. What is interrupted leaves it as it was."""
+    if db.execute("PRAGMA page_size").fetchall() == [(PAGE_BYTES,)]:
+        return
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        db.execute("PRAGMA journal_mode = DELETE")  # pages are fixed while there is a log
+    except sqlite3.OperationalError as error:
+        if not busy(error):
+            raise
+        log.warning("the database keeps its old pages, which cost calls some time: another process has it open")
+    else:
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        db.execute("VACUUM")
+    db.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
 
 
 def _migrate(db: sqlite3.Connection, name: str) -> None:

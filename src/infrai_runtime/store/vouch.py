@@ -22,6 +22,8 @@ from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, 
 NOTE_S = 0.05
 """How long a row that is only noted may wait for others."""
 MOST_NOTED = 1000
+SWEPT_AT_ONCE, MOST_SWEEPS = 500, 40
+"""What has expired is forgotten in so many rows, so many times: no call waits for all of them, and no lease."""
 
 log = logging.getLogger("infrai_runtime")
 
