@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Literal, Self
 
 from llama_index.core.schema import BaseComponent
@@ -51,6 +52,20 @@ def _unknown(name: str, known: list[str]) -> InitErrorDetails:
     return {"type": PydanticCustomError("unknown_argument", "{said}", {"said": said}), "loc": (name,), "input": name}
 
 
+_from_pickle: ContextVar[bool] = ContextVar("infrai_from_pickle", default=False)
+
+
+class _NoClient:
+    """In the place of clients that could not be made where a pickle was opened, for want of a key: the first call
+    raises why. ``multiprocessing.Pool`` waits for ever for a worker that fails while it opens its task."""
+
+    def __init__(self, error: ConfigError) -> None:
+        self._error = ConfigError(f"{error.message}. A pickle has no key, unless made with pickle_key=True")
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
 class Connection(BaseComponent):
     """Connection settings. They are fixed once given; the key is in no ``repr``, ``to_dict`` or event."""
 
@@ -81,11 +96,11 @@ class Connection(BaseComponent):
     tags: dict[str, str] | None = Field(default=None, frozen=True, description="Tags of every ledger entry.")
     allow_plain_http: bool = Field(default=False, frozen=True, description="Allow http to other machines.")
     pickle_key: bool = Field(
-        default=True,
+        default=False,
         exclude=True,
         frozen=True,
-        description="Keep the key in a pickle, and the headers that carry secrets, for worker processes; False: "
-        "they read the key from their environment, and such headers (X-Api-Key, Cookie…) are left out.",
+        description="Keep the key in a pickle, and the headers that carry secrets (X-Api-Key, Cookie…), for worker "
+        "processes; without it they read the key from their own environment or credentials file.",
     )
     ledger: Ledger = Field(
         default_factory=Ledger, exclude=True, repr=False, frozen=True, description="What all calls used and cost."
@@ -139,8 +154,14 @@ class Connection(BaseComponent):
         if bare is not None:
             self.__dict__["rate_limiter"] = Paced(bare)
         options = {**self._client_options(), "limiter": None if bare is None else Meter(bare)}
-        self._client = Infrai(self.api_key, http_client=self.http_client, **options)
-        self._aclient = AsyncInfrai(self.api_key, http_client=self.async_http_client, **options)
+        try:
+            self._client = Infrai(self.api_key, http_client=self.http_client, **options)
+            self._aclient = AsyncInfrai(self.api_key, http_client=self.async_http_client, **options)
+        except ConfigError as error:
+            if not _from_pickle.get():
+                raise
+            none: Any = _NoClient(error)
+            self._client = self._aclient = none
 
     def _client_options(self) -> dict[str, Any]:
         return {
@@ -198,8 +219,11 @@ class Connection(BaseComponent):
         return BaseComponent.__getstate__(bare)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Every field is an argument; an error here (no key in this process) must be seen, not worked around.
-        self.__init__(**state["__dict__"])  # type: ignore[misc]  # pickle gives an object that was never initialised
+        token = _from_pickle.set(True)
+        try:
+            self.__init__(**state["__dict__"])  # type: ignore[misc]  # pickle gives an object that was never initialised
+        finally:
+            _from_pickle.reset(token)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; with ``update`` one that has these fields instead, checked as arguments of the constructor are."""
