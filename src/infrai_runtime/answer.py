@@ -162,6 +162,8 @@ class Answers:
             self._router.counted(ask, candidate.name, outcome.usage)
         trace.finish_reason, trace.parts = outcome.data.get("finish_reason"), outcome.data.get("parts", ())
         trace.warnings += outcome.warnings
+        if cost is None and "service_tier" in outcome.usage:
+            trace.warnings.append(f"cost_usd: the catalogue has no price of the tier {outcome.usage['service_tier']!r}")
         trace.invented += outcome.invented
 
     # -- a whole answer --------------------------------------------------------------------------------------------

@@ -74,6 +74,16 @@ class Prices:
         """The prices of the vendor's batch service; unknown where it has none for tokens."""
         return replace(self, input_mtok=self.batch_input_mtok, output_mtok=self.batch_output_mtok, long=())
 
+    def at_tier(self, tier: str) -> Prices:
+        """The prices at a vendor's tier of service: ``flex`` costs what a batch does at OpenAI and Gemini, with what
+        their caches have as much cheaper (https://developers.openai.com/api/docs/guides/flex-processing,
+        https://ai.google.dev/gemini-api/docs/optimization); those of other tiers are not known."""
+        if tier != "flex" or self.batch_input_mtok is None or not self.input_mtok:
+            return Prices(free=self.free)
+        cached = self.cached_input_mtok
+        cheaper = None if cached is None else -(-cached * self.batch_input_mtok // self.input_mtok)
+        return replace(self.batched(), cached_input_mtok=cheaper)
+
 
 def _nano(usd: Mapping[str, Any]) -> dict[str, Any]:
     return {name: int(Decimal(str(amount)) * NANO) for name, amount in usd.items()}

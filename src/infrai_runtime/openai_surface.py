@@ -215,6 +215,7 @@ def completion(data: Json) -> Json:
         "model": data["model"],
         "choices": [_choice(place, answer) for place, answer in enumerate(answers)],
         "usage": data["usage"],
+        **({"service_tier": data["usage"]["service_tier"]} if "service_tier" in data["usage"] else {}),
     }
 
 

@@ -31,6 +31,7 @@ def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
     used = usage or {}
     if used.keys() <= _WORDS and (of_words := _cost_of_words(used, prices)) is not None:
         return of_words
+    prices = prices.at_tier(used["service_tier"]) if "service_tier" in used else prices
     then = prices.at(used.get("prompt_tokens") or 0) if prices.long else prices
     tokens, units = list(_tokens(used, then)), list(_units(used, then))
     billed = [row for rows in (tokens, units) if _has_price(rows) for row in rows]

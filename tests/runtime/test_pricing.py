@@ -32,6 +32,17 @@ def test_what_a_cache_keeps_for_an_hour_costs_twice_the_input_and_the_rest_its_o
     assert cost_nano(usage, prices) == 600 * 3750 + 400 * 6000
 
 
+def test_a_tier_of_service_costs_what_is_known_of_it() -> None:
+    prices = Prices.of_usd(
+        {"input_mtok": 2, "output_mtok": 8, "cached_input_mtok": "0.5", "batch_input_mtok": 1, "batch_output_mtok": 4}
+    )
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 400}}
+    assert cost_nano(usage | {"service_tier": "flex"}, prices) == 600 * 1000 + 400 * 250 + 100 * 4000
+    assert cost_nano(usage | {"service_tier": "flex"}, PRICES) is None
+    assert cost_nano(usage | {"service_tier": "priority"}, prices) is None
+    assert cost_nano(usage | {"service_tier": "priority"}, Prices(free=True)) == 0
+
+
 def test_a_fraction_of_a_nano_dollar_is_rounded_up() -> None:
     assert cost_nano({"prompt_tokens": 1}, Prices.of_usd({"input_mtok": "0.0005"})) == 1
 

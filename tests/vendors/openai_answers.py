@@ -236,6 +236,8 @@ def _usage(**more: Any) -> Json:
     return {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12} | more
 
 
+EXECUTED = {"index": 0, "type": "search", "arguments": '{"query": "raccoons"}', "output": "Title: Raccoon"}
+DOCUMENT = {"type": "document_url", "document_url": "https://example.com/a.pdf"}
 REASONED = [{"type": "reasoning", "text": "So… think."}, {"type": "text", "text": "42."}]
 
 QUIRKS: dict[str, Quirk] = {
@@ -304,6 +306,46 @@ QUIRKS: dict[str, Quirk] = {
             chunk({}, "stop", x_groq={"id": "req_1", "usage": plain_usage(queue_time=0.01)}),
         ],
         REASONED,
+        _usage(),
+    ),
+    "groq: tools that ran at the vendor": Quirk(
+        "https://console.groq.com/docs/compound/built-in-tools, https://github.com/groq/groq-python (ExecutedTool)",
+        "groq",
+        completion({"content": "42.", "executed_tools": [EXECUTED]}, usage=plain_usage()),
+        [
+            *_stream({"role": "assistant", "content": ""})[:1],
+            chunk({"executed_tools": [{name: EXECUTED[name] for name in ("index", "type", "arguments")}]}),
+            chunk({"executed_tools": [EXECUTED]}),
+            chunk({"content": "42."}),
+            chunk({}, "stop", x_groq={"id": "req_1", "usage": plain_usage()}),
+        ],
+        [
+            {"type": "text", "text": "42."},
+            {"type": "server_tool_result", "name": "search", "vendor": "groq", "native": EXECUTED},
+        ],
+        _usage(),
+    ),
+    "openai: another tier of service": Quirk(
+        "https://platform.openai.com/docs/api-reference/chat/object (service_tier)",
+        "openai",
+        completion({"content": "42."}, usage=plain_usage(), service_tier="priority"),
+        [
+            chunk({"role": "assistant", "content": "42."}, service_tier="priority"),
+            chunk({}, "stop", service_tier="priority"),
+            chunk(None, usage=plain_usage(), service_tier="priority"),
+        ],
+        [{"type": "text", "text": "42."}],
+        _usage(service_tier="priority"),
+    ),
+    "mistral: a chunk without a part of ours": Quirk(
+        "https://github.com/mistralai/client-python (ContentChunk: document_url)",
+        "mistral",
+        completion({"content": [DOCUMENT, {"type": "text", "text": "42."}]}, usage=plain_usage()),
+        _stream({"role": "assistant", "content": [DOCUMENT]}, {"content": "42."}, usage=plain_usage()),
+        [
+            {"type": "server_tool_result", "name": "document_url", "vendor": "mistral", "native": DOCUMENT},
+            {"type": "text", "text": "42."},
+        ],
         _usage(),
     ),
     "xai: reasoning counted apart": Quirk(

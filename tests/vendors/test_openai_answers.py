@@ -192,6 +192,13 @@ def test_several_answers_are_told_apart() -> None:
     assert (finish_of(events).reason, finish_of(events).others) == ("stop", {1: "length"})
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_end_that_is_not_known_is_told(stream: bool) -> None:
+    whole, chunks = completion({"content": "42."}, "coffee_break"), [chunk({"content": "42."}, "coffee_break")]
+    events = by_us(streams(chunks) if stream else says(whole), stream=stream)
+    assert (finish_of(events).reason, "'coffee_break'" in warnings_of(events)[0]) == ("stop", True)
+
+
 # -- usage ---------------------------------------------------------------------------------------------------------
 
 

@@ -87,6 +87,11 @@ class Finish:
 Event = Fragment | Note | Finish
 
 
+def unknown_reason(reason: str) -> str:
+    """The warning for an end that an adapter does not know: it counts as one of the model's own will."""
+    return f"the vendor ended its answer with {reason!r}, which this version does not know; taken for 'stop'"
+
+
 # -- results of the other capabilities -----------------------------------------------------------------------------
 
 

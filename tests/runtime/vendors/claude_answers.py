@@ -130,6 +130,18 @@ ANSWERS: dict[str, Json] = {
     "stopped by a sequence": message(text("one two "), stop="stop_sequence", stop_sequence="three"),
     "context exhausted": message(text("and so"), stop="model_context_window_exceeded"),
     "paused": message(SEARCH, stop="pause_turn"),
+    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool#retrieve-generated-files
+    "a file that code made": message(
+        {"type": "container_upload", "file_id": "file_011CNha8iCJcU1wXNR6q4V8w"},
+        text("Here is your plot."),
+        container={"id": "container_011CPR5CNjB747bTd36fQLFk", "expires_at": "2026-11-27T21:00:00Z"},
+    ),
+    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/programmatic-tool-calling#example-workflow
+    "a call that code made": message(
+        tool_use("toolu_01", "query_database", {"sql": "SELECT 1"})
+        | {"caller": {"type": "code_execution_20260120", "tool_id": "srvtoolu_01A2B3C4"}},
+        stop="tool_use",
+    ),
     "full usage": message(text("ok"), usage=FULL_USAGE),
 }
 

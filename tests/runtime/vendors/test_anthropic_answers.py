@@ -78,7 +78,10 @@ def seen_by_the_sdk(block: Any) -> Json:
         case "redacted_thinking":
             return {"type": "reasoning", "text": "", "opaque": {"redacted_thinking": block.data}}
         case "tool_use":
-            return {"type": "tool_call", "id": block.id, "name": block.name, "arguments": block.input}
+            call = {"type": "tool_call", "id": block.id, "name": block.name, "arguments": block.input}
+            return call | ({} if told["caller"]["type"] == "direct" else {"opaque": {"caller": told["caller"]}})
+        case "container_upload" | "compaction":
+            return {"type": "server_tool_result", "name": block.type, "vendor": "anthropic", "native": told}
         case "server_tool_use":
             ids = {"id": block.id, "name": block.name, "vendor": "anthropic"}
             return {"type": "server_tool_call", **ids, "arguments": block.input}
@@ -209,11 +212,57 @@ def test_a_paused_turn_says_how_to_go_on() -> None:
     ]
 
 
-def test_an_unknown_block_is_left_out_by_name_and_the_rest_stays() -> None:
+def test_an_unknown_block_is_kept_as_it_came_and_told_by_name() -> None:
     answer = message({"type": "hologram", "data": "x"}, text("ok"))
+    kept = {"type": "server_tool_result", "name": "hologram", "vendor": "anthropic"}
     for events in (by_us(whole(answer)), by_us(in_one_segment(stream_of(answer)), stream=True)):
-        assert parts_of(events) == [{"type": "text", "text": "ok"}]
+        assert parts_of(events) == [
+            kept | {"native": {"type": "hologram", "data": "x"}},
+            {"type": "text", "text": "ok"},
+        ]
         assert "'hologram'" in warnings_of(events)[0]
+
+
+def test_a_compacted_conversation_is_kept_and_is_no_whole_answer() -> None:
+    """https://platform.claude.com/docs/en/build-with-claude/compaction#streaming: a summary comes as one delta."""
+    events = list(events_of(message({"type": "compaction", "content": None}, stop="compaction")))
+    summary = {"type": "compaction_delta", "content": "They spoke of raccoons.", "encrypted_content": "Eo8B"}
+    events.insert(3, {"type": "content_block_delta", "index": 0, "delta": summary})
+    data = b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
+    made = by_us(in_one_segment(data), stream=True)
+    with Wall([in_one_segment(data)]) as wall:
+        sdk = anthropic.Anthropic(api_key=KEY, base_url=wall.url, max_retries=0, http_client=connections())
+        asked: Any = {"model": MODEL, "max_tokens": 1000, "messages": [{"role": "user", "content": "hi"}]}
+        with sdk.beta.messages.stream(**asked, betas=["compact-2026-01-12"]) as streamed:
+            [understood] = streamed.get_final_message().content
+    assert parts_of(made) == [seen_by_the_sdk(understood)]
+    assert parts_of(made)[0]["native"]["content"] == "They spoke of raccoons."
+    assert (finish_of(made).reason, len(warnings_of(made))) == ("length", 1)
+
+
+def test_an_end_that_is_not_known_is_told() -> None:
+    made = by_us(whole(message(text("ok"), stop="coffee_break")))
+    assert (finish_of(made).reason, "'coffee_break'" in warnings_of(made)[0]) == ("stop", True)
+
+
+def test_the_container_of_a_tool_is_told_so_that_the_next_turn_can_name_it() -> None:
+    answer = ANSWERS["a file that code made"]
+    for events in (by_us(whole(answer)), by_us(in_one_segment(stream_of(answer)), stream=True)):
+        assert "container_011CPR5CNjB747bTd36fQLFk" in warnings_of(events)[0]
+
+
+@pytest.mark.parametrize(
+    ("usage", "tier"),
+    [({"speed": "fast"}, "fast"), ({"inference_geo": "us"}, "us"), ({"service_tier": "priority"}, "priority")]
+    + [
+        ({"speed": "standard", "inference_geo": "global", "service_tier": word}, None) for word in ("standard", "batch")
+    ],
+)
+def test_what_costs_other_than_the_list_says_is_told(usage: Json, tier: str | None) -> None:
+    answer = message(text("ok"), usage={"input_tokens": 25, "output_tokens": 15, **usage})
+    told = finish_of(by_us(whole(answer))).usage
+    assert told is not None
+    assert told.get("service_tier") == tier
 
 
 def test_unknown_events_and_deltas_do_not_end_a_stream() -> None:

@@ -258,10 +258,27 @@ def test_probabilities_of_tokens_come_in_the_wires_shape() -> None:
     assert [row["logprob"] for row in part["logprobs"][0]["top_logprobs"]] == [-0.1, -2]
 
 
-def test_an_unknown_part_is_left_out_by_name_and_the_rest_stays() -> None:
-    events = by_us(whole(response({"hologram": {}}, {"text": "ok"}, finish="STOP")))
-    assert [part["text"] for part in parts_of(events)] == ["ok"]
+def test_an_unknown_part_is_kept_as_it_came_and_told_by_name() -> None:
+    events = by_us(whole(response({"hologram": {"colour": "red"}}, {"text": "ok"}, finish="STOP")))
+    kept = {"type": "server_tool_result", "name": "hologram", "vendor": "gemini"}
+    assert parts_of(events) == [kept | {"native": {"hologram": {"colour": "red"}}}, {"type": "text", "text": "ok"}]
     assert "hologram" in warnings_of(events)[0]
+
+
+def test_pages_that_were_read_for_an_answer_are_told() -> None:
+    # https://ai.google.dev/gemini-api/docs/url-context#verify-successful-retrieval
+    read = [{"retrievedUrl": "https://example.com/a", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}]
+    answer = response({"text": "ok"}, finish="STOP")
+    answer["candidates"][0]["urlContextMetadata"] = {"urlMetadata": read}
+    [_, told] = parts_of(by_us(whole(answer)))
+    assert (told["name"], told["native"]) == ("url_context", {"urlContextMetadata": {"urlMetadata": read}})
+
+
+def test_a_tier_that_was_asked_for_is_part_of_the_usage() -> None:
+    answer = whole(response({"text": "ok"}, finish="STOP", usage={"promptTokenCount": 3, "candidatesTokenCount": 2}))
+    usage = finish_of(by_us(answer, options={"serviceTier": "flex"})).usage
+    assert usage is not None
+    assert usage["service_tier"] == "flex"
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------

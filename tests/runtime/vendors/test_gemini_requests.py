@@ -166,6 +166,13 @@ def test_only_parts_of_server_tools_go_in_as_they_are(native: Any) -> None:
     assert (failure.code, failure.param) == ("INVALID_REQUEST", "messages.0.parts.0.native")
 
 
+def test_a_part_that_was_kept_goes_back_as_it_came() -> None:
+    kept = {"type": "server_tool_result", "vendor": "gemini", "native": {"audioTranscription": {"text": "hum"}}}
+    read = kept | {"native": {"urlContextMetadata": {"urlMetadata": []}}}
+    sent = body_of({"messages": [user("go"), says(kept, read, "ok"), user("x")]})["contents"][1]["parts"]
+    assert sent == [{"audioTranscription": {"text": "hum"}}, {"text": "ok"}]
+
+
 # -- media -------------------------------------------------------------------------------------------------------------
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import orjson
 
-from infrai_runtime.vendors.base import Event, Finish, Fragment, Note
+from infrai_runtime.vendors.base import Event, Finish, Fragment, Note, unknown_reason
+from infrai_runtime.vendors.service_tier import tier_of
 
 Json = Mapping[str, Any]
 
 SEARCHED = "Claude bills its web searches apart; where the catalogue has no price for them, cost_usd is without them"
 PAUSED = "the vendor paused a long turn; send the reply back as it is to let it go on"
+COMPACTED = "the vendor stopped after it had compacted the conversation; send the reply back as it is to let it go on"
 _REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -25,9 +27,14 @@ _REASONS = {
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
     "pause_turn": "length",
+    "compaction": "length",
     "refusal": "content_filter",
 }
-"""https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons"""
+"""https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons; ``compaction``:
+https://platform.claude.com/docs/en/build-with-claude/compaction"""
+_TO_GO_ON = {"pause_turn": PAUSED, "compaction": COMPACTED}
+_WITHOUT_A_NOTE = frozenset({"compaction", "container_upload"})
+"""Blocks that are known and have no part of their own: they are kept as they came."""
 
 
 @dataclass(slots=True)
@@ -40,6 +47,8 @@ class _Open:
     input: Any = None
     grown: int = 0
     citations: list[Json] = field(default_factory=list)
+    kept: dict[str, Any] | None = None
+    """The block itself, where no part of ours says what it holds."""
 
 
 class Reader:
@@ -59,6 +68,7 @@ class Reader:
         self._usage: dict[str, Any] = {}
         self._reason: str | None = None
         self._explained: str | None = None
+        self._container: Json = {}
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -90,12 +100,15 @@ class Reader:
     def _begin(self, event: Json) -> Iterator[Event]:
         self._model = event["message"].get("model")
         self._add_usage(event["message"].get("usage"))
+        self._container = event["message"].get("container") or {}
         yield from ()
 
     def _message_delta(self, event: Json) -> Iterator[Event]:
         self._add_usage(event.get("usage"))
         self._reason = event["delta"].get("stop_reason") or self._reason
-        self._explained = (event["delta"].get("stop_details") or {}).get("explanation")
+        details = event["delta"].get("stop_details") or {}
+        self._explained = details.get("explanation") or details.get("category")
+        self._container = event["delta"].get("container") or self._container
         yield from ()
 
     def _add_usage(self, usage: Json | None) -> None:
@@ -106,12 +119,20 @@ class Reader:
         """The events that close the answer."""
         if self._reason == "refusal" and self._explained:
             yield Fragment(self._parts, {"type": "refusal", "text": self._explained, "done": True})
-        if self._reason == "pause_turn":
-            yield Note(warning=PAUSED)
+        yield from (Note(warning=warning) for warning in self._warnings())
         usage = self.usage
         if usage and "search_units" in usage:
             yield Note(warning=SEARCHED)
         yield Finish(self._finish_reason(), usage, self._model)
+
+    def _warnings(self) -> Iterator[str]:
+        if self._reason in _TO_GO_ON:
+            yield _TO_GO_ON[self._reason]
+        if self._reason is not None and self._reason not in _REASONS:
+            yield unknown_reason(self._reason)
+        if "id" in self._container:
+            until = self._container.get("expires_at")
+            yield f"the vendor's container {self._container['id']!r} lasts until {until}; its option container names it"
 
     def _finish_reason(self) -> str:
         reason = _REASONS.get(self._reason or "end_turn", "stop")
@@ -122,14 +143,14 @@ class Reader:
     def _start(self, event: Json) -> Iterator[Event]:
         block = event["content_block"]
         kind = "answer" if block.get("name") == self._answer_tool and self._answer_tool else block["type"]
-        begin = _BLOCKS.get(kind) or (_tool_result if kind.endswith("_tool_result") else None)
-        if begin is None:
-            yield Note(warning=f"the reply has a part of type {kind!r}, which this version does not know; left out")
-            return
+        begin = _BLOCKS.get(kind) or (_tool_result if kind.endswith("_tool_result") else _kept)
+        if begin is _kept and kind not in _WITHOUT_A_NOTE:
+            yield Note(warning=f"the reply has a part of type {kind!r}, which this version does not know; it is kept")
         part, grows = begin(block, self._vendor)
         self._called = self._called or part["type"] == "tool_call"
         opened = self._open[event["index"]] = _Open(self._parts, part["type"], grows, block.get("input"))
         opened.citations += block.get("citations") or ()
+        opened.kept = dict(block) if begin is _kept else None
         self._parts += 1
         opened.grown = len(part.get(grows, ""))
         yield Fragment(opened.index, part)
@@ -142,6 +163,8 @@ class Reader:
             opened.citations.append(delta["citation"])
         elif delta["type"] == "signature_delta":
             yield Fragment(opened.index, {"type": opened.kind, "opaque": delta["signature"]})
+        elif opened.kept is not None:
+            _grow(opened.kept, delta)
         elif delta["type"] in _GROWS:
             yield from self._grown(opened, delta[_GROWS[delta["type"]]])
         else:
@@ -159,7 +182,9 @@ class Reader:
         if opened.input is not None and not opened.grown:  # no argument was streamed: there are none, or all came whole
             yield from self._grown(opened, orjson.dumps(opened.input).decode())
         notes = [annotation(citation, opened.grown) for citation in opened.citations]
-        yield Fragment(opened.index, {"type": opened.kind, **({"annotations": notes} if notes else {}), "done": True})
+        late = {"annotations": notes, "native": opened.kept}
+        rest = {name: value for name, value in late.items() if value}
+        yield Fragment(opened.index, {"type": opened.kind, **rest, "done": True})
 
 
 _TAKES: dict[str, Callable[[Reader, Json], Iterator[Event]]] = {
@@ -192,17 +217,41 @@ def _redacted(block: Json, vendor: str) -> Begun:
 
 
 def _tool_use(block: Json, vendor: str) -> Begun:
-    return {"type": "tool_call", "id": block["id"], "name": block["name"], "arguments": ""}, "arguments"
+    about = _who_called(block)
+    signed = {"opaque": about} if about else {}
+    return {"type": "tool_call", "id": block["id"], "name": block["name"], "arguments": "", **signed}, "arguments"
+
+
+def _who_called(block: Json) -> dict[str, Any]:
+    """What has to go back with a call that the model did not make directly: the code that made it, its toolset
+    (https://platform.claude.com/docs/en/agents-and-tools/tool-use/programmatic-tool-calling)."""
+    caller = block.get("caller") or {}
+    told = {"caller": dict(caller)} if caller.get("type", "direct") != "direct" else {}
+    return told | ({"toolset_name": block["toolset_name"]} if block.get("toolset_name") else {})
 
 
 def _server_tool_use(block: Json, vendor: str) -> Begun:
-    return _tool_use(block, vendor)[0] | {"type": "server_tool_call", "vendor": vendor}, "arguments"
+    ids = {"id": block["id"], "name": block["name"], "vendor": vendor}
+    return {"type": "server_tool_call", **ids, "arguments": "", **_who_called(block)}, "arguments"
 
 
 def _tool_result(block: Json, vendor: str) -> Begun:
     name = block["type"].removesuffix("_tool_result")
     ids = {"id": block["tool_use_id"], "name": name, "vendor": vendor}
     return {"type": "server_tool_result", **ids, "native": dict(block)}, "text"
+
+
+def _kept(block: Json, vendor: str) -> Begun:
+    """A block that no part of ours can hold. What it says comes with its end, in ``native``, and goes back as it is."""
+    return {"type": "server_tool_result", "name": block["type"], "vendor": vendor}, "text"
+
+
+def _grow(block: dict[str, Any], delta: Json) -> None:
+    """Adds a delta to a kept block: texts grow, other values are replaced."""
+    for name, value in delta.items():
+        before = block.get(name)
+        if name != "type" and value is not None:
+            block[name] = before + value if isinstance(before, str) and isinstance(value, str) else value
 
 
 def _answer(block: Json, vendor: str) -> Begun:
@@ -249,7 +298,16 @@ def usage_of(usage: Json) -> dict[str, Any] | None:
         **_details("prompt_tokens_details", inputs),
         **_details("completion_tokens_details", outputs),
         **({"search_units": searches} if searches else {}),
+        **tier_of(_tier(usage)),
     }
+
+
+def _tier(usage: Json) -> str | None:
+    """What makes this message cost something else than the list says: fast mode, a tier, where it was worked on
+    (https://platform.claude.com/docs/en/about-claude/pricing)."""
+    if usage.get("speed") == "fast":
+        return "fast"
+    return "us" if usage.get("inference_geo") == "us" else usage.get("service_tier")
 
 
 def _long_written(usage: Json) -> int | None:

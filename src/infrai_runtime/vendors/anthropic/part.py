@@ -31,6 +31,14 @@ _CITATIONS = frozenset(
 )
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
+_ABOUT_A_CALL = ("caller", "toolset_name")
+_OUR_OWN = frozenset(
+    {
+        *("text", "thinking", "redacted_thinking", "tool_use", "tool_result", "server_tool_use"),
+        *("image", "document", "search_result"),
+    }
+)
+"""Blocks that parts of ours become; only others go back as they came."""
 
 
 def vendor_fetches(part: Part) -> bool:
@@ -87,7 +95,10 @@ def _reasoning(part: Part, path: str, warnings: list[str]) -> Iterator[Block]:
 
 
 def _tool_call(part: Part, path: str, warnings: list[str]) -> Iterator[Block]:
-    yield {"type": "tool_use", "id": tool_id(part["id"]), "name": part["name"], "input": arguments(part["arguments"])}
+    opaque = part.get("opaque")
+    about = {name: opaque[name] for name in _ABOUT_A_CALL if name in opaque} if isinstance(opaque, Mapping) else {}
+    called = {"id": tool_id(part["id"]), "name": part["name"], "input": arguments(part["arguments"])}
+    yield {"type": "tool_use", **called, **about}
 
 
 def arguments(text: str) -> dict[str, Any]:
@@ -167,12 +178,13 @@ def _server_tool_call(part: Part, path: str, warnings: list[str]) -> Iterator[Bl
         "id": part.get("id"),
         "name": part.get("name"),
         "input": arguments(part.get("arguments", "{}")),
+        **{name: part[name] for name in _ABOUT_A_CALL if name in part},
     }
 
 
 def _server_tool_result(part: Part, path: str, warnings: list[str]) -> Iterator[Block]:
     native = part.get("native")
-    if not isinstance(native, Mapping) or not str(native.get("type")).endswith("_tool_result"):
+    if not isinstance(native, Mapping) or not isinstance(native.get("type"), str) or native["type"] in _OUR_OWN:
         raise Failure(
             "INVALID_REQUEST", f"{path}.native: missing, or no result of a server tool", param=f"{path}.native"
         )

@@ -77,7 +77,8 @@ class Gemini(RemoteChat[Draft]):
         yield read(self.http, reader.end())
 
     def _reader(self, draft: Draft, call: Call) -> Reader:
-        reader = call.bill.reading = Reader(self.name, draft.answer.name if draft.answer else None)
+        answer_tool = draft.answer.name if draft.answer else None
+        reader = call.bill.reading = Reader(self.name, answer_tool, tier=call.options.get("serviceTier"))
         return reader
 
     def _read_event(self, reader: Reader, sent: SentEvent) -> list[Event]:

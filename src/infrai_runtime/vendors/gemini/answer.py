@@ -17,6 +17,7 @@ import orjson
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Event, Finish, Fragment, Note
 from infrai_runtime.vendors.gemini.model import traits_of
+from infrai_runtime.vendors.service_tier import tier_of
 
 Json = Mapping[str, Any]
 
@@ -37,6 +38,7 @@ _EMPTY: Json = {}
 _OF_EVERY_CHUNK = frozenset({"content", "index"})
 CODE = "code_execution"
 SEARCH = "google_search"
+FETCH = "url_context"
 SEARCHED = "Gemini bills its searches apart; where the catalogue has no price for them, cost_usd is without them"
 
 
@@ -52,6 +54,8 @@ class _Answer:
     reason: str | None = None
     explained: str | None = None
     grounding: dict[str, Any] = field(default_factory=dict)
+    fetched: list[Json] = field(default_factory=list)
+    """URLs that the vendor has read for the answer, and how that went."""
     sources: list[Json] = field(default_factory=list)
 
 
@@ -67,8 +71,16 @@ class Reader:
     an answer that Gemini failed to make, KeyError and the like for what is not in the API's shape.
     """
 
-    def __init__(self, vendor: str, answer_tool: str | None = None, new_id: Callable[[], str] = made_id) -> None:
+    def __init__(
+        self,
+        vendor: str,
+        answer_tool: str | None = None,
+        new_id: Callable[[], str] = made_id,
+        tier: Any = None,
+    ) -> None:
+        """``tier``: the service tier that was asked for; an answer says it in a header alone."""
         self._vendor = vendor
+        self._tier = tier_of(tier)
         self._answer_tool = answer_tool
         self._new_id = new_id
         self._answers: dict[int, _Answer] = {}
@@ -83,7 +95,11 @@ class Reader:
     @property
     def usage(self) -> dict[str, Any] | None:
         """What the answer has used so far, as the API says."""
-        return usage_of(self._usage, {})
+        return self._used({})
+
+    def _used(self, grounding: Json) -> dict[str, Any] | None:
+        usage = usage_of(self._usage, grounding, self._model or "")
+        return usage | self._tier if usage else usage
 
     def feed(self, response: Json) -> Iterator[Event]:
         """The events that a response object brings."""
@@ -119,6 +135,7 @@ class Reader:
             probabilities = logprobs(candidate["logprobsResult"])
             yield Fragment(answer.open[0], {"type": answer.open[1], "text": "", "logprobs": probabilities}, choice)
         answer.grounding.update(candidate.get("groundingMetadata", _EMPTY))
+        answer.fetched += candidate.get("urlContextMetadata", _EMPTY).get("urlMetadata", ())
         answer.sources += candidate.get("citationMetadata", _EMPTY).get("citationSources", ())
         answer.explained = candidate.get("finishMessage") or answer.explained
         answer.reason = candidate.get("finishReason") or answer.reason
@@ -139,10 +156,9 @@ class Reader:
         kind = next((name for name in _PARTS if name in part), None)
         if kind is None:
             known = ", ".join(sorted(part.keys() - {"thoughtSignature"})) or "nothing"
-            yield Note(warning=f"the reply has a part with {known}, which this version does not know; left out")
-            return
+            yield Note(warning=f"the reply has a part with {known}, which this version does not know; it is kept")
         yield from self._closed(answer, choice)
-        made = self._answered(part) or _PARTS[kind](part[kind], self)
+        made = self._answered(part) or (_PARTS[kind](part[kind], self) if kind else self._kept(part))
         answer.called = answer.called or made["type"] == "tool_call"
         if made["type"] == "text":
             answer.texts[answer.parts] = [made["text"]]
@@ -200,6 +216,12 @@ class Reader:
             "native": {field_: dict(value)}
         }
 
+    def _kept(self, part: Json) -> dict[str, Any]:
+        """A part that none of ours can hold; it goes back as it came."""
+        native = {name: value for name, value in part.items() if name != "thoughtSignature"}
+        name = next(iter(native), None)
+        return {"type": "server_tool_result", "name": name, "vendor": self._vendor, "native": native}
+
     def _executable_code(self, value: Json) -> dict[str, Any]:
         arguments = {name: value[name] for name in ("language", "code") if name in value}
         return self._server_call("executableCode", value, CODE, arguments)
@@ -221,7 +243,7 @@ class Reader:
             yield from self._ended(answer, choice)
         first = self._answers.get(0, _Answer())
         others = {choice: _reason(answer) for choice, answer in self._answers.items() if choice}
-        usage = usage_of(self._usage, first.grounding, self._model or "")
+        usage = self._used(first.grounding)
         if usage and "search_units" in usage:
             yield Note(warning=SEARCHED)
         yield Finish(_reason(first), usage, self._model, others=others)
@@ -232,10 +254,14 @@ class Reader:
         for index in answer.texts:
             cited = {"annotations": notes[index]} if index in notes else {}
             yield Fragment(index, {"type": "text", **cited, "done": True}, choice)
-        if answer.grounding:
-            found = self._server_result("groundingMetadata", answer.grounding, SEARCH)
-            yield Fragment(answer.parts, {**found, "done": True}, choice)
-            answer.parts += 1
+        for field_, value, name in (
+            ("groundingMetadata", answer.grounding, SEARCH),
+            ("urlContextMetadata", {"urlMetadata": answer.fetched} if answer.fetched else {}, FETCH),
+        ):
+            if value:
+                found = self._server_result(field_, value, name)
+                yield Fragment(answer.parts, {**found, "done": True}, choice)
+                answer.parts += 1
         if _reason(answer) == "content_filter" and answer.explained:
             yield Fragment(answer.parts, {"type": "refusal", "text": answer.explained, "done": True}, choice)
 

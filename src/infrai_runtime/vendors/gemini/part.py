@@ -121,15 +121,19 @@ def _cache_point(part: Part, path: str, known: Conversation) -> Iterator[Sent]:
 
 def _server_tool(part: Part, path: str, known: Conversation) -> Iterator[Sent]:
     native = part.get("native")
-    if isinstance(native, Mapping) and "groundingMetadata" in native:
-        return  # what a search found stands in the text; the API does not take it back
-    if not isinstance(native, Mapping) or not native.keys() & _SERVER_FIELDS:
-        allowed = ", ".join(sorted(_SERVER_FIELDS))
-        raise Failure("INVALID_REQUEST", f"{path}.native: allowed is a part with {allowed}", param=f"{path}.native")
-    yield _signed(part, {name: native[name] for name in _SERVER_FIELDS if name in native})
+    if isinstance(native, Mapping) and native.keys() & _TOLD_ONLY:
+        return  # what was found stands in the text; the API does not take it back
+    if not isinstance(native, Mapping) or not native or native.keys() & _OUR_OWN:
+        refused = ", ".join(sorted(_OUR_OWN))
+        raise Failure(
+            "INVALID_REQUEST", f"{path}.native: missing, or a part with one of {refused}", param=f"{path}.native"
+        )
+    yield _signed(part, dict(native))
 
 
-_SERVER_FIELDS = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
+_TOLD_ONLY = frozenset({"groundingMetadata", "urlContextMetadata"})
+_OUR_OWN = frozenset({"text", "thoughtSignature", "functionCall", "functionResponse", "inlineData", "fileData"})
+"""What parts of ours become; only others go back as they came."""
 
 _PARTS: dict[str, Callable[[Part, str, Conversation], Iterator[Sent]]] = {
     "text": _text,

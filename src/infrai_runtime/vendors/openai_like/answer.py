@@ -14,9 +14,10 @@ from typing import Any
 
 import orjson
 
-from infrai_runtime.vendors.base import Event, Finish, Fragment
+from infrai_runtime.vendors.base import Event, Finish, Fragment, Note, unknown_reason
 from infrai_runtime.vendors.openai_like.row import Row
 from infrai_runtime.vendors.openai_like.usage import cost_of, usage_of
+from infrai_runtime.vendors.service_tier import tier_of
 
 Json = Mapping[str, Any]
 
@@ -30,6 +31,7 @@ REASONS = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "model_context_window_exceeded": "length",
     "sensitive": "content_filter",
 }
 BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
@@ -82,6 +84,8 @@ class _Choice:
     text: list[str] = field(default_factory=list)
     reason: str | None = None
     audio: int | None = None
+    executed: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    """Groq's own tools, by their index (https://console.groq.com/docs/compound/built-in-tools)."""
 
     def next(self) -> int:
         self.parts += 1
@@ -97,10 +101,12 @@ class Reader:
     Many chunks come at once. ``hold`` takes those that only go on with a text, ``held`` gives them out as one piece.
     """
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Row, vendor: str = "") -> None:
         self._row = row
+        self._vendor = vendor
         self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
+        self._tier: Any = None
         self._model: str | None = None
         self._sources: list[Json] = []
         self._held: list[str] = []
@@ -119,7 +125,8 @@ class Reader:
     @property
     def usage(self) -> dict[str, Any] | None:
         """What the answer has used, as far as the vendor has said."""
-        return usage_of(self._usage)
+        usage = usage_of(self._usage)
+        return usage | tier_of(self._tier, self._row.usual_tiers) if usage and self._tier else usage
 
     def whole(self, completion: Json) -> list[Event]:
         """The events of a whole completion. Raises ``Broken``."""
@@ -169,12 +176,15 @@ class Reader:
         reasons = {number: _reason(choice) for number, choice in self._choices.items()}
         others = {number: reason for number, reason in reasons.items() if number != 0}
         usage = self.usage
+        for reason in sorted({choice.reason for choice in self._choices.values() if choice.reason} - REASONS.keys()):
+            yield Note(warning=unknown_reason(reason))
         cost = cost_of(self._usage, self._row.cost)
         yield Finish(_reason(first) if first else "stop", usage, self._model, cost, others)
 
     def _feed(self, chunk: Json, name: str) -> Iterator[Event]:
         self._usage = chunk.get("usage") or _groq_usage(chunk) or self._usage
         self._model = self._model or chunk.get("model") or None
+        self._tier = chunk.get("service_tier") or self._tier
         self._sources = _sources(chunk) or self._sources
         for row in chunk.get("choices") or ():
             number = row.get("index") or 0
@@ -187,7 +197,7 @@ class Reader:
                 raise Broken(f"it ended its answer with {reason!r}")
             choice.reason = reason or choice.reason
 
-    def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> Iterator[Fragment]:
+    def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> Iterator[Event]:
         details = delta.get("reasoning_details")
         thought = next((delta[name] for name in _REASONING if delta.get(name)), None)
         if thought or details:
@@ -210,6 +220,8 @@ class Reader:
             yield from self._audio(choice, delta["audio"])
         for position, call in enumerate(delta.get("tool_calls") or ()):
             yield from self._tool_call(choice, call, position)
+        for position, ran in enumerate(delta.get("executed_tools") or ()):
+            choice.executed.setdefault(ran.get("index", position), {}).update(ran)
 
     # -- texts, of which one is open at a time
 
@@ -238,7 +250,7 @@ class Reader:
         for row in rows:
             _merge(choice.details, row)
 
-    def _content(self, choice: _Choice, content: Any, tokens: Any) -> Iterator[Fragment]:
+    def _content(self, choice: _Choice, content: Any, tokens: Any) -> Iterator[Event]:
         if isinstance(content, str):
             yield from self._say(choice, "text", content, **({"logprobs": tokens} if tokens else {}))
             return
@@ -252,9 +264,18 @@ class Reader:
                 place = len("".join(choice.text))
                 row = {"type": "citation", "start": place, "end": place, "native": chunk}
                 yield from self._cite(choice, [row])
+            elif kind != "text":
+                yield from self._kept(choice, str(kind), chunk)
 
     def _cite(self, choice: _Choice, rows: list[dict[str, Any]]) -> Iterator[Fragment]:
         yield from self._say(choice, "text", "", annotations=rows)
+
+    # -- what no other part holds: it is kept as it came
+
+    def _kept(self, choice: _Choice, name: str, native: Json) -> Iterator[Fragment]:
+        yield from self._close(choice)
+        kept = {"name": name, "vendor": self._vendor, "native": native, "done": True}
+        yield choice.made(choice.next(), type="server_tool_result", **kept)
 
     # -- media
 
@@ -304,6 +325,8 @@ class Reader:
         if self._sources and choice.text:
             yield from self._cite(choice, _marked_sources("".join(choice.text), self._sources))
         yield from self._close(choice)
+        for ran in choice.executed.values():
+            yield from self._kept(choice, str(ran.get("type")), ran)
         if choice.audio is not None:
             yield choice.made(choice.audio, type="audio", done=True)
         for call in choice.calls:

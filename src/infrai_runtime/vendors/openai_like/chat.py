@@ -64,7 +64,7 @@ class Chat(Base, RemoteChat[Draft]):
     def read(self, completion: Mapping[str, Any], bill: Bill | None = None) -> list[Event]:
         """The events of a whole completion. Raises VENDOR_ERROR for one that is none; ``bill`` then knows what it
         used."""
-        reader = Reader(self.row)
+        reader = Reader(self.row, self.name)
         if bill is not None:
             bill.reading = reader
         with documented(self.http):
@@ -78,7 +78,7 @@ class Chat(Base, RemoteChat[Draft]):
 
     async def streamed(self, draft: Draft, call: Call) -> AsyncGenerator[Sequence[Event], None]:
         """The events of a streamed answer."""
-        reader = call.bill.reading = Reader(self.row)
+        reader = call.bill.reading = Reader(self.row, self.name)
         ends = _ends if self.row.end_mark else None
         sent = self.http.stream(self.path(CHAT, call), draft.body, call, ends=ends)
         async with aclosing(sent) as lists:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from infrai_runtime.vendors.service_tier import USUAL
+
 Structured = Literal["schema", "object"]
 Media = Literal["image", "audio", "file", "video"]
 
@@ -78,6 +80,8 @@ class Row:
     marks_cache: bool = False
     """Texts may carry ``cache_control``."""
     allowed_options: Set[str] = OPTIONS
+    usual_tiers: Set[str] = USUAL
+    """The tiers of service that cost what the list says."""
     """What ``vendor_options`` may set."""
 
     # -- the answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from infrai_runtime.vendors.openai_like.row import OPTIONS, Row
+from infrai_runtime.vendors.service_tier import USUAL
 
 _THINKERS = r"o\d|gpt-[5-9](?!.*chat)"
 """https://platform.openai.com/docs/guides/latest-model ("parameter compatibility"); for ``stop``
@@ -86,6 +87,7 @@ ROWS: dict[str, Row] = {
         names={"max_tokens": "max_completion_tokens"},
         refuses=frozenset({"logprobs", "top_logprobs", "choices"}),
         user_names=False,
+        usual_tiers=USUAL | {"flex"},  # https://console.groq.com/docs/flex-processing
         voice="troy",
         speech_formats=frozenset({"wav"}),
     ).with_options("reasoning_format", "include_reasoning", "search_settings", "compound_custom"),
