@@ -20,7 +20,7 @@ from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.catalogue_file import load
 from infrai_runtime.failure import Failure
 from infrai_runtime.settings import Settings
-from infrai_runtime.vendors import configured, configured_entries, made
+from infrai_runtime.vendors import configured, configured_entries, half_configured, made
 from infrai_runtime.vendors.base import CAPABILITIES, Call, Vendor
 from infrai_runtime.vendors.configuration import LOCAL, Entry
 from infrai_runtime.vendors.known import DIALECTS, KNOWN
@@ -68,11 +68,14 @@ def run(args: Any) -> int:
         return _print_known(args.json)
     if args.base_url:
         return _print_served(args)
-    rows = asyncio.run(_rows(Settings.from_environment(), check=args.check))
+    settings = Settings.from_environment()
+    rows = asyncio.run(_rows(settings, check=args.check))
     if args.json:
         print(json.dumps([_fields(row) for row in rows], indent=2))
     else:
         _print(rows, checked=args.check)
+        for line in half_configured(settings):
+            print(f"{paint('->', 'yellow')} {line}")
     return int(any(state not in (GOOD, UNKNOWN) for row in rows for state in row.states))
 
 

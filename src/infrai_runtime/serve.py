@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import socket
 import sys
@@ -21,6 +22,8 @@ from infrai_runtime import logs
 from infrai_runtime.lifespan import App, Message, Receive, Send
 from infrai_runtime.settings import Settings
 
+log = logging.getLogger("infrai_runtime")
+
 GRACEFUL_S = 10
 """How long running answers may go on after the server was told to stop."""
 GC_THRESHOLDS = (10_000, 20, 50)
@@ -35,6 +38,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
     uvicorn, protocol, create_app = _packages()
+    _warn_of_halves(settings)
     flush = export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
@@ -56,6 +60,13 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
             server.run(sockets=[listener])
     if watched.problem is not None:
         raise _why(watched.problem) from watched.problem
+
+
+def _warn_of_halves(settings: Settings) -> None:
+    from infrai_runtime.vendors import half_configured
+
+    for line in half_configured(settings):
+        log.warning("%s", line)
 
 
 def _packages() -> tuple[Any, Any, Callable[[Settings], App]]:

@@ -34,6 +34,41 @@ def test_a_configured_vendor_is_shown_with_what_it_can_do_and_without_its_keys(
     assert "secret" not in out
 
 
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (
+            {"AZURE_OPENAI_API_KEY": "k"},
+            "AZURE_OPENAI_API_KEY is set, which is half of azure: set AZURE_OPENAI_ENDPOINT",
+        ),
+        (
+            {"OPENAI_BASE_URL": "http://127.0.0.1:1"},
+            "OPENAI_BASE_URL is set, which is half of openai: set OPENAI_API_KEY",
+        ),
+        ({"INFRAI_VENDORS": "openai"}, "INFRAI_VENDORS names openai: set OPENAI_API_KEY"),
+        ({"INFRAI_VENDORS": "azure"}, "INFRAI_VENDORS names azure: set AZURE_OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT"),
+        ({"INFRAI_VENDORS": "ollama,local"}, "INFRAI_VENDORS names ollama: set OLLAMA_HOST"),
+    ],
+)
+def test_what_configures_no_vendor_by_half_is_said_by_vendors_and_doctor(
+    run: Run, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], said: str
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert said in " ".join(run("vendors")[1].split())
+    assert said in " ".join(run("doctor", "--offline")[1].split())
+
+
+def test_a_vendor_that_is_switched_off_or_whole_is_not_called_half(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+    monkeypatch.setenv("GROQ_API_KEY", "k")
+    home.mkdir()
+    (home / "vendors.toml").write_text("[azure]\nenabled = false\n")
+    assert "half" not in run("vendors")[1]
+
+
 def test_the_rows_come_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-1")
     rows = json.loads(run("vendors", "--json")[1])

@@ -90,15 +90,18 @@ def _vendors() -> Check:
     """The vendors that a runtime on this machine uses."""
     try:
         from infrai_runtime.settings import Settings
-        from infrai_runtime.vendors import configured_entries
+        from infrai_runtime.vendors import configured_entries, half_configured
     except ModuleNotFoundError as error:
         detail = f"the package {error.name} is not installed: no runtime on this machine"
         return Check("vendors", "missing", detail, extra_hint(error.name))
 
     try:
-        found = configured_entries(Settings.from_environment())
+        settings = Settings.from_environment()
+        found, halves = configured_entries(settings), half_configured(settings)
     except ConfigError as error:
         return Check("vendors", "problem", error.message, "infrai vendors")
+    if halves:
+        return Check("vendors", "missing", "; ".join(halves), "infrai vendors")
     if not found:
         return Check("vendors", "missing", "no vendor has a key; on-machine models answer", "infrai vendors --known")
     return Check("vendors", "ok", f"{', '.join(entry.name for entry in found)} (infrai vendors --check asks them)")

@@ -7,6 +7,7 @@ from typing import Any
 
 from infrai_core.errors import ConfigError
 from infrai_runtime.settings import Settings
+from infrai_runtime.vendors import configuration
 from infrai_runtime.vendors.base import Vendor
 from infrai_runtime.vendors.configuration import LOCAL, Entry, entries
 from infrai_runtime.vendors.known import DIALECTS
@@ -27,6 +28,11 @@ def configured_entries(settings: Settings) -> list[Entry]:
     if settings.vendors_file is not None and not settings.vendors_file.exists():
         raise ConfigError(f"INFRAI_VENDORS_FILE: {settings.vendors_file} does not exist")
     return entries(dict(settings.vendor_environ), settings.vendors_path, settings.vendors)
+
+
+def half_configured(settings: Settings) -> list[str]:
+    """What seems to be meant for a vendor and configures none, one line each. Raises ``ConfigError``."""
+    return configuration.half_configured(dict(settings.vendor_environ), settings.vendors_path, settings.vendors)
 
 
 def made(found: list[Entry]) -> list[Vendor]:

@@ -75,6 +75,32 @@ def entries(environ: Mapping[str, str], file: Path, only: Iterable[str] | None =
     return [entry for entry in found if entry is not None]
 
 
+def half_configured(environ: Mapping[str, str], file: Path, only: Iterable[str] | None = None) -> list[str]:
+    """What somebody seems to have meant to configure and has not: vendors that the environment gives a key without the
+    address that they need, or an address without a key, and names of ``INFRAI_VENDORS`` with neither."""
+    tables = read_file(file)
+    lacking = {
+        name: known for name, known in KNOWN.items() if name not in tables and not _in_environment(known, environ)
+    }
+    if only is None:
+        return [found for name, known in lacking.items() if (found := _half(name, known, environ))]
+    named = ((name, lacking[name]) for name in only if name in lacking)
+    return [_half(name, known, environ) or f"INFRAI_VENDORS names {name}: set {_lacks(known)}" for name, known in named]
+
+
+def _half(name: str, known: Known, environ: Mapping[str, str]) -> str | None:
+    there = _first(environ, known.keys) or _first(environ, known.urls)
+    if there is None:
+        return None
+    lacks = known.keys if there in known.urls else known.urls
+    return f"{there} is set, which is half of {name}: set {lacks[0]} too"
+
+
+def _lacks(known: Known) -> str:
+    needed = [names[0] for names in (() if known.keyless else known.keys, known.urls) if names]
+    return " and ".join(needed if known.base_url is None else needed[:1])
+
+
 def check_vendors(where: str, names: Iterable[str], file: Path) -> None:
     """Raises ``ConfigError``, naming ``where``, for a vendor that is neither known by name nor a table of the file."""
     _check_known(where, names, read_file(file))
