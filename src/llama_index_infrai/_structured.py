@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
@@ -160,12 +160,32 @@ def objects(ask: Ask[M], stream: Generator[ChatResponse, None, None]) -> Generat
         stream.close()
 
 
-async def aobjects(ask: Ask[M], stream: AsyncGenerator[ChatResponse, None]) -> AsyncGenerator[M | FlexibleModel, None]:
-    """The same from an event loop."""
-    found = _Objects(ask)
-    try:
-        async for response in stream:
-            yield found.add(response)
-        yield found.end()
-    finally:
-        await stream.aclose()
+class AsyncObjects(Generic[M]):
+    """The same from an event loop. No generator: a loop that ends closes all of them at once, and would close the
+    stream twice that stands inside."""
+
+    def __init__(self, ask: Ask[M], stream: AsyncGenerator[ChatResponse, None]) -> None:
+        self._found = _Objects(ask)
+        self._stream = stream
+        self._is_whole = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> M | FlexibleModel:
+        if self._is_whole:
+            raise StopAsyncIteration
+        try:
+            response = await anext(self._stream)
+        except StopAsyncIteration:
+            self._is_whole = True
+            return self._found.end()
+        try:
+            return self._found.add(response)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Closes the stream."""
+        await self._stream.aclose()

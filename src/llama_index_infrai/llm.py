@@ -44,7 +44,7 @@ from llama_index_infrai._progress import (
     responses,
 )
 from llama_index_infrai._report import Batches, areported, areported_stream, reported, reported_stream
-from llama_index_infrai._structured import Ask, aobjects, by_schema, by_tool, objects
+from llama_index_infrai._structured import Ask, AsyncObjects, by_schema, by_tool, objects
 
 M = TypeVar("M", bound=BaseModel)
 dispatcher = get_dispatcher(__name__)
@@ -352,7 +352,8 @@ class Infrai(Routed, FunctionCallingLLM):
         ask = self._ask(output_cls, prompt, llm_kwargs, prompt_args)
         if ask is None:
             return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
-        return aobjects(ask, await self.astream_chat(ask.messages, **ask.options))
+        stream = await self.astream_chat(ask.messages, **ask.options)
+        return AsyncObjects(ask, stream)  # type: ignore[return-value]  # LlamaIndex iterates over it, and no more
 
 
 def _described(tools: Sequence[Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCa
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.llms import ChatMessage
+from llama_index.core.prompts import PromptTemplate
+from pydantic import BaseModel
 
 from infrai_core.testing import Script, streamed
 from infrai_core.testing import Scripted as Answer
@@ -326,8 +328,20 @@ def _serve_unended(listener: socket.socket, streams: int) -> None:
         connection.recv(65536)
 
 
-@pytest.mark.parametrize("method", ["astream_chat", "astream_complete"])
-def test_a_stream_that_is_open_when_its_loop_ends_is_closed_without_a_fault(method: str) -> None:
+class Person(BaseModel):
+    name: str
+
+
+ASTREAMS: dict[str, Callable[[Infrai], Any]] = {
+    "chat": lambda llm: llm.astream_chat(HI),
+    "complete": lambda llm: llm.astream_complete("hi"),
+    "objects": lambda llm: llm.astream_structured_predict(Person, PromptTemplate("Who?")),
+    "structured": lambda llm: llm.as_structured_llm(Person).astream_chat(HI),
+}
+
+
+@pytest.mark.parametrize("kind", ASTREAMS)
+def test_a_stream_that_is_open_when_its_loop_ends_is_closed_without_a_fault(kind: str) -> None:
     faults: list[object] = []
     kept: list[Any] = []
 
@@ -335,8 +349,8 @@ def test_a_stream_that_is_open_when_its_loop_ends_is_closed_without_a_fault(meth
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
         llm = Infrai(api_key="key", base_url=f"http://127.0.0.1:{port}")
         for _ in range(streams):  # a loop closes them in no order
-            kept.append(await getattr(llm, method)(HI if method == "astream_chat" else "hi"))
-            assert (await anext(kept[-1])).delta == "a"
+            kept.append(await ASTREAMS[kind](llm))
+            assert await anext(kept[-1])
 
     streams = 8
     with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings():
