@@ -151,3 +151,9 @@ def test_connections_of_the_server_do_not_wait_to_fill_a_packet(tmp_path: Path) 
         connection, _ = listener.accept()
         with client, connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_server_that_starts_says_which_vendor_is_configured_by_half(tmp_path: Path) -> None:
+    with served_process(tmp_path / "home", environ={"AZURE_OPENAI_API_KEY": "k", "INFRAI_VENDORS": "azure,local"}):
+        told = (tmp_path / "home.server.log").read_text()
+    assert "AZURE_OPENAI_API_KEY is set, which is half of azure: set AZURE_OPENAI_ENDPOINT too" in told

@@ -200,6 +200,7 @@ def test_a_compressed_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
         (Play([http(b"xx", content_encoding="br")]), "compressed as 'br'"),
         (Play([http(b"nonsense", content_encoding="gzip")]), "damaged"),
         (Play([http(gzip.compress(b'{"a": 1}' * 100)[:30], content_encoding="gzip")]), "cut short"),
+        (Play([http(gzip.compress(b'{"a": 1}' * 100)[:12], content_encoding="gzip")]), "cut short"),
         (Play([http(b'{"error": {"message": "broken inside"}}')]), "broken inside"),
         (Play([http(b"", 302, location="http://127.0.0.1:1/")]), "redirect"),
     ],

@@ -415,13 +415,15 @@ class _Body:
         self._response = response
         self._inflate = _inflater(response.headers.get("content-encoding", "").strip().lower())
         self._limit = self._left = limit
+        self._began = False
         self._cut = cut
 
     async def pieces(self) -> Iterable[bytes] | None:
         """What has come, unpacked while it is iterated over; None at the end."""
         if self._left >= 0 and (chunk := await self._response.chunk()):
+            self._began = True
             return self._within(self._inflate.pieces(chunk)) if self._inflate else self._within((chunk,))
-        if self._inflate and not self._inflate.complete and 0 <= self._left < self._limit:
+        if self._inflate and self._began and not self._inflate.complete and self._left >= 0:
             raise Trouble("its compressed answer was cut short")
         return None
 
