@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -191,3 +192,9 @@ def test_a_quote_is_a_sentence_of_the_answer_that_stands_in_the_text() -> None:
     assert is_quoted("Indeed. The vendor never fails over; never.", text)
     assert not is_quoted("The vendor always fails over.", text)
     assert not is_quoted("", text)
+
+
+def test_the_wheel_carries_the_pages_that_the_demo_reads_and_nothing_else_of_docs() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    packed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert packed == {file: f"infrai_cli/pages/{file}" for file in document.files()}
