@@ -14,12 +14,15 @@ from infrai_runtime.store.durable import PERIODS, Budget, Durable, key_scope, pr
 
 _EPILOG = """\
 A call is set against the budgets of its project, its key and each of its tags before a vendor is called; the one that
-does not cover it refuses it. The budget of a project with the period "total" is its credit. Calls without a key are of
-the project "embedded", and of "local" where a runtime serves with --no-auth.
+does not cover it refuses it. Each may have a limit in total, one per month and one per day, side by side; each counts
+what is spent from when it was made. That of a project in total is its credit. Calls without a key are of the project
+"embedded", and of "local" where a runtime serves with --no-auth.
 examples: infrai budgets set proj_1 100                                # the project's credit
+          infrai budgets set proj_1 30 --period month                     # and no more than this of it in a month
           infrai budgets set proj_1 20 --key key_1 --period month
           infrai budgets set proj_1 5 --tag team=search --period day
           infrai budgets set embedded 20 --period month            # programs with base_url="embedded"
+          infrai budgets drop proj_1 --period month
           infrai budgets list proj_1
 """
 _WITHOUT_KEYS = (EMBEDDED.project_id, LOCAL.project_id)
@@ -37,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_database(action)
     setting.add_argument("usd", metavar="USD")
     setting.add_argument("--period", choices=PERIODS, default="total", help="when it starts anew (default: never)")
+    dropping.add_argument("--period", choices=PERIODS, help="which one, where there are several")
     for action in (setting, dropping):
         which = action.add_mutually_exclusive_group()
         which.add_argument("--key", metavar="KEY_ID", help="of a key, not of the whole project")
@@ -76,8 +80,12 @@ async def _set(args: Any, store: Durable) -> int:
 
 
 async def _drop(args: Any, store: Durable) -> int:
-    if not await store.drop_budget(_scope(args)):
-        raise ConfigError(f"{_scope(args)}: there is no such budget")
+    scope = _scope(args)
+    there = [row.period for row in await store.budgets(args.project, time.time()) if row.scope == scope]
+    if args.period is None and len(there) > 1:
+        raise ConfigError(f"{scope} has several budgets; say --period {' or '.join(there)}")
+    if not there or not await store.drop_budget(scope, args.period or there[0]):
+        raise ConfigError(f"{scope}: there is no such budget")
     return await _list(args, store)
 
 

@@ -10,7 +10,7 @@ from infrai_runtime.keys import Caller
 from infrai_runtime.pricing import cost_nano, expected_usage, usd_text
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Plan
-from infrai_runtime.store.durable import Admission, Admitted, key_scope, project_scope, tag_scope
+from infrai_runtime.store.durable import Admission, Admitted, Period, key_scope, project_scope, tag_scope
 
 GIVEN_KEY_TTL_S = 24 * 3600
 MADE_KEY_TTL_S = 600
@@ -51,19 +51,20 @@ def kept_s(ask: Ask) -> float:
 def refusal_of(admitted: Admitted, admission: Admission) -> Failure:
     """The failure of a call that was not admitted."""
     if admitted.state == "refused":
-        return _too_dear(admitted.short or "", admission.reserve_nano or 0)
+        return _too_dear(admitted.short or "", admitted.period or "total", admission.reserve_nano or 0)
     return _CLAIM_FAILURES[admitted.state]()
 
 
-def _too_dear(short: str, nano: int) -> Failure:
+def _too_dear(short: str, period: Period, nano: int) -> Failure:
     wanted = f"the {usd_text(nano)} USD that this call may cost" if nano else "another call"
-    if short.startswith("project:"):
-        return Failure("INSUFFICIENT_CREDIT", f"the credit does not cover {wanted}")
     kind, _, name = short.partition(":")
+    if (kind, period) == ("project", "total"):
+        return Failure("INSUFFICIENT_CREDIT", f"the credit does not cover {wanted}")
     shown = name.partition(":")[2] if kind == "tag" else name
-    return Failure("BUDGET_EXCEEDED", f"the budget of {kind} {shown} does not cover {wanted}")
+    return Failure("BUDGET_EXCEEDED", f"the {_BUDGETS[period]} of {kind} {shown} does not cover {wanted}")
 
 
+_BUDGETS: dict[Period, str] = {"total": "budget", "month": "monthly budget", "day": "daily budget"}
 _CLAIM_FAILURES: dict[str, Callable[[], Failure]] = {
     "running": lambda: Failure(
         "IDEMPOTENCY_IN_PROGRESS", "the first call with this key is still running", retry_after_s=IN_PROGRESS_RETRY_S

@@ -148,6 +148,18 @@ def test_budgets_are_set_listed_and_dropped(run: Run) -> None:
     assert "team=red" not in run("budgets", "drop", project, "--tag", "team=red")[1]
 
 
+def test_a_credit_and_a_monthly_budget_stand_side_by_side(run: Run) -> None:
+    project = field(run("keys", "create", "--credit", "7.5")[1], "project")
+    assert run("budgets", "set", project, "2", "--period", "month")[0] == 0
+    listed = [line.split()[1:3] for line in run("budgets", "list", project)[1].splitlines()[2:]]
+    assert listed == [["total", "$7.5000"], ["month", "$2.0000"]]
+    assert "say --period total or month" in run("budgets", "drop", project)[2]
+    assert "no such budget" in run("budgets", "drop", project, "--period", "day")[2]
+    out = run("budgets", "drop", project, "--period", "total")[1]
+    assert [line.split()[1:3] for line in out.splitlines()[2:]] == [["month", "$2.0000"]]
+    assert run("budgets", "drop", project)[0] == 0  # there is one
+
+
 @pytest.fixture
 def spent(home: Path) -> None:
     """A database with two answered calls, one of unknown cost."""

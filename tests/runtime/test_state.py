@@ -100,6 +100,10 @@ async def test_calls_without_a_key_go_by_the_budgets_of_their_project(tmp_path: 
         await store.set_budget(Budget(project_scope("local"), "local", 20_000, "month"))
         replies = [await api.post("/ai/chat", json=ASKED) for _ in range(2)]
         assert [reply.status_code for reply in replies] == [200, 402]
+        refused = replies[1].json()["error"]
+        assert refused["code"] == "BUDGET_EXCEEDED"
+        assert refused["message"].startswith("the monthly budget of project local does not cover")
+        assert (await api.get("/account/balance")).json()["data"]["balance_usd"] is None  # no credit pays
     await store.close()
 
 

@@ -281,6 +281,72 @@ def test_a_period_starts_with_nothing_spent(run: Run) -> None:
     run(body)
 
 
+JANUARY, FEBRUARY = 1_704_067_200.0, 1_706_745_600.0
+"""The first second of two months of 2024."""
+
+
+def test_a_credit_and_a_monthly_limit_stand_side_by_side(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+        await store.set_budget(Budget(project_scope("p"), "p", 30, "month"))
+        first = paid(20, now=JANUARY)
+        assert (await store.admit(first)).state == "new"
+        reserved = [(b.period, b.left_nano) for b in await store.budgets("p", JANUARY)]
+        assert reserved == [("total", 80), ("month", 10)]
+        refused = await store.admit(paid(11, now=JANUARY))
+        assert (refused.state, refused.short, refused.period) == ("refused", project_scope("p"), "month")
+        await store.book(end(first, 25, now=JANUARY))
+        assert (await store.admit(paid(6, now=JANUARY))).state == "refused"
+        third = paid(30, now=FEBRUARY)
+        assert (await store.admit(third)).state == "new"
+        await store.book(end(third, 30, now=FEBRUARY))
+        assert [b.left_nano for b in await store.budgets("p", FEBRUARY)] == [45, 0]
+        assert await store.drop_budget(project_scope("p"), "month")
+        refused = await store.admit(paid(46, now=FEBRUARY))
+        assert (refused.state, refused.period) == ("refused", "total")
+        assert (await store.admit(paid(45, now=FEBRUARY))).state == "new"
+
+    run(body)
+
+
+def test_each_limit_counts_from_when_it_was_made(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+
+        async def spend(nano: int) -> None:
+            one = paid(nano, now=JANUARY)
+            assert (await store.admit(one)).state == "new"
+            await store.book(end(one, nano, now=JANUARY))
+
+        await spend(40)
+        for period in ("month", "day"):
+            await store.set_budget(Budget(project_scope("p"), "p", 30, period))
+        await spend(10)
+        await store.set_budget(Budget(project_scope("p"), "p", 20, "day"))  # a change: what was spent stays
+        assert [b.left_nano for b in await store.budgets("p", JANUARY)] == [50, 20, 10]
+        assert await store.drop_budget(project_scope("p"))
+        assert await store.balance_nano("p") is None
+        await spend(10)
+        await store.set_budget(Budget(project_scope("p"), "p", 5))
+        assert [b.left_nano for b in await store.budgets("p", JANUARY)] == [5, 10, 0]
+        assert (await store.admit(paid(1, now=JANUARY))).period == "day"
+
+    run(body)
+
+
+def test_a_period_does_not_begin_again_when_a_clock_goes_back(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.set_budget(Budget(project_scope("p"), "p", 50, "month"))
+        for now in (FEBRUARY, FEBRUARY - 1, FEBRUARY + 1):
+            one = paid(20, now=now)
+            states = [(await store.admit(one)).state]
+            await store.book(end(one, 20, now=now))
+        assert states == ["refused"]
+        assert [b.spent_nano for b in await store.budgets("p", FEBRUARY)] == [60]
+
+    run(body)
+
+
 def test_a_limit_may_change_and_keeps_what_was_spent(run: Run) -> None:
     async def body(store: Durable) -> None:
         await store.add_project("p", "a", 100, 0)
@@ -405,7 +471,8 @@ def test_a_dead_owners_call_is_taken_over_and_its_late_answer_is_ignored(run: Ru
 def test_an_outcome_that_nobody_knows_is_written_down(run: Run) -> None:
     async def body(store: Durable) -> None:
         await store.add_project("p", "a", 100, 0)
-        lost = paid(40, owner="dead", key_id="k1", capability="chat")
+        tags = (tag_scope("p", "team", "red"), tag_scope("p", "job", "a=b"))
+        lost = paid(40, *tags, owner="dead", key_id="k1", capability="chat")
         kept = call("given", owner="dead", reserve_nano=5, scopes=(project_scope("p"),))
         for admission in (lost, kept):
             await store.admit(admission)
@@ -414,6 +481,7 @@ def test_an_outcome_that_nobody_knows_is_written_down(run: Run) -> None:
         (told,) = await store.rows(lost.request_id)
         assert (told.outcome, told.cost_nano, told.reserved_nano) == (UNKNOWN, None, 40)
         assert (told.key_id, told.capability, told.idempotency_key) == ("k1", "chat", None)
+        assert told.tags == {"team": "red", "job": "a=b"}
         (told,) = await store.rows(kept.request_id)
         assert (told.idempotency_key, told.reserved_nano) == ("given", 5)
         await store.tend("alive", LEASE_S)
@@ -926,6 +994,73 @@ def test_a_file_of_the_second_schema_keeps_its_calls_answers_and_ledger(tmp_path
         assert await store.usage("p", [], 101) == []
         await store.tend("other", 31.0)
         assert await store.balance_nano("p") == 100
+        await store.close()
+
+    asyncio.run(body())
+
+
+_OLD_BUDGETS = (
+    "('project:p', 'p', 100, 'total', '', 60, 5)",
+    "('key:k', 'p', 50, 'month', '2024-01', 20, 1)",
+    "('tag:p:team=red', 'p', 9, 'day', '2024-01-01', 7, 2)",
+)
+
+
+async def check_old_budgets(store: Durable) -> None:
+    """That they go on as they were, and take what the call that was running gives back."""
+    found = [(b.period, b.limit_nano, b.spent_nano, b.reserved_nano) for b in await store.budgets("p", JANUARY)]
+    assert found == [("month", 50, 20, 1), ("total", 100, 60, 5), ("day", 9, 7, 2)]
+    assert [b.spent_nano for b in await store.budgets("p", FEBRUARY)] == [0, 60, 0]
+    assert (await store.admit(paid(30, key_scope("k"), now=JANUARY))).period == "month"
+    await store.set_budget(Budget(key_scope("k"), "p", 29))
+    await store.tend("me", JANUARY)
+    assert await store.balance_nano("p") == 40
+
+
+def test_a_file_of_the_fifth_schema_keeps_its_budgets(tmp_path: Path) -> None:
+    from infrai_runtime.store.sqlite import MIGRATIONS
+
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        for script in MIGRATIONS[:5]:
+            db.executescript(script)
+        db.execute("INSERT INTO project VALUES ('p', 'a', 1)")
+        for values in _OLD_BUDGETS:
+            db.execute(f"INSERT INTO budget VALUES {values}")
+        db.execute("INSERT INTO call VALUES ('p', 'k', 'f', 'r', 'x', 1, 1, 5, '[\"project:p\"]', NULL, 'chat')")
+        db.execute("PRAGMA user_version = 5")
+        db.commit()
+
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        await check_old_budgets(store)
+        await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_database_of_an_older_schema_is_brought_up_to_date_and_keeps_its_budgets(postgres: Postgres) -> None:
+    async def body() -> None:
+        import asyncpg
+
+        from infrai_runtime.store.postgres import MIGRATIONS
+
+        connection = await asyncpg.connect(postgres.url())
+        await connection.execute("CREATE DATABASE older")
+        await connection.close()
+        older = await asyncpg.connect(postgres.url("older"))
+        for script in ("CREATE TABLE schema_version (version INT)", *MIGRATIONS[:3]):
+            await older.execute(script)
+        await older.execute("INSERT INTO schema_version VALUES (3); INSERT INTO project VALUES ('p', 'a', 1)")
+        for values in _OLD_BUDGETS:
+            await older.execute(f"INSERT INTO budget VALUES {values}")
+        await older.execute(
+            "INSERT INTO call VALUES ('p', 'k', 'f', 'r', 'x', 1, 1, 5, ARRAY['project:p'], NULL, 'chat', NULL)"
+        )
+        await older.close()
+        with pytest.raises(ConfigError, match="infrai db upgrade"):
+            await PostgresDurable.connect(postgres.url("older"))
+        store = await PostgresDurable.connect(postgres.url("older"), upgrade=True)
+        await check_old_budgets(store)
         await store.close()
 
     asyncio.run(body())

@@ -66,7 +66,8 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit on what may be spent under a scope (``project_scope`` and the like) in each period."""
+    """A limit on what may be spent under a scope (``project_scope`` and the like) in each period, counted from when it
+    was made. A scope may have one of each period; that of a project with the period ``total`` is its credit."""
 
     scope: str
     project_id: str
@@ -94,6 +95,13 @@ def key_scope(key_id: str) -> str:
 def tag_scope(project_id: str, name: str, value: str) -> str:
     """The scope of the calls of a project that carry a tag."""
     return f"tag:{project_id}:{name}={value}"
+
+
+def tags_of(project_id: str, scopes: Sequence[str]) -> dict[str, str]:
+    """The tags among the scopes of a call; a tag's name has no ``=``."""
+    start = tag_scope(project_id, "", "")[:-1]
+    tags = (scope.removeprefix(start).partition("=") for scope in scopes if scope.startswith(start))
+    return {name: value for name, _, value in tags}
 
 
 def window(period: str, now: float) -> str:
@@ -140,13 +148,14 @@ class Admitted:
     """What became of an admission.
 
     ``new``: the caller makes the answer and ends it with ``book``. ``running``: somebody else makes it. ``done``:
-    ``answer`` is what was stored. ``conflict``: the key was used with another body. ``refused``: the budget of the
-    scope ``short`` does not cover the call.
+    ``answer`` is what was stored. ``conflict``: the key was used with another body. ``refused``: the budget that the
+    scope ``short`` has for a ``period`` does not cover the call.
     """
 
     state: Literal["new", "running", "done", "conflict", "refused"]
     answer: bytes | None = field(default=None, repr=False)
     short: str | None = None
+    period: Period | None = None
 
 
 NEW = Admitted("new")
@@ -236,19 +245,19 @@ class Durable(BatchStore, Protocol):
         was for a second."""
 
     async def set_budget(self, budget: Budget) -> None:
-        """Makes or changes the limit and period of a scope; what was spent stays."""
+        """Makes or changes a scope's limit for a period; what was spent under one that was there stays."""
 
     async def copy_budget(self, scope: str, to: str) -> None:
-        """Gives a scope the limit of another, where that has one, with what was spent under it."""
+        """Gives a scope the limits of another, with what was spent under them."""
 
-    async def drop_budget(self, scope: str) -> bool:
+    async def drop_budget(self, scope: str, period: Period = "total") -> bool:
         """Takes a limit away; False when there is none."""
 
     async def budgets(self, project_id: str, now: float) -> list[Budget]:
         """The budgets of a project, as they stand in this period."""
 
     async def balance_nano(self, project_id: str) -> int | None:
-        """Credit that is left, reservations taken off; None for an unknown project."""
+        """Credit that is left, reservations taken off; None for a project without."""
 
     async def admit(self, admission: Admission) -> Admitted:
         """Claims the idempotency key and sets money aside, in one transaction, before any vendor is called."""

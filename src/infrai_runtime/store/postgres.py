@@ -238,10 +238,110 @@ MIGRATIONS = (
       state := 'new'; RETURN NEXT;
     END $$;
     """,
+    """
+    DROP FUNCTION admit(TEXT, TEXT, TEXT, TEXT, TEXT, DOUBLE PRECISION, DOUBLE PRECISION, DOUBLE PRECISION, BIGINT,
+      TEXT[], TEXT, TEXT, TEXT, TEXT);
+    DROP FUNCTION spent(budget, TEXT, TEXT);
+    ALTER TABLE budget ALTER COLUMN limit_nano DROP NOT NULL,
+      ADD COLUMN month_limit_nano BIGINT, ADD COLUMN month_spent_nano BIGINT NOT NULL DEFAULT 0,
+      ADD COLUMN month TEXT NOT NULL DEFAULT '', ADD COLUMN day_limit_nano BIGINT,
+      ADD COLUMN day_spent_nano BIGINT NOT NULL DEFAULT 0, ADD COLUMN day TEXT NOT NULL DEFAULT '';
+    UPDATE budget SET month_limit_nano = limit_nano, month_spent_nano = spent_nano, month = spent_in,
+      limit_nano = NULL, spent_nano = 0 WHERE period = 'month';
+    UPDATE budget SET day_limit_nano = limit_nano, day_spent_nano = spent_nano, day = spent_in,
+      limit_nano = NULL, spent_nano = 0 WHERE period = 'day';
+    ALTER TABLE budget DROP COLUMN period, DROP COLUMN spent_in;
+
+    CREATE FUNCTION lacking(b budget, nano BIGINT, p_month TEXT, p_day TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+      SELECT CASE
+        WHEN b.limit_nano - b.spent_nano - b.reserved_nano < nano THEN 'total'
+        WHEN b.month_limit_nano - b.reserved_nano - CASE WHEN b.month >= p_month THEN b.month_spent_nano ELSE 0 END
+          < nano THEN 'month'
+        WHEN b.day_limit_nano - b.reserved_nano - CASE WHEN b.day >= p_day THEN b.day_spent_nano ELSE 0 END
+          < nano THEN 'day'
+      END
+    $$;
+
+    CREATE FUNCTION tags_of(p_project TEXT, p_scopes TEXT[]) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+      SELECT coalesce(json_object_agg(split_part(tag, '=', 1), substr(tag, strpos(tag, '=') + 1))::text, '{}')
+      FROM (SELECT substr(s, length(p_project) + 6) AS tag FROM unnest(p_scopes) AS s
+        WHERE starts_with(s, 'tag:' || p_project || ':')) AS tags
+    $$;
+
+    CREATE OR REPLACE FUNCTION bury(c call, p_now DOUBLE PRECISION, p_month TEXT, p_day TEXT) RETURNS void
+    LANGUAGE plpgsql AS $$
+    BEGIN
+      IF c.reserved_nano > 0 THEN PERFORM settle(c.scopes, c.reserved_nano, 0, p_month, p_day); END IF;
+      INSERT INTO ledger VALUES ('attempt', p_now, c.project_id, c.key_id, c.request_id, c.capability, NULL, NULL,
+        'unknown', 0, NULL, NULL, NULL, 0, 0, '{}', c.reserved_nano,
+        CASE WHEN c.key = c.request_id THEN NULL ELSE c.key END, NULL, tags_of(c.project_id, c.scopes));
+      DELETE FROM call WHERE project_id = c.project_id AND key = c.key;
+    END $$;
+
+    CREATE OR REPLACE FUNCTION settle(p_scopes TEXT[], p_nano BIGINT, p_cost BIGINT, p_month TEXT, p_day TEXT)
+    RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE s TEXT;
+    BEGIN
+      FOREACH s IN ARRAY p_scopes LOOP
+        UPDATE budget SET reserved_nano = reserved_nano - p_nano, spent_nano = spent_nano + p_cost,
+          month_spent_nano = CASE WHEN month >= p_month THEN month_spent_nano ELSE 0 END + p_cost,
+          month = greatest(month, p_month),
+          day_spent_nano = CASE WHEN day >= p_day THEN day_spent_nano ELSE 0 END + p_cost,
+          day = greatest(day, p_day)
+        WHERE scope = s;
+      END LOOP;
+    END $$;
+
+    CREATE FUNCTION admit(
+      p_project TEXT, p_key TEXT, p_fingerprint TEXT, p_request TEXT, p_owner TEXT, p_now DOUBLE PRECISION,
+      p_lease DOUBLE PRECISION, p_expires DOUBLE PRECISION, p_nano BIGINT, p_scopes TEXT[], p_key_id TEXT,
+      p_capability TEXT, p_month TEXT, p_day TEXT
+    ) RETURNS TABLE (state TEXT, stored BYTEA, short TEXT, period TEXT) LANGUAGE plpgsql AS $$
+    DECLARE c call; n INT;
+    BEGIN
+      LOOP
+        INSERT INTO call VALUES (p_project, p_key, p_fingerprint, p_request, p_owner, p_lease, p_expires,
+          coalesce(p_nano, 0), CASE WHEN p_nano > 0 THEN p_scopes ELSE '{}' END, p_key_id, p_capability, NULL)
+        ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+        SELECT * INTO c FROM call WHERE project_id = p_project AND key = p_key FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        IF c.answer IS NULL AND c.lease_s <= p_now THEN
+          IF c.fingerprint <> p_fingerprint AND c.expires_s > p_now THEN
+            state := 'conflict'; RETURN NEXT; RETURN;
+          END IF;
+          PERFORM bury(c, p_now, p_month, p_day);
+        ELSIF c.answer IS NOT NULL AND c.expires_s <= p_now THEN
+          DELETE FROM call WHERE project_id = p_project AND key = p_key;
+        ELSIF c.fingerprint <> p_fingerprint THEN
+          state := 'conflict'; RETURN NEXT; RETURN;
+        ELSIF c.answer IS NOT NULL THEN
+          state := 'done'; stored := c.answer; RETURN NEXT; RETURN;
+        ELSE
+          state := 'running'; RETURN NEXT; RETURN;
+        END IF;
+      END LOOP;
+      IF p_nano IS NOT NULL THEN
+        FOR n IN 1 .. cardinality(p_scopes) LOOP
+          UPDATE budget b SET reserved_nano = reserved_nano + p_nano
+          WHERE scope = p_scopes[n] AND lacking(b, greatest(p_nano, 1), p_month, p_day) IS NULL;
+          CONTINUE WHEN FOUND;
+          SELECT coalesce(lacking(b, greatest(p_nano, 1), p_month, p_day), 'total') INTO period
+          FROM budget b WHERE scope = p_scopes[n];
+          IF FOUND THEN
+            UPDATE budget SET reserved_nano = reserved_nano - p_nano WHERE scope = ANY(p_scopes[:n - 1]);
+            DELETE FROM call WHERE project_id = p_project AND key = p_key;
+            state := 'refused'; short := p_scopes[n]; RETURN NEXT; RETURN;
+          END IF;
+        END LOOP;
+      END IF;
+      state := 'new'; RETURN NEXT;
+    END $$;
+    """,
 )
 """Forward only: entry N brings a schema of version N to version N + 1. Landed entries never change."""
 
-_ADMIT = "SELECT state, stored, short FROM admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
+_ADMIT = "SELECT state, stored, short, period FROM admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
 _FINISH = "SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9)"
 _LEDGER_TYPES = (
     *("text", "float8", "text", "text", "text", "text", "text", "text", "text", "float8", "int8", "int8", "int8"),
@@ -339,7 +439,7 @@ class PostgresDurable(SqlDurable):
         money = (a.reserve_nano, sorted(a.scopes), a.key_id, a.capability)
         values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *money, *_windows(a.now))
         row = await self._call("fetchrow", _ADMIT, *values)
-        return Admitted(row[0], row[1], row[2])
+        return Admitted(*row)
 
     async def _book_once(self, booking: Booking, doubtful: bool) -> None:
         if not doubtful and booking.outcome is None and len(booking.rows) <= MOST_ROWS_AT_ONCE:

@@ -12,33 +12,61 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from infrai_runtime.store.durable import window
+from infrai_runtime.store.durable import Period, window
 
-_READ = "SELECT rowid, scope, limit_nano, period, spent_in, spent_nano, reserved_nano FROM budget WHERE scope IN ({})"
-_WRITE = "UPDATE budget SET spent_in = ?, spent_nano = ?, reserved_nano = ? WHERE rowid = ?"
+_READ = (
+    "SELECT rowid, scope, reserved_nano, limit_nano, spent_nano, month_limit_nano, month_spent_nano, month,"
+    " day_limit_nano, day_spent_nano, day FROM budget WHERE scope IN ({})"
+)
+_WRITE = (
+    "UPDATE budget SET reserved_nano = ?, spent_nano = ?, month_spent_nano = ?, month = ?, day_spent_nano = ?, day = ?"
+    " WHERE rowid = ?"
+)
 MOST_KNOWN = 10_000
 """Groups of scopes that are remembered."""
 
 
 @dataclass(eq=False, slots=True)
 class _Budget:
+    """The limits of a scope; None limits nothing, and nothing is counted under it."""
+
     row: int
     scope: str
-    limit_nano: int
-    period: str
-    spent_in: str
-    spent_nano: int
     reserved_nano: int
+    limit_nano: int | None
+    spent_nano: int
+    month_limit_nano: int | None
+    month_spent_nano: int
+    month: str
+    day_limit_nano: int | None
+    day_spent_nano: int
+    day: str
 
     def turn(self, now: float) -> None:
-        """A new period starts with nothing spent."""
-        current = window(self.period, now)
-        if self.spent_in != current:
-            self.spent_in, self.spent_nano = current, 0
+        """A new period starts with nothing spent. None begins again when a clock goes back."""
+        if self.month_limit_nano is not None and self.month < (month := window("month", now)):
+            self.month, self.month_spent_nano = month, 0
+        if self.day_limit_nano is not None and self.day < (day := window("day", now)):
+            self.day, self.day_spent_nano = day, 0
 
-    def left_nano(self, now: float) -> int:
-        spent = self.spent_nano if self.spent_in == window(self.period, now) else 0
-        return self.limit_nano - spent - self.reserved_nano
+    def short(self, nano: int, now: float) -> Period | None:
+        """The period whose limit does not cover so much more."""
+        self.turn(now)
+        nano += self.reserved_nano
+        if self.limit_nano is not None and self.limit_nano - self.spent_nano < nano:
+            return "total"
+        if self.month_limit_nano is not None and self.month_limit_nano - self.month_spent_nano < nano:
+            return "month"
+        if self.day_limit_nano is not None and self.day_limit_nano - self.day_spent_nano < nano:
+            return "day"
+        return None
+
+    def settle(self, reserved_nano: int, cost_nano: int, now: float) -> None:
+        self.turn(now)
+        self.reserved_nano -= reserved_nano
+        self.spent_nano += cost_nano
+        self.month_spent_nano += cost_nano
+        self.day_spent_nano += cost_nano
 
 
 class Purse:
@@ -50,11 +78,11 @@ class Purse:
         self._paying: dict[tuple[str, ...], list[_Budget]] = {}
         self._changed: list[_Budget] = []
 
-    def reserve(self, scopes: tuple[str, ...], nano: int, now: float) -> str | None:
-        """Sets money aside under all scopes, or names the first that does not cover it. Nothing to set aside asks that
-        something is left."""
+    def reserve(self, scopes: tuple[str, ...], nano: int, now: float) -> tuple[str, Period] | None:
+        """Sets money aside under all scopes, or names the first that does not cover it, and its period. Nothing to set
+        aside asks that something is left."""
         budgets = self._budgets(scopes)
-        short = [budget.scope for budget in budgets if budget.left_nano(now) < (nano or 1)]
+        short = [(budget.scope, period) for budget in budgets if (period := budget.short(nano or 1, now))]
         if short:
             return min(short)
         if nano:
@@ -67,15 +95,14 @@ class Purse:
         """Gives back what was set aside and takes what it cost."""
         budgets = self._budgets(scopes)
         for budget in budgets:
-            budget.turn(now)
-            budget.reserved_nano -= reserved_nano
-            budget.spent_nano += cost_nano
+            budget.settle(reserved_nano, cost_nano, now)
         self._changed += budgets
 
     def write(self) -> None:
         """Writes down what has changed."""
         for b in dict.fromkeys(self._changed):
-            self._execute(_WRITE, (b.spent_in, b.spent_nano, b.reserved_nano, b.row))
+            spent = (b.spent_nano, b.month_spent_nano, b.month, b.day_spent_nano, b.day)
+            self._execute(_WRITE, (b.reserved_nano, *spent, b.row))
         self._changed.clear()
         if len(self._paying) > MOST_KNOWN:
             self.forget()

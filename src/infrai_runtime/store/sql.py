@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,11 +20,13 @@ from infrai_runtime.store.durable import (
     Budget,
     KeyRow,
     LedgerRow,
+    Period,
     Policy,
     UsageRow,
     project_scope,
     window,
 )
+from infrai_runtime.store.statement import Statement
 from infrai_runtime.store.vouch import Vouching
 
 KNOWN_S = 1.0
@@ -47,15 +49,23 @@ _KEYLESS_PROJECT = (
 )
 """Those of calls without a key were never made, and may have budgets all the same."""
 _SET_BUDGET = (
-    "INSERT INTO budget (scope, project_id, limit_nano, period, reserved_nano) SELECT $1, $2, $3, $4,"
-    " (SELECT coalesce(sum(reserved_nano), 0) FROM call WHERE reserved_nano > 0 AND {}) WHERE true"
-    " ON CONFLICT (scope) DO UPDATE SET limit_nano = excluded.limit_nano, period = excluded.period"
+    "INSERT INTO budget (scope, project_id, {limit}, reserved_nano) SELECT $1, $2, $3,"
+    " (SELECT coalesce(sum(reserved_nano), 0) FROM call WHERE reserved_nano > 0 AND {under}) WHERE true"
+    " ON CONFLICT (scope) DO UPDATE SET {limit} = excluded.{limit},"
+    " {spent} = CASE WHEN budget.{limit} IS NULL THEN 0 ELSE budget.{spent} END"
 )
 """A new limit knows what the calls that are running set aside: it is given back when they end."""
-_COPY_BUDGET = (
-    "INSERT INTO budget (scope, project_id, limit_nano, period, spent_in, spent_nano)"
-    " SELECT CAST($1 AS TEXT), project_id, limit_nano, period, spent_in, spent_nano FROM budget WHERE scope = $2"
+_BUDGET_COLUMNS = (
+    "limit_nano, spent_nano, month_limit_nano, month_spent_nano, month, day_limit_nano, day_spent_nano, day"
 )
+_COPY_BUDGET = (
+    f"INSERT INTO budget (scope, project_id, {_BUDGET_COLUMNS})"
+    f" SELECT CAST($1 AS TEXT), project_id, {_BUDGET_COLUMNS} FROM budget WHERE scope = $2"
+)
+
+
+def _limit_of(period: Period) -> str:
+    return "limit_nano" if period == "total" else f"{period}_limit_nano"
 
 
 class SqlDurable(Vouching, SqlBatches):
@@ -77,8 +87,8 @@ class SqlDurable(Vouching, SqlBatches):
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
         """Makes a project with this much credit."""
         project = "INSERT INTO project (project_id, account_id, created_s) VALUES ($1, $2, $3)"
-        budget = (project_scope(project_id), project_id, credit_nano, "total")
-        await self._write((project, (project_id, account_id, now)), self._limit(*budget))
+        credit = Budget(project_scope(project_id), project_id, credit_nano)
+        await self._write((project, (project_id, account_id, now)), self._limit(credit))
 
     async def add_key(self, key_hash: str, row: KeyRow) -> None:
         """Stores the hash of a project's key."""
@@ -117,32 +127,32 @@ class SqlDurable(Vouching, SqlBatches):
         return await self._write(("UPDATE key SET expires_s = $1 WHERE key_id = $2", (at_s, key_id))) > 0
 
     async def set_budget(self, budget: Budget) -> None:
-        """Makes or changes the limit and period of a scope; what was spent stays."""
-        limit = self._limit(budget.scope, budget.project_id, budget.limit_nano, budget.period)
-        await self._write((_KEYLESS_PROJECT, (budget.project_id,)), limit)
+        """Makes or changes a scope's limit for a period; what was spent under one that was there stays."""
+        await self._write((_KEYLESS_PROJECT, (budget.project_id,)), self._limit(budget))
 
-    def _limit(self, *values: Any) -> tuple[str, tuple[Any, ...]]:
-        return _SET_BUDGET.format(self.UNDER), values
+    def _limit(self, budget: Budget) -> Statement:
+        limit = _limit_of(budget.period)
+        sql = _SET_BUDGET.format(limit=limit, spent=limit.replace("limit", "spent"), under=self.UNDER)
+        return sql, (budget.scope, budget.project_id, budget.limit_nano)
 
     async def copy_budget(self, scope: str, to: str) -> None:
-        """Gives a scope the limit of another, where that has one, with what was spent under it."""
+        """Gives a scope the limits of another, with what was spent under them."""
         await self._write((_COPY_BUDGET, (to, scope)))
 
-    async def drop_budget(self, scope: str) -> bool:
+    async def drop_budget(self, scope: str, period: Period = "total") -> bool:
         """Takes a limit away; False when there is none."""
-        return await self._write(("DELETE FROM budget WHERE scope = $1", (scope,))) > 0
+        limit = _limit_of(period)
+        sql = f"UPDATE budget SET {limit} = NULL WHERE scope = $1 AND {limit} IS NOT NULL"
+        return await self._write((sql, (scope,))) > 0
 
     async def budgets(self, project_id: str, now: float) -> list[Budget]:
         """The budgets of a project, as they stand in this period."""
-        sql = (
-            "SELECT scope, project_id, limit_nano, period, spent_nano, reserved_nano, spent_in"
-            " FROM budget WHERE project_id = $1 ORDER BY scope"
-        )
-        return [_budget(row, now) for row in await self._fetch(sql, project_id)]
+        sql = f"SELECT scope, reserved_nano, {_BUDGET_COLUMNS} FROM budget WHERE project_id = $1 ORDER BY scope"
+        return [budget for row in await self._fetch(sql, project_id) for budget in _budgets(project_id, row, now)]
 
     async def balance_nano(self, project_id: str) -> int | None:
-        """Credit that is left, reservations taken off; None for an unknown project."""
-        sql = "SELECT limit_nano - spent_nano - reserved_nano FROM budget WHERE scope = $1"
+        """Credit that is left, reservations taken off; None for a project without."""
+        sql = "SELECT limit_nano - spent_nano - reserved_nano FROM budget WHERE scope = $1 AND limit_nano IS NOT NULL"
         rows = await self._fetch(sql, project_scope(project_id))
         return int(rows[0][0]) if rows else None
 
@@ -194,10 +204,15 @@ def key_of(row: Sequence[Any]) -> KeyRow:
     return KeyRow(row[0], row[1], row[2], bool(row[3]), row[4], row[5], bool(row[6]), policy)
 
 
-def _budget(row: Sequence[Any], now: float) -> Budget:
-    scope, project_id, limit_nano, period, spent_nano, reserved_nano, spent_in = row
-    spent = spent_nano if spent_in == window(period, now) else 0
-    return Budget(scope, project_id, limit_nano, period, spent, reserved_nano)
+def _budgets(project_id: str, row: Sequence[Any], now: float) -> Iterator[Budget]:
+    """The limits that a scope has."""
+    scope, reserved_nano, limit, spent, month_limit, month_spent, month, day_limit, day_spent, day = row
+    each: tuple[tuple[Period, int | None, int, str], ...]
+    each = (("total", limit, spent, ""), ("month", month_limit, month_spent, month), ("day", day_limit, day_spent, day))
+    for period, limit_nano, spent_nano, spent_in in each:
+        if limit_nano is not None:
+            counted = spent_nano if spent_in >= window(period, now) else 0
+            yield Budget(scope, project_id, limit_nano, period, counted, reserved_nano)
 
 
 def ledger_values(row: LedgerRow) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ from infrai_runtime.store.durable import (
     Admitted,
     Booking,
     LedgerRow,
+    tags_of,
 )
 from infrai_runtime.store.purse import Purse
 from infrai_runtime.store.sql import LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, ledger_of, ledger_values
@@ -168,6 +169,24 @@ MIGRATIONS = (
     ) STRICT;
     """,
     "DROP INDEX ledger_request",
+    """
+    ALTER TABLE budget RENAME TO budget_5;
+    DROP INDEX budget_project;
+    CREATE TABLE budget (
+      scope TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project, reserved_nano INTEGER NOT NULL DEFAULT 0,
+      limit_nano INTEGER, spent_nano INTEGER NOT NULL DEFAULT 0,
+      month_limit_nano INTEGER, month_spent_nano INTEGER NOT NULL DEFAULT 0, month TEXT NOT NULL DEFAULT '',
+      day_limit_nano INTEGER, day_spent_nano INTEGER NOT NULL DEFAULT 0, day TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    INSERT INTO budget (scope, project_id, reserved_nano, limit_nano, spent_nano)
+      SELECT scope, project_id, reserved_nano, limit_nano, spent_nano FROM budget_5 WHERE period = 'total';
+    INSERT INTO budget (scope, project_id, reserved_nano, month_limit_nano, month_spent_nano, month)
+      SELECT scope, project_id, reserved_nano, limit_nano, spent_nano, spent_in FROM budget_5 WHERE period = 'month';
+    INSERT INTO budget (scope, project_id, reserved_nano, day_limit_nano, day_spent_nano, day)
+      SELECT scope, project_id, reserved_nano, limit_nano, spent_nano, spent_in FROM budget_5 WHERE period = 'day';
+    DROP TABLE budget_5;
+    CREATE INDEX budget_project ON budget (project_id);
+    """,
 )
 """Forward only: entry N brings a file of version N to version N + 1. Landed entries never change."""
 
@@ -307,7 +326,8 @@ class SqliteDurable(SqlDurable):
         if a.reserve_nano is None or (short := self._purse.reserve(a.scopes, a.reserve_nano, a.now)) is None:
             return NEW
         self._execute(_UNCLAIM, (a.project_id, a.key, a.request_id))
-        return Admitted("refused", short=short)
+        scope, period = short
+        return Admitted("refused", short=scope, period=period)
 
     def _claim(self, a: Admission) -> bool:
         """Writes the call down; False where one with its key stands."""
@@ -390,11 +410,12 @@ class SqliteDurable(SqlDurable):
     def _bury(self, project_id: str, key: str, found: Sequence[Any], now: float) -> None:
         """Ends a call that nobody vouches for: the money comes back, a row says that its outcome is unknown."""
         request_id, reserved_nano, scopes, key_id, capability = found
+        paying = tuple(orjson.loads(scopes))
         if reserved_nano:
-            self._purse.settle(tuple(orjson.loads(scopes)), reserved_nano, 0, now)
+            self._purse.settle(paying, reserved_nano, 0, now)
         told = unknown_row(project_id, request_id, key_id, capability, now)
-        kept = None if key == request_id else key
-        self._rows.append(told._replace(reserved_nano=reserved_nano, idempotency_key=kept))
+        kept, tags = None if key == request_id else key, tags_of(project_id, paying)
+        self._rows.append(told._replace(reserved_nano=reserved_nano, idempotency_key=kept, tags=tags))
         self._db.execute(_UNCLAIM, (project_id, key, request_id))
 
     async def rows(self, request_id: str) -> list[LedgerRow]:
