@@ -55,5 +55,8 @@ def nano_of(text: str) -> int:
 
 
 def shown_usd(nano: int | None) -> str:
-    """Nano-USD as a person reads it."""
-    return "unknown" if nano is None else f"${Decimal(nano) / NANO:.4f}"
+    """Nano-USD as a person reads it, to the hundredth of a cent; amounts below a cent in full."""
+    if nano is None:
+        return "unknown"
+    whole, _, decimals = f"{Decimal(nano) / NANO:.{9 if abs(nano) < NANO // 100 else 4}f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(4, '0')}"

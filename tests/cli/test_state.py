@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from infrai_cli.database import shown_usd
 from infrai_cli.usage_plot import MOST_PARTS, parts_of, title
 from infrai_runtime.keys import hash_key
 from infrai_runtime.store.durable import Admission, Booking, LedgerRow, UsageRow, key_scope
@@ -137,6 +138,23 @@ def test_what_would_change_nothing_is_refused(run: Run) -> None:
     assert "has no such key" in run("budgets", "set", project, "3", "--key", other)[2]
     assert run("budgets", "drop", project)[0] == 0
     assert run("keys", "create", "--project", project)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("nano", "shown"),
+    [
+        (0, "$0.0000"),
+        (20_000, "$0.00002"),
+        (183_400, "$0.0001834"),
+        (1, "$0.000000001"),
+        (-20_000, "$-0.00002"),
+        (1_500_000_000, "$1.5000"),
+        (12_345_678, "$0.0123"),
+        (None, "unknown"),
+    ],
+)
+def test_an_amount_that_is_not_nothing_is_not_shown_as_nothing(nano: int | None, shown: str) -> None:
+    assert shown_usd(nano) == shown
 
 
 def test_budgets_are_set_listed_and_dropped(run: Run) -> None:
