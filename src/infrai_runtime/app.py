@@ -46,7 +46,7 @@ log = logging.getLogger("infrai_runtime")
 
 NATIVE = Native()
 OPENAI = openai_surface.OpenAI()
-_OPENAI_PATHS = ("/chat/", "/embeddings", "/models", "/images/", "/audio/")
+_OPENAI_PATHS = ("/chat/", "/embeddings", "/models", "/images/", "/audio/", *openai_surface.NOT_HERE)
 _ASKED_PATH = "infrai.asked_path"
 NDJSON = "application/x-ndjson"
 _NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -153,9 +153,9 @@ async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -
         allowed = (error.headers or {}).get("Allow", "")
         failure = Failure("METHOD_NOT_ALLOWED", f"{path}: came {request.method}, allowed is {allowed}")
         return refused(failure, trace, Allow=allowed)
-    return refused(
-        Failure("NOT_FOUND", f"there is no route {request.method} {path}", hint="GET /v1/discovery lists them"), trace
-    )
+    instead = openai_surface.NOT_HERE.get(request.scope["path"])
+    message = f"there is no route {request.method} {path}" + (f": {instead}" if instead else "")
+    return refused(Failure("NOT_FOUND", message, hint="GET /v1/discovery lists them"), trace)
 
 
 def _embedded(request: Request) -> bool:

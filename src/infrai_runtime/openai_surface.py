@@ -53,6 +53,15 @@ def _whole_only(value: Any, path: str) -> bool:
     return False
 
 
+def _sent_as(now: str) -> Field:
+    """An option of OpenAI's that was replaced years ago; answered in its old form, a call would be lost."""
+
+    def check(value: Any, path: str) -> Any:
+        raise Failure("INVALID_REQUEST", f"{path}: is not taken any more; send {now}", param=path)
+
+    return Field(Kind(check, {"not": {}}), f"not taken: send {now}")
+
+
 def _from_form(kind: Kind) -> Kind:
     """A number as a form carries it: as text."""
 
@@ -75,6 +84,8 @@ COMPLETION: Table = {name: field for name, field in CHAT.items() if name != "bat
     "modalities": Field(list_of(choice(("text", "audio")), low=1), "kinds of output"),
     "audio": Field(anything(), "voice and format of spoken output"),
     "temperature": Field(number(0, 2), "sampling temperature"),
+    "functions": _sent_as("tools"),
+    "function_call": _sent_as("tool_choice"),
 }
 EMBEDDINGS: Table = EMBED | {"user": Field(text(), "an id of the end user")}
 IMAGES: Table = IMAGE | {
@@ -190,6 +201,21 @@ def _split(fields: Table, given: Mapping[str, Any]) -> Json:
     known = check_table(fields, {name: value for name, value in given.items() if name in fields})
     passed = {name: value for name, value in given.items() if name not in fields and value is not None}
     return known | ({"passthrough": passed} if passed else {})
+
+
+_CHAT_INSTEAD = "use /v1/chat/completions"
+NOT_HERE = {
+    "/responses": f"{_CHAT_INSTEAD} (langchain-openai: use_responses_api=False)",
+    "/completions": _CHAT_INSTEAD,
+    "/messages": f"{_CHAT_INSTEAD} or /v1/ai/chat",
+    "/batches": "jobs of many requests are POST /v1/ai/batch/submit",
+    "/files": "jobs of many requests are POST /v1/ai/batch/submit, with the requests in the body",
+    "/realtime/client_secrets": "tokens for realtime sessions are POST /v1/ai/realtime/token",
+    "/moderations": "there are no moderations here",
+    "/images/edits": "images are made by /v1/images/generations",
+    "/audio/translations": "transcripts are made by /v1/audio/transcriptions",
+}
+"""Paths that clients of this surface know and that are not here -> what is."""
 
 
 ASKS: dict[str, Callable[[Mapping[str, Any], str | None], Ask]] = {

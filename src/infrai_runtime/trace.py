@@ -138,6 +138,7 @@ class Trace:
         """``X-Infrai-*`` headers of what is known by now."""
         known = {
             "X-Infrai-Request-Id": self.request_id,
+            "X-Request-Id": self.request_id if self.surface.name == "openai" else None,
             "X-Infrai-Vendor": self.vendor,
             "X-Infrai-Model": self.model,
             "X-Infrai-Cost-Usd": None if self.cost_nano is None else usd_text(self.cost_nano),

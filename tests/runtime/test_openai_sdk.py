@@ -244,6 +244,27 @@ def test_a_wrong_request_is_the_sdks_own_class_and_names_the_field(ask: Ask) -> 
         ask(lambda sdk: sdk.chat.completions.create(model="nothing", messages=SUM))
 
 
+def test_the_sdk_knows_the_id_of_every_request(ask: Ask) -> None:
+    answer = ask(lambda sdk: sdk.chat.completions.create(model="auto", messages=SUM))
+    assert answer._request_id == answer.infrai["request_id"]
+    with pytest.raises(openai.BadRequestError) as raised:
+        ask(lambda sdk: sdk.chat.completions.create(model="auto", messages=[]))
+    assert raised.value.request_id == raised.value.response.json()["infrai"]["request_id"]
+
+
+def test_a_path_that_is_not_here_says_what_is(ask: Ask) -> None:
+    with pytest.raises(openai.NotFoundError, match="/v1/responses: use /v1/chat/completions"):
+        ask(lambda sdk: sdk.responses.create(model="auto", input="hi"))
+    with pytest.raises(openai.NotFoundError, match="POST /v1/ai/batch/submit"):
+        ask(lambda sdk: sdk.batches.create(completion_window="24h", endpoint="/v1/responses", input_file_id="f"))
+
+
+def test_functions_of_the_old_form_are_refused_and_not_lost(ask: Ask) -> None:
+    with pytest.raises(openai.BadRequestError, match="functions: is not taken any more; send tools") as raised:
+        ask(lambda sdk: sdk.chat.completions.create(model="auto", messages=SUM, functions=[WEATHER["function"]]))
+    assert raised.value.param == "functions"
+
+
 def test_a_missing_key_is_the_sdks_own_class(on: Opened, tmp_path: Path) -> None:
     app, _ = fake(tmp_path, Finish("stop", USAGE), no_auth=False)
     with on(app) as ask, pytest.raises(openai.AuthenticationError):
