@@ -113,8 +113,8 @@ class ChatInfrai(Batching, BaseChatModel, Routed):
     """Your name for the end user, for the vendor's abuse checks."""
     extra_body: dict[str, Any] | None = None
     """More body fields for every call; they win over the others."""
-    streaming: bool = False
-    """True: ``invoke`` streams too, for callbacks that want tokens."""
+    streaming: bool | None = None
+    """True: ``invoke`` streams too, for callbacks that want tokens. False: ``stream`` gives the whole answer."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

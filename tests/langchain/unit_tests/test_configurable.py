@@ -9,7 +9,7 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel, ValidationError
 
-from infrai_core.testing import Answer, Script, reply
+from infrai_core.testing import Answer, Script, reply, streamed
 from langchain_infrai import ChatInfrai, init_chat_model
 from langchain_infrai.errors import InfraiConfigError
 
@@ -49,6 +49,24 @@ def test_tools_and_structured_output_stay_configurable() -> None:
     assert model.bind_tools([City]).invoke("x", config).tool_calls[0]["args"] == {"name": "Oslo"}
     assert [request.body["model"] for request in script.requests] == ["m", "m"]
     assert all(request.body["tools"] for request in script.requests)
+
+
+def test_a_configured_model_streams() -> None:
+    fields, _ = scripted(streamed(["a", "b"]))
+    config: Any = {"configurable": {"temperature": 0.5}}
+    field = ConfigurableField(id="temperature")
+    models = [
+        init_chat_model(configurable_fields="any", **fields),
+        ChatInfrai(**fields).configurable_fields(temperature=field),
+    ]
+    for model in models:
+        assert [chunk.text for chunk in model.stream("x", config)] == ["a", "b", ""]
+        assert [chunk.text for chunk in model.bind_tools([City]).stream("x", config)] == ["a", "b", ""]
+
+
+def test_a_model_that_must_not_stream_gives_its_answer_whole() -> None:
+    fields, _ = scripted(reply("ab"))
+    assert [chunk.text for chunk in ChatInfrai(streaming=False, **fields).stream("x")] == ["ab"]
 
 
 @pytest.mark.parametrize("name", ["api_key", "base_url", "temprature"])
