@@ -21,6 +21,7 @@ from infrai_runtime.field import (
     known_integer,
     known_number,
     list_of,
+    model_id,
     number,
     refuse,
     table,
@@ -157,7 +158,7 @@ _CALL: Table = {
     "idempotency_key": Field(text(empty=False, max_length=256), "same key, same body: the same answer"),
 }
 _ROUTING: Table = _CALL | {
-    "model": Field(text(empty=False), "a model id, or auto, cheapest, balanced, smartest"),
+    "model": Field(model_id(), "a model id, or auto, cheapest, balanced, smartest"),
     "vendor": Field(text(empty=False), "a vendor to stay with"),
     "prefer": Field(known_choice("prefer"), "what to optimise, default balanced"),
     "max_cost_multiplier": Field(known_number("max_cost_multiplier"), "cost limit of a failover, default 1.5"),
@@ -243,7 +244,7 @@ RERANK: Table = {
 }
 REALTIME: Table = {
     **_CALL,
-    "model": Field(text(empty=False), "a model id"),
+    "model": Field(model_id(), "a model id"),
     "vendor": Field(text(empty=False), "a vendor"),
     "voice": Field(text(empty=False), "id of the voice"),
     "ttl_seconds": Field(known_integer("ttl_seconds"), "life of the token in seconds, default 600"),

@@ -72,6 +72,20 @@ def text(*, empty: bool = True, max_length: int | None = None) -> Kind:
     return Kind(check, {"type": "string"} | {name: limit for name, limit in limits.items() if limit})
 
 
+MAX_ID = 256
+
+
+def model_id() -> Kind:
+    """The name of a model. It also stands in headers, which hold nothing but printable ASCII."""
+
+    def check(value: Any, path: str) -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_ID or not (value.isascii() and value.isprintable()):
+            raise refuse(path, value, f"a name of 1 to {MAX_ID} printable ASCII characters")
+        return value
+
+    return Kind(check, {"type": "string", "pattern": f"^[ -~]{{1,{MAX_ID}}}$"})
+
+
 def choice(names: Iterable[str]) -> Kind:
     """One of some words."""
     known = tuple(names)

@@ -66,7 +66,17 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts = getattr(record, "facts", {})
-        return safe(super().format(record) + "".join(f" {name}={value}" for name, value in facts.items()))
+        told = "".join(f" {name}={_in_one_line(value)}" for name, value in facts.items())
+        return safe(super().format(record) + told)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _in_one_line(record.message)
+        return super().formatMessage(record)
+
+
+def _in_one_line(value: Any) -> str:
+    """A text that cannot pretend to be a line of its own."""
+    return str(value).replace("\r", "\\r").replace("\n", "\\n")
 
 
 _MADE: dict[str, Callable[[], logging.Formatter]] = {"json": JsonLines, "text": TextLines}

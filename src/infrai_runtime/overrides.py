@@ -42,6 +42,7 @@ from infrai_runtime.field import (
     flag,
     integer,
     list_of,
+    model_id,
     number,
     refuse,
     table,
@@ -75,7 +76,7 @@ _PRICES: Table = dict.fromkeys(_NAMES, _USD) | {
 _TIERS: Table = {task: Field(integer(0, 100), "tier from 0 to 100") for task in CHOICES["task"]}
 _MODEL: Table = {
     "vendor": Field(text(empty=False), "name of the vendor", required=True),
-    "id": Field(text(empty=False), "the vendor's id of the model", required=True),
+    "id": Field(model_id(), "the vendor's id of the model", required=True),
     "capability": Field(choice(CAPABILITIES), "what the model is for"),
     "context_window": Field(integer(1), "tokens"),
     "max_output_tokens": Field(integer(1), "tokens"),

@@ -277,3 +277,12 @@ def test_the_tables_hold_the_choices_and_ranges_of_the_client() -> None:
 
 def test_every_part_type_of_the_client_is_known() -> None:
     assert message.PART_FIELDS.keys() == PART_TYPES
+
+
+@pytest.mark.parametrize("name", ["", "a\r\nX-Evil: 1", "模型", "a" * 257, 5])
+@pytest.mark.parametrize("capability", ["chat", "embed", "realtime"])
+def test_a_name_of_a_model_is_one_that_a_header_can_hold(capability: str, name: Any) -> None:
+    """It is told in ``X-Infrai-Model``: a line break would end the header, a Chinese letter the whole answer."""
+    needed = {"chat": {"messages": "hi"}, "embed": {"input": "hi"}, "realtime": {}}[capability]
+    found = refusal(capability, {**needed, "model": name})
+    assert (found.param, "1 to 256 printable ASCII characters" in found.message) == ("model", True)

@@ -96,6 +96,15 @@ async def test_a_refused_call_is_a_line_too(log: io.StringIO, tmp_path: Path) ->
     assert "made_up" not in log.getvalue()
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_text_of_others_makes_a_line_of_its_own(form: str) -> None:
+    held = io.StringIO()
+    logs.configure("info", form, held)
+    facts = {"message": "no\r\n2026-11-27 ERROR forged"}
+    logging.getLogger("infrai_runtime").warning("%s", "a\nb", extra={"facts": facts})
+    assert len(held.getvalue().splitlines()) == 1
+
+
 def test_a_served_runtime_logs_json_lines(tmp_path: Path) -> None:
     with served_process(
         tmp_path / "home", "--no-auth", "--log-level", "info", environ={"INFRAI_VENDORS": "local"}
