@@ -79,7 +79,7 @@ class InfraiRerank(Routed, BaseNodePostprocessor):
         return event
 
     def _ended(self, event: EventContext, nodes: Sequence[NodeWithScore], reply: RerankReply) -> list[NodeWithScore]:
-        found = [_placed(nodes, ranked) for ranked in reply.results[: self.top_n]]
+        found = _ordered(nodes, reply.results)[: self.top_n]
         event.on_end(payload={EventPayload.NODES: found})
         dispatcher.event(ReRankEndEvent(nodes=found))
         return found
@@ -91,7 +91,13 @@ def _query(bundle: QueryBundle | None) -> QueryBundle:
     return bundle
 
 
-def _placed(nodes: Sequence[NodeWithScore], ranked: Ranked) -> NodeWithScore:
-    if not 0 <= ranked.index < len(nodes):
-        raise ProtocolError(f"the service ranked candidate {ranked.index} of {len(nodes)}")
-    return NodeWithScore(node=nodes[ranked.index].node, score=ranked.relevance_score)
+def _ordered(nodes: Sequence[NodeWithScore], results: Sequence[Ranked]) -> list[NodeWithScore]:
+    """The nodes with the model's scores. Raises ``ProtocolError`` for a ranking of others, or of one twice."""
+    seen: set[int] = set()
+    for ranked in results:
+        if not 0 <= ranked.index < len(nodes):
+            raise ProtocolError(f"the service ranked candidate {ranked.index} of {len(nodes)}")
+        if ranked.index in seen:
+            raise ProtocolError(f"the service ranked candidate {ranked.index} twice")
+        seen.add(ranked.index)
+    return [NodeWithScore(node=nodes[ranked.index].node, score=ranked.relevance_score) for ranked in results]

@@ -80,6 +80,14 @@ def test_a_candidate_that_was_not_sent_is_refused(order: Any, index: int) -> Non
         order(rerank, nodes())
 
 
+@both
+def test_a_candidate_that_was_ranked_twice_is_refused(order: Any) -> None:
+    twice = [{"index": 1, "relevance_score": 0.9}, {"index": 1, "relevance_score": 0.5}]
+    rerank, _ = reranker(envelope({"results": twice}))
+    with pytest.raises(ProtocolError, match="candidate 1 twice"):
+        order(rerank, nodes())
+
+
 def test_without_a_query_there_is_nothing_to_rank_by() -> None:
     rerank, script = reranker()
     with pytest.raises(ValueError, match="query_str"):
