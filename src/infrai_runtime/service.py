@@ -177,8 +177,17 @@ class Service:
             self._cache.know(incoming.way, raw, trace.ask)
             return await self._cached(trace, slot, ready)
         if slot.running is not None:
-            await _check_joins(slot.running, trace.caller)
-        return await self.deliver(slot.running or self.start(trace, slot, ready), trace)
+            return await self._joined(slot.running, trace)
+        return await self.deliver(self.start(trace, slot, ready), trace)
+
+    async def _joined(self, running: Live, trace: Trace) -> Served:
+        """An answer that another call is making. That one is paid; this one is told of all the same."""
+        _, caller = trace.known()
+        await _check_joins(running, caller)
+        served = await self.deliver(running, trace)
+        trace.route = "joined"
+        self.tell(trace, None)
+        return served
 
     async def _handed_in(self, trace: Trace, request: Mapping[str, Any]) -> Served:
         """A call that is to run as a batch of one: 202 and the record of the batch."""

@@ -338,6 +338,32 @@ async def test_a_call_in_flight_is_joined(tmp_path: Path) -> None:
     assert len(vendor.requests) == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_observers_are_told_of_a_call_that_joined_another_and_that_it_cost_nothing(
+    tmp_path: Path, stream: bool
+) -> None:
+    begun, free, told = asyncio.Event(), asyncio.Event(), []
+
+    async def play(request: Request, call: Call) -> AsyncIterator[Event]:
+        begun.set()
+        await free.wait()
+        yield Finish("stop", USAGE)
+
+    class Watching:
+        def ended(self, trace: Any, failure: Any) -> None:
+            told.append((trace.route, trace.cost_nano is None, failure))
+
+    async with client(tmp_path, [FakeChat("a", play)], ONE, observers=[Watching()], first_delta_wait_s=0.01) as api:
+        body = {"messages": "hi", "idempotency_key": "k", "stream": stream}
+        first = asyncio.create_task(api.post("/ai/chat", json=body))
+        await begun.wait()
+        second = asyncio.create_task(api.post("/ai/chat", json=body))
+        asyncio.get_running_loop().call_later(0.2, free.set)
+        await asyncio.gather(first, second)
+    assert sorted(told, key=lambda row: row[1])[1] == ("joined", True, None)
+    assert len(told) == 2
+
+
 async def test_a_call_that_runs_in_another_process_is_asked_for_again_later(tmp_path: Path) -> None:
     begun, free = asyncio.Event(), asyncio.Event()
 
