@@ -148,6 +148,10 @@ def _cache_point(block: Given) -> list[Part]:
 
 
 def _text_part(block: Given) -> list[Part]:
+    if not isinstance(block.get("text"), str):
+        raise InfraiUnsupportedContent(
+            f"content of type 'text': its text is {block.get('text')!r}; allowed is a string"
+        )
     notes = [_wire_annotation(note) for note in block.get("annotations") or ()]
     return [{"type": "text", "text": block["text"], **({"annotations": notes} if notes else {}), **_signature(block)}]
 
@@ -183,7 +187,7 @@ def _call_part(call: Given) -> Part:
 
 def _media_part(block: Given) -> list[Part]:
     kind = block["type"]
-    where = _picked(block, ("url", "base64"))
+    where = {name: block[name] for name in ("url", "base64") if block.get(name)}
     if len(where) != 1:
         named = " by file_id" if block.get("file_id") else ""
         raise InfraiUnsupportedContent(f"content of type {kind!r}{named}: allowed is one of url and base64")

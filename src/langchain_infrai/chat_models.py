@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -163,6 +164,18 @@ class ChatInfrai(Batching, BaseChatModel, Routed):
         if stops := sent.get("stop"):
             params["ls_stop"] = stops if isinstance(stops, list) else [stops]
         return params
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What traces and callbacks see of a call: all but its headers, which may carry secrets."""
+        shown = {name: value for name, value in kwargs.items() if name != "extra_headers"}
+        params: dict[str, Any] = super()._get_invocation_params(stop, **shown)
+        return params
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """The key in LangChain's caches, which may be kept: of headers it holds a digest."""
+        if (headers := kwargs.get("extra_headers")) is not None:
+            kwargs["extra_headers"] = sha256(repr(headers).encode(errors="replace")).hexdigest()
+        return super()._get_llm_string(stop, **kwargs)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 

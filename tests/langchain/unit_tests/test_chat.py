@@ -22,6 +22,8 @@ from langchain_core.messages.ai import add_usage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.tracers.base import BaseTracer
+from langchain_core.tracers.schemas import Run
 from pydantic import ValidationError
 
 from infrai_core import ConfigError, Ledger
@@ -418,6 +420,38 @@ def test_the_key_shows_nowhere() -> None:
     shown = [repr(model), str(model), str(model.model_dump()), str(model._identifying_params), str(model.lc_secrets)]
     assert not [text for text in shown if "ifr_secret_value" in text]
     assert b"ifr_secret_value" not in pickle.dumps(model)
+
+
+class Seen(BaseTracer):
+    """Keeps the runs as a tracer writes them down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def _persist_run(self, run: Run) -> None:
+        self.written.append(f"{run.model_dump()} {run.extra}")
+
+
+USES: dict[str, Callable[..., Any]] = {
+    "invoke": lambda model, config, **given: model.invoke("x", config, **given),
+    "ainvoke": lambda model, config, **given: asyncio.run(model.ainvoke("x", config, **given)),
+    "stream": lambda model, config, **given: list(model.stream("x", config, **given)),
+    "bound": lambda model, config, **given: model.bind(**given).invoke("x", config),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_headers_of_a_call_are_sent_and_stay_out_of_traces_and_caches(use: str) -> None:
+    cache, seen = InMemoryCache(), Seen()
+    model, script = model_on(streamed(["a"]) if use == "stream" else reply("a"), repeat=True, cache=cache)
+    config: Any = {"callbacks": [seen]}
+    for secret in ("hidden-1", "hidden-1", "hidden-2"):
+        USES[use](model, config, extra_headers={"x-token": secret}, temperature=0.5)
+    assert [sent.headers["x-token"] for sent in script.requests][-1] == "hidden-2"
+    assert len(script.requests) == (3 if use == "stream" else 2), "another header is another question"
+    assert "0.5" in seen.written[0]
+    assert "hidden" not in f"{seen.written} {cache._cache}"
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: model.model_copy(deep=True)])

@@ -193,6 +193,9 @@ def test_thinking_of_anthropic_is_reasoning() -> None:
     [
         (HumanMessage([{"type": "hologram", "data": 1}]), "'hologram'"),
         (HumanMessage([{"type": "image", "file_id": "file_1"}]), "'image' by file_id"),
+        (HumanMessage([{"type": "image", "url": ""}]), "'image': allowed is one of url and base64"),
+        (HumanMessage([{"type": "text"}]), "'text': its text is None"),
+        (HumanMessage([{"type": "text", "text": 3}]), "'text': its text is 3"),
         (ToolMessage([{"type": "hologram", "title": "a"}], tool_call_id="1"), "'hologram'"),
         (FunctionMessage(content="hi", name="f"), "'function'"),
         (RemoveMessage(id="1"), "'remove'"),
