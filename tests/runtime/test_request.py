@@ -9,8 +9,10 @@ from infrai_core.models import PART_TYPES
 from infrai_core.params import CHOICES, RANGES
 from infrai_runtime import message
 from infrai_runtime.body import FIELDS
+from infrai_runtime.cache import key_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.message import messages
+from infrai_runtime.openai_surface import chat_ask
 from infrai_runtime.request import parse_json, read
 
 PNG = "iVBORw0KGgo="
@@ -286,3 +288,42 @@ def test_a_name_of_a_model_is_one_that_a_header_can_hold(capability: str, name: 
     needed = {"chat": {"messages": "hi"}, "embed": {"input": "hi"}, "realtime": {}}[capability]
     found = refusal(capability, {**needed, "model": name})
     assert (found.param, "1 to 256 printable ASCII characters" in found.message) == ("model", True)
+
+
+ANOTHER: dict[str, Any] = {
+    "messages": "Who is there?",
+    "model": "m",
+    "vendor": "v",
+    "prefer": "smartest",
+    "task": "coding",
+    "vendor_options": {"v": {"effort": "low"}},
+    "temperature": 0.5,
+    "max_tokens": 5,
+    "top_p": 0.5,
+    "stop": ["x"],
+    "seed": 5,
+    "tools": [{"type": "function", "function": {"name": "g"}}],
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
+    "response_format": {"type": "json_object"},
+    "reasoning_effort": "low",
+    "user": "u",
+}
+"""Another value of every field of a chat that shapes its answer."""
+UNSHAPING = {
+    *("idempotency_key", "timeout_seconds", "stream", "session_id"),
+    *("tags", "max_cost_multiplier", "cache_strategy", "batch_mode"),
+}
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS["chat"].keys() - UNSHAPING))
+def test_no_request_gets_the_cached_answer_of_one_that_differs(field: str) -> None:
+    usual = {"messages": "hi", "tools": [{"type": "function", "function": {"name": "f"}}]}
+    one, other = read("chat", usual), read("chat", usual | {field: ANOTHER[field]})
+    assert key_of("p", one) != key_of("p", other)
+
+
+def test_options_that_only_the_vendor_knows_and_other_projects_have_their_own_cached_answers() -> None:
+    asked = {"messages": [{"role": "user", "content": "hi"}]}
+    asks = [chat_ask(asked | more, None) for more in ({}, {"top_k": 1}, {"top_k": 2}, {"n": 2}, {"logprobs": True})]
+    assert len({key_of(project, one) for one in asks for project in ("p", "q")}) == 10
