@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -79,13 +78,17 @@ def _in_one_line(value: Any) -> str:
     return str(value).replace("\r", "\\r").replace("\n", "\\n")
 
 
-_MADE: dict[str, Callable[[], logging.Formatter]] = {"json": JsonLines, "text": TextLines}
+_MADE: dict[str, type[logging.Formatter]] = {"json": JsonLines, "text": TextLines}
 
 
 def configure(level: str, form: str, to: TextIO | None = None) -> None:
-    """Writes the runtime's and its server's log to ``to`` (default: standard error), from ``level`` on."""
+    """Writes the runtime's and its server's log to ``to`` (default: standard error), from ``level`` on; of every other
+    library what is a warning or worse, which Python would write as plain text with whatever it holds."""
     handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(_MADE[form]())
+    root = logging.getLogger()
+    others = [other for other in root.handlers if not isinstance(other.formatter, tuple(_MADE.values()))]
+    root.handlers = [*others, handler]
     for name, least in (
         ("infrai_runtime", level),
         ("infrai_core", level),

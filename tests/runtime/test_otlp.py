@@ -133,6 +133,18 @@ def test_words_are_exported_only_where_the_operator_wants_them(tmp_path: Path) -
     assert json.loads(facts["gen_ai.output.messages"])[0]["role"] == "assistant"
 
 
+def test_a_collector_that_is_away_is_told_in_lines_of_the_log_and_holds_nothing_up(tmp_path: Path) -> None:
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    environ |= {"INFRAI_VENDORS": "local", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+    log = tmp_path / "home.server.log"
+    with served_process(tmp_path / "home", "--no-auth", "--telemetry", "on", environ=environ) as served:
+        answer = httpx.post(f"{served.base_url}/ai/chat", json={"messages": WORDS}, trust_env=False)
+        served.stop()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert answer.status_code == 200
+    assert any(line["logger"].startswith("opentelemetry.") for line in lines)
+
+
 def test_a_call_inside_a_span_of_the_client_hangs_under_it(tmp_path: Path) -> None:
     tracer = TracerProvider().get_tracer("an application")
     with collecting() as collector:

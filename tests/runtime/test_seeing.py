@@ -67,6 +67,13 @@ def test_a_log_line_has_no_secret(log: io.StringIO, text: str, shown: str) -> No
     assert (line["event"], line["url"], line["level"]) == (shown, [shown], "warning")
 
 
+def test_what_another_library_warns_of_is_a_line_without_secrets_too(log: io.StringIO) -> None:
+    logging.getLogger("some.library").info("key sk-proj-abcdef123456")
+    logging.getLogger("some.library").warning("key sk-proj-abcdef123456")
+    [line] = map(json.loads, log.getvalue().splitlines())
+    assert (line["logger"], line["event"]) == ("some.library", "key ***")
+
+
 def test_a_traceback_has_no_secret(log: io.StringIO) -> None:
     try:
         raise ValueError("sk-proj-abcdef123456")
