@@ -8,6 +8,7 @@ asked and answered is left out unless the operator says otherwise.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -234,8 +235,18 @@ _TOLD: dict[str, Any] = {
 }
 
 
+HTTP = "http/protobuf"
+_PROTOCOLS = tuple(f"OTEL_EXPORTER_OTLP{signal}_PROTOCOL" for signal in ("", "_TRACES", "_METRICS"))
 FLUSH_MS = 5000
 """How long the end of a server may wait for its collector."""
+
+
+def _exported(variable: str) -> bool:
+    """Whether a signal is exported. Raises ``ConfigError`` for another exporter than the one there is."""
+    named = os.environ.get(variable) or "otlp"
+    if named not in ("otlp", "none"):
+        raise ConfigError(f"{variable}={named!r}: allowed are otlp and none")
+    return named == "otlp"
 
 
 def export_by_environment() -> Callable[[], None]:
@@ -254,11 +265,16 @@ def export_by_environment() -> Callable[[], None]:
         raise ConfigError(
             f'telemetry needs the package {error.name}: pip install "infrai-integrations[otel]"'
         ) from error
+    for name in _PROTOCOLS:
+        if (protocol := os.environ.get(name) or HTTP) != HTTP:
+            raise ConfigError(f"{name}={protocol!r}: allowed is {HTTP}; a collector takes it on port 4318")
     resource = Resource.create({"service.name": "infrai-runtime"})  # OTEL_SERVICE_NAME wins
     tracing = TracerProvider(resource=resource)
-    tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    if _exported("OTEL_TRACES_EXPORTER"):
+        tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(tracing)
-    readers = [PeriodicExportingMetricReader(OTLPMetricExporter())]
+    wanted = _exported("OTEL_METRICS_EXPORTER")
+    readers = [PeriodicExportingMetricReader(OTLPMetricExporter())] if wanted else []
     metering = MeterProvider(resource=resource, metric_readers=readers)
     metrics.set_meter_provider(metering)
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infrai_core import Infrai
+from infrai_core import ConfigError, Infrai
 from tests.serving import served_process
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="telemetry is an optional extra")
@@ -24,6 +24,8 @@ pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="telemetry 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
+
+from infrai_runtime.telemetry import export_by_environment
 
 WORDS = "What do you know of Mrs Dalloway?"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -143,6 +145,22 @@ def test_a_collector_that_is_away_is_told_in_lines_of_the_log_and_holds_nothing_
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert answer.status_code == 200
     assert any(line["logger"].startswith("opentelemetry.") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+    ],
+)
+def test_what_the_exporter_cannot_do_is_refused_at_the_start(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"{name}='{value}'"):
+        export_by_environment()
 
 
 def test_a_call_inside_a_span_of_the_client_hangs_under_it(tmp_path: Path) -> None:
