@@ -32,6 +32,12 @@ def test_what_a_cache_keeps_for_an_hour_costs_twice_the_input_and_the_rest_its_o
     assert cost_nano(usage, prices) == 600 * 3750 + 400 * 6000
 
 
+def test_sound_that_is_heard_by_a_chat_is_paid_by_the_minute_beside_its_tokens() -> None:
+    prices = Prices.of_usd({"input_mtok": "0.1", "output_mtok": "0.4", "audio_minute": "0.004"})
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "audio_seconds": 90}
+    assert cost_nano(usage, prices) == 100 * 100 + 10 * 400 + 6_000_000
+
+
 def test_a_tier_of_service_costs_what_is_known_of_it() -> None:
     prices = Prices.of_usd(
         {"input_mtok": 2, "output_mtok": 8, "cached_input_mtok": "0.5", "batch_input_mtok": 1, "batch_output_mtok": 4}

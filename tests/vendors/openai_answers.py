@@ -337,6 +337,16 @@ QUIRKS: dict[str, Quirk] = {
         [{"type": "text", "text": "42."}],
         _usage(service_tier="priority"),
     ),
+    "mistral: minutes of sound and the tier in the usage": Quirk(
+        "https://github.com/mistralai/client-python (UsageInfo: prompt_audio_seconds, service_tier)",
+        "mistral",
+        completion(
+            {"content": "42."}, usage=plain_usage(prompt_audio_seconds=90, service_tier="priority"), service_tier=None
+        ),
+        _stream({"content": "42."}, usage=plain_usage(prompt_audio_seconds=90, service_tier="priority")),
+        [{"type": "text", "text": "42."}],
+        _usage(audio_seconds=90, service_tier="priority"),
+    ),
     "mistral: a chunk without a part of ours": Quirk(
         "https://github.com/mistralai/client-python (ContentChunk: document_url)",
         "mistral",

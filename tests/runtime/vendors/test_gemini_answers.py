@@ -244,6 +244,14 @@ def test_several_candidates_are_several_answers() -> None:
     assert finish_of(events).others == {1: "length"}
 
 
+def test_a_candidate_that_gemini_failed_to_make_is_told() -> None:
+    answer = response({"text": "one"}, finish="STOP")
+    answer["candidates"].append(response({"text": "tw"}, finish="OTHER", index=1)["candidates"][0])
+    [told] = warnings_of(by_us(whole(answer)))
+    assert "answer 1 of several" in told
+    assert "OTHER" in told
+
+
 def test_probabilities_of_tokens_come_in_the_wires_shape() -> None:
     # https://ai.google.dev/api/generate-content#LogprobsResult
     result = {

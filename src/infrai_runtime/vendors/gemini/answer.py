@@ -139,9 +139,11 @@ class Reader:
         answer.sources += candidate.get("citationMetadata", _EMPTY).get("citationSources", ())
         answer.explained = candidate.get("finishMessage") or answer.explained
         answer.reason = candidate.get("finishReason") or answer.reason
-        if choice == 0 and answer.reason is not None and answer.reason not in _REASONS:
-            why = f": {answer.explained}" if answer.explained else ""
-            raise Failure("VENDOR_ERROR", f"{self._vendor}: its answer ended with {answer.reason}{why}")
+        if answer.reason is not None and answer.reason not in _REASONS:
+            why = f"answer ended with {answer.reason}" + (f": {answer.explained}" if answer.explained else "")
+            if choice == 0:
+                raise Failure("VENDOR_ERROR", f"{self._vendor}: its {why}")
+            yield Note(warning=f"the vendor failed to make answer {choice} of several; its {why}")
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 

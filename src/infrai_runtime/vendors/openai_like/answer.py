@@ -126,7 +126,10 @@ class Reader:
     def usage(self) -> dict[str, Any] | None:
         """What the answer has used, as far as the vendor has said."""
         usage = usage_of(self._usage)
-        return usage | tier_of(self._tier, self._row.usual_tiers) if usage and self._tier else usage
+        if not usage:
+            return usage
+        tier = self._tier or self._usage.get("service_tier")  # Mistral says it there
+        return usage | tier_of(tier, self._row.usual_tiers) if tier else usage
 
     def whole(self, completion: Json) -> list[Event]:
         """The events of a whole completion. Raises ``Broken``."""

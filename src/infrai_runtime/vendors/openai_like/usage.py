@@ -36,6 +36,8 @@ def usage_of(given: Any) -> Json | None:
             usage[name] = said
     if (searches := _count(given, "num_search_queries")) is not None:
         usage["search_units"] = searches
+    if heard := _count(given, "prompt_audio_seconds"):  # Mistral bills sound by the minute, beside the tokens
+        usage["audio_seconds"] = heard
     return usage
 
 
