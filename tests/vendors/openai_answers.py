@@ -358,6 +358,15 @@ QUIRKS: dict[str, Quirk] = {
         ],
         _usage(),
     ),
+    "xai: its own price, in ticks": Quirk(
+        "https://docs.x.ai/developers/cost-tracking",
+        "xai",
+        completion({"content": "42."}, usage=plain_usage(cost_in_usd_ticks=37_756_000)),
+        _stream({"content": "42."}, usage=plain_usage(cost_in_usd_ticks=37_756_000)),
+        [{"type": "text", "text": "42."}],
+        _usage(),
+        cost_usd=0.0037756,
+    ),
     "xai: reasoning counted apart": Quirk(
         "https://docs.x.ai/docs/guides/reasoning",
         "xai",

@@ -181,7 +181,7 @@ class Reader:
         usage = self.usage
         for reason in sorted({choice.reason for choice in self._choices.values() if choice.reason} - REASONS.keys()):
             yield Note(warning=unknown_reason(reason))
-        cost = cost_of(self._usage, self._row.cost)
+        cost = cost_of(self._usage, self._row.cost, self._row.cost_units)
         yield Finish(_reason(first) if first else "stop", usage, self._model, cost, others)
 
     def _feed(self, chunk: Json, name: str) -> Iterator[Event]:

@@ -89,6 +89,8 @@ class Row:
     """Streams end with ``[DONE]``."""
     cost: tuple[str, ...] = ()
     """Where in ``usage`` the price in USD stands."""
+    cost_units: int = 1
+    """How many of the units that the vendor reports its price in make a USD."""
 
     # -- media
     vectors: Literal["", "base64", "base64_int8"] = ""

@@ -41,13 +41,13 @@ def usage_of(given: Any) -> Json | None:
     return usage
 
 
-def cost_of(given: Any, place: tuple[str, ...]) -> float | None:
-    """The price that the vendor itself reports, in USD."""
+def cost_of(given: Any, place: tuple[str, ...], units: int = 1) -> float | None:
+    """The price that the vendor itself reports, in USD; ``units`` of its own make one."""
     if not place:
         return None
     for name in place:
         given = given.get(name) if isinstance(given, Mapping) else None
-    return float(given) if isinstance(given, int | float) and not isinstance(given, bool) else None
+    return given / units if isinstance(given, int | float) and not isinstance(given, bool) else None
 
 
 def _cached_elsewhere(given: Mapping[str, Any]) -> int | None:
