@@ -15,6 +15,7 @@ from infrai_runtime.store.durable import Admission, Admitted, Period, key_scope,
 GIVEN_KEY_TTL_S = 24 * 3600
 MADE_KEY_TTL_S = 600
 IN_PROGRESS_RETRY_S = 1.0
+HELD_RETRY_S = 0.5
 MOST_NANO = 10**16
 """What is set aside for a call at the most, 10 million USD: a database's sums stay within 64 bits."""
 
@@ -51,19 +52,28 @@ def kept_s(ask: Ask) -> float:
 def refusal_of(admitted: Admitted, admission: Admission) -> Failure:
     """The failure of a call that was not admitted."""
     if admitted.state == "refused":
-        return _too_dear(admitted.short or "", admitted.period or "total", admission.reserve_nano or 0)
+        return _too_dear(admitted, admission.reserve_nano or 0)
     return _CLAIM_FAILURES[admitted.state]()
 
 
-def _too_dear(short: str, period: Period, nano: int) -> Failure:
-    wanted = f"the {usd_text(nano)} USD that this call may cost" if nano else "another call"
-    kind, _, name = short.partition(":")
-    if (kind, period) == ("project", "total"):
-        return Failure("INSUFFICIENT_CREDIT", f"the credit does not cover {wanted}")
+def _too_dear(refused: Admitted, nano: int) -> Failure:
+    kind, _, name = (refused.short or "").partition(":")
+    period = refused.period or "total"
     shown = name.partition(":")[2] if kind == "tag" else name
-    return Failure("BUDGET_EXCEEDED", f"the {_BUDGETS[period]} of {kind} {shown} does not cover {wanted}")
+    code, what = "BUDGET_EXCEEDED", f"the {_BUDGETS[period]} of {kind} {shown}"
+    if (kind, period) == ("project", "total"):
+        code, what = "INSUFFICIENT_CREDIT", "the credit"
+    wanted = f"the {usd_text(nano)} USD that this call may cost" if nano else "another call"
+    hint, retry_s = (_HELD, HELD_RETRY_S) if refused.held else (None, None)
+    return Failure(code, f"{what} does not cover {wanted}", hint=hint, retry_after_s=retry_s)
 
 
+def comes_back(failure: Failure) -> bool:
+    """Whether a call was refused only because of money that other calls have set aside and may not need."""
+    return failure.code in ("INSUFFICIENT_CREDIT", "BUDGET_EXCEEDED") and failure.retry_after_s is not None
+
+
+_HELD = "other calls have set money aside; some of it comes back when they end"
 _BUDGETS: dict[Period, str] = {"total": "budget", "month": "monthly budget", "day": "daily budget"}
 _CLAIM_FAILURES: dict[str, Callable[[], Failure]] = {
     "running": lambda: Failure(

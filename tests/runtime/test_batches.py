@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -391,6 +391,25 @@ async def test_credit_that_runs_out_fails_the_rest_and_nothing_is_overspent(tmp_
         assert set(found) == {"ok", "INSUFFICIENT_CREDIT"}
         assert await at.store.balance_nano("p") == (3 - found.count("ok")) * ONE_CALL
         assert record["completed_count"] == found.count("ok") == len(at.echo.asked)
+
+
+async def test_a_request_waits_for_money_that_another_call_has_set_aside_and_does_not_need(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        call = asyncio.create_task(at.post("/ai/chat", json=chat("wait", max_tokens=1000)["body"]))
+        await at.asked("wait")
+        (credit,) = await at.store.budgets("p", 0)
+        await at.store.set_budget(replace(credit, limit_nano=credit.reserved_nano + ONE_CALL))
+        refused = await at.post("/ai/chat", json=chat("x", max_tokens=999)["body"])
+        assert (refused.status_code, refused.headers["retry-after"]) == (402, "1")
+        assert "set money aside" in refused.json()["error"]["hint"]
+        asked = [chat("x", max_tokens=999), chat("never", max_tokens=2000)]
+        record = (await at.post("/ai/batch/submit", json={"requests": asked})).json()["data"]
+        while (await at.get(f"/ai/batch/status/{record['batch_id']}")).json()["data"]["failed_count"] == 0:
+            await asyncio.sleep(0.005)  # what no money that comes back would cover has failed by now
+        at.echo.go.set()
+        assert (await call).status_code == 200
+        await at.ended(record["batch_id"])
+        assert codes(await at.results(record["batch_id"])) == ["ok", "INSUFFICIENT_CREDIT"]
 
 
 async def test_what_was_refused_for_a_moment_is_tried_again(tmp_path: Path) -> None:

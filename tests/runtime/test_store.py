@@ -281,6 +281,25 @@ def test_a_period_starts_with_nothing_spent(run: Run) -> None:
     run(body)
 
 
+def test_a_refusal_tells_what_is_spent_from_what_other_calls_have_set_aside(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        await store.add_project("p", "a", 100, 0)
+        await store.set_budget(Budget(key_scope("k"), "p", 50))
+        await store.set_budget(Budget(key_scope("l"), "p", 5))
+        running = paid(80)
+        await store.admit(running)
+        refused = await store.admit(paid(30, key_scope("k")))
+        assert (refused.state, refused.short, refused.held) == ("refused", project_scope("p"), True)
+        assert not (await store.admit(paid(101))).held  # more than there ever was
+        assert not (await store.admit(paid(30, key_scope("l")))).held  # of two that are short, one is spent
+        await store.book(end(running, 60))
+        assert (await store.admit(paid(30, key_scope("k")))).state == "new"
+        refused = await store.admit(paid(41))
+        assert (refused.state, refused.held) == ("refused", False)
+
+    run(body)
+
+
 JANUARY, FEBRUARY = 1_704_067_200.0, 1_706_745_600.0
 """The first second of two months of 2024."""
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from infrai_runtime.admission import comes_back
 from infrai_runtime.batch.job import ask_at
 from infrai_runtime.batch.native import Jobs, Lost
 from infrai_runtime.booking import WAITED_FOR, outcome_of
@@ -36,6 +37,8 @@ YIELD_S = 0.02
 """How long a request waits to see whether there is room beside the calls that somebody waits for."""
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 """Before a request is tried again that was refused for a moment; every further pause is twice as long."""
+MONEY_WAIT_S = 120.0
+"""How long a shard waits for money that other calls have set aside: longer than nearly all calls take."""
 BROKEN_PAUSE_S = 5.0
 """Before a shard is taken up again that broke."""
 NATIVE = Native()
@@ -156,6 +159,8 @@ class ShardRun:
         self._service = worker.service
         self._again = shard.fence > 1
         """Whether somebody may have worked on it before, or still does."""
+        self._has_jobs = False
+        self._short_since: float | None = None
 
     async def run(self) -> None:
         """Sees to it that every request has its outcome, as far as the batch is open; then the shard is done, else it
@@ -179,6 +184,7 @@ class ShardRun:
         jobs = Jobs(self._service, shard, lines, self._worker.now)
         caller = await caller_of(durable, shard.batch)
         away = await jobs.tended(caller, await self._left(lines), self._batch_closed())
+        self._has_jobs = bool(away)
         while (left := [row for row in await self._left(lines) if row[0] not in away]) and not self._closed():
             await self._run_all(left, caller)
             self._again = True
@@ -231,14 +237,24 @@ class ShardRun:
             trace.caller, trace.ask = caller, ask_at(shard.batch, place, line)
             trace.capability = trace.ask.capability
             await self._answer(trace, place)
+            self._short_since = None
         except Failure as failure:
-            if failure.code in WAITED_FOR:
+            if failure.code in WAITED_FOR or self._waits_for_money(failure):
                 return failure
             outcome = outcome_of(trace, b"", failure)
             assert outcome is not None
             await self._service.durable.put_outcome(outcome)  # of a call that was made it is there already
             self._service.tell(trace, failure)
         return None
+
+    def _waits_for_money(self, failure: Failure) -> bool:
+        """Whether a request waits for what other calls have set aside. A vendor's job holds it for too long, and is
+        looked after once the shard is given back."""
+        if not comes_back(failure) or self._has_jobs:
+            return False
+        now = self._worker.now()
+        self._short_since = self._short_since or now
+        return now - self._short_since < MONEY_WAIT_S
 
     async def _answer(self, trace: Trace, place: int) -> None:
         service = self._service

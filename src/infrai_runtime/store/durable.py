@@ -156,6 +156,8 @@ class Admitted:
     answer: bytes | None = field(default=None, repr=False)
     short: str | None = None
     period: Period | None = None
+    held: bool = False
+    """Refused only by what other calls have set aside, some of which comes back when they end."""
 
 
 NEW = Admitted("new")

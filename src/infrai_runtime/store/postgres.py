@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -342,6 +343,7 @@ MIGRATIONS = (
 """Forward only: entry N brings a schema of version N to version N + 1. Landed entries never change."""
 
 _ADMIT = "SELECT state, stored, short, period FROM admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
+_SPENT = "SELECT 1 FROM budget b WHERE scope = ANY($1) AND lacking(b, $2 - b.reserved_nano, $3, $4) IS NOT NULL"
 _FINISH = "SELECT finish($1,$2,$3,$4,$5,$6,$7,$8,$9)"
 _LEDGER_TYPES = (
     *("text", "float8", "text", "text", "text", "text", "text", "text", "text", "float8", "int8", "int8", "int8"),
@@ -438,8 +440,11 @@ class PostgresDurable(SqlDurable):
         when = (a.now, a.now + a.lease_s, a.now + a.ttl_s)
         money = (a.reserve_nano, sorted(a.scopes), a.key_id, a.capability)
         values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *money, *_windows(a.now))
-        row = await self._call("fetchrow", _ADMIT, *values)
-        return Admitted(*row)
+        admitted = Admitted(*await self._call("fetchrow", _ADMIT, *values))
+        if admitted.state != "refused":
+            return admitted
+        spent = await self._fetch(_SPENT, sorted(a.scopes), a.reserve_nano or 1, *_windows(a.now))
+        return replace(admitted, held=not spent)
 
     async def _book_once(self, booking: Booking, doubtful: bool) -> None:
         if not doubtful and booking.outcome is None and len(booking.rows) <= MOST_ROWS_AT_ONCE:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from infrai_runtime.store.durable import Period, window
+from infrai_runtime.store.durable import Admitted, Period, window
 
 _READ = (
     "SELECT rowid, scope, reserved_nano, limit_nano, spent_nano, month_limit_nano, month_spent_nano, month,"
@@ -49,10 +49,8 @@ class _Budget:
         if self.day_limit_nano is not None and self.day < (day := window("day", now)):
             self.day, self.day_spent_nano = day, 0
 
-    def short(self, nano: int, now: float) -> Period | None:
-        """The period whose limit does not cover so much more."""
-        self.turn(now)
-        nano += self.reserved_nano
+    def short(self, nano: int) -> Period | None:
+        """The period whose limit does not cover so much beside what was spent."""
         if self.limit_nano is not None and self.limit_nano - self.spent_nano < nano:
             return "total"
         if self.month_limit_nano is not None and self.month_limit_nano - self.month_spent_nano < nano:
@@ -78,13 +76,14 @@ class Purse:
         self._paying: dict[tuple[str, ...], list[_Budget]] = {}
         self._changed: list[_Budget] = []
 
-    def reserve(self, scopes: tuple[str, ...], nano: int, now: float) -> tuple[str, Period] | None:
-        """Sets money aside under all scopes, or names the first that does not cover it, and its period. Nothing to set
-        aside asks that something is left."""
+    def reserve(self, scopes: tuple[str, ...], nano: int, now: float) -> Admitted | None:
+        """Sets money aside under all scopes, or refuses for the first that does not cover it. Nothing to set aside asks
+        that something is left."""
         budgets = self._budgets(scopes)
-        short = [(budget.scope, period) for budget in budgets if (period := budget.short(nano or 1, now))]
-        if short:
-            return min(short)
+        for budget in budgets:
+            budget.turn(now)
+        if any(budget.short(budget.reserved_nano + (nano or 1)) for budget in budgets):
+            return _refusal(budgets, nano or 1)
         if nano:
             for budget in budgets:
                 budget.reserved_nano += nano
@@ -125,6 +124,14 @@ class Purse:
         self._known.update(dict.fromkeys(scopes))
         for row in self._execute(_read_sql(len(scopes)), scopes):
             self._known[row[1]] = _Budget(*row)
+
+
+def _refusal(budgets: Sequence[_Budget], nano: int) -> Admitted:
+    """By a budget that is spent, else by one that running calls hold."""
+    spent = [(budget.scope, period) for budget in budgets if (period := budget.short(nano))]
+    held = [(b.scope, period) for b in budgets if (period := b.short(b.reserved_nano + nano))]
+    scope, period = min(spent or held)
+    return Admitted("refused", short=scope, period=period, held=not spent)
 
 
 @lru_cache(maxsize=64)

@@ -323,11 +323,10 @@ class SqliteDurable(SqlDurable):
             if standing is not None:
                 return standing
             self._claim(a)
-        if a.reserve_nano is None or (short := self._purse.reserve(a.scopes, a.reserve_nano, a.now)) is None:
+        if a.reserve_nano is None or (refusal := self._purse.reserve(a.scopes, a.reserve_nano, a.now)) is None:
             return NEW
         self._execute(_UNCLAIM, (a.project_id, a.key, a.request_id))
-        scope, period = short
-        return Admitted("refused", short=scope, period=period)
+        return refusal
 
     def _claim(self, a: Admission) -> bool:
         """Writes the call down; False where one with its key stands."""
