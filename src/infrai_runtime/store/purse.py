@@ -59,6 +59,11 @@ class _Budget:
             return "day"
         return None
 
+    def lacks(self, nano: int, now: float) -> bool:
+        """Whether so much cannot be set aside."""
+        self.turn(now)
+        return self.short(self.reserved_nano + nano) is not None
+
     def settle(self, reserved_nano: int, cost_nano: int, now: float) -> None:
         self.turn(now)
         self.reserved_nano -= reserved_nano
@@ -79,11 +84,9 @@ class Purse:
     def reserve(self, scopes: tuple[str, ...], nano: int, now: float) -> Admitted | None:
         """Sets money aside under all scopes, or refuses for the first that does not cover it. Nothing to set aside asks
         that something is left."""
-        budgets = self._budgets(scopes)
-        for budget in budgets:
-            budget.turn(now)
-        if any(budget.short(budget.reserved_nano + (nano or 1)) for budget in budgets):
-            return _refusal(budgets, nano or 1)
+        budgets, wanted = self._budgets(scopes), nano or 1
+        if [budget for budget in budgets if budget.lacks(wanted, now)]:
+            return _refusal(budgets, wanted)
         if nano:
             for budget in budgets:
                 budget.reserved_nano += nano
