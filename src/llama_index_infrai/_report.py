@@ -7,16 +7,20 @@ out, closing a stream closes both, and single responses of a stream are reported
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol, TypeAlias, TypeVar
+from types import FunctionType
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from llama_index.core.llms.callbacks import dispatcher
+from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 from llama_index_instrumentation.event_handlers import NullEventHandler
 
 from llama_index_infrai.usage import InfraiUsageHandler
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 T_co = TypeVar("T_co", covariant=True)
 
 Batches: TypeAlias = Generator[Iterable[T], None, None]
@@ -43,6 +47,35 @@ _HIDDEN = frozenset({"extra_headers", "extra_body", "vendor_options", "user", "s
 
 def _shown(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _HIDDEN}
+
+
+class _Discreet(inspect.Signature):
+    """A signature that keeps secret and personal options out of the arguments that a span gets of a call: those are
+    what LlamaIndex's dispatcher binds."""
+
+    def bind(self, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+        """As ``Signature.bind``."""
+        bound = super().bind(*args, **kwargs)
+        for name in ("kwargs", "llm_kwargs"):
+            if bound.arguments.get(name):
+                bound.arguments[name] = _shown(bound.arguments[name])
+        return bound
+
+
+def discreet(method: F) -> F:
+    """The method with spans that show nothing secret or personal; of one that LlamaIndex wrapped already, a copy."""
+    plain: Any = inspect.unwrap(method)
+    twin: Any = FunctionType(plain.__code__, plain.__globals__, plain.__name__, plain.__defaults__, plain.__closure__)
+    for name in ("__annotations__", "__doc__", "__kwdefaults__", "__module__", "__qualname__"):
+        setattr(twin, name, getattr(plain, name))
+    twin.__signature__ = _Discreet.from_callable(plain)
+    return cast("F", twin)
+
+
+def spanless(method: F) -> F:
+    """The method without a span, whose result would hold all options of a call."""
+    setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
+    return method
 
 
 def reported(callback: Callback, owner: Any, subject: Any, options: Mapping[str, Any], call: Callable[[], T]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -43,7 +43,15 @@ from llama_index_infrai._progress import (
     response_of,
     responses,
 )
-from llama_index_infrai._report import Batches, areported, areported_stream, reported, reported_stream
+from llama_index_infrai._report import (
+    Batches,
+    areported,
+    areported_stream,
+    discreet,
+    reported,
+    reported_stream,
+    spanless,
+)
 from llama_index_infrai._structured import Ask, AsyncObjects, by_schema, by_tool, objects
 
 M = TypeVar("M", bound=BaseModel)
@@ -172,16 +180,19 @@ class Infrai(Routed, FunctionCallingLLM):
     # -- the eight endpoints ---------------------------------------------------------------------------------------
     # Not decorated by LlamaIndex's callbacks but handed to them: see ``_report``.
 
+    @discreet
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """A whole answer to messages."""
         checked_messages(messages)
         return reported(llm_chat_callback, self, messages, kwargs, lambda: self._chat(messages, kwargs))
 
+    @discreet
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """A whole answer to messages."""
         checked_messages(messages)
         return await areported(llm_chat_callback, self, messages, kwargs, lambda: self._achat(messages, kwargs))
 
+    @discreet
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """A whole answer to a prompt, sent as one user message."""
         messages = self._prompted(prompt, formatted)
@@ -189,6 +200,7 @@ class Infrai(Routed, FunctionCallingLLM):
             llm_completion_callback, self, prompt, kwargs, lambda: completion_of(self._chat(messages, kwargs))
         )
 
+    @discreet
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """A whole answer to a prompt, sent as one user message."""
 
@@ -199,17 +211,20 @@ class Infrai(Routed, FunctionCallingLLM):
 
         return await areported(llm_completion_callback, self, prompt, kwargs, answer)
 
+    @discreet
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatResponse, None, None]:
         """The answer as it grows; each response holds all of it so far, ``delta`` what is new."""
         checked_messages(messages)
         return reported_stream(llm_chat_callback, self, messages, kwargs, self._stream(messages, kwargs))
 
+    @discreet
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
         """The answer as it grows; each response holds all of it so far, ``delta`` what is new."""
         checked_messages(messages)
         stream = AsyncResponses(self._astream(messages, kwargs), lambda response: response)
         return await areported_stream(llm_chat_callback, self, messages, kwargs, stream)
 
+    @discreet
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> Generator[CompletionResponse, None, None]:
@@ -217,6 +232,7 @@ class Infrai(Routed, FunctionCallingLLM):
         stream = completions(self._stream(self._prompted(prompt, formatted), kwargs))
         return reported_stream(llm_completion_callback, self, prompt, kwargs, stream)
 
+    @discreet
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> AsyncGenerator[CompletionResponse, None]:
@@ -226,6 +242,7 @@ class Infrai(Routed, FunctionCallingLLM):
 
     # -- tools -----------------------------------------------------------------------------------------------------
 
+    @spanless
     def _prepare_chat_with_tools(
         self,
         tools: Sequence[BaseTool],
@@ -277,6 +294,10 @@ class Infrai(Routed, FunctionCallingLLM):
             raise ValueError(f"the model called no tool; it wrote: {response.message.content!r}")
         return found
 
+    if not TYPE_CHECKING:  # they are LlamaIndex's own
+        predict_and_call = discreet(FunctionCallingLLM.predict_and_call)
+        apredict_and_call = discreet(FunctionCallingLLM.apredict_and_call)
+
     # -- structured answers ----------------------------------------------------------------------------------------
 
     def _ask(
@@ -300,6 +321,7 @@ class Infrai(Routed, FunctionCallingLLM):
         messages = self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
         return (by_schema if native else by_tool)(output_cls, messages, llm_kwargs or {})
 
+    @discreet
     def structured_predict(
         self,
         output_cls: type[M],
@@ -315,6 +337,7 @@ class Infrai(Routed, FunctionCallingLLM):
         _started(output_cls, prompt, prompt_args)
         return _ended(ask.read(self.chat(ask.messages, **ask.options)))
 
+    @discreet
     async def astructured_predict(
         self,
         output_cls: type[M],

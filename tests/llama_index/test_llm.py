@@ -15,8 +15,12 @@ from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import ChatMessage
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.tools import FunctionTool
 from llama_index_instrumentation import get_dispatcher
-from pydantic import ValidationError
+from llama_index_instrumentation.span import BaseSpan
+from llama_index_instrumentation.span_handlers import BaseSpanHandler
+from pydantic import BaseModel, Field, ValidationError
 
 from infrai_core import ConfigError, ModelInfo, RateLimited, StreamInterrupted, UnsupportedContent, facts
 from infrai_core.testing import Script, failure, reply, streamed
@@ -209,6 +213,64 @@ def test_what_is_secret_or_personal_in_a_call_is_sent_and_not_shown(
     shown = repr(events.seen) + repr(callbacks.starts)
     assert "'temperature': 0.5" in shown
     assert not [text for text in ("hidden-token", "user-7", "session-8") if text in shown]
+
+
+class Spans(BaseSpanHandler[BaseSpan]):
+    """Keeps what spans get of their calls, as tracers do."""
+
+    seen: list[str] = Field(default_factory=list)
+
+    def new_span(self, id_: str, bound_args: Any, **kwargs: Any) -> None:
+        self.seen.append(f"{id_}: {bound_args.arguments}")
+
+    def prepare_to_exit_span(self, id_: str, result: Any = None, **kwargs: Any) -> None:
+        self.seen.append(f"{id_} gave {result}")
+
+    def prepare_to_drop_span(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to keep."""
+
+
+class Person(BaseModel):
+    name: str
+
+
+def with_tools(llm: Infrai, **options: Any) -> Any:
+    return llm.chat_with_tools([TOOL], user_msg="hi", **options)
+
+
+def predict_and_call(llm: Infrai, **options: Any) -> Any:
+    return llm.predict_and_call([TOOL], user_msg="hi", **options)
+
+
+def apredict_and_call(llm: Infrai, **options: Any) -> Any:
+    return asyncio.run(llm.apredict_and_call([TOOL], user_msg="hi", **options))
+
+
+def predicted(llm: Infrai, **options: Any) -> Any:
+    return llm.structured_predict(Person, PromptTemplate("Who?"), llm_kwargs=options)
+
+
+def apredicted(llm: Infrai, **options: Any) -> Any:
+    return asyncio.run(llm.astructured_predict(Person, PromptTemplate("Who?"), llm_kwargs=options))
+
+
+TOOL = FunctionTool.from_defaults(lambda: "done", name="work", description="Works.")
+MORE = {use: reply(tool_calls=[("work", {})]) for use in (with_tools, predict_and_call, apredict_and_call)}
+MORE |= dict.fromkeys((predicted, apredicted), reply('{"name": "Ada"}'))
+
+
+@pytest.mark.parametrize("use", [*WHOLE, *STREAMS, *MORE])
+def test_spans_show_nothing_secret_or_personal(scripted: Scripted, use: Any) -> None:
+    spans, root = Spans(), get_dispatcher()
+    root.add_span_handler(spans)
+    llm, script = scripted(MORE.get(use) or answer(use))
+    try:
+        use(llm, temperature=0.5, extra_headers={"x-token": "hidden-token"}, user="user-7", session_id="session-8")
+    finally:
+        root.span_handlers.remove(spans)
+    assert script.requests[0].headers["x-token"] == "hidden-token"
+    assert "'temperature': 0.5" in str(spans.seen)
+    assert not [text for text in ("hidden-token", "user-7", "session-8") if text in str(spans.seen)]
 
 
 # -- options -------------------------------------------------------------------------------------------------------
