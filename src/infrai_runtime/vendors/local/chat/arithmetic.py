@@ -7,24 +7,17 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import isqrt
 
-from .number import numbers, plain
-from .table import words
-from .unit import convert
-from .word import has_cjk
+from .measure import convert, numbers, plain
+from .word import has_cjk, words
 
 _MAX_TOKENS = 80
 _MAX_POWER = 512
 _MAX_BITS = 4096
 
-_FILLER = frozenset(
-    words(
-        """
-    what what's whats is are the a an of result value please calculate compute evaluate work out how
-    much many does do equal equals make you tell me can could answer to solve find i get if number when
-    just exact
-    """
-    )
-)
+_FILLER = words("""
+    what what's whats is are the a an of result value please calculate compute evaluate work out how much many does do
+    equal equals make you tell me can could answer to solve find i get if number when just exact
+""")
 _LEAD_CJK = re.compile(r"请问|请|计算|一下|等于|是多少|多少|结果|算|帮我|的值|吗|呢|[?？。!！=＝]|是")
 _PHRASE: tuple[tuple[str, str], ...] = (
     (r"divided by|除以", " / "),

@@ -14,23 +14,13 @@ from . import arithmetic
 from .concept import chinese_words, name_vocabulary, related, vocabulary
 from .mention import mentions
 from .slot import Slot
-from .table import words
-from .verb import VERB_STEMS
-from .word import STOP, has_cjk, name_words, stem, tokens
+from .word import STOP, VERB_STEMS, has_cjk, name_words, stem, stems, tokens, words
 
 THRESHOLD = 1.6
-_GENERIC = frozenset(
-    map(
-        stem,
-        words(
-            """
-    get use tool function return give user information info data value current given provide result call
-    input output specific new api text number name one example want need first two help make take today
-    tomorrow
-    """
-        ),
-    )
-)
+_GENERIC = stems("""
+    get use tool function return give user information info data value current given provide result call input output
+    specific new api text number name one example want need first two help make take today tomorrow
+""")
 _OPERATORS = (
     (re.compile(r"(?<=\d)\s*(?:\*|x|×|times)\s*(?=\d)", re.I), " multiply "),
     (re.compile(r"(?<=\d)\s*(?:\+|plus)\s*(?=\d)", re.I), " add "),
@@ -51,6 +41,18 @@ class Tool:
     taken: frozenset[str]
     kinds: frozenset[str]
     about: str
+
+    @property
+    def properties(self) -> Mapping[str, Mapping[str, Any]]:
+        """The schemas of the parameters by name."""
+        found = self.parameters.get("properties")
+        members = found.items() if isinstance(found, Mapping) else ()
+        return {str(name): schema if isinstance(schema, Mapping) else {} for name, schema in members}
+
+    @property
+    def required(self) -> list[str]:
+        """The names of the parameters that a call must have."""
+        return list(self.parameters.get("required") or ())
 
     @property
     def words(self) -> frozenset[str]:
@@ -95,7 +97,7 @@ def _parameter_words(parameters: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(words) - _GENERIC
 
 
-_TELLING = frozenset(words("email url path language currency money code colour phone zip"))
+_TELLING = words("email url path language currency money code colour phone zip")
 _WAY = re.compile(r"\bfrom\b.+?\bto\b|从.+?[到去飞往]", re.IGNORECASE)
 
 
@@ -152,14 +154,12 @@ def _lead(request: str) -> str:
     return stem(words[0]) if words and stem(words[0]) in VERB_STEMS and not speaks else ""
 
 
-POLITE = frozenset(
-    words("""
+POLITE = words("""
     please can could would will you i we need want to like d i'd kindly hey hi let's now also then and
-    """)
-)
-_BROAD = frozenset(
-    map(stem, words("web internet online information info knowledge google wiki wikipedia question answer tool all it"))
-)
+""")
+_BROAD = stems("""
+    web internet online information info knowledge google wiki wikipedia question answer tool all it
+""")
 
 
 def _sums(tool: Tool, request: str) -> float:

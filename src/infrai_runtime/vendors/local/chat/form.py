@@ -9,14 +9,13 @@ from typing import Any
 
 from infrai_runtime.failure import Failure
 
-from . import keys
 from .answer import Draft, text_part
-from .conversation import Conversation
+from .conversation import Conversation, wanted_keys, without_keys
 from .fill import Filled, fill
-from .passage import split
+from .quote import split
 from .scene import Scene
 from .sentence import is_question, sentences
-from .table import words
+from .word import words
 
 _KINDS = ("text", "json_object", "json_schema")
 
@@ -39,15 +38,15 @@ def structured(conversation: Conversation, response_format: Mapping[str, Any] | 
 
 def _free(conversation: Conversation) -> Filled:
     """An object with the keys that the prompt names; without such, the facts of the text."""
-    schema = keys.wanted(conversation.request) or keys.wanted(conversation.system)
+    schema = wanted_keys(conversation.request) or wanted_keys(conversation.system)
     if schema is None:
         return Filled(facts(source_text(conversation)))
-    text = source_text(replace(conversation, request=keys.without_keys(conversation.request)))
+    text = source_text(replace(conversation, request=without_keys(conversation.request)))
     filled = fill(schema, text, param="response_format")
     # A key that was only named may be a text or a number; what no text fills is tried as a number.
-    numeric = {name: {"type": "number"} for name in filled.invented}
+    numeric = {name: {"type": "number"} for name in filled.missing}
     tried = fill({**schema, "properties": {**schema["properties"], **numeric}}, text, param="response_format")
-    return tried if len(tried.invented) < len(filled.invented) else filled
+    return tried if len(tried.declared) < len(filled.declared) else filled
 
 
 def _schema_of(response_format: Mapping[str, Any]) -> Any:
@@ -94,18 +93,13 @@ def _is_task(text: str) -> bool:
     return _instructs(text) or (is_question(text) and not any(m.kind in _VALUES for m in Scene(text).mentions))
 
 
-_VALUES = frozenset(words("email url phone date datetime day time money percent number code street zip path"))
+_VALUES = words("email url phone date datetime day time money percent number code street zip path")
 
 
-_INSTRUCTS = frozenset(
-    words(
-        """
-    extract parse identify return fill classify list find convert analyze analyse output read turn get
-    pull
-    """
-    )
-)
-_POLITE = frozenset(words("please can could would you i want need to now kindly"))
+_INSTRUCTS = words("""
+    extract parse identify return fill classify list find convert analyze analyse output read turn get pull
+""")
+_POLITE = words("please can could would you i want need to now kindly")
 
 
 def _instructs(text: str) -> bool:

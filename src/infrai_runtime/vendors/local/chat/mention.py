@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from . import unit
 from .concept import chinese_words, concepts_of
-from .number import numbers
-from .table import words
-from .verb import OPENERS, VERB_STEMS
-from .when import MONTHS
-from .word import NUMBER_WORD, STOP, stem
+from .measure import MONTHS, numbers, unit_after
+from .word import NUMBER_WORD, OPENERS, STOP, VERB_STEMS, stem, words
 
 MOST_TEXT = 20_000
 
@@ -112,65 +108,31 @@ _CAPITAL = re.compile(
 )
 _TITLE = re.compile(r"^(?:Mr|Mrs|Ms|Dr|Prof|Professor|Sir|Madam|Miss)\.?\s+")
 _SIGN = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "CNY", "￥": "CNY"}
-CURRENCY = {
-    name: code
-    for code, names in {
-        "USD": "dollar dollars usd buck bucks 美元",
-        "EUR": "euro euros eur 欧元",
-        "GBP": "pound pounds gbp sterling 英镑",
-        "JPY": "yen jpy 日元",
-        "CNY": "yuan rmb cny renminbi 元 块 块钱 人民币",
-        "INR": "rupee rupees inr 卢比",
-        "CHF": "franc francs chf 瑞士法郎",
-        "CAD": "cad 加元",
-        "AUD": "aud 澳元",
-        "KRW": "won krw 韩元",
-        "MXN": "mxn peso pesos",
-        "SEK": "sek krona",
-        "NOK": "nok krone",
-        "BRL": "brl real reais",
-        "RUB": "rub ruble rubles 卢布",
-        "HKD": "hkd 港币",
-        "SGD": "sgd",
-        "THB": "baht thb 泰铢",
-        "PLN": "zloty pln",
-        "TRY": "lira try",
-        "BTC": "bitcoin btc 比特币",
-        "ETH": "ethereum eth 以太坊",
-    }.items()
-    for name in names.split()
-}
-LANGUAGE = frozenset(
-    words(
-        """
-    english french spanish german italian portuguese dutch russian chinese mandarin japanese korean
-    arabic hindi turkish polish swedish norwegian danish finnish greek hebrew thai vietnamese indonesian
-    czech hungarian romanian ukrainian latin 中文 英文 英语 法语 法文 德语 德文 日语 日文 韩语 韩文 西班牙语
-    俄语 意大利语 葡萄牙语 阿拉伯语 泰语
-    越南语 汉语 普通话
-    """
-    )
-)
-COLOUR = frozenset(
-    words(
-        """
-    red orange yellow green blue purple violet pink brown black white grey gray cyan magenta turquoise
-    teal beige gold silver navy maroon crimson 红色 橙色 黄色 绿色 蓝色 紫色 粉色 棕色 黑色 白色 灰色 金色 银色
-    红 蓝 绿 黄 黑 白
-    """
-    )
-)
+_CURRENCIES = """
+    USD: dollar dollars usd buck bucks 美元; EUR: euro euros eur 欧元; GBP: pound pounds gbp sterling 英镑;
+    JPY: yen jpy 日元; CNY: yuan rmb cny renminbi 元 块 块钱 人民币; INR: rupee rupees inr 卢比;
+    CHF: franc francs chf 瑞士法郎; CAD: cad 加元; AUD: aud 澳元; KRW: won krw 韩元; MXN: mxn peso pesos;
+    SEK: sek krona; NOK: nok krone; BRL: brl real reais; RUB: rub ruble rubles 卢布; HKD: hkd 港币; SGD: sgd;
+    THB: baht thb 泰铢; PLN: zloty pln; TRY: lira try; BTC: bitcoin btc 比特币; ETH: ethereum eth 以太坊
+"""
+CURRENCY = {name: row.split(":")[0].strip() for row in _CURRENCIES.split(";") for name in row.split(":")[1].split()}
+LANGUAGE = words("""
+    english french spanish german italian portuguese dutch russian chinese mandarin japanese korean arabic hindi
+    turkish polish swedish norwegian danish finnish greek hebrew thai vietnamese indonesian czech hungarian romanian
+    ukrainian latin 中文 英文 英语 法语 法文 德语 德文 日语 日文 韩语 韩文 西班牙语 俄语 意大利语 葡萄牙语
+    阿拉伯语 泰语 越南语 汉语 普通话
+""")
+COLOUR = words("""
+    red orange yellow green blue purple violet pink brown black white grey gray cyan magenta turquoise teal beige gold
+    silver navy maroon crimson 红色 橙色 黄色 绿色 蓝色 紫色 粉色 棕色 黑色 白色 灰色 金色 银色 红 蓝 绿 黄 黑 白
+""")
 _NOT_NAME = (
     frozenset(MONTHS)
     | LANGUAGE
-    | frozenset(
-        words(
-            """
-    monday tuesday wednesday thursday friday saturday sunday i i'm i'd i'll i've ok okay yes no hi hello
-    hey dear thanks please today tomorrow mr mrs ms dr
-    """
-        )
-    )
+    | words("""
+    monday tuesday wednesday thursday friday saturday sunday i i'm i'd i'll i've ok okay yes no hi hello hey dear
+    thanks please today tomorrow mr mrs ms dr
+""")
 )
 
 
@@ -278,10 +240,10 @@ def _part_unit(text: str, match: re.Match[str], taken: bytearray) -> Mention | N
 
 def _number(text: str, value: Fraction, start: int, end: int, taken: bytearray) -> Mention | None:
     written = text[start:end]
-    if any(taken[start:end]) or (written.lower() == "one" and not unit.after(text, end)) or _glued(text, start, end):
+    if any(taken[start:end]) or (written.lower() == "one" and not unit_after(text, end)) or _glued(text, start, end):
         return None
     taken[start:end] = b"\1" * (end - start)
-    after = unit.after(text, end)
+    after = unit_after(text, end)
     return Mention("number", written, value, start, end, after[0].lower() if after else "")
 
 

@@ -10,29 +10,17 @@ from infrai_runtime.failure import Failure
 
 from . import voice
 from .answer import Draft, call_part, say
+from .calls import Call, Step, calls, complete_from_results, guess_by_phrase, takes_number, takes_text
 from .choose import POLITE, THRESHOLD, Tool, read_tools, scores
-from .clause import clauses
 from .conversation import Conversation, Result
 from .fill import fill
 from .form import source_text
-from .sentence import is_question
-from .step import (
-    Call,
-    Step,
-    calls,
-    complete_from_results,
-    guess_by_phrase,
-    refers_back,
-    takes_number,
-    takes_text,
-)
-from .verb import VERB_STEMS
-from .wish import idle, refuses
-from .word import has_cjk, name_words, stem, tokens
+from .sentence import clauses, idle, is_question, refuses
+from .word import VERB_STEMS, has_cjk, name_words, stem, tokens
 
 _MOST_CALLS = 16
 _NEAR = 0.75
-_SURE = 0.55
+_SURE = 0.45
 _CHOICES = ("auto", "none", "required", "any")
 
 
@@ -57,7 +45,7 @@ def tool_calls(
     fresh = [call for call in planned if not any(call.same_as(result) for result in conversation.results)]
     distinct = [call for at, call in enumerate(fresh) if not _repeats(call, fresh[:at])]
     if not must and distinct and all(_unsupported(call) for call in distinct):
-        return say(voice.lacking(distinct[0].tool.name, distinct[0].invented, has_cjk(conversation.request)), False)
+        return say(voice.lacking(distinct[0].tool.name, distinct[0].missing, has_cjk(conversation.request)), False)
     kept = distinct[: _MOST_CALLS if parallel else 1]
     return _draft(kept, salt) if kept else None
 
@@ -76,10 +64,10 @@ def _forced(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None) -> To
 
 def _unsupported(call: Call) -> bool:
     """Whether the conversation gives none of the arguments that a call needs, or not one number that it needs."""
-    wanted = call.tool.parameters.get("required") or ()
+    wanted = call.tool.required
     if any(path in wanted and takes_number(call.tool, path) for path in call.missing):
         return True
-    return bool(wanted) and all(any(path.split(".")[0] == name for path in call.open) for name in wanted)
+    return bool(wanted) and all(any(path.split(".")[0] == name for path in call.missing) for name in wanted)
 
 
 def _repeats(call: Call, before: Sequence[Call]) -> bool:
@@ -128,7 +116,7 @@ def _ready(steps: Sequence[Step], at: int, step: Step, conversation: Conversatio
     results = conversation.results
     earlier = {previous.tool.name for previous in steps[:at]}
     answered = sum(result.name in earlier for result in results) >= at
-    if at and not answered and refers_back(step):
+    if at and not answered and step.refers_back:
         return []
     feeding = [result for result in results if result.name in earlier] if at and answered else []
     feeding = _before_own(step, feeding, results, at)
@@ -136,7 +124,7 @@ def _ready(steps: Sequence[Step], at: int, step: Step, conversation: Conversatio
     for call in made:
         if feeding:
             complete_from_results(call, feeding)
-    if at and not answered and any(call.waits for call in made):
+    if at and not answered and any(call.missing for call in made):
         return []
     return made
 
@@ -186,7 +174,7 @@ def _evident(text: str, tool: Tool) -> bool:
     wanted = tool.parameters.get("required") or ()
     filled = fill(tool.parameters, text, param="tools", about=tool.about) if wanted else None
     found = filled.given | filled.guessed if filled else {}
-    missing = [path for path in filled.invented if tuple(path.split(".")) not in found] if filled else []
+    missing = [path for path in filled.declared if tuple(path.split(".")) not in found] if filled else []
     if not found or not all(takes_text(tool, path) for path in missing):
         return False
     return all(candidate.fit >= _SURE for path, candidate in found.items() if path[0] in wanted)
@@ -200,6 +188,6 @@ def _anyhow(conversation: Conversation, tools: Sequence[Tool]) -> Call:
     order = sorted(range(len(tools)), key=lambda at: (tools[at].name in done, -found[at], at))[:8]
     order = [at for at in order if tools[at].name not in done] or order
     made = [(found[at], calls(Step(tools[at], text), conversation.request, (), command=False)[0]) for at in order]
-    best = max(made, key=lambda pair: pair[0] + 0.5 * len(pair[1].arguments) - 1.5 * len(pair[1].invented))[1]
+    best = max(made, key=lambda pair: pair[0] + 0.5 * len(pair[1].arguments) - 1.5 * len(pair[1].declared))[1]
     guess_by_phrase(best, conversation.request)
     return best

@@ -2,118 +2,149 @@
 
 from __future__ import annotations
 
-from .concept import chinese_words, related
-from .scene import Scene
-from .table import words
-from .word import stem
+import re
+from collections.abc import Iterator
 
-_NO = frozenset(
-    words(
-        """
-    not no never without except exclude excluding non none neither nor n't don't doesn't didn't isn't
-    aren't wasn't won't can't cannot off disable disabled deactivate false skip avoid lack lacks lacking
-    unavailable free deny denies denied refuse refuses refused reject rejected 不 没 无 别 非 否 未 勿
-    """
-    )
+from .concept import chinese_words, derived, related, translated, vocabulary
+from .scene import Scene, Token
+from .slot import Slot
+from .word import is_past, name_words, stem, stems, words
+
+_NO = words("""
+    not no never without except exclude excluding non none neither nor n't don't doesn't didn't isn't aren't wasn't
+    won't can't cannot off disable disabled deactivate false skip avoid lack lacks lacking unavailable free deny
+    denies denied refuse refuses refused reject rejected 不 没 无 别 非 否 未 勿
+""")
+_OFF = stems("off disable deactivate close lower stop mute 关 关闭 关掉 停 禁用")
+_ON = stems("on enable activate open start unmute 开 打开 开启 启用 启动")
+_SWITCH = stems("on enabled enable state power active status turn switch")
+_WITHOUT = words("free no non not without")
+_AUXILIARY = stems(
+    "is has have should include including allow with need needs require required can use in do available"
 )
-_OFF = frozenset(map(stem, words("off disable deactivate close lower stop mute 关 关闭 关掉 停 禁用")))
-_ON = frozenset(map(stem, words("on enable activate open start unmute 开 打开 开启 启用 启动")))
-SWITCH = frozenset(map(stem, words("on enabled enable state power active status turn switch")))
-_GOOD = frozenset(
-    map(
-        stem,
-        words(
-            """
-    good great excellent love loved amazing wonderful fantastic happy pleased best perfect friendly
-    delicious helpful fast enjoy enjoyed recommend delighted superb outstanding nice impressive
-    comfortable beautiful satisfied brilliant charming tasty 好 喜欢 棒 满意 优秀 开心 推荐 完美 出色 好吃 不错 精彩
-    """
-        ),
-    )
-)
-_BAD = frozenset(
-    map(
-        stem,
-        words(
-            """
-    bad terrible awful hate hated worst horrible rude cold slow broken poor disappointed disappointing
-    dirty sad angry useless waste boring annoying late crash crashes crashed faulty ugly unhappy noisy
-    overpriced refund never stale 差 糟糕 失望 讨厌 坏 难吃 脏 生气 垃圾 无聊 差劲 慢 破损
-    """
-        ),
-    )
-)
-_NEGATIVE_TURN = ("不好", "不喜欢", "不满意", "不推荐", "没意思")
 
 
-def yes_or_no(scene: Scene, words: frozenset[str]) -> tuple[bool, float, int, int] | None:
-    """(value, sureness, start, end) of a thing named by ``words``; None where the text does not speak of it."""
-    if words & SWITCH:
-        switched = _switched(scene)
-        if switched:
-            return switched
-    best: tuple[bool, float, int, int] | None = None
+def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, float, int]]:
+    """(value, fit, place) of what a text says about the yes or no that a slot asks for. From 0.6 on it is spoken out:
+    a statement says of just that thing that it is there or not; a command may also switch it."""
+    asked = slot.words - _AUXILIARY - {stem(word) for word in _WITHOUT}
+    said = _said(scene, asked) if asked else None
+    if said:
+        value, known, token = said
+        told = command or _is_told(scene, asked, token, slot.name)
+        yield value != bool(_WITHOUT & set(name_words(slot.name))), 0.6 + known if told else 0.4, token.end
+
+
+def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | None:
+    """Whether a thing is said to be, how surely it is the thing, and where."""
+    found: list[tuple[bool, float, Token]] = []
     for at, token in enumerate(scene.tokens):
         base = stem(token.low)
-        if base.startswith("un") and base[2:] in words:
-            return False, 1.0, token.start, token.end
-        fit = 1.0 if base in words else 0.7 if any(related(base, word) for word in words) else 0.0
-        if fit and (best is None or fit > best[1]):
-            best = (not _negated(scene, at), fit, token.start, token.end)
-    return best or _chinese(scene, words)
+        if asked & _SWITCH and base in _OFF | _ON:
+            return base in _ON, 0.2, token
+        if base.startswith("un") and base[2:] in asked:
+            return False, 0.2, token
+        if any(related(base, word) for word in asked):
+            found.append((not negated(scene, at), 0.2 if base in asked else 0.1, token))
+    found += [
+        (not any(letter in _NO for letter in scene.text[max(0, start - 3) : start]), 0.1, Token(word, start, end))
+        for word, start, end in chinese_words(scene.text)
+        if any(related(word, other) for other in asked)
+    ]
+    return max(found, key=lambda one: one[1], default=None)
 
 
-def _chinese(scene: Scene, words: frozenset[str]) -> tuple[bool, float, int, int] | None:
-    for word, start, end in chinese_words(scene.text):
-        if any(related(word, other) for other in words):
-            denied = any(letter in _NO for letter in scene.text[max(0, start - 3) : start])
-            return not denied, 0.7, start, end
-    return None
+def _is_told(scene: Scene, asked: frozenset[str], token: Token, name: str) -> bool:
+    """Whether a statement speaks of all that a yes or no is about, in its own form, and says that it is there or not:
+    'the rash is gone', 'the lift is old' and 'the repair shop' for 'repaired' do not."""
+    if _QUESTION.match(scene.text, token.end):
+        return False
+    said = _PREDICATE.match(scene.text, token.end)
+    if not (said or _is_there(scene, token)) or not any(_same_form(token.low, word) for word in name_words(name)):
+        return False
+    if said and said[1].lower() not in _THERE and not any(related(stem(said[1]), word) for word in asked):
+        return False
+    spoken = vocabulary(scene.text)
+    return all(any(translated(word, own) or derived(word, own) for word in spoken) for own in asked - _SWITCH)
 
 
-def _switched(scene: Scene) -> tuple[bool, float, int, int] | None:
-    for token in scene.tokens:
-        base = stem(token.low)
-        if base in _OFF or base in _ON:
-            return base in _ON, 0.9, token.start, token.end
-    return None
+def _same_form(said: str, own: str) -> bool:
+    """Whether a word is that of the name, or not of its language: a transfer does not say that it was transferred."""
+    return said.removesuffix("s") == own.removesuffix("s") or said.isascii() != own.isascii() or said == f"un{own}"
 
 
-def _negated(scene: Scene, at: int) -> bool:
+def _is_there(scene: Scene, token: Token) -> bool:
+    """Whether a word opens what is said, is said of something, or is had: 'Wifi', 'is confirmed', 'has a pool'."""
+    before = [word for word in scene.before(token.start, 4) if word not in _DETERMINERS]
+    if not token.low.isascii() or not before or not before[0].isalpha() or before[0] in _HAVING:
+        return True
+    return is_past(token.low) or any(m.kind == "name" and m.end + 1 == token.start for m in scene.mentions)
+
+
+_DETERMINERS = words("a an the any own also free private very fully not yet been being")
+_HAVING = words("""
+    has have had having with without no not never is are was were be and or but include includes included including
+    offers offer plus comes come there i we he she they who already just n't isn't aren't wasn't don't doesn't didn't
+""")
+_PREDICATE = re.compile(
+    r"\s+(?:is|are|was|were|has been|have been|did|does|do|has|had|have|can|could|will)"
+    r"(?:\s+(?:also|not|never)|n['\u2019]t)*\s+([a-z]+)",
+    re.IGNORECASE,
+)
+_THERE = words("available included present provided there on enabled possible allowed confirmed offered yes")
+_QUESTION = re.compile(r"[^.!;\n。！；]*[?？]")
+
+
+def negated(scene: Scene, at: int) -> bool:
+    """Whether a token is denied by a word near it in the same part of the sentence."""
     before = [token.low for token in scene.tokens[max(0, at - 4) : at]]
     after = [token.low for token in scene.tokens[at + 1 : at + 4]]
     for stop in (",", ".", ";", "but", "，", "。"):
         before = before[len(before) - before[::-1].index(stop) :] if stop in before else before
         after = after[: after.index(stop)] if stop in after else after
-    return (
-        any(_denies(word) for word in before)
-        or any(_denies(word) and word != "free" for word in after)
-        or after[:1] == ["free"]
-    )
+    return any(map(_denies, before)) or any(map(_denies, after)) or after[:1] == ["free"]
 
 
 def _denies(word: str) -> bool:
     return (word in _NO and word != "free") or word.endswith(("n't", "n\u2019t"))
 
 
-def mood(text: str) -> int:
-    """Above zero where the words of ``text`` praise, below where they blame, zero where neither or both."""
-    return sum(_moods(text))
+# -- moods
+
+_GOOD = stems("""
+    good great excellent love loved amazing wonderful fantastic happy pleased best perfect friendly delicious helpful
+    fast enjoy enjoyed recommend delighted superb outstanding nice impressive comfortable beautiful satisfied
+    brilliant charming tasty 好 喜欢 棒 满意 优秀 开心 推荐 完美 出色 好吃 不错 精彩
+""")
+_BAD = stems("""
+    bad terrible awful hate hated worst horrible rude cold slow broken poor disappointed disappointing dirty sad angry
+    useless waste boring annoying late crash crashes crashed faulty ugly unhappy noisy overpriced refund never stale
+    差 糟糕 失望 讨厌 坏 难吃 脏 生气 垃圾 无聊 差劲 慢 破损
+""")
+_NEGATIVE_TURN = ("不好", "不喜欢", "不满意", "不推荐", "没意思")
+_MOODS = dict.fromkeys(words("positive good happy 正面 积极"), 1) | dict.fromkeys(
+    words("negative bad unhappy 负面 消极"), -1
+)
 
 
-def one_sided(text: str) -> bool:
-    """Whether the words of ``text`` only praise or only blame."""
+def means(option: object, text: str) -> bool:
+    """Whether an option is a mood and the words of a text are on the whole of that mood."""
+    sign = _MOODS.get(str(option).lower())
+    return bool(sign) and sum(_moods(text)) * (sign or 0) > 0
+
+
+def only_means(option: object, text: str) -> bool:
+    """Whether an option is a mood and the words of a text are of no other."""
     moods = _moods(text)
-    return bool(moods) and abs(sum(moods)) == sum(map(abs, moods))
+    return means(option, text) and abs(sum(moods)) == sum(map(abs, moods))
 
 
 def _moods(text: str) -> list[int]:
     scene = Scene(text)
     found = []
     for at, token in enumerate(scene.tokens):
-        base = stem(token.low)
-        worth = (base in _GOOD) - (base in _BAD)
-        found.append(-worth if worth and _negated(scene, at) else worth)
+        worth = (stem(token.low) in _GOOD) - (stem(token.low) in _BAD)
+        found.append(-worth if worth and negated(scene, at) else worth)
     return [worth for worth in [*found, _chinese_mood(scene.text)] if worth]
 
 
@@ -122,6 +153,5 @@ def _chinese_mood(text: str) -> int:
     for turn in _NEGATIVE_TURN:
         total -= text.count(turn)
         text = text.replace(turn, "")
-    words = [(word, 1) for word in _GOOD if not word.isascii() and len(word) > 1]
-    words += [(word, -1) for word in _BAD if not word.isascii() and len(word) > 1]
-    return total + sum(sign * text.count(word) for word, sign in words)
+    moods = [(word, 1) for word in _GOOD] + [(word, -1) for word in _BAD]
+    return total + sum(sign * text.count(word) for word, sign in moods if len(word) > 1 and not word.isascii())

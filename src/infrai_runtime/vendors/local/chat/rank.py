@@ -10,9 +10,8 @@ from functools import lru_cache
 from math import log
 
 from .concept import related
-from .number import numbers
-from .table import words
-from .word import stem, terms, tokens
+from .measure import numbers
+from .word import stem, stems, terms, tokens
 
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
 
@@ -75,17 +74,10 @@ def _weights(asked: Sequence[str], bags: Sequence[Counter[str]], question: str) 
 
 
 _SLIGHT = 0.35
-_VAGUE = frozenset(
-    map(
-        stem,
-        words(
-            """
-    go use kind sort type thing happen today now currently nowadays remain keep become do need must new still
-    each every one time during within inside again often usually work long big far kind people person
-    """
-        ),
-    )
-)
+_VAGUE = stems("""
+    go use kind sort type thing happen today now currently nowadays remain keep become do need must new still each
+    every one time during within inside again often usually work long big far kind people person
+""")
 """Words of questions that an answer rarely repeats."""
 
 

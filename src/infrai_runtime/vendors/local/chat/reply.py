@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import arithmetic, outcome, quote, story, summary, voice
-from .answer import Answer, Draft, say
+from . import arithmetic, quote, summary, voice
+from .answer import Answer, Draft, finish, say
 from .conversation import Conversation, prompt_text, read
-from .finish import finish
 from .form import structured
-from .passage import Reading, reading, split
 from .plan import tool_calls
+from .quote import Reading, reading, split
 from .rank import Similarity
 from .sentence import is_question
-from .table import words
-from .word import has_cjk, terms
+from .word import has_cjk, terms, words
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def _spoken(question: Question) -> Draft:
 
 
 def _results(question: Question) -> Draft | None:
-    return outcome.told(question.conversation, question.similarity, question.thorough)
+    return summary.told(question.conversation, question.similarity, question.thorough)
 
 
 def _social(question: Question) -> Draft | None:
@@ -91,7 +89,7 @@ def _quoted(question: Question) -> Draft | None:
 
 
 def _story(question: Question) -> Draft | None:
-    return story.write(question.conversation.request) if story.asked(question.conversation.request) else None
+    return voice.story(question.conversation.request) if voice.asks_story(question.conversation.request) else None
 
 
 def _noted(question: Question) -> Draft | None:
@@ -102,7 +100,7 @@ def _noted(question: Question) -> Draft | None:
     return say(voice.phrase("noted", has_cjk(told)))
 
 
-_SPEAKER = frozenset(words("i i'm my we our remember i've"))
+_SPEAKER = words("i i'm my we our remember i've")
 
 
 def _told_in_chinese(text: str) -> bool:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .table import words
-from .word import name_words, stem
+from .word import name_words, stem, stems, words
 
 
 @dataclass(frozen=True)
@@ -20,180 +19,98 @@ class Role:
     markers: frozenset[str]
 
 
-def _role(name: str, words: str, kinds: str, markers: str = "") -> Role:
-    return Role(name, frozenset(map(stem, words.split())), tuple(kinds.split()), frozenset(markers.split()))
+_TABLE = """\
+    email: email mail e-mail 邮箱 邮件地址 | email | to at
+    url: url uri link website site homepage webpage 网址 链接 | url | at from
+    host: host ip server hostname 主机 服务器 | ip url | on at to for
+    version: version release 版本 | version number | version to
+    phone: phone telephone mobile tel fax 电话 手机 | phone number | at on
+    path: path file filename filepath folder directory document 文件 路径 | path quoted | in to from named called
+    datetime: datetime timestamp 时间 | datetime date day time | on at by for
+    end: end until finish checkout return | date datetime day time | until to through till and ending 到 至
+    date: date day month deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 \
+        生日 | date datetime day | on by for until till through from to since due before 在
+    start: start begin open 开始 | time datetime date day | from at on since 从
+    time: time hour clock at 时刻 | time datetime | at by from 在
+    language: language lang locale 语言 语种 | language | into to in from 成 为
+    color: color colour 颜色 | colour | in
+    currency: currency 货币 币种 | currency money | in to into from 成
+    street: street address road 街道 地址 | street | at on in
+    zip: zip zipcode postal postcode 邮编 | zip code number
+    code: id identifier number code sku ref reference no tracking serial ticker symbol isbn key uuid 编号 单号 代码 \
+        号码 | code quoted number | number id order ticket #
+    origin: origin source departure from depart 出发 起点 始发 | name phrase | from leaving 从 由
+    destination: destination target arrival to dest goal 目的地 终点 到达 | name phrase | to into for reach 到 去 \
+        飞往 至
+    recipient: recipient to receiver addressee whom 收件人 接收人 | email name phone phrase | to for tell message \
+        email text notify ping call ask remind 给 向 跟
+    place: city location place town country region state area venue address destination where hometown birthplace \
+        nation street district province airport station headquarters headquarter based residence 城市 地点 位置 \
+        地址 国家 地区 出生地 | name phrase | in at near around for to from of is 在 于 住 来自
+    company: company organization organisation employer firm business vendor brand manufacturer publisher \
+        university school institution team merchant store restaurant supplier 公司 机构 单位 学校 品牌 店 | name \
+        phrase | at for with by from joined of named called 在 于
+    person: name person author customer user patient employee student attendee speaker artist owner assignee \
+        contact guest passenger participant manager player actor director sender doctor recipient who username \
+        fullname first last 姓名 名字 人名 联系人 作者 客户 姓 名 | name phrase | am i'm name named called with by \
+        for meet and dear 叫 和 跟 与 给 名叫 我是
+    heading: description summary | quoted head rest | about
+    message: message body text content note comment reminder sentence input prompt 内容 消息 正文 文本 信息 备注 | \
+        quoted rest | saying that says say to about 说 内容
+    reason: reason cause why rationale justification 原因 理由 | rest | because 因为 由于
+    title: title subject headline label heading task event meeting topic theme 标题 主题 题目 任务 名称 活动 | \
+        quoted head name rest | called titled named about to for 叫 名为
+    product: product item model device vehicle car good ingredient book movie dish object thing what 产品 商品 物品 \
+        菜 | quoted name counted head | the of buy order bought ordered for 买 订
+    query: query topic question search keyword term keywords q phrase about theme word expression 关键词 查询 问题 \
+        主题 搜索 | quoted rest | for about on regarding 关于 搜索 查找
+    occupation: job occupation profession role position title work 职业 职位 岗位 工作 | occupation | as a an is 是 \
+        担任 当
+"""
+"""A role per line: its name, the words of fields that ask for it, the kinds of mention that can fill it, best first,
+and the words that stand before such a value."""
 
 
-ROLES: tuple[Role, ...] = (
-    _role("email", "email mail e-mail 邮箱 邮件地址", "email", "to at"),
-    _role("url", "url uri link website site homepage webpage 网址 链接", "url", "at from"),
-    _role("host", "host ip server hostname 主机 服务器", "ip url", "on at to for"),
-    _role("version", "version release 版本", "version number", "version to"),
-    _role("phone", "phone telephone mobile tel fax 电话 手机", "phone number", "at on"),
-    _role(
-        "path",
-        "path file filename filepath folder directory document 文件 路径",
-        "path quoted",
-        "in to from named called",
-    ),
-    _role("datetime", "datetime timestamp 时间", "datetime date day time", "on at by for"),
-    _role(
-        "end", "end until finish checkout return", "date datetime day time", "until to through till and ending 到 至"
-    ),
-    _role(
-        "date",
-        "date day month deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 生日",
-        "date datetime day",
-        "on by for until till through from to since due before 在",
-    ),
-    _role("start", "start begin open 开始", "time datetime date day", "from at on since 从"),
-    _role("time", "time hour clock at 时刻", "time datetime", "at by from 在"),
-    _role("language", "language lang locale 语言 语种", "language", "into to in from 成 为"),
-    _role("color", "color colour 颜色", "colour", "in"),
-    _role("currency", "currency 货币 币种", "currency money", "in to into from 成"),
-    _role("street", "street address road 街道 地址", "street", "at on in"),
-    _role("zip", "zip zipcode postal postcode 邮编", "zip code number", ""),
-    _role(
-        "code",
-        "id identifier number code sku ref reference no tracking serial ticker symbol isbn key uuid "
-        "编号 单号 代码 号码",
-        "code quoted number",
-        "number id order ticket #",
-    ),
-    _role("origin", "origin source departure from depart 出发 起点 始发", "name phrase", "from leaving 从 由"),
-    _role(
-        "destination",
-        "destination target arrival to dest goal 目的地 终点 到达",
-        "name phrase",
-        "to into for reach 到 去 飞往 至",
-    ),
-    _role(
-        "recipient",
-        "recipient to receiver addressee whom 收件人 接收人",
-        "email name phone phrase",
-        "to for tell message email text notify ping call ask remind 给 向 跟",
-    ),
-    _role(
-        "place",
-        "city location place town country region state area venue address destination where hometown "
-        "birthplace nation street district province airport station headquarters headquarter based "
-        "residence 城市 地点 位置 地址 国家 地区 出生地",
-        "name phrase",
-        "in at near around for to from of is 在 于 住 来自",
-    ),
-    _role(
-        "company",
-        "company organization organisation employer firm business vendor brand manufacturer publisher "
-        "university school institution team merchant store restaurant supplier 公司 机构 单位 学校 "
-        "品牌 店",
-        "name phrase",
-        "at for with by from joined of named called 在 于",
-    ),
-    _role(
-        "person",
-        "name person author customer user patient employee student attendee speaker artist owner assignee "
-        "contact guest passenger participant manager player actor director sender doctor recipient "
-        "who username fullname first last 姓名 名字 人名 联系人 作者 客户 姓 名",
-        "name phrase",
-        "am i'm name named called with by for meet and dear 叫 和 跟 与 给 名叫 我是",
-    ),
-    _role("heading", "description summary", "quoted head rest", "about"),
-    _role(
-        "message",
-        "message body text content note comment reminder sentence input prompt 内容 消息 正文 文本 信息 备注",
-        "quoted rest",
-        "saying that says say to about 说 内容",
-    ),
-    _role("reason", "reason cause why rationale justification 原因 理由", "rest", "because 因为 由于"),
-    _role(
-        "title",
-        "title subject headline label heading task event meeting topic theme 标题 主题 题目 任务 名称 活动",
-        "quoted head name rest",
-        "called titled named about to for 叫 名为",
-    ),
-    _role(
-        "product",
-        "product item model device vehicle car good ingredient book movie dish object thing what 产品 商品 物品 菜",
-        "quoted name counted head",
-        "the of buy order bought ordered for 买 订",
-    ),
-    _role(
-        "query",
-        "query topic question search keyword term keywords q phrase about theme word expression 关键词 "
-        "查询 问题 主题 搜索",
-        "quoted rest",
-        "for about on regarding 关于 搜索 查找",
-    ),
-    _role(
-        "occupation",
-        "job occupation profession role position title work 职业 职位 岗位 工作",
-        "occupation",
-        "as a an is 是 担任 当",
-    ),
-)
-_NUMBER_UNITS: dict[str, str] = {
-    "age 年龄": "year old years yo 岁 aged",
-    "price 价格 单价 售价": "money",
-    "cost 费用": "money",
-    "amount 金额": "money",
-    "total 总价 总额": "money",
-    "subtotal": "money",
-    "vat": "percent money",
-    "shipping": "money",
-    "deposit": "money",
-    "budget": "money",
-    "salary": "money",
-    "fee": "money",
-    "balance": "money",
-    "revenue": "money",
-    "income": "money",
-    "payment": "money",
-    "tip": "percent money",
-    "rate": "percent",
-    "percentage": "percent",
-    "percent": "percent",
-    "discount": "percent money",
-    "tax": "percent money",
-    "interest": "percent",
-    "temperature 温度 气温": "temperature degree 度",
-    "weight 重量 体重": "mass",
-    "mass": "mass",
-    "height 高度 身高": "length",
-    "width 宽度": "length",
-    "length 长度": "length",
-    "distance 距离": "length",
-    "depth 深度": "length",
-    "duration 时长": "time",
-    "minute": "time",
-    "second": "time",
-    "hour": "time",
-    "day": "time",
-    "week": "time",
-    "speed": "speed",
-    "volume": "volume percent",
-    "guest": "people person guest adult",
-    "party": "people person guest",
-    "people": "people person guest",
-    "passenger": "ticket people person seat passenger adult",
-    "adult": "adult people",
-    "population": "people person inhabitant resident",
-    "ticket": "ticket seat people",
-    "mileage": "length",
-    "attendee": "people person guest attendee",
-    "rating_scale": "point",
-    "seat": "people person",
-    "rating": "star point",
-    "score": "point star",
-    "year": "year",
-    "brightness": "percent",
-    "level": "percent",
-    "experience": "year",
-    "size": "data mass length area",
-    "area 面积": "area",
-}
+def _role(row: str) -> Role:
+    name, _, rest = row.partition(":")
+    said, kinds, markers, *_ = [*rest.split("|"), ""]
+    return Role(name.strip(), stems(said), tuple(kinds.split()), words(markers))
+
+
+ROLES = tuple(map(_role, _TABLE.splitlines()))
+_UNIT_TABLE = """\
+    year old years yo 岁 aged: age 年龄
+    money: price 价格 单价 售价 cost 费用 amount 金额 total 总价 总额 subtotal shipping deposit budget salary fee \
+        balance revenue income payment
+    percent money: vat tip discount tax
+    percent: rate percentage percent interest brightness level
+    temperature degree 度: temperature 温度 气温
+    mass: weight 重量 体重 mass
+    length: height 高度 身高 width 宽度 length 长度 distance 距离 depth 深度 mileage
+    time: duration 时长 minute second hour day week
+    speed: speed
+    volume percent: volume
+    people person guest adult: guest
+    people person guest: party people
+    ticket people person seat passenger adult: passenger
+    adult people: adult
+    people person inhabitant resident: population
+    ticket seat people: ticket
+    people person guest attendee: attendee
+    point: rating_scale
+    people person: seat
+    star point: rating
+    point star: score
+    year: year experience
+    data mass length area: size
+    area: area 面积
+"""
 NUMBER_UNITS = {
-    stem(word): frozenset(units.split()) for names, units in _NUMBER_UNITS.items() for word in names.split()
+    stem(word): words(units)
+    for units, _, names in (row.partition(":") for row in _UNIT_TABLE.splitlines())
+    for word in names.split()
 }
+"""The kinds of unit and the unit words that the number of a field may carry."""
 
 
 @lru_cache(maxsize=4_000)
@@ -255,9 +172,9 @@ def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, f
     return found
 
 
-_WRITTEN = frozenset(words("message title query heading reason"))
+_WRITTEN = words("message title query heading reason")
 """What has no sides."""
-_SIDES = frozenset(words("from to source target start end"))
+_SIDES = words("from to source target start end")
 """Names that say only on which side of something the value stands."""
 _NAMED = frozenset({"product", "company", "title", "place", "person"})
 

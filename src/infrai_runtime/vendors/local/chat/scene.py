@@ -9,17 +9,12 @@ from functools import cached_property
 from .concept import chinese_words
 from .mention import MOST_TEXT, Mention, mentions
 from .sentence import Sentence, sentences
-from .table import words
-from .word import name_words, stem
+from .word import name_words, stem, words
 
-MARKERS = frozenset(
-    words(
-        """
-    in at on for from to with by about near into onto as saying that titled called named regarding under
-    over via using between until through of is are am was were : =
-    """
-    )
-)
+MARKERS = words("""
+    in at on for from to with by about near into onto as saying that titled called named regarding under over via
+    using between until through of is are am was were : =
+""")
 _CJK_MARKERS = "给从到去在于跟和把叫是为向对由往至用说成"
 _TOKEN = re.compile(
     r"\b[Nn][or]\.(?=\s?[A-Z#\d])|[A-Za-z\u00c0-\u024f]+(?:['\u2019\-][A-Za-z\u00c0-\u024f]+)*|\d+(?:[.,]\d+)*|[\u3400-\u9fff]|[^\w\s]"
@@ -129,34 +124,8 @@ class Scene:
         return low
 
 
-_SKIPPED = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "my",
-        "our",
-        "his",
-        "her",
-        "their",
-        "your",
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        ".",
-        '"',
-        "“",
-        "'",
-        "$",
-        "€",
-        "£",
-        "(",
-        "city",
-        "town",
-    ]
-)
-_HARD = frozenset(words(". ; ! ? 。 ； ！ ？"))
+_SKIPPED = words("the a an my our his her their your mr mrs ms dr . \" “ ' $ € £ ( city town")
+_HARD = words(". ; ! ? 。 ； ！ ？")
 
 
 def _nearest(found: list[Token], count: int) -> list[str]:
@@ -216,7 +185,7 @@ def _phrases(scene: Scene) -> list[Phrase]:
     return found
 
 
-_BREAKS = frozenset(words(", . ; ! ? and then but so because while ， 。 ； ！ ？ 、 please"))
+_BREAKS = words(", . ; ! ? and then but so because while ， 。 ； ！ ？ 、 please")
 
 
 def _close(found: list[Phrase], text: str, marker: str, start: int, end: int) -> None:

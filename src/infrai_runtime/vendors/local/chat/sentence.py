@@ -5,16 +5,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .table import words
-from .word import has_cjk
+from .word import VERBS, has_cjk, is_past, stem, stems, words
 
-_ABBREVIATION = frozenset(
-    words(
-        """
+_ABBREVIATION = words("""
     mr mrs ms dr prof st no vs etc e.g i.e fig inc ltd co corp jr sr approx dept est vol u.s u.k a.m p.m
-    """
-    )
-)
+""")
 _BREAK = re.compile(r"(?P<stop>[.!?]+[\"')\]\u201d]*)(?=\s|$)|[\u3002\uff01\uff1f]+[\u201d\u300d\uff09]*|\n+")
 _BULLET = re.compile(r"(?:[-*\u2022]|\d{1,3}[.)])\s+")
 _INSTRUCTION = re.compile(
@@ -85,16 +80,97 @@ def is_question(text: str) -> bool:
     return first in _ASKING or (has_cjk(bare) and any(word in bare for word in _ASKING_CJK))
 
 
-_ASKING = frozenset(
-    words(
-        """
-    who what when where why how which whose whom is are was were does do did can could
-    """
-    )
-)
+_ASKING = words("who what when where why how which whose whom is are was were does do did can could")
 _ASKING_CJK = ("什么", "多少", "哪", "谁", "几", "为什么", "怎么", "是否", "如何")
 
 
 def is_instruction(text: str) -> bool:
     """Whether ``text`` tells the assistant what to do rather than states a fact."""
     return bool(_INSTRUCTION.match(text)) and bool(_ABOUT_TASK.search(text))
+
+
+_SURE = re.compile(
+    r"\s*(?:[;；]|,?\s*(?:and\s+)?(?:then|after that|afterwards|finally|next)[,\s]\s*|，?(?:然后"
+    r"|接着|之后|最后|再)|(?:另外|同时|还有)，?)\s*",
+    re.I,
+)
+_MAYBE = re.compile(
+    r"\s*(?:,\s*(?:and\s+)?(?:also\s+)?|\s+and\s+(?:also\s+)?|\s+plus\s+|\s+as well as\s+|，(?:并且?|也)?|并且?|和)\s*",
+    re.I,
+)
+_ASKS = words("""
+    what what's whats how who where when which is are will can could please tell give show also let
+""")
+_NOT_VERB = stems("email message weather time date news file note price person name flight hotel music song")
+
+
+def clauses(request: str) -> list[str]:
+    """The clauses of a request, in order. A cut at a mere 'and' or comma is made only before a new command."""
+    found: list[str] = []
+    for sentence in sentences(request[:4_000], 60):
+        for piece in _SURE.split(sentence.text):
+            found += _commands(piece)
+    return [piece for piece in found if piece.strip(" ,.")]
+
+
+def _commands(piece: str) -> list[str]:
+    """``piece`` cut before each further command."""
+    if _quoted(piece):
+        return [piece]
+    cuts = [0]
+    for match in _MAYBE.finditer(piece):
+        if match.start() and _starts_command(piece[match.end() :]):
+            cuts.append(match.end())
+    ends = [*cuts[1:], len(piece)]
+    return [_MAYBE_END.sub("", piece[a:b]) for a, b in zip(cuts, ends, strict=True)]
+
+
+_MAYBE_END = re.compile(r"(?:,|\s+and|\s+plus|，|并且?|和|\s+also)*\s*$", re.I)
+
+
+def _quoted(text: str) -> bool:
+    return any(mark in text for mark in '"\u201c:：')
+
+
+def _starts_command(text: str) -> bool:
+    word = re.match(r"[A-Za-z']+", text)
+    if not word:
+        return text[:1] > "\u3400" and any(text.startswith(verb) for verb in _CJK_VERBS)
+    low = word.group().lower()
+    base = stem(low)
+    if low in _ASKS:
+        return True
+    return word.group().islower() and base not in _NOT_VERB and low in VERBS
+
+
+_CJK_VERBS = words("""
+    查 发 订 打开 关 播放 设置 提醒 翻译 计算 告诉 搜索 创建 删除 给 把 帮 预订 添加 换算 乘 除 加 减 通知 写
+""")
+
+
+_REFUSES = re.compile(
+    r"^\W*(?:(?:please|just|oh|no|and|but|ok|okay)\W+)*"
+    r"(?:(?:(?:i|we|you) )?(?:do not|don['\u2019]?t|needn['\u2019]?t)|never|no need to)\b"
+    r"(?!\s+(?:let me |let us )?forget)"
+    r"|^(?:请|先|千万)*(?:不用|不要|别|不必|无需|不需要)(?!忘)",
+    re.IGNORECASE,
+)
+_THANKS = re.compile(r"^\W*(?:many )?thank(?:s| you)\b(?: so much| a lot)? for\b|^谢谢你?(?:帮|的)", re.IGNORECASE)
+_TOLD = re.compile(
+    r"^\W*(?:\w+,\s+)?(?:i|we|he|she|they)(?:['\u2019]ve|['\u2019]d)?\s+(?:(?:already|just|finally|have|also)\s+)*(?P<verb>[a-z]+)",
+    re.IGNORECASE,
+)
+_TOLD_CJK = re.compile(r"^我们?(?:已经?|刚刚?|刚才|昨天|早就)")
+
+
+def refuses(clause: str) -> bool:
+    """Whether ``clause`` asks for something not to be done; 'don't forget to …' asks for it."""
+    return bool(_REFUSES.match(clause))
+
+
+def idle(clause: str) -> bool:
+    """Whether ``clause`` wants nothing done."""
+    told = _TOLD.match(clause)
+    if told and is_past(told["verb"]) and not clause.rstrip().endswith(("?", "？")):
+        return True
+    return any(form.match(clause) for form in (_REFUSES, _THANKS, _TOLD_CJK))

@@ -8,39 +8,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from . import unit
+from .measure import UNIT, unit_of
 from .role import NUMBER_UNITS, Role, roles_within
-from .table import words
-from .word import STOP, name_words, stem
+from .schema import kind_of
+from .word import STOP, name_words, stem, stems
 
-_GENERIC = frozenset(
-    map(
-        stem,
-        words(
-            """
-    the a an is has have should value of in be to for if whether string number list name with
-    """
-        ),
-    )
-)
+_GENERIC = stems("the a an is has have should value of in be to for if whether string number list name with")
 
-KIND = frozenset(
-    map(
-        stem,
-        words(
-            """
-    name full fullname first last given family forename surname person people who title heading headline
-    label subject topic theme company organization organisation firm business city town country nation region state
-    province district area location place address where email mail phone telephone mobile tel fax url uri link website
-    host hostname ip version release path file filename date day month year time datetime timestamp when clock
-    language lang locale color colour currency street road zip postal postcode code id identifier no reference ref key
-    product item thing object what good price cost amount value quantity qty count money
-    duration distance mileage weight mass area size temperature speed volume age number list text type kind
-    percent percentage rate rating score per main primary current overall role job occupation profession position
-    """
-        ),
-    )
-)
+KIND = stems("""
+    name full fullname first last given family forename surname person people who title heading headline label subject
+    topic theme company organization organisation firm business city town country nation region state province
+    district area location place address where email mail phone telephone mobile tel fax url uri link website host
+    hostname ip version release path file filename date day month year time datetime timestamp when clock language
+    lang locale color colour currency street road zip postal postcode code id identifier no reference ref key product
+    item thing object what good price cost amount value quantity qty count money duration distance mileage weight mass
+    area size temperature speed volume age number list text type kind percent percentage rate rating score per main
+    primary current overall role job occupation profession position
+""")
 """Words that only ask for a kind of value; every other word of a name says which value of that kind is meant."""
 _CJK_KIND = re.compile(
     r"姓名|名字|名称|人名|标题|公司|城市|国家|地区|地点|地址|位置|邮箱|电话|手机|号码|编号|单号|网址|链接|版本|文件|路径|日期|日子"
@@ -51,9 +35,9 @@ _CJK_KIND = re.compile(
 
 def _specific(name: str) -> frozenset[str]:
     parts = [part for part in name_words(name) if not part.isdigit() and part not in STOP]
-    english = {stem(part) for part in parts if part.isascii() and len(part) > 1 and not unit.named(part)}
+    english = {stem(part) for part in parts if part.isascii() and len(part) > 1 and not unit_of(part)}
     return frozenset(english - KIND) | {
-        left for part in parts if part not in unit.UNIT and not part.isascii() and (left := _bare(part))
+        left for part in parts if part not in UNIT and not part.isascii() and (left := _bare(part))
     }
 
 
@@ -101,6 +85,17 @@ class Slot:
         return self.specific or around
 
     @cached_property
+    def own(self) -> frozenset[str]:
+        """The words that name the value: the field's own, and those of the record whose name it is."""
+        around = self.parents[-1] if self.parents and self.name == "name" else ""
+        return self.words | self.owner | {stem(word) for word in name_words(around)}
+
+    @cached_property
+    def role(self) -> str:
+        """What the field is first of all."""
+        return self.roles[0][0].name if self.roles else ""
+
+    @cached_property
     def roles(self) -> list[tuple[Role, float]]:
         return roles_within(self.name, self.description, self.parents[-1] if self.parents else "")
 
@@ -115,15 +110,3 @@ class Slot:
         """Whether a date must be written as YYYY-MM-DD."""
         text = self.description.lower()
         return self.schema.get("format") in ("date", "date-time") or bool(re.search(r"yyyy|iso", text))
-
-
-def kind_of(schema: Mapping[str, Any]) -> str:
-    """The one type of a resolved schema."""
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kind = next((one for one in kind if one != "null"), "null")
-    if isinstance(kind, str):
-        return kind
-    if "properties" in schema or "additionalProperties" in schema:
-        return "object"
-    return "array" if "items" in schema or "prefixItems" in schema else "any"

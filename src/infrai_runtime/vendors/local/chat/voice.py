@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .table import words
-from .word import has_cjk, tokens
+from .answer import Draft, say
+from .measure import numbers
+from .word import has_cjk, tokens, words
 
 _ENGLISH = {
     "identity": (
@@ -68,14 +69,8 @@ def lacking(tool: str, paths: list[str], chinese: bool) -> str:
     return f"要调用 {tool}，我还需要：{named}。" if chinese else f"To call {tool} I need: {named}."
 
 
-_GREETING = frozenset(
-    words(
-        """
-    hi hello hey greetings morning afternoon evening good howdy there everyone yo again
-    """
-    )
-)
-_THANKS = frozenset(words("thanks thank you so much very a lot ok okay great cheers bye goodbye"))
+_GREETING = words("hi hello hey greetings morning afternoon evening good howdy there everyone yo again")
+_THANKS = words("thanks thank you so much very a lot ok okay great cheers bye goodbye")
 _SELF = re.compile(
     r"\b(?:who|what) (?:exactly )?are you\b|\bwhat(?:'s| is) your name\b|\bintroduce yourself\b"
     r"|\bwho (?:made|built|created) you\b"
@@ -107,3 +102,59 @@ def social(text: str) -> str | None:
 def open_answer(text: str) -> str:
     """The honest answer to an open question without context."""
     return phrase("open", has_cjk(text))
+
+
+_ASKED = re.compile(
+    r"\b(?:write|tell|compose|create|make|give|generate|draft|invent)\b.{0,60}?\b(?P<kind>story|tale|poem|haiku|joke|limerick|"
+    r"paragraph|essay|slogan|verse|description|post|tweet)\b(?P<rest>.*)"
+    r"|(?:写|讲|编|来).{0,12}?(?P<kind_cjk>故事|诗|笑话|短文|作文|段落|文章|标语)",
+    re.IGNORECASE | re.DOTALL,
+)
+_TOPIC = re.compile(r"\b(?:about|on|of|for|featuring|with|describing)\s+(?P<topic>[^.?!\n,;]{1,80})", re.IGNORECASE)
+_TOPIC_CJK = re.compile(
+    r"(?:关于|有关|以)(?P<topic>[^的为，。！？\n]{1,20})|(?:写|讲|编)[一个篇首段]*(?P<other>[^的，。！？\n]{1,12})的(?:故事|诗|笑话|短文)"
+)
+_LENGTH = re.compile(r"(\S+?)[\s-]?(?:words?|字)", re.IGNORECASE)
+
+_OPENING = "Early one morning, {topic} came into view and the street went quiet."
+_MIDDLE = (
+    "At first there was only a small sign of change.",
+    "An old neighbour stopped, looked twice, and smiled.",
+    "Questions were asked, and few of them had answers.",
+    "The rain came, and then the sun, and the day went on.",
+    "Somebody fetched a lamp, and somebody else made tea.",
+    "Step by step, the strange became familiar.",
+    "A door was opened that had long been shut.",
+    "Slowly, people began to gather and to listen.",
+    "No map showed the way, so they made one.",
+    "They waited and watched.",
+    "Time passed.",
+    "Quiet.",
+)
+_CLOSING = "In the end it was simple, and everybody went home content."
+_STORY_CJK = (
+    "一天清晨，{topic}出现在巷口，四周一下子安静了。邻居停下脚步，看了又看，笑了。大家提了许多问题，答案却很少。"
+    "最后事情很简单，大家都高兴地回家了。\n\n（固定模板，并非语言模型所写。）"
+)
+
+
+def asks_story(text: str) -> bool:
+    """Whether ``text`` asks for something to be made up."""
+    return len(text) < 400 and bool(_ASKED.search(text))
+
+
+def story(text: str) -> Draft:
+    """A template text on the topic of ``text``, of about the asked length; the same text gives the same story."""
+    if has_cjk(text):
+        found = _TOPIC_CJK.search(text)
+        return say(_STORY_CJK.format(topic=(found["topic"] or found["other"]) if found else "一件小事"), False)
+    match = _LENGTH.search(text)
+    named = numbers(match[1]) if match else []
+    count = max(10, min(int(named[0].value), 120)) if named else 40
+    asked = _ASKED.search(text)
+    topic = _TOPIC.search((asked["rest"] if asked else "") or text)
+    lines = [_OPENING.format(topic=topic["topic"].strip() if topic else "something small"), _CLOSING]
+    for line in _MIDDLE:
+        if len(" ".join([*lines, line]).split()) <= count:
+            lines.insert(-1, line)
+    return say(f"{' '.join(lines)}\n\n(A fixed template, not a language model's text.)", False)

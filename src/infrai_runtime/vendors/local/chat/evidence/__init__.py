@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .choice import affirmed, enumerated, mood, said_option, unit_option
+from .choice import affirmed, mood, said_option, unit_option
 from .claim import Claim
 from .command import commanded
 from .kind import aged, alone
@@ -35,15 +35,18 @@ from .veto import (
     runs_on,
 )
 
-__all__ = ["Claim", "shown"]
+__all__ = ["Claim", "speaks", "vetoed"]
 
 
-def shown(claim: Claim) -> bool:
-    """Whether the text shows that the value is that of the field."""
-    if "const" in claim.slot.schema:
-        return True
+def speaks(claim: Claim) -> bool:
+    """Whether a form of evidence says that the value is that of the field."""
     forms = _FORMS.get("enum" if "enum" in claim.slot.schema else claim.slot.kind, ())
-    return any(form(claim) for form in forms) and not any(veto(claim) for veto in _VETOES)
+    return "const" in claim.slot.schema or any(form(claim) for form in forms)
+
+
+def vetoed(claim: Claim) -> bool:
+    """Whether something about the value, or about what is said of it, outweighs all evidence."""
+    return "const" not in claim.slot.schema and any(veto(claim) for veto in _VETOES)
 
 
 def _claimed_by_nobody(claim: Claim) -> bool:
@@ -69,28 +72,14 @@ _VETOES: tuple[Callable[[Claim], bool], ...] = (
     _claimed_by_nobody,
 )
 _WORDS: tuple[Callable[[Claim], bool], ...] = (labelled, named, told_of, told_cjk, done)
-_TEXT = (
-    *_WORDS,
-    holds,
-    alone,
-    person,
-    placed,
-    introduced,
-    owned,
-    job,
-    subject,
-    opens,
-    quoted,
-    unit_option,
-    commanded,
-)
+_TEXT = (*_WORDS, holds, alone, person, placed, introduced, owned, job, subject, opens, quoted, unit_option, commanded)
 _NUMBER = (*_WORDS, sized, aged, alone, commanded)
 _FORMS: dict[str, tuple[Callable[[Claim], bool], ...]] = {
     "enum": (labelled, said_option, unit_option, mood),
     "boolean": (affirmed,),
     "number": _NUMBER,
     "integer": _NUMBER,
-    "array": (labelled, enumerated),
+    "array": (labelled,),
     "string": _TEXT,
     "any": (labelled,),
 }

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import re
 
-from .. import polarity, unit
+from .. import offer, polarity
+from ..concept import akin
+from ..measure import unit_of
 from ..mention import CURRENCY
-from ..said import akin
-from ..scene import Scene
-from ..table import words
-from ..word import name_words, stem
+from ..word import name_words, stem, stems, words
 from .claim import LOWER, Claim
-from .named import is_name_of
 
 
 def said_option(claim: Claim) -> bool:
     """An option said word for word, where no other option is said, of nothing else than the field's thing."""
-    said = [option for option in claim.slot.schema["enum"] if isinstance(option, str) and _is_said(option, claim.scene)]
+    said = [
+        option
+        for option in claim.slot.schema["enum"]
+        if isinstance(option, str) and any(offer.said_option(option, claim.scene))
+    ]
     if said != [claim.chosen.value] or not claim.text:
         return False
     if _words_of(claim.text) != _words_of(str(claim.chosen.value)):
         return False
     beside = [*claim.scene.before(claim.start, 6), *claim.scene.after(claim.end, 2)]
     spoken = {stem(word) for word in beside}
-    if any(akin(word, own) for word in spoken for own in claim.own):
+    if any(akin(word, own) for word in spoken for own in claim.slot.own):
         return True
     alone = claim.command or _apart(claim)
     return alone and not LOWER.match(claim.scene.text, claim.end) and not _words_of(claim.text) <= _GRADES
@@ -43,45 +45,33 @@ def _words_of(text: str) -> frozenset[str]:
     return frozenset(word.removesuffix("s") for word in name_words(text.replace("-", " ")))
 
 
-def _is_said(option: str, scene: Scene) -> bool:
-    edge = r"(?<![A-Za-z\d])" if option.isascii() else ""
-    body = re.escape(option.replace("_", " ").replace("-", " ")).replace(r"\ ", r"[\s_-]")
-    return bool(re.search(f"{edge}{body}(?:s?(?![A-Za-z\\d]))" if edge else body, scene.text, re.IGNORECASE))
-
-
-_GRADES = frozenset(
-    words(
-        """
-    low medium high small large big new old open closed good bad fair normal urgent critical active inactive on off one
-    two first second fast slow short long other none yes no minor major early late hot cold full free public private
-    """
-    )
-)
+_GRADES = words("""
+    low medium high small large big new old open closed good bad fair normal urgent critical active inactive on off
+    one two first second fast slow short long other none yes no minor major early late hot cold full free public
+    private
+""")
 """Options that may be said of anything."""
 
 
 def unit_option(claim: Claim) -> bool:
     """The unit or the currency of the text's only amounts, for a field that asks for such."""
-    if claim.role != "currency" and not claim.slot.words & _UNITS:
+    if claim.slot.role != "currency" and not claim.slot.words & _UNITS:
         return False
     moneys = {m.unit for m in claim.scene.mentions if m.kind == "money"}
     coins = {CURRENCY.get(m.text.lower(), "") for m in claim.scene.mentions if m.kind == "currency"}
     if moneys | coins:
         return moneys | coins == {claim.chosen.value}
-    measure = unit.named(str(claim.chosen.value).lower())
+    measure = unit_of(str(claim.chosen.value).lower())
     said = {m.unit for m in claim.scene.mentions if m.unit and m.kind == "number"}
-    return bool(measure) and {unit.named(one) for one in said} == {measure}
+    return bool(measure) and {unit_of(one) for one in said} == {measure}
 
 
-_UNITS = frozenset(map(stem, words("unit units currency scale measure 单位 货币 币种")))
+_UNITS = stems("unit units currency scale measure 单位 货币 币种")
 
 
 def mood(claim: Claim) -> bool:
     """Praise alone, or blame alone, for good or bad."""
-    return not claim.text and str(claim.chosen.value).lower() in _MOODS and polarity.one_sided(claim.scene.text)
-
-
-_MOODS = frozenset(words("positive negative good bad happy unhappy 正面 积极 负面 消极"))
+    return not claim.text and polarity.only_means(claim.chosen.value, claim.scene.text)
 
 
 def affirmed(claim: Claim) -> bool:
@@ -92,16 +82,3 @@ def affirmed(claim: Claim) -> bool:
 
 _LIMITED = re.compile(r"\S+\s+(?:after|before|until|in|on|at|for|with|from|near|unless|except)\b", re.IGNORECASE)
 """What limits a no: 'no water after noon'."""
-
-
-def enumerated(claim: Claim) -> bool:
-    """A list behind the field's own word: 'the ingredients are flour and salt'."""
-    before = claim.scene.before(claim.start + 1, 4)
-    lead = [word for word in before if word not in _CUES]
-    items = claim.chosen.value
-    if not isinstance(items, list) or not lead:
-        return False
-    return is_name_of(claim, [stem(lead[0])], stem(lead[0])) and len(items) > 1
-
-
-_CUES = frozenset(words("are is include includes including : such as like of with 有 是 包括 ： the following"))

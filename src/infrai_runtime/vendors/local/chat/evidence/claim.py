@@ -7,20 +7,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..candidate import Candidate
+from ..measure import unit_of
 from ..mention import Mention
-from ..said import alike
+from ..offer import Offer
 from ..scene import Scene
 from ..slot import Slot
-from ..table import words
-from ..word import has_cjk, name_words, stem
+from ..word import has_cjk, words
 
-MOMENT = frozenset(words("date day time datetime"))
-PROPER = frozenset(words("person recipient company place origin destination"))
+MOMENT = words("date day time datetime")
+PROPER = words("person recipient company place origin destination")
 """Roles of proper names."""
-PRECISE = frozenset(
-    words("email url ip phone datetime date day time street zip path version language colour currency code")
-)
+PRECISE = words("""
+    email url ip phone datetime date day time street zip path version language colour currency code
+""")
 """Kinds of mention that are of few things only."""
 LOWER = re.compile(r" (?!(?:and|or|on|at|for|from|with|by|as|is|was|to|in|since|tomorrow|today|next|this)\b)[a-z]")
 """A common noun that a name tells more about."""
@@ -32,10 +31,10 @@ LEAD = re.compile(r"[\s$€£¥￥\"'“(#*]*(?:US|about|approx\.?|ca\.?|circa|a
 class Claim:
     """A value chosen for a slot. ``others`` are those of all ``slots``; in a ``command`` they are meant for a call."""
 
-    chosen: Candidate
+    chosen: Offer
     slot: Slot
     scene: Scene
-    others: Collection[tuple[Slot, Candidate]]
+    others: Collection[tuple[Slot, Offer]]
     command: bool
     slots: Collection[Slot] = ()
 
@@ -60,19 +59,8 @@ class Claim:
         return next(here, next(paid, None))
 
     @cached_property
-    def role(self) -> str:
-        """What the field is first of all."""
-        return self.slot.roles[0][0].name if self.slot.roles else ""
-
-    @cached_property
     def is_number(self) -> bool:
         return isinstance(self.chosen.value, int | float) and not isinstance(self.chosen.value, bool)
-
-    @cached_property
-    def own(self) -> frozenset[str]:
-        """The words that name the value: the field's own, and those of the record whose name it is."""
-        around = self.slot.parents[-1] if self.slot.parents and self.slot.name == "name" else ""
-        return self.slot.words | self.slot.owner | {stem(word) for word in name_words(around)}
 
     @cached_property
     def kin(self) -> list[Mention]:
@@ -96,3 +84,18 @@ class Claim:
     def measured(self) -> bool:
         """Whether a value is a number or a moment, which a preposition may lead to."""
         return self.is_number or bool(self.mention and self.mention.kind in MOMENT | {"money", "percent", "number"})
+
+
+def alike(one: Mention, other: Mention) -> bool:
+    """Whether two mentions are of one kind: two dates, two lengths."""
+    kinds = [unit_of(mention.unit) for mention in (one, other)]
+    measured = [kind.kind if kind else "" for kind in kinds]
+    return one.kind == other.kind and measured[0] == measured[1]
+
+
+def possesses(scene: Scene, end: int) -> bool:
+    """Whether what ends here owns what follows: "Ann's", '安的'."""
+    return bool(_POSSESSIVE.match(scene.text, end))
+
+
+_POSSESSIVE = re.compile(r"['\u2019]s\b|['\u2019](?=\s)|的")

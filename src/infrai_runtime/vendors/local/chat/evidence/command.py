@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..concept import related, vocabulary
+from ..offer import FROM_WORDS
 from ..role import INTRODUCES
 from ..slot import Slot
-from ..table import words
-from ..tie import FROM_WORDS
-from ..word import STOP, name_words, stem
+from ..word import STOP, name_words, stem, words
 from .claim import MOMENT, Claim
 
 
@@ -21,13 +19,13 @@ def commanded(claim: Claim) -> bool:
         return False
     if claim.is_number:
         return _all_numbers(claim)
-    if claim.role == "currency":
+    if claim.slot.role == "currency":
         return _exchanged(claim)
-    if claim.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
+    if claim.slot.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
         return True
     if here and here.kind in MOMENT | {"email", "url", "path", "phone", "ip"}:
         return any(here.kind in role.kinds for role, _ in claim.slot.roles[:1]) and not claim.slot.specific
-    return _behind_marker(claim) or (claim.role == "place" and not claim.slot.specific and _beside_topic(claim))
+    return _behind_marker(claim)
 
 
 _SAYING = (["saying"], ["that"], ["says"], ["说"])
@@ -40,22 +38,24 @@ def _behind_marker(claim: Claim) -> bool:
         return False
     if not named and any(word in STOP for word in claim.text.lower().split()):
         return False
-    own = {marker for marker, fields in INTRODUCES.items() if fields & claim.own}
-    markers = own if claim.slot.specific and claim.role not in _FREE_ROLES else own | _MARKERS.get(claim.role, own)
+    own = {marker for marker, fields in INTRODUCES.items() if fields & claim.slot.own}
+    markers = (
+        own if claim.slot.specific and claim.slot.role not in _FREE_ROLES else own | _MARKERS.get(claim.slot.role, own)
+    )
     names = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
     return claim.marker in markers and not any(claim.scene.marker(m.start) == claim.marker for m in names)
 
 
-_FREE_ROLES = frozenset(words("recipient origin destination language"))
+_FREE_ROLES = words("recipient origin destination language")
 _THE = re.compile(r"\b(?:the|my|our|in)\s*\Z", re.IGNORECASE)
 _MARKERS: Mapping[str, frozenset[str]] = {
-    "place": frozenset(words("in at for near around 在 去 到")),
-    "origin": frozenset(words("from 从")),
-    "destination": frozenset(words("to into 到 去 往 至")),
-    "language": frozenset(words("into to in from 成 为")),
-    "recipient": frozenset(words("to for tell message email text notify ping ask 给 向")),
-    "person": frozenset(words("with named called 和 跟 叫")),
-    "company": frozenset(words("at with from 在")),
+    "place": words("in at for near around 在 去 到"),
+    "origin": words("from 从"),
+    "destination": words("to into 到 去 往 至"),
+    "language": words("into to in from 成 为"),
+    "recipient": words("to for tell message email text notify ping ask 给 向"),
+    "person": words("with named called 和 跟 叫"),
+    "company": words("at with from 在"),
 }
 
 
@@ -71,9 +71,9 @@ def _is_operand(slot: Slot) -> bool:
     return all(len(word) == 1 or word.isdigit() or word in _OPERANDS for word in name_words(slot.name))
 
 
-_OPERANDS = frozenset(
-    words("first second third left right number num operand value arg argument term factor addend base exponent")
-)
+_OPERANDS = words("""
+    first second third left right number num operand value arg argument term factor addend base exponent
+""")
 
 
 def _exchanged(claim: Claim) -> bool:
@@ -85,12 +85,3 @@ def _exchanged(claim: Claim) -> bool:
         return False
     before = claim.scene.before(here.start, 1)
     return (here.kind == "money" or before == ["from"] or any(map(str.isdigit, before))) == source
-
-
-def _beside_topic(claim: Claim) -> bool:
-    """'Osaka weather', '北京天气': the only name, beside a word of the tool."""
-    names = [m for m in claim.scene.mentions if m.kind == "name"]
-    topic = vocabulary(claim.slot.parents[0]) if claim.slot.parents else frozenset()
-    near = {stem(word) for word in (*claim.scene.before(claim.start, 1), *claim.scene.after(claim.end, 1))}
-    near |= {word for word, start, _ in claim.scene.chinese if 0 <= start - claim.end < 7}
-    return len(names) < 2 and any(related(word, own) for word in near for own in topic)

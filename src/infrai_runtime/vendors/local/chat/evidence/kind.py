@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from .. import unit
+from ..measure import unit_of
 from ..mention import Mention
-from ..quantity import own_unit
+from ..offer import own_unit
 from ..scene import MARKERS
 from ..slot import Slot
-from ..table import words
-from ..word import STOP, stem
+from ..word import STOP, stem, stems, words
 from .claim import PRECISE, Claim
 
 
@@ -39,7 +38,7 @@ def _is_any_code(claim: Claim, here: Mention) -> bool:
     return here.kind == "code" and any(_asks_for(slot, here.kind) for slot in claim.slots if slot is not claim.slot)
 
 
-_SAID_OF_THINGS = frozenset(words("colour language"))
+_SAID_OF_THINGS = words("colour language")
 
 
 def _alone_number(claim: Claim, here: Mention) -> bool:
@@ -51,7 +50,7 @@ def _alone_number(claim: Claim, here: Mention) -> bool:
         return "percent" in claim.slot.units
     if "year" in claim.slot.words:
         return 1000 <= here.value <= 2200 and claim.scene.marker(here.start) in ("in", "since", "of", "(")
-    measure = unit.named(here.unit)
+    measure = unit_of(here.unit)
     fits = measure is not None and (measure.kind in claim.slot.units or own_unit(claim.slot, measure) is not None)
     return fits and not _AWAY.match(claim.scene.text, here.end)
 
@@ -75,23 +74,16 @@ def aged(claim: Claim) -> bool:
 
 
 _AGE_LINK = re.compile(r"\s*[,(，（]\s*|\s+(?:is|was|turns|turned)\s+|今年")
-_SUMS = frozenset(
-    map(
-        stem,
-        words(
-            """
+_SUMS = stems("""
     rent wage salary bonus fine refund deposit fee tax vat tip discount budget shipping delivery revenue profit debt
     loan grant donation balance total subtotal price cost income payment credit toll fare tuition instalment
-    押金 租金 工资 税 费 折扣 定金 奖金
-    """
-        ),
-    )
-)
+    押金 租金 工资
+    税 费 折扣 定金 奖金
+""")
 
 
 _PAID = re.compile(
-    r"(?:\b(?:costs?|pays?|paid|for|at|is|was|price|asking|only|just)|[:,\-–(]|^|[价卖售花付费])\s*\Z",
-    re.IGNORECASE,
+    r"(?:\b(?:costs?|pays?|paid|for|at|is|was|price|asking|only|just)|[:,\-–(]|^|[价卖售花付费])\s*\Z", re.IGNORECASE
 )
 """What leads to a price."""
 

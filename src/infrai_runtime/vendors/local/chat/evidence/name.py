@@ -7,15 +7,13 @@ import re
 from ..concept import vocabulary
 from ..mention import Mention
 from ..role import INTRODUCES
-from ..said import possesses
-from ..table import words
-from ..word import has_cjk, is_past, stem
-from .claim import LOWER, MOMENT, Claim
+from ..word import has_cjk, is_past, stem, stems, words
+from .claim import LOWER, MOMENT, Claim, possesses
 
 
 def person(claim: Claim) -> bool:
     """Who is introduced, or the only name of a text that opens it as a subject, for a field that wants just a name."""
-    if claim.role != "person" or claim.slot.owner or possesses(claim.scene, claim.end):
+    if claim.slot.role != "person" or claim.slot.owner or possesses(claim.scene, claim.end):
         return False
     if _INTRODUCED.search(claim.scene.text, 0, claim.start):
         return True
@@ -45,7 +43,7 @@ def _is_subject(claim: Claim) -> bool:
     return bool(after) and (after[0] in _SAID or is_past(after[0]) or (len(after[0]) > 3 and after[0].endswith("s")))
 
 
-_SAID = frozenset(words("is was has had will came , ( enjoys"))
+_SAID = words("is was has had will came , ( enjoys")
 _CJK_SAID = re.compile(r"今年|\d|住|在|是|来自|，|,|说|毕业|有")
 _SURNAME = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦"
@@ -56,7 +54,7 @@ CJK_PERSON = re.compile(rf"[{_SURNAME}][\u3400-\u9fff]{{1,2}}")
 
 def placed(claim: Claim) -> bool:
     """'lives in Minsk', '住在成都': the only name that stands after 'in', for a field that wants just a place."""
-    if claim.role != "place" or claim.slot.specific or not claim.mention or claim.mention.kind != "name":
+    if claim.slot.role != "place" or claim.slot.specific or not claim.mention or claim.mention.kind != "name":
         return False
     if has_cjk(claim.text):
         before = claim.scene.text[max(0, claim.start - 2) : claim.start]
@@ -72,17 +70,11 @@ def placed(claim: Claim) -> bool:
     return alone and (moment or claim.scene.piece or claim.command or bool(around & _STAYING))
 
 
-_STAYING = frozenset(
-    map(
-        stem,
-        words(
-            """
-    live born base locate hold stay work meet open office rent move arrive happen grow settle reside headquarters travel
-    place meeting conference event flat house shop branch factory study die bury sit lie stand interview build spend
-    """
-        ),
-    )
-)
+_STAYING = stems("""
+    live born base locate hold stay work meet open office rent move arrive happen grow settle reside headquarters
+    travel place meeting conference event flat house shop branch factory study die bury sit lie stand interview build
+    spend
+""")
 
 
 def introduced(claim: Claim) -> bool:
@@ -91,11 +83,11 @@ def introduced(claim: Claim) -> bool:
         return _bounds(claim)
     if not claim.mention or claim.mention.kind != "name" or claim.marker not in _SIDES:
         return False
-    if not INTRODUCES.get(claim.marker, frozenset()) & (claim.slot.specific or claim.own):
+    if not INTRODUCES.get(claim.marker, frozenset()) & (claim.slot.specific or claim.slot.own):
         return False
     beside = [m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text]
     return not any(claim.scene.marker(m.start) == claim.marker for m in beside) and bool(
-        claim.role in ("origin", "destination") or _SENDING & {stem(w) for w in claim.scene.before(claim.start, 6)}
+        claim.slot.role in ("origin", "destination") or _SENDING & {stem(w) for w in claim.scene.before(claim.start, 6)}
     )
 
 
@@ -108,33 +100,39 @@ def _bounds(claim: Claim) -> bool:
     return len(moments) == 2 and len({*ways}) == 2 and any(claim.marker in markers for markers in asked)
 
 
-_SENDING = frozenset(map(stem, words("send give deliver ship hand post write pay order buy receive get letter parcel")))
-_SIDES = frozenset(words("from to 从 到 飞往 至"))
+_SENDING = stems("send give deliver ship hand post write pay order buy receive get letter parcel")
+_SIDES = words("from to 从 到 飞往 至")
 
 
 def quoted(claim: Claim) -> bool:
     """A name in quotes behind 'called', or the only quotation of a command for its text."""
     if not claim.mention or claim.mention.kind != "quoted":
         return False
-    if claim.scene.marker(claim.start) in _NAMING and claim.role in ("title", "person", "company", "product", "place"):
+    if claim.scene.marker(claim.start) in _NAMING and claim.slot.role in (
+        "title",
+        "person",
+        "company",
+        "product",
+        "place",
+    ):
         return True
-    if claim.role == "title" and not claim.slot.specific and not claim.kin:
+    if claim.slot.role == "title" and not claim.slot.specific and not claim.kin:
         return True
-    return claim.command and not claim.kin and claim.role in ("message", "title", "query", "")
+    return claim.command and not claim.kin and claim.slot.role in ("message", "title", "query", "")
 
 
-_NAMING = frozenset(words("named called titled name title 叫 名为"))
+_NAMING = words("named called titled name title 叫 名为")
 
 
 def opens(claim: Claim) -> bool:
     """What an item of a list begins with: 'Oak shelf' in 'Oak shelf, 3 pieces', 'jars' in '3 jars'."""
-    if not claim.scene.piece or not claim.text[:1].isalpha() or claim.role not in _ITEMS:
+    if not claim.scene.piece or not claim.text[:1].isalpha() or claim.slot.role not in _ITEMS:
         return False
     return bool(_START_OF_ITEM.fullmatch(claim.scene.text, 0, claim.start))
 
 
 _START_OF_ITEM = re.compile(r"[^\w]*(?:\d[\d.,]*\s*[x×]?\s*(?:of\s+)?)?")
-_ITEMS = frozenset(words("product title person heading company"))
+_ITEMS = words("product title person heading company")
 
 
 def subject(claim: Claim) -> bool:
@@ -142,12 +140,12 @@ def subject(claim: Claim) -> bool:
     names = {m.text for m in claim.names}
     if claim.slot.owner - claim.slot.specific or names != {claim.text} or claim.scene.before(claim.start, 1):
         return False
-    talk = _TALK.get(claim.role, frozenset())
+    talk = _TALK.get(claim.slot.role, frozenset())
     return bool(talk & vocabulary(claim.scene.text)) and _is_subject(claim)
 
 
 _TALK = {
-    role: frozenset(map(stem, words(talk)))
+    role: stems(talk)
     for role, talk in (
         ("place", "population inhabitant people capital 人口 首都"),
         ("company", "founded employee staff revenue shareholder 成立 创立 员工"),

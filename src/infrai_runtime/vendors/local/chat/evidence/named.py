@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..candidate import TIED, labels, parent_words
-from ..concept import related
-from ..quantity import dimension
+from ..concept import derived, related, translated
+from ..measure import unit_after
+from ..mention import Mention
+from ..offer import labels
 from ..role import NUMBER_UNITS
-from ..said import derived, does, is_label, possesses, translated
-from ..scene import MARKERS, Field
+from ..scene import MARKERS, Scene
 from ..slot import KIND
-from ..table import words
-from ..word import STOP, has_cjk, is_past, name_words, stem
-from .claim import LEAD, MOMENT, PROPER, Claim
+from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
+from .claim import LEAD, MOMENT, PROPER, Claim, possesses
 from .name import CJK_PERSON
 
 
 def labelled(claim: Claim) -> bool:
     """'Name: Ada': the value opens what stands behind the field's own label, and no such label names another."""
-    found = [field for field, fit in labels(claim.slot, claim.scene) if fit >= TIED and _is_exact(claim, field)]
+    found = labels(claim.slot, claim.scene)
     here = [field for field in found if field.start <= claim.start < field.end or _is_whole(claim, field.value)]
     if not here or len({field.value for field in found}) > 1:
         return False
@@ -30,15 +29,6 @@ def labelled(claim: Claim) -> bool:
     rest = claim.scene.text[claim.end : here[0].end]
     whole = claim.is_number or not claim.text or _is_whole(claim, here[0].value) or not _MORE.match(rest)
     return bool(opens) and whole and not _NOTHING.match(here[0].value)
-
-
-def _is_exact(claim: Claim, field: Field) -> bool:
-    """Whether a label tells neither less nor more than the field's name: no 'Emergency contact' for a contact."""
-    around = parent_words(claim.slot)
-    if not field.key & (claim.slot.words | around):
-        return True
-    told = claim.slot.words <= field.key or claim.slot.specific <= field.key | around
-    return told and field.key <= claim.own | around | KIND | _PLAIN
 
 
 def _is_whole(claim: Claim, value: str) -> bool:
@@ -58,8 +48,8 @@ def named(claim: Claim) -> bool:
     if has_cjk(claim.scene.text[max(0, claim.start - 1) : claim.start]) or (has_cjk(claim.text) and claim.start):
         return _named_cjk(claim)
     before = claim.scene.before(claim.start, 9)
-    ordered = claim.command and bool(before) and stem(before[0]) in claim.own
-    if claim.text[:1].islower() and not ordered and (claim.role in PROPER or before[:1] not in _NOUNS):
+    ordered = claim.command and bool(before) and stem(before[0]) in claim.slot.own
+    if claim.text[:1].islower() and not ordered and (claim.slot.role in PROPER or before[:1] not in _NOUNS):
         return False
     if before and claim.mention and is_label(claim.scene, claim.mention) and {stem(before[0])} == claim.slot.words:
         return True
@@ -73,7 +63,7 @@ def _links(claim: Claim) -> frozenset[str]:
     """The words that may stand between a field's name and its value."""
     if claim.mention and claim.mention.kind in MOMENT:
         return _LINKS | _WAYS
-    return _LINKS | _OF if claim.is_number or claim.role == "place" else _LINKS
+    return _LINKS | _OF if claim.is_number or claim.slot.role == "place" else _LINKS
 
 
 def _run(found: Iterable[str]) -> list[str]:
@@ -88,11 +78,11 @@ def _run(found: Iterable[str]) -> list[str]:
 
 def is_name_of(claim: Claim, run: list[str], head: str) -> bool:
     """Whether a run of words is the field's name: its head is the field's, and it tells neither less nor more."""
-    if not any(_same(head, own) for own in claim.own):
+    if not any(_same(head, own) for own in claim.slot.own):
         return False
     least = claim.slot.specific or claim.slot.owner
     told = all(any(_same(word, own) for word in run) for own in least)
-    return told and all(word in KIND | _PLAIN or any(_same(word, own) for own in claim.own) for word in run)
+    return told and all(word in KIND | _PLAIN or any(_same(word, own) for own in claim.slot.own) for word in run)
 
 
 def _same(said: str, own: str) -> bool:
@@ -109,21 +99,21 @@ _LINKS = frozenset(
         ": = ( \" ' “ a an the is was are were named called titled mr mrs ms dr . no no. nr nr. number # $ € £ ¥ about"
     )
 )
-_WAYS = frozenset(words("at on in by to until till from since for around be been will"))
-_PLAIN = _WAYS | frozenset(map(stem, words("full exact current new our your my now total overall it its please")))
-_OF = frozenset(words("of at around exactly approximately"))
+_WAYS = words("at on in by to until till from since for around be been will")
+_PLAIN = _WAYS | stems("full exact current new our your my now total overall it its please")
+_OF = words("of at around exactly approximately")
 
 
 def _named_cjk(claim: Claim) -> bool:
     """The field's name right before a Chinese value, or its Chinese word for a field with an English name."""
     lead = _CJK_LINK.sub("", claim.scene.text[max(0, claim.start - 14) : claim.start])
-    names = [word for word in claim.slot.specific or claim.own if not word.isascii()]
+    names = [word for word in claim.slot.specific or claim.slot.own if not word.isascii()]
     written = [word for word in (claim.slot.name, *names) if not word.isascii() and len(word) > 1]
     if written:
         return any(lead.endswith(word) and not _CJK_MORE.search(lead[: -len(word)]) for word in written)
     ends = max(0, claim.start - 14) + len(lead)
     said = [word for word, _, end in claim.scene.chinese if end == ends]
-    least = claim.slot.specific or claim.own
+    least = claim.slot.specific or claim.slot.own
     return bool(said) and all(any(related(word, own) for word in said) for own in least)
 
 
@@ -150,7 +140,7 @@ def told_of(claim: Claim) -> bool:
 
 def holds(claim: Claim) -> bool:
     """'Kessler Museum' for a museum, 'Dr. Ruiz' for a doctor: the only name that says itself what it is."""
-    if not claim.mention or claim.mention.kind != "name" or len(claim.slot.specific or claim.own) != 1:
+    if not claim.mention or claim.mention.kind != "name" or len(claim.slot.specific or claim.slot.own) != 1:
         return False
     if _DOCTOR.search(claim.scene.text[: claim.start + 3]) and claim.slot.words == {"doctor"}:
         return len(_DOCTOR.findall(claim.scene.text)) == 1
@@ -172,7 +162,7 @@ def told_cjk(claim: Claim) -> bool:
     return any(len(word) > 1 and not word.isascii() and rest.startswith(word) for word in claim.slot.specific)
 
 
-_TELLING = frozenset(words(", ( is was are became a an the our my new being"))
+_TELLING = words(", ( is was are became a an the our my new being")
 
 
 def _counts(claim: Claim, after: list[str]) -> bool:
@@ -191,7 +181,7 @@ def _counts(claim: Claim, after: list[str]) -> bool:
 
 def _counts_cjk(claim: Claim) -> bool:
     """'7岁', '3名员工': the unit or the thing of the field right behind its number, and behind no other."""
-    found = (word for word in claim.slot.units | claim.own if not word.isascii())
+    found = (word for word in claim.slot.units | claim.slot.own if not word.isascii())
     return any(
         re.match(rf"[个名位张间台辆件]?{re.escape(word)}", claim.scene.text[claim.end :])
         and len(re.findall(rf"[\d一二两三四五六七八九十][个名位张间台辆件]?{re.escape(word)}", claim.scene.text)) == 1
@@ -199,8 +189,8 @@ def _counts_cjk(claim: Claim) -> bool:
     )
 
 
-_OF_UNITS = frozenset(words("money percent year point star"))
-_COUNT = frozenset(map(stem, words("number count qty quantity amount total")))
+_OF_UNITS = words("money percent year point star")
+_COUNT = stems("number count qty quantity amount total")
 
 
 def done(claim: Claim) -> bool:
@@ -208,7 +198,7 @@ def done(claim: Claim) -> bool:
     measured = claim.measured
     named = claim.mention if claim.mention and claim.mention.kind == "name" and claim.text[:1].isupper() else None
     agent = claim.slot.name.lower().endswith(_AGENTS)
-    if named and agent and claim.role in _DOERS and does(claim.slot.owner, claim.scene, named):
+    if named and agent and claim.slot.role in _DOERS and does(claim.slot.owner, claim.scene, named):
         return True
     before = claim.scene.before(claim.start, 6)
     if not measured and not _LEADS & {*before[:3]}:
@@ -216,7 +206,7 @@ def done(claim: Claim) -> bool:
     verb = next((word for word in before if word not in _LINKS | _WAYS | _LEADS | _HAVING), "")
     if not is_past(verb) and (not verb.endswith(("s", "ing")) or verb in name_words(claim.slot.name)):
         return False
-    around = claim.slot.owner if claim.role in _DOERS else frozenset()
+    around = claim.slot.owner if claim.slot.role in _DOERS else frozenset()
     least = claim.slot.specific or around or claim.slot.words
     return all(stem(verb) == own or derived(stem(verb), own) or stem(verb) in _VERBS_OF.get(own, ()) for own in least)
 
@@ -224,10 +214,10 @@ def done(claim: Claim) -> bool:
 _AGENTS = ("er", "or", "ist", "ent", "ant", "by")
 """How names of those end who do something: winner, author, opened_by."""
 _DOERS = frozenset(["", *words("person company recipient")])
-_LEADS = frozenset(words("by for at with"))
-_HAVING = frozenset(words("has have had also already first"))
+_LEADS = words("by for at with")
+_HAVING = words("has have had also already first")
 _VERBS_OF = {
-    stem(own): frozenset(map(stem, words(said)))
+    stem(own): stems(said)
     for own, said in (
         ("price", "cost pay sell buy"),
         ("cost", "cost pay"),
@@ -264,9 +254,65 @@ def owned(claim: Claim) -> bool:
 
 def job(claim: Claim) -> bool:
     """'is the treasurer', 'works as a tailor': the only thing that somebody is said to be."""
-    if claim.role != "occupation" or claim.slot.specific or not claim.text:
+    if claim.slot.role != "occupation" or claim.slot.specific or not claim.text:
         return False
     return len(_BEING.findall(claim.scene.text)) == 1 and bool(_BEING.search(claim.scene.text, 0, claim.start))
 
 
 _BEING = re.compile(r"\b(?:is|am|was|as|became|i['\u2019]m)\s+(?:an?|the|our)\s+|是一?[名位]|担任", re.IGNORECASE)
+
+
+def is_label(scene: Scene, mention: Mention) -> bool:
+    """Whether a number is just figures that may name a thing: it counts and measures nothing."""
+    after = scene.after(mention.end, 1)
+    counts = bool(after) and after[0].isalpha() and after[0] not in STOP | MARKERS and not is_past(after[0])
+    return mention.text.isdigit() and not mention.unit and not counts
+
+
+def does(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
+    """Whether somebody does what a word of the field is named for: 'won by Ann' and 'Ann won' make a winner."""
+    if _BYLINE & set(own) and scene.marker(mention.start) == "by" and not _done_by(scene, mention):
+        return True
+    after = [] if possesses(scene, mention.end) else scene.after(mention.end, 2)
+    after = [word for word in after if word not in _AUXILIARY and (is_past(word) or word.endswith("s"))]
+    verbs = [stem(verb) for verb in (*_done_by(scene, mention), *after[:1])]
+    return any(verb == word or derived(verb, word) for verb in verbs for word in own)
+
+
+_AUXILIARY = words("has have had also just")
+
+
+def _done_by(scene: Scene, mention: Mention) -> list[str]:
+    """The verb of 'painted by Ann', 'painted in May by Ann'."""
+    before = scene.before(mention.start, 6)
+    if "by" not in before[:2]:
+        return []
+    return [word for word in before[before.index("by") + 1 :] if is_past(word)][:1]
+
+
+_BYLINE = stems("author artist composer painter photographer designer director editor creator")
+"""Who is meant by a bare 'by', without a verb."""
+
+
+def dimension(scene: Scene, mention: Mention) -> str:
+    """The dimension that is said of a measure, as its noun: width for '12 m wide' and '宽12米'; else empty."""
+    measured = unit_after(scene.text, mention.end)
+    if not measured:
+        return ""
+    after = scene.after(mention.end, 2)[1:]
+    return _DIMENSION.get(
+        scene.text[mention.start - 1 : mention.start], _DIMENSION.get(stem(after[0]) if after else "", "")
+    )
+
+
+_DIMENSION = {
+    stem(word): stem(noun)
+    for noun, said in (
+        ("length", "long 长"),
+        ("width", "wide broad across 宽"),
+        ("height", "high tall 高"),
+        ("depth", "deep 深"),
+        ("thickness", "thick 厚"),
+    )
+    for word in said.split()
+}

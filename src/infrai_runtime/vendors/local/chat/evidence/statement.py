@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..candidate import Candidate
-from ..said import akin
+from ..concept import akin
+from ..offer import Offer
 from ..scene import Scene
 from ..slot import Slot
 from ..word import stem
@@ -45,7 +45,7 @@ _COMMA = re.compile(r"[,，(（)）:：]\s|[，（）：]|\band (?=\w+ (?:is|are
 _ASKED = re.compile(r"[?？]|[吗呢](?=[。，！\s]|$)")
 
 
-def unclaimed(chosen: Candidate, slot: Slot, scene: Scene, command: bool) -> bool:
+def unclaimed(chosen: Offer, slot: Slot, scene: Scene, command: bool) -> bool:
     """Whether what is said of ``chosen`` is no fact. In a ``command`` only a condition or a denial counts."""
     sentence, at = around(scene, chosen.start)
     part, place = piece(_TURN, sentence, at)
@@ -69,7 +69,7 @@ def _meant(words: re.Pattern[str], text: str, slot: Slot) -> bool:
     )
 
 
-def _denied(chosen: Candidate, scene: Scene) -> bool:
+def _denied(chosen: Offer, scene: Scene) -> bool:
     """Whether a denial stands right before a value: 'not Friday', 'instead of Ann'."""
     return chosen.end > chosen.start and any(_NOT.fullmatch(word) for word in scene.before(chosen.start, 2))
 

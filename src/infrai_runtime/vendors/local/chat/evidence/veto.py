@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from .. import unit
-from ..candidate import TIED, labels
-from ..concept import related
+from ..concept import akin, related
+from ..measure import unit_of
 from ..mention import Mention
-from ..said import akin, alike
+from ..offer import labels
 from ..scene import Field
-from ..table import words
-from ..verb import OPENERS, VERBS
-from ..word import STOP, has_cjk, is_past, name_words, stem
-from .claim import LEAD, LOWER, MOMENT, PROPER, Claim
+from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
+from .claim import LEAD, LOWER, MOMENT, PROPER, Claim, alike
 from .statement import around, turn
 
 _GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])|[+#*°]|(?<=\b[DMP]r)\.|(?<=\bM[rs])\.|(?<=\bMrs)\.|(?<=\bProf)\.")
@@ -28,32 +25,17 @@ def cut(claim: Claim) -> bool:
     if not isinstance(claim.chosen.value, str) or not text[-1:].isalnum() or has_cjk(text):
         return False
     after = _WORD_AFTER.match(where, claim.end)
-    if _GLUED.match(where, claim.end) or (after and not text[0].islower() and not _counts_on(after)):
+    if _GLUED.match(where, claim.end) or (after and not text[0].islower()):
         return True
     before = _WORD_BEFORE.search(where, 0, claim.start)
-    if not before or stem(before[1]) in claim.own:
+    if not before or stem(before[1]) in claim.slot.own:
         return False
-    return before[1].isupper() if text[0].isdigit() else _goes_before(claim, before[1])
-
-
-def _goes_before(claim: Claim, word: str) -> bool:
-    """Whether a capital word is the beginning of the name that follows it: 'Tim' of 'Tim Asante'."""
-    part = {"last", "family", "surname", "lastname"} & {*name_words(claim.slot.name)}
-    named = word.istitle() and claim.text[0].isupper() and not any(map(str.isdigit, claim.text))
-    return named and not part and word.lower() not in _OPENING | STOP | VERBS
-
-
-_OPENING = OPENERS | frozenset(words("mr mrs ms dr prof miss sir dear hi hello hey thanks"))
-
-
-def _counts_on(after: re.Match[str]) -> bool:
-    """Whether a number after a name counts something: 'Asha 12 points'."""
-    return after[1].isdigit() and bool(after[2]) and after[2].endswith(("s", "%"))
+    return text[0].isdigit() and before[1].isupper()
 
 
 def part_of_moment(claim: Claim) -> bool:
     """A day where the text adds an hour that no other field takes: 'Friday 8 pm'."""
-    if claim.role == "date" or not isinstance(claim.chosen.value, str):
+    if claim.slot.role == "date" or not isinstance(claim.chosen.value, str):
         return False
     moments = (m for m in claim.scene.mentions if m.kind in MOMENT)
     near = [m for m in moments if m.start <= claim.end + 1 and claim.start <= m.end + 1]
@@ -64,7 +46,7 @@ def part_of_moment(claim: Claim) -> bool:
 def no_code(claim: Claim) -> bool:
     """A mere word where a number or a code is wanted."""
     value = str(claim.chosen.value)
-    return claim.role in ("code", "phone", "zip") and not any(map(str.isdigit, value)) and not value.isupper()
+    return claim.slot.role in ("code", "phone", "zip") and not any(map(str.isdigit, value)) and not value.isupper()
 
 
 def either_way(claim: Claim) -> bool:
@@ -90,11 +72,11 @@ _TOWN = re.compile(r"[,，]\s*(?:[A-Z][a-z]|[A-Z]{1,2}\d)")
 def own_label(claim: Claim) -> bool:
     """A Chinese value that begins with the field's own word: '地址苏州市' for an address."""
     inside = (word for word, start, end in claim.scene.chinese if start == claim.start and end < claim.end)
-    return has_cjk(claim.text) and any(related(word, own) for word in inside for own in claim.own)
+    return has_cjk(claim.text) and any(related(word, own) for word in inside for own in claim.slot.own)
 
 
 _SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?]\s+[A-Z]|[。！？].")
-_LONG = frozenset(words("message heading reason query"))
+_LONG = words("message heading reason query")
 
 
 def before_a_noun(claim: Claim) -> bool:
@@ -110,7 +92,7 @@ def before_a_noun(claim: Claim) -> bool:
     return not is_past(following[0]) and not following[0].endswith(("s", "ly")) and following[0] not in _VERBS
 
 
-_VERBS = STOP | frozenset(words("can will won took went came got gave said left made ran sat"))
+_VERBS = STOP | words("can will won took went came got gave said left made ran sat")
 
 
 def of_no_kind(claim: Claim) -> bool:
@@ -122,7 +104,7 @@ def of_no_kind(claim: Claim) -> bool:
     return bool(_NOTHING.fullmatch(claim.text)) or (bool(kinds) and kinds <= _TYPED and not kinds & inside)
 
 
-_TYPED = frozenset(words("email url ip version phone date datetime day time street zip money number"))
+_TYPED = words("email url ip version phone date datetime day time street zip money number")
 _NOTHING = re.compile(
     r"\W*(?:n/?a|none|nobody|unknown|tb[dac]|open|pending|to be \w+|not (?:yet )?\w+|待\w?|无|未\w|暂\w?|不详|没有)\W*",
     re.IGNORECASE,
@@ -132,13 +114,13 @@ _NOTHING = re.compile(
 def runs_on(claim: Claim) -> bool:
     """A value with a comma that is no line of its own, so that it may go on with something else."""
     typed = claim.mention and claim.mention.end == claim.end
-    if isinstance(claim.chosen.value, str) and _SENTENCE.search(claim.text) and claim.role not in _LONG:
+    if isinstance(claim.chosen.value, str) and _SENTENCE.search(claim.text) and claim.slot.role not in _LONG:
         return True
     if not isinstance(claim.chosen.value, str) or "," not in claim.text or typed:
         return False
     line = claim.scene.text[: claim.start].rpartition("\n")[2].strip(" -*\"'")
     here = (field for field in claim.scene.fields if field.start <= claim.start < field.end)
-    return claim.role in PROPER or not any(line.startswith(field.label) for field in here)
+    return claim.slot.role in PROPER or not any(line.startswith(field.label) for field in here)
 
 
 _DIFFERENCE = re.compile(
@@ -154,9 +136,7 @@ _START = re.compile(
     r"|\b(?:up to|at least|at most|more than|less than|over|under|nearly|almost)\s*\S?\Z",
     re.IGNORECASE,
 )
-_ENDS = frozenset(
-    map(stem, words("min max minimum maximum from to start end least most lower upper low high range until"))
-)
+_ENDS = stems("min max minimum maximum from to start end least most lower upper low high range until")
 
 
 _NOUN = re.compile(r"\s*[A-Za-z]{4,}")
@@ -170,7 +150,7 @@ def of_another_kind(claim: Claim) -> bool:
     year = 1900 <= here.value <= 2100 and claim.scene.marker(here.start) in ("in", "since", "of", "from", "until", "by")
     if year and "year" not in claim.slot.words:
         return True
-    if any(unit.named(word) for word in name_words(claim.slot.name)[1:]) and _NOUN.match(claim.scene.text, claim.end):
+    if any(unit_of(word) for word in name_words(claim.slot.name)[1:]) and _NOUN.match(claim.scene.text, claim.end):
         return True
     return claim.slot.units == {"money"} and any(m.kind == "money" for m in claim.scene.mentions)
 
@@ -189,7 +169,7 @@ _BARE = re.compile(r"\s*(?:[.,;!?。，；]?\s*$|[.,;!?。，；](?!\d))")
 
 def one_of_a_label(claim: Claim) -> bool:
     """A number behind the field's label where that holds two of its kind: 'Rain: 31 mm in April, 12 mm in May'."""
-    own = (field for field, _ in labels(claim.slot, claim.scene))
+    own = labels(claim.slot, claim.scene)
     here = (field for field in own if field.start <= claim.start < field.end)
     return claim.is_number and not claim.scene.piece and any(len(_amounts(claim, field)) > 1 for field in here)
 
@@ -223,7 +203,7 @@ def of_another_label(claim: Claim) -> bool:
     """What another label names: '40 minutes' in 'Baking: 40 minutes'."""
     if claim.scene.piece or not claim.text:
         return False
-    own = {field.at for field, fit in labels(claim.slot, claim.scene) if fit >= TIED}
+    own = {field.at for field in labels(claim.slot, claim.scene)}
     return any(
         field.start <= claim.start < field.end
         and not (claim.mention and claim.mention.kind in ("email", "url"))
@@ -234,7 +214,7 @@ def of_another_label(claim: Claim) -> bool:
     )
 
 
-_OF_ALL = frozenset(map(stem, words("re fwd subject note info update ps hi hello input")))
+_OF_ALL = stems("re fwd subject note info update ps hi hello input")
 """Labels of a whole text."""
 _KIN = re.compile(
     r"\b(?:my|your|his|her|their|our|[A-Z][a-z]+['\u2019]s)\s+(?:\w+\s)?(mother|father|mum|mom|dad|parents|sister"

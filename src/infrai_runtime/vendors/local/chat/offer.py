@@ -1,0 +1,462 @@
+"""What a text offers a slot: every stretch of a kind that the slot takes, with how well it fits.
+
+An offer is no answer: whether the text means it is for ``evidence`` to show. Among offers that nothing shows the fit
+decides which of them stands in a required place, declared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from . import polarity, summary
+from .concept import related, vocabulary
+from .measure import Unit, converted, iso_date, iso_datetime, iso_time, json_number, unit_of
+from .mention import CURRENCY, Mention
+from .role import INTRODUCES, Role
+from .scene import MARKERS, Field, Scene
+from .slot import KIND, Slot
+from .word import STOP, is_past, name_words, stem, stems, tokens, words
+
+GUESS = 0.3
+"""The least fit with which a value may stand in a required place."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A value for a slot, its stretch of the text, and how well it fits (0..1). What is concluded from the whole text
+    has no stretch of its own."""
+
+    value: Any
+    start: int
+    end: int
+    fit: float
+
+    def overlaps(self, other: Offer) -> bool:
+        """Whether both use a stretch of the text."""
+        return self.start < other.end and other.start < self.end
+
+
+def offers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
+    """What ``scene`` offers a slot of one value. A ``command`` also offers phrases and figures that nothing names."""
+    if "const" in slot.schema:
+        yield Offer(slot.schema["const"], 0, 0, 1.0)
+    elif "enum" in slot.schema:
+        yield from (found for option in slot.schema["enum"] for found in _option(slot, option, scene))
+    elif slot.kind in _OFFERS:
+        yield from _OFFERS[slot.kind](slot, scene, command)
+
+
+# -- labels
+
+
+def labels(slot: Slot, scene: Scene) -> list[Field]:
+    """The labels of the text that name the slot, neither less nor more."""
+    return [field for field in scene.fields if _is_label(slot, field)]
+
+
+PLAIN = stems(
+    "at on in by to until till from since for around be been will full exact current new our your my now total"
+)
+PLAIN |= stems("overall it its please")
+"""What a name may also hold without telling more."""
+
+
+def _is_label(slot: Slot, field: Field) -> bool:
+    around = parent_words(slot)
+    if not field.key & (slot.words | around):
+        return len(field.key) == 1 and _means(slot, *field.key)
+    told = slot.words <= field.key or (field.key & slot.words and slot.specific <= field.key | around)
+    return bool(told) and field.key <= slot.own | around | KIND | PLAIN
+
+
+def _means(slot: Slot, label: str) -> bool:
+    """Whether a label of one word says no less than the slot's name: its preposition, its translation, its kind."""
+    if slot.words & INTRODUCES.get(label, frozenset()):
+        return True
+    same = {word for word in slot.words if related(label, word)}
+    return not slot.specific - same and any(label.isascii() != one.isascii() or {label, one} <= KIND for one in same)
+
+
+def parent_words(slot: Slot) -> frozenset[str]:
+    """The stems of the names of the objects around a slot."""
+    return frozenset(stem(word) for parent in slot.parents for word in name_words(parent))
+
+
+def _labelled(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
+    named = not slot.roles or any("name" in role.kinds for role, _ in slot.roles)
+    for field in scene.fields:
+        value = _CLAUSE.split(field.value)[0] if named else field.value
+        if _is_label(slot, field):
+            yield from shaped(slot, value, field.start, 0.9)
+        elif slot.words & field.key:
+            yield from shaped(slot, value, field.start, 0.4)
+
+
+_CLAUSE = re.compile(r"，|,\s(?=\d)")
+"""What ends a name behind a label."""
+
+
+# -- texts
+
+
+def _texts(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
+    yield from _labelled(slot, scene, command)
+    for rank, role in enumerate(role for role, _ in slot.roles):
+        for at, kind in enumerate(role.kinds):
+            fit = 0.5 - 0.03 * rank - 0.04 * at
+            found = _PHRASES[kind](role, scene, command) if kind in _PHRASES else _of_kind(role, kind, scene)
+            for mention in found:
+                weak = 0.12 if kind == "head" and mention.kind == "phrase" else 0.0
+                yield from _told(slot, mention, fit - weak + _hint(slot, role, scene, mention))
+    if not slot.roles:
+        for mention in scene.mentions:
+            if mention.kind in _LOOSE:
+                yield from _told(slot, mention, (0.4 if command else 0.2))
+    elif _NAMES & set(name_words(slot.name)):
+        quoted = (m for m in scene.mentions if m.kind == "quoted" and scene.marker(m.start) in _NAMING)
+        yield from (offer for mention in quoted for offer in _told(slot, mention, 0.9))
+    for at, token in enumerate(scene.tokens):
+        if _is_deed_of(slot, scene, at):
+            phrase = next((one for one in scene.phrases if one.end > token.end), None)
+            text = _phrase(scene, max(token.end + 1, phrase.start), phrase.end) if phrase else None
+            if text and text.text[:1].isalpha() and text.text.split()[0].lower() not in STOP:
+                yield from _told(slot, text, 0.5)
+    if slot.words & _SUMMARY and not command:
+        yield Offer(summary.short(scene.text), 0, 0, 0.4)
+
+
+def _is_deed_of(slot: Slot, scene: Scene, at: int) -> bool:
+    """Whether a word is surely a verb of the slot: it is in the past, or somebody's name stands before its -s."""
+    low, start = scene.tokens[at].low, scene.tokens[at].start
+    if stem(low) in slot.words or not any(related(stem(low), own) for own in slot.words):
+        return False
+    return is_past(low) or (low.endswith("s") and any(m.kind == "name" and m.end == start - 1 for m in scene.mentions))
+
+
+_LOOSE = words("name number code quoted")
+_NAMES = words("name title 名称 名字 标题")
+_NAMING = words("named called titled name title 叫 名为")
+_SUMMARY = stems("summary abstract gist overview synopsis 摘要 总结 概要")
+
+
+def _of_kind(role: Role, kind: str, scene: Scene) -> Iterator[Mention]:
+    """The mentions of a kind; a name of capital letters alone may be a code, as a ticker symbol is."""
+    letters = (
+        m for m in scene.mentions if m.kind == "name" and len(m.text) > 1 and m.text.isalpha() and m.text.isupper()
+    )
+    yield from (mention for mention in scene.mentions if mention.kind == kind)
+    if role.name == kind == "code":
+        yield from (mention for mention in letters if not "".join(scene.after(mention.end, 1)).isdigit())
+
+
+def _told(slot: Slot, mention: Mention, fit: float) -> Iterator[Offer]:
+    """A mention as a value of the slot, in the form that it asks for."""
+    text, start = mention.value if isinstance(mention.value, str) else mention.text, mention.start
+    if mention.kind in ("currency", "money") and any(role.name == "currency" for role, _ in slot.roles):
+        text = mention.unit or CURRENCY.get(mention.text.lower(), mention.text)
+        start = mention.end if mention.kind == "money" else start
+    if mention.kind == "name":
+        text, start = _name_part(slot, text, mention)
+    yield from shaped(slot, text, start, fit, mention.end)
+
+
+def _name_part(slot: Slot, text: str, mention: Mention) -> tuple[str, int]:
+    """The given or the family name where the slot asks for a part of a full name."""
+    asked = set() if slot.specific else set(name_words(slot.name))
+    first, _, rest = text.partition(" ")
+    if rest and (asked & _FAMILY_NAME or (stem(first) in slot.words and slot.role == "person")):
+        return rest, mention.end - len(rest)
+    if rest and asked & _GIVEN_NAME:
+        return first, mention.start
+    return text, mention.end - len(text) if mention.text.endswith(text) else mention.start
+
+
+_GIVEN_NAME = words("first given forename firstname")
+_FAMILY_NAME = words("last family surname lastname")
+
+
+def shaped(slot: Slot, value: str, start: int, fit: float, end: int = 0) -> Iterator[Offer]:
+    """``value`` in the form that the slot's schema asks for."""
+    value = value.strip().rstrip(".,;，。；").strip()
+    form = str(slot.schema.get("format"))
+    made = _FORMS[form](value) if form in _FORMS else (iso_date(value) or value) if slot.wants_iso else value
+    if made:
+        yield Offer(made, start, end or start + len(value), fit)
+
+
+_FORMS: dict[str, Callable[[str], str | None]] = {"date": iso_date, "time": iso_time, "date-time": iso_datetime}
+
+
+def _hint(slot: Slot, role: Role, scene: Scene, mention: Mention) -> float:
+    """More for a word before a mention that introduces such a value, or the side of something that the slot is on."""
+    written = scene.text[max(0, mention.start - 1) : mention.start]
+    marker = written if not written.isascii() else scene.marker(mention.start) if mention.start else ""
+    way = 0.1 if marker in role.markers else -0.15 if marker in _HARDLY.get(role.name, ()) else 0.0
+    return way + _side(slot, marker)
+
+
+_HARDLY = {
+    "person": words("in at near from to into of on since 在 于 去 到 从"),
+    "place": words("beside behind above below with by about against after before like"),
+}
+"""What hardly stands before a person, before a place."""
+
+
+FROM_WORDS, _TO = stems("from source base origin src start begin"), stems("to target destination dest quote end until")
+_TOWARDS, _AWAY = words("to into in until till through 到 成 为 是 至 少"), words("from since 从 由")
+
+
+def _side(slot: Slot, marker: str) -> float:
+    """'from' speaks for a source and against a target, 'to' and 'in' the other way round."""
+    asked = {stem(word) for word in name_words(slot.name)}
+    return 0.15 * (bool(asked & _TO) - bool(asked & FROM_WORDS)) * ((marker in _TOWARDS) - (marker in _AWAY))
+
+
+# -- phrases: stretches without a kind of their own
+
+
+def _after_marker(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
+    """Lower-case values after one of the role's markers: 'in paris'."""
+    if not command or role.name == "person":
+        return
+    for phrase in scene.phrases:
+        deed = phrase.marker == "to" and is_deed(phrase.text)
+        if phrase.marker in role.markers - _IS and len(phrase.text.split()) <= 4 and not deed:
+            typed = (m for m in scene.mentions if m.kind not in ("name", "colour"))
+            if not any(m.start < phrase.end and phrase.start < m.end for m in typed):
+                yield _phrase(scene, phrase.start, phrase.end)
+
+
+_IS = words("is am of") | {""}
+
+
+def is_deed(text: str) -> bool:
+    """Whether what follows a 'to' is a deed and no place: its object is a name or has an article, 'mow the lawn'."""
+    head, *rest = text.split() or [""]
+    return head.islower() and any(word[0].isupper() or word.lower() in STOP for word in rest)
+
+
+def _phrase(scene: Scene, start: int, end: int) -> Mention:
+    text = re.sub(r"^(?:the|a|an|my|our|some|any)\s+", "", scene.text[start:end], flags=re.IGNORECASE)
+    return Mention("phrase", text, text, end - len(text), end)
+
+
+def _rest(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
+    """The rest of the sentence after a marker: 'about the history of tea'."""
+    allowed = role.markers | words(": ：") if command else role.markers & _TELLING
+    for token in scene.tokens:
+        end = _END.search(scene.text, token.end) if token.low in allowed - _IS else None
+        text = scene.text[token.end : end.start()].strip(" ,:：，\"'") if end else ""
+        if text and text.lower() not in PRONOUNS:
+            at = scene.text.find(text, token.end)
+            whole = role.name in ("message", "heading")
+            yield Mention("rest", text, text, at, at + len(text)) if whole else _phrase(scene, at, at + len(text))
+
+
+_TELLING = words("about regarding because")
+_END = re.compile(r"[.!?;\n。！？；]|,? and then |$")
+_JOB = re.compile(
+    r"\b(?:as an?|as the|is an?|is the|was an?|am an?|became an?|i'm an?|working as|our|the new|, an?|an?)\s+"
+    r"(?P<job>(?:[a-z][\w-]*\s+){0,3}?[a-z]+(?:er|or|ist|ian|eer|ant|ent|man|woman|nurse|chef|cook"
+    r"|clerk|pilot|judge|ect|yst|ic))\b"
+    r"|\b(?:is|was|as|became)\s+(?:the|an?|our)\s+(?P<post>[a-z][\w-]*(?:\s[a-z][\w-]*){0,2}?)"
+    r"(?=[,.;]|\s(?:of|at|and|in|for|from|with)\b|\s*$)"
+    r"|(?:是一?[名位个]?|担任|当|做)(?P<cjk>[\u3400-\u9fff]{2,8}?(?:师|员|生|家|长|人|官|手|匠|经理|主管|教授|司机|护士|总监))",
+    re.IGNORECASE,
+)
+
+
+def _jobs(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
+    for match in _JOB.finditer(scene.text):
+        group = str(match.lastgroup)
+        yield Mention("job", match[group], match[group], match.start(group), match.end(group))
+
+
+def _opening(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
+    """What an item of a list or a text opens with: 'Desk lamp, 3 pieces', 'Team offsite on …'."""
+    opening = _OPENING.match(scene.text) if scene.piece else None
+    if opening and _is_thing(opening["head"]):
+        yield Mention("head", opening["head"], opening["head"].strip(), opening.start("head"), opening.end("head"))
+    first = scene.phrases[0] if scene.phrases and not command else None
+    said = first.text.lower().split() if first else []
+    if first and not first.marker and 1 <= len(said) <= 6 and said[0] not in PRONOUNS:
+        yield _phrase(scene, first.start, first.end)
+
+
+_OPENING = re.compile(
+    r"[^\w\n]*(?P<head>(?![我你您他她它这那请])[^\W\d_](?:[^\d,:：;；(（|=\n–—]*[^\W\d_])?)[\s\"'*]*(?=[,:：;(（|=–—\d$€£¥￥]|\s-\s|$)"
+)
+PRONOUNS = words("i you he she it we they them there this that please who what when where how my")
+
+
+def _is_thing(head: str) -> bool:
+    """Whether words can name an item: no 'Total', no 'It closes', nothing that a measure is in, as stars."""
+    said = head.lower().split()
+    plain = bool(said) and len(said) <= 5 and said[0] not in PRONOUNS and said[-1] not in MARKERS
+    return plain and not any(stem(word) in MEASURES for word in said)
+
+
+MEASURES = stems("age price cost amount total vat shipping deposit budget fee rating score star point year people")
+
+
+def _counted(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
+    """What a number counts: '3 jars of honey' gives 'jars of honey'."""
+    for mention in scene.mentions:
+        start = _after_unit(scene, mention) if mention.kind == "number" else 0
+        after = scene.after(start, 1) if start else []
+        if after and after[0].isalpha() and after[0] not in STOP:
+            end = _COUNTED_END.search(scene.text, start)
+            text = _OF.sub("", scene.text[start : end.start() if end else None]).strip()
+            if _is_thing(text) and not vocabulary(text) <= _UNITLESS:
+                at = scene.text.find(text, start)
+                yield Mention("counted", text, text, at, at + len(text))
+
+
+def _after_unit(scene: Scene, mention: Mention) -> int:
+    """Where the counted thing starts: after '3' or, in an item of a list, after '300 g'; 0 for a mere measure."""
+    if not mention.unit:
+        return mention.end
+    at = scene.text.lower().find(mention.unit, mention.end)
+    return at + len(mention.unit) if scene.piece and at >= 0 else 0
+
+
+_UNITLESS = vocabulary("item items piece pieces pcs thing things unit units product products entries rows")
+_COUNTED_END = re.compile(r"[,.;!?\n，。；、和]|\s(?:and|for|at|from|with|on|in|to|by)\s|$")
+_OF = re.compile(r"^\s*(?:of\s+|[个瓶本张台件斤箱盒杯只条双包袋块支把份])")
+_PHRASES: dict[str, Callable[[Role, Scene, bool], Iterable[Mention]]] = {
+    "phrase": _after_marker,
+    "rest": _rest,
+    "occupation": _jobs,
+    "head": _opening,
+    "counted": _counted,
+}
+
+
+# -- numbers
+
+
+def _numbers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
+    for mention in scene.mentions:
+        value = _amount(slot, scene, mention) if isinstance(mention.value, Fraction) else None
+        if value is not None and not (slot.kind == "integer" and value.denominator != 1):
+            yield Offer(json_number(value), mention.start, mention.end, _number_fit(slot, scene, mention, command))
+
+
+def _amount(slot: Slot, scene: Scene, mention: Mention) -> Fraction | None:
+    """A number in the unit that the slot asks for; None for one of another kind."""
+    value, source = Fraction(mention.value), unit_of(mention.unit)
+    named = any(field.start <= mention.start < field.end for field in labels(slot, scene))
+    own = own_unit(slot, source) if source and mention.kind == "number" else None
+    if own and source:
+        far = max(source.factor, own.factor) > 1000 * min(source.factor, own.factor)
+        return None if far else converted(value, source, own)
+    after = scene.after(mention.end, 1)
+    if named or wants_count(slot) or (after and stem(after[0]) in slot.words):
+        return value
+    if mention.kind in ("money", "percent"):
+        return None if slot.units and mention.kind not in slot.units else value
+    counts = counted(after) and after[0] not in CURRENCY
+    if slot.units and slot.units <= {"money", "percent"} and counts:
+        return None
+    other = source and source.kind not in slot.units and (slot.units or slot.specific)
+    return None if other else value
+
+
+def own_unit(slot: Slot, source: Unit) -> Unit | None:
+    """The unit that the slot's name or description asks for, of the same kind as ``source``."""
+    said = [word for word in (*name_words(slot.name), *tokens(slot.description[:200])) if len(word) > 1]
+    said += [word for word in name_words(slot.name)[1:] if len(word) == 1]
+    return next((found for word in said if (found := unit_of(word)) and found.kind == source.kind), None)
+
+
+def wants_count(slot: Slot) -> bool:
+    """Whether a slot asks for just a count: a quantity."""
+    return not slot.specific and any(stem(word) in _COUNTS for word in name_words(slot.name)[-1:])
+
+
+_COUNTS = stems("qty quantity count number amount limit piece units 数量 个数")
+
+
+def counted(after: list[str]) -> bool:
+    """Whether the words after a number are a thing that it counts."""
+    return bool(after) and after[0].isalpha() and after[0] not in STOP | MARKERS
+
+
+def _number_fit(slot: Slot, scene: Scene, mention: Mention, command: bool) -> float:
+    """What nothing speaks of is meant in a command only, and a number that counts a thing is that thing's."""
+    if any(field.start <= mention.start < field.end for field in labels(slot, scene)):
+        return 0.9
+    year = isinstance(mention.value, Fraction) and 1000 <= mention.value <= 2200 and not mention.unit
+    if year and ("year" in slot.words or any(word.endswith("年") for word in slot.words)):
+        return 0.6
+    source = unit_of(mention.unit)
+    if mention.kind in slot.units or (source and (source.kind in slot.units or own_unit(slot, source))):
+        return 0.5
+    after = scene.after(mention.end, 2)
+    if any(related(stem(word), own) for word in after for own in slot.words | slot.units):
+        return 0.5
+    counts = mention.unit or counted(after[:1])
+    if mention.kind != "number" or (counts and not wants_count(slot) and (slot.units or slot.specific or not command)):
+        return GUESS if command else 0.1
+    return 0.4 if command or counts else 0.1 if year else GUESS
+
+
+# -- options, yes or no
+
+
+def _option(slot: Slot, option: object, scene: Scene) -> Iterator[Offer]:
+    """Where a text says an option or means it: by its word, its unit or currency, a related word, a mood."""
+    if not isinstance(option, str):
+        values = (m for m in scene.mentions if isinstance(m.value, Fraction) and not isinstance(option, bool))
+        yield from (Offer(option, m.start, m.end, 0.45) for m in values if m.value == option)
+        return
+    for match in said_option(option, scene):
+        paid = next((m for m in scene.mentions if m.kind == "money" and m.start <= match.start() < m.end), None)
+        start, end = (paid.end, paid.end) if paid else match.span()
+        if len(option) > 1 or slot.words & {stem(word) for word in scene.before(start, 2)}:
+            yield Offer(option, start, end, 0.8 + _side(slot, scene.marker(paid.start if paid else start)))
+    measure = unit_of(option.lower())
+    for mention in scene.mentions:
+        coin = CURRENCY.get(mention.text.lower(), "") if mention.kind == "currency" else mention.unit
+        if option.upper() in CURRENCY.values() and coin == option.upper():
+            yield Offer(option, mention.end, mention.end, 0.5 + _side(slot, scene.marker(mention.start)))
+        elif measure and mention.unit and unit_of(mention.unit) == measure:
+            yield Offer(option, 0, 0, 0.5)
+    for token in scene.tokens:
+        base = stem(token.low)
+        if measure and len(base) > 1 and unit_of(token.low) == measure:
+            yield Offer(option, token.start, token.end, 0.6)
+        elif not measure and len(base) > 2 and any(related(base, word) for word in vocabulary(option) if len(word) > 2):
+            yield Offer(option, token.start, token.end, 0.5 if base in vocabulary(option) else 0.4)
+    if polarity.means(option, scene.text):
+        yield Offer(option, 0, 0, 0.45)
+
+
+def said_option(option: str, scene: Scene) -> Iterator[re.Match[str]]:
+    """The places where an option is said word for word, maybe in the plural."""
+    edge = r"(?<![A-Za-z\d])" if option.isascii() else ""
+    body = re.escape(option.replace("_", " ").replace("-", " ").strip()).replace(r"\ ", r"[\s_-]")
+    if body:
+        yield from re.finditer(f"{edge}{body}(?:s?(?![A-Za-z\\d]))" if edge else body, scene.text, re.IGNORECASE)
+
+
+def _answers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
+    for field in scene.fields:
+        low = field.value.strip().lower()
+        if slot.words & field.key and low in _TRUE | _FALSE:
+            yield Offer(low in _TRUE, field.start, field.end, 0.9 if _is_label(slot, field) else 0.4)
+    yield from (Offer(value, at, at, fit) for value, fit, at in polarity.said_of(slot, scene, command))
+
+
+_TRUE, _FALSE = words("yes true y on 是 有 需要 对"), words("no false n off none 否 无 没有 不需要 不")
+_OFFERS: dict[str, Callable[[Slot, Scene, bool], Iterable[Offer]]] = {
+    "number": _numbers,
+    "integer": _numbers,
+    "boolean": _answers,
+    "string": _texts,
+    "any": _labelled,
+}
