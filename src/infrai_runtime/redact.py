@@ -22,7 +22,8 @@ _KEY = re.compile(
 )
 
 _QUERY = re.compile(r"(\bhttps?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
-_USER = re.compile(r"(\bhttps?://)[^\s/@\"'<>]+@")
+_USER = re.compile(r"(\b[a-z][a-z0-9+.]*://)[^\s/@\"'<>]+@", re.IGNORECASE)
+"""Also of databases' addresses."""
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:

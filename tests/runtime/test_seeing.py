@@ -57,6 +57,8 @@ def log() -> io.StringIO:
         ("Authorization: Bearer ifr_pk_proj_abc123456", "Authorization: ***"),
         ("GET https://x.example/a/b.png?X-Signature=abc&e=1 failed", "GET https://x.example/a/b.png?*** failed"),
         ("https://user:secret@x.example/a", "https://***@x.example/a"),
+        ("no answer of postgresql://infrai:pa55@db:5432/x", "no answer of postgresql://***@db:5432/x"),
+        ("no answer of rediss://:pa55@cache", "no answer of rediss://***@cache"),
         ("data:image/png;base64," + "A" * 200 + "==", "data:image/png;base64,<202 characters>"),
         ("an ordinary line of 3 words", "an ordinary line of 3 words"),
     ],
