@@ -22,7 +22,7 @@ _KEY = re.compile(
 )
 
 _QUERY = re.compile(r"(\bhttps?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
-_USER = re.compile(r"(\b[a-z][a-z0-9+.]*://)[^\s/@\"'<>]+@", re.IGNORECASE)
+_USER = re.compile(r"(\b[a-z][a-z0-9+.]{1,20}://)[^\s/@\"'<>]+@", re.IGNORECASE)
 """Also of databases' addresses."""
 
 
