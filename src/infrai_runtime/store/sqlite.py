@@ -519,13 +519,11 @@ def _repage(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA busy_timeout = 0")
     try:
         db.execute("PRAGMA journal_mode = DELETE")  # pages are fixed while there is a log
-    except sqlite3.OperationalError as error:
-        if not busy(error):
-            raise
-        log.warning("the database keeps its old pages, which cost calls some time: another process has it open")
-    else:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        why = "another process has it open" if busy(error) else error
+        log.warning("the database keeps its old pages, which cost calls some time: %s", why)
     db.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
 
 
