@@ -5,6 +5,7 @@ Imported when it is first asked for: LangChain's parsers cost more to import tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -45,17 +46,30 @@ def structure(method: str, schema: Schema | None, strict: bool | None) -> Struct
 
 def _function_calling(schema: Any, strict: bool | None) -> Structure:
     with convertible("schema"):
-        name = convert_to_openai_tool(schema)["function"]["name"]
+        function = convert_to_openai_tool(schema, strict=strict)["function"]
+    name = _allowed(function["name"])
+    tool = {"type": "function", "function": {**function, "name": name}}
     arguments = {"tool_choice": name, "parallel_tool_calls": False, "strict": strict}
     if _is_pydantic(schema):
-        return Structure([schema], arguments, PydanticToolsParser(tools=[schema], first_tool_only=True))
-    return Structure([schema], arguments, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True))
+        own_names = {name: function["name"]}
+        return Structure(
+            [tool], arguments, PydanticToolsParser(tools=[schema], first_tool_only=True, own_names=own_names)
+        )
+    return Structure([tool], arguments, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True))
+
+
+def _allowed(name: str) -> str:
+    """The name as vendors allow names: a title may have spaces, and that of a generic class has brackets."""
+    return re.sub(r"[^a-zA-Z0-9_-]+", "_", name)[:64]
 
 
 def _json_schema(schema: Any, strict: bool | None) -> Structure:
     with convertible("schema"):
         function = convert_to_openai_function(schema, strict=strict)
-    named = {"name": function["name"], "schema": function.get("parameters") or {"type": "object", "properties": {}}}
+    named = {
+        "name": _allowed(function["name"]),
+        "schema": function.get("parameters") or {"type": "object", "properties": {}},
+    }
     more = {name: function[name] for name in ("description", "strict") if function.get(name) is not None}
     format_ = {"type": "json_schema", "json_schema": {**named, **more}}
     return Structure([], {"response_format": format_}, _content_parser(schema))
@@ -83,7 +97,21 @@ class _Whole:
 
 
 # Their names are LangChain's, because traces show them.
-class PydanticToolsParser(_Whole, openai_tools.PydanticToolsParser): ...
+class PydanticToolsParser(_Whole, openai_tools.PydanticToolsParser):
+    own_names: dict[str, str]
+    """Name of a tool as it was sent -> that of its class."""
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """As LangChain's, which knows the classes by their own names."""
+        return super().parse_result([self._renamed(generation) for generation in result], partial=partial)
+
+    def _renamed(self, generation: Generation) -> Generation:
+        if not isinstance(generation, ChatGeneration) or not isinstance(generation.message, AIMessage):
+            return generation
+        calls = [
+            {**call, "name": self.own_names.get(call["name"], call["name"])} for call in generation.message.tool_calls
+        ]
+        return ChatGeneration(message=generation.message.model_copy(update={"tool_calls": calls}))
 
 
 class JsonOutputKeyToolsParser(_Whole, openai_tools.JsonOutputKeyToolsParser): ...

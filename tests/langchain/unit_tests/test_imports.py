@@ -26,3 +26,15 @@ def test_importing_it_loads_neither_the_runtime_nor_heavy_packages() -> None:
     code = f"import langchain_infrai, sys; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_importing_it_asks_nothing_of_the_network() -> None:
+    asked = ("socket.connect", "socket.getaddrinfo", "socket.sendto")
+    code = f"""
+import sys
+sys.addaudithook(lambda event, _: sys.exit(event) if event in {asked!r} else None)
+import langchain_infrai
+[getattr(langchain_infrai, name) for name in langchain_infrai.__all__]
+langchain_infrai.ChatInfrai(api_key="key", model="gpt-5").profile
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

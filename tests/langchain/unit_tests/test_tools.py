@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypedDict
+from typing import Any, Generic, TypedDict, TypeVar
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.tools import tool
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from infrai_core import ConfigError
 from infrai_core.testing import Answer, Script, envelope, failure, reply, streamed
 from langchain_infrai import ChatInfrai, init_chat_model
 from langchain_infrai.errors import ModelRefusalError
+
+Thing = TypeVar("Thing")
 
 
 class Person(BaseModel):
@@ -158,6 +160,48 @@ def test_function_calling_forces_one_call_of_the_schema(schema: Any, expected: A
     body = body_of(script)
     assert body["tool_choice"] == {"type": "function", "function": {"name": name}}
     assert "ls_structured_output_format" not in body
+
+
+class Box(BaseModel, Generic[Thing]):
+    """A box."""
+
+    content: Thing
+
+
+class Titled(BaseModel):
+    """A box with a title."""
+
+    model_config = ConfigDict(title="A big box")
+
+    content: int
+
+
+TITLED = {"title": "A big box", "type": "object", "properties": {"content": {"type": "integer"}}}
+NAMED: list[tuple[Any, str, Any]] = [
+    (Box[int], "Box_int_", Box[int](content=3)),
+    (Titled, "A_big_box", Titled(content=3)),
+    (TITLED, "A_big_box", {"content": 3}),
+]
+
+
+@pytest.mark.parametrize(("schema", "name", "expected"), NAMED)
+def test_a_schema_is_asked_for_by_a_name_that_vendors_allow(schema: Any, name: str, expected: Any) -> None:
+    grown = [
+        {"index": 0, "type": "tool_call", "id": "c", "name": name, "arguments": '{"content": '},
+        {"index": 0, "type": "tool_call", "arguments": "3}"},
+    ]
+    answers = [reply(tool_calls=[(name, {"content": 3})]), streamed(grown), reply('{"content": 3}')]
+    model, script = model_on(*answers)
+    asked = model.with_structured_output(schema, strict=True)
+    assert asked.invoke("x") == expected
+    assert list(asked.stream("x"))[-1] == expected
+    assert model.with_structured_output(schema, method="json_schema").invoke("x") == expected
+    called, streaming, formatted = (sent.body for sent in script.requests)
+    [tool] = called["tools"]
+    assert (tool["function"]["name"], tool["function"]["strict"]) == (name, True)
+    assert called["tool_choice"]["function"]["name"] == name
+    assert streaming["tools"] == [tool]
+    assert formatted["response_format"]["json_schema"]["name"] == name
 
 
 @pytest.mark.parametrize("strict", [None, True, False])
