@@ -59,6 +59,8 @@ class Artifacts:
 
         Raises ``ValueError`` for any other name and any other kind of URL.
         """
+        if not isinstance(reference, str):  # a model writes what it likes
+            raise ValueError(f"{reference!r}: allowed are http(s) URLs and {self._what()}")
         scheme = urlsplit(reference).scheme
         if scheme in ("http", "https"):
             return {"url": reference}

@@ -11,7 +11,7 @@ from llama_index.core.base.llms.types import AudioBlock, ImageBlock, TextBlock
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 from infrai_core import Artifacts, ConfigError, Ledger
-from infrai_core.params import AudioFormat
+from infrai_core.params import RANGES, AudioFormat
 from llama_index_infrai._connection import Routed, options_of
 
 Blocks = list[TextBlock | ImageBlock | AudioBlock]
@@ -82,12 +82,12 @@ class InfraiToolSpec(BaseToolSpec):
             count (int): how many images, from 1 to 10
 
         """
-        reply = self._connection.client.image(prompt, size=size, n=count, **self._options("image"))
+        reply = self._connection.client.image(prompt, size=size, n=_counted(count), **self._options("image"))
         return self._kept("image", [(image.read(), image.mime or "image/png") for image in reply.images])
 
     async def agenerate_image(self, prompt: str, size: str = "1024x1024", count: int = 1) -> Blocks:
         """``generate_image`` from an event loop."""
-        reply = await self._connection.aclient.image(prompt, size=size, n=count, **self._options("image"))
+        reply = await self._connection.aclient.image(prompt, size=size, n=_counted(count), **self._options("image"))
         images = [(await image.aread(), image.mime or "image/png") for image in reply.images]
         return await asyncio.to_thread(self._kept, "image", images)
 
@@ -148,6 +148,8 @@ class InfraiToolSpec(BaseToolSpec):
     def _media(self, references: str | Sequence[str]) -> list[dict[str, str]]:
         # Models do write one name where a list is asked for.
         named = [references] if isinstance(references, str) else references
+        if not isinstance(named, Sequence) or not named:
+            raise ValueError(f"images={references!r}: allowed is a list of http(s) URLs and names that the tools gave")
         return [self.artifacts.media(reference) for reference in named]
 
     def _kept(self, stem: str, files: Iterable[tuple[bytes, str]]) -> Blocks:
@@ -157,6 +159,14 @@ class InfraiToolSpec(BaseToolSpec):
             if self._returns == "blocks":
                 found.append(_block(content, mime))
         return found
+
+
+def _counted(count: int) -> int:
+    """Raises ``ValueError`` in the words of the tool: its caller is a model."""
+    low, high = RANGES["n"]
+    if type(count) is not int or not low <= count <= high:
+        raise ValueError(f"count={count!r}: allowed is a whole number from {low:g} to {high:g}")
+    return count
 
 
 def _block(content: bytes, mime: str) -> ImageBlock | AudioBlock:

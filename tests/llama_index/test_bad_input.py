@@ -215,6 +215,27 @@ def test_a_secret_that_is_set_later_is_refused_and_not_shown(kind: Any, name: st
 
 
 @pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("generate_image", {"prompt": "x", "count": 99}, "count=99: allowed is a whole number from 1 to 10"),
+        ("generate_image", {"prompt": "x", "count": "2"}, "count='2': allowed is a whole number"),
+        ("look_at_images", {"question": "x", "images": None}, "images=None: allowed is a list of http"),
+        ("look_at_images", {"question": "x", "images": []}, r"images=\[\]: allowed is a list of http"),
+        ("look_at_images", {"question": "x", "images": [5]}, "5: allowed are http"),
+        ("transcribe", {"audio": 5}, "5: allowed are http"),
+    ],
+)
+def test_a_tool_tells_a_model_what_it_takes(tool: str, arguments: dict[str, Any], said: str) -> None:
+    script = Script([])
+    tools = InfraiToolSpec(api_key="k", transport=script)
+    with pytest.raises(ValueError, match=said):
+        getattr(tools, tool)(**arguments)
+    with pytest.raises(ValueError, match=said):
+        asyncio.run(getattr(tools, f"a{tool}")(**arguments))
+    assert script.requests == []
+
+
+@pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
         (Infrai, "model", ""),
