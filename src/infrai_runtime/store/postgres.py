@@ -339,6 +339,21 @@ MIGRATIONS = (
       state := 'new'; RETURN NEXT;
     END $$;
     """,
+    """
+    ALTER TABLE budget ALTER COLUMN month TYPE TEXT COLLATE "C", ALTER COLUMN day TYPE TEXT COLLATE "C";
+
+    CREATE OR REPLACE FUNCTION lacking(b budget, nano BIGINT, p_month TEXT, p_day TEXT) RETURNS TEXT
+    LANGUAGE sql IMMUTABLE AS $$
+      SELECT CASE
+        WHEN b.limit_nano - b.spent_nano - b.reserved_nano < nano THEN 'total'
+        WHEN b.month_limit_nano IS NULL AND b.day_limit_nano IS NULL THEN NULL
+        WHEN b.month_limit_nano - b.reserved_nano - CASE WHEN b.month >= p_month THEN b.month_spent_nano ELSE 0 END
+          < nano THEN 'month'
+        WHEN b.day_limit_nano - b.reserved_nano - CASE WHEN b.day >= p_day THEN b.day_spent_nano ELSE 0 END
+          < nano THEN 'day'
+      END
+    $$;
+    """,
 )
 """Forward only: entry N brings a schema of version N to version N + 1. Landed entries never change."""
 
