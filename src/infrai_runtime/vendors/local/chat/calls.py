@@ -16,11 +16,11 @@ from .conversation import Result
 from .fill import Filled, fill
 from .measure import numbers, plain, unit_after
 from .mention import Mention, mentions
-from .offer import Offer, is_deed
-from .role import roles_of
+from .offer import Offer
 from .scene import MARKERS, Scene, Token
 from .schema import kind_of, valid
 from .sentence import is_question, refuses
+from .slot import roles_of
 from .summary import facts, readable
 from .word import STOP, VERB_STEMS, VERBS, has_cjk, is_past, stem, stems, tokens, words
 
@@ -71,7 +71,7 @@ def _comparable(arguments: Mapping[str, Any]) -> str:
 def calls(step: Step, request: str, results: Sequence[Result], *, command: bool = True) -> list[Call]:
     """The calls of one step: one, or one per item where the clause lists several values for one argument."""
     clause = _with_results(step, results)
-    told = not command or _told(clause, step.tool)
+    told = not command or _told(clause)
     filled = fill(
         step.tool.parameters,
         clause,
@@ -328,7 +328,7 @@ def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: Sequence[tu
     text = takes_text(tool, path)
     if text and _tells_which(clause, phrase, tool, name_vocabulary(path)):
         return True
-    return bool(roles) and (text or not _of_a_deed(clause, phrase)) and _is_object(clause, phrase, tool, used)
+    return bool(roles) and _is_object(clause, phrase, tool, used)
 
 
 _WRITTEN = words("message title query reason heading")
@@ -371,27 +371,14 @@ _BROKEN = re.compile(r"[,，;；]|不是")
 _CJK_LINK = ("给", "把", "将", "的")
 
 
-def _of_a_deed(clause: str, phrase: str) -> bool:
-    """Whether a phrase belongs to another deed than the tool's: 'Bob' in 'to call Bob', 'mow the lawn' after 'to'."""
-    lead = tokens(clause[: clause.find(phrase)])[-2:]
-    return "to" in lead and (lead[-1] != "to" or is_deed(phrase))
-
-
-def _told(clause: str, tool: Tool) -> bool:
+def _told(clause: str) -> bool:
     """Whether a clause only tells or forbids something, so that it asks for nothing: it has no verb of a command."""
     if _TELLING_CJK.match(clause) or refuses(clause):
         return True
     found = tokens(clause)
     opening = next((word for word in found if word not in STOP), "")
-    tells = any(word in _TELLING or is_past(word) for word in found) or _has_subject(clause, tool)
+    tells = any(word in _TELLING or is_past(word) for word in found)
     return tells and stem(opening) not in VERB_STEMS and not is_question(clause)
-
-
-def _has_subject(clause: str, tool: Tool) -> bool:
-    """Whether a clause opens with a name that does something; 'Osaka weather' names a thing of the tool."""
-    first = next((m for m in mentions(clause) if m.kind == "name" and m.start == 0 and not has_cjk(m.text)), None)
-    following = tokens(clause[first.end :])[:1] if first else []
-    return bool(following) and following[0].isalpha() and stem(following[0]) not in tool.words
 
 
 _TELLING_CJK = re.compile(r"(?:[他她它]们?|我们?)(?![要想需得]).*[了过]")

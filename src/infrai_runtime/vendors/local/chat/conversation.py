@@ -1,4 +1,4 @@
-"""The messages of a request, read once into what the rest of the model asks for."""
+"""The messages of a request, read once into what the rest of the model asks for, and the keys that a prompt names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers written in text: digits, English number words, Chinese numerals."""
+"""Numbers, units and moments: how they are written, what they are worth, and in which form a schema wants them."""
 
 from __future__ import annotations
 

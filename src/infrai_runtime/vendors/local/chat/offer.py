@@ -16,9 +16,8 @@ from . import polarity, summary
 from .concept import related, vocabulary
 from .measure import Unit, converted, iso_date, iso_datetime, iso_time, json_number, unit_of
 from .mention import CURRENCY, Mention
-from .role import INTRODUCES, Role
 from .scene import MARKERS, Field, Scene
-from .slot import KIND, Slot
+from .slot import INTRODUCES, KIND, Role, Slot
 from .word import STOP, is_past, name_words, stem, stems, tokens, words
 
 GUESS = 0.3

@@ -1,4 +1,4 @@
-"""JSON Schemas made plain: references followed, allOf merged, depth and size bounded."""
+"""JSON Schemas made plain, whether a value satisfies one, and the smallest value that does."""
 
 from __future__ import annotations
 

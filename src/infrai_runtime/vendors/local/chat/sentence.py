@@ -1,4 +1,4 @@
-"""Sentences of a text, with their places in it."""
+"""Sentences of a text, the single things that a request asks for, and whether it wants anything done."""
 
 from __future__ import annotations
 

@@ -1,17 +1,193 @@
-"""A value that is wanted: one leaf of a JSON schema, with all that its schema tells about it."""
+"""A value that is wanted: one leaf of a JSON schema, with all that its names and its schema tell about it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from .measure import UNIT, unit_of
-from .role import NUMBER_UNITS, Role, roles_within
 from .schema import kind_of
-from .word import STOP, name_words, stem, stems
+from .word import STOP, name_words, stem, stems, words
+
+
+@dataclass(frozen=True)
+class Role:
+    """``kinds`` of mentions that can fill it, best first; ``markers`` are words that stand before such a value."""
+
+    name: str
+    words: frozenset[str]
+    kinds: tuple[str, ...]
+    markers: frozenset[str]
+
+
+_TABLE = """\
+    email: email mail e-mail 邮箱 邮件地址 | email | to at
+    url: url uri link website site homepage webpage 网址 链接 | url | at from
+    host: host ip server hostname 主机 服务器 | ip url | on at to for
+    version: version release 版本 | version number | version to
+    phone: phone telephone mobile tel fax 电话 手机 | phone number | at on
+    path: path file filename filepath folder directory document 文件 路径 | path quoted | in to from named called
+    datetime: datetime timestamp 时间 | datetime date day time | on at by for
+    end: end until finish checkout return | date datetime day time | until to through till and ending 到 至
+    date: date day month deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 \
+        生日 | date datetime day | on by for until till through from to since due before 在
+    start: start begin open 开始 | time datetime date day | from at on since 从
+    time: time hour clock at 时刻 | time datetime | at by from 在
+    language: language lang locale 语言 语种 | language | into to in from 成 为
+    color: color colour 颜色 | colour | in
+    currency: currency 货币 币种 | currency money | in to into from 成
+    street: street address road 街道 地址 | street | at on in
+    zip: zip zipcode postal postcode 邮编 | zip code number
+    code: id identifier number code sku ref reference no tracking serial ticker symbol isbn key uuid 编号 单号 代码 \
+        号码 | code quoted number | number id order ticket #
+    origin: origin source departure from depart 出发 起点 始发 | name phrase | from leaving 从 由
+    destination: destination target arrival to dest goal 目的地 终点 到达 | name phrase | to into for reach 到 去 \
+        飞往 至
+    recipient: recipient to receiver addressee whom 收件人 接收人 | email name phone phrase | to for tell message \
+        email text notify ping call ask remind 给 向 跟
+    place: city location place town country region state area venue address destination where hometown birthplace \
+        nation street district province airport station headquarters headquarter based residence 城市 地点 位置 \
+        地址 国家 地区 出生地 | name phrase | in at near around for to from of is 在 于 住 来自
+    company: company organization organisation employer firm business vendor brand manufacturer publisher \
+        university school institution team merchant store restaurant supplier 公司 机构 单位 学校 品牌 店 | name \
+        phrase | at for with by from joined of named called 在 于
+    person: name person author customer user patient employee student attendee speaker artist owner assignee \
+        contact guest passenger participant manager player actor director sender doctor recipient who username \
+        fullname first last 姓名 名字 人名 联系人 作者 客户 姓 名 | name phrase | am i'm name named called with by \
+        for meet and dear 叫 和 跟 与 给 名叫 我是
+    heading: description summary | quoted head rest | about
+    message: message body text content note comment reminder sentence input prompt 内容 消息 正文 文本 信息 备注 | \
+        quoted rest | saying that says say to about 说 内容
+    reason: reason cause why rationale justification 原因 理由 | rest | because 因为 由于
+    title: title subject headline label heading task event meeting topic theme 标题 主题 题目 任务 名称 活动 | \
+        quoted head name rest | called titled named about to for 叫 名为
+    product: product item model device vehicle car good ingredient book movie dish object thing what 产品 商品 物品 \
+        菜 | quoted name counted head | the of buy order bought ordered for 买 订
+    query: query topic question search keyword term keywords q phrase about theme word expression 关键词 查询 问题 \
+        主题 搜索 | quoted rest | for about on regarding 关于 搜索 查找
+    occupation: job occupation profession role position title work 职业 职位 岗位 工作 | occupation | as a an is 是 \
+        担任 当
+"""
+"""A role per line: its name, the words of fields that ask for it, the kinds of mention that can fill it, best first,
+and the words that stand before such a value."""
+
+
+def _role(row: str) -> Role:
+    name, _, rest = row.partition(":")
+    said, kinds, markers, *_ = [*rest.split("|"), ""]
+    return Role(name.strip(), stems(said), tuple(kinds.split()), words(markers))
+
+
+ROLES = tuple(map(_role, _TABLE.splitlines()))
+_UNIT_TABLE = """\
+    year old years yo 岁 aged: age 年龄
+    money: price 价格 单价 售价 cost 费用 amount 金额 total 总价 总额 subtotal shipping deposit budget salary fee \
+        balance revenue income payment
+    percent money: vat tip discount tax
+    percent: rate percentage percent interest brightness level
+    temperature degree 度: temperature 温度 气温
+    mass: weight 重量 体重 mass
+    length: height 高度 身高 width 宽度 length 长度 distance 距离 depth 深度 mileage
+    time: duration 时长 minute second hour day week
+    speed: speed
+    volume percent: volume
+    people person guest adult: guest
+    people person guest: party people
+    ticket people person seat passenger adult: passenger
+    adult people: adult
+    people person inhabitant resident: population
+    ticket seat people: ticket
+    people person guest attendee: attendee
+    point: rating_scale
+    people person: seat
+    star point: rating
+    point star: score
+    year: year experience
+    data mass length area: size
+    area: area 面积
+"""
+NUMBER_UNITS = {
+    stem(word): words(units)
+    for units, _, names in (row.partition(":") for row in _UNIT_TABLE.splitlines())
+    for word in names.split()
+}
+"""The kinds of unit and the unit words that the number of a field may carry."""
+
+
+@lru_cache(maxsize=4_000)
+def roles_of(name: str, description: str) -> list[tuple[Role, float]]:
+    """The roles of a parameter, best first, with how sure they are: the name counts most, its last word above all."""
+    words = [stem(word) for word in name_words(name)]
+    if words[1:] and words[-1] in _ENDINGS:
+        return _ENDINGS[words[-1]]
+    named = [
+        (role, 1.0 + 0.2 * _last_of(words, role) - 0.01 * at)
+        for at, role in enumerate(ROLES)
+        if any(_names(word, role) for word in words)
+    ]
+    told = [(role, 0.6 - 0.01 * at) for at, role in enumerate(ROLES) if role.words & _head_words(description)]
+    return sorted(named or told, key=lambda pair: -pair[1])[:4]
+
+
+def _last_of(words: Sequence[str], role: Role) -> bool:
+    """Whether the last word of a name, which says what it is, is one of the role's."""
+    return any(words[-1].endswith(own) if not own.isascii() else words[-1] == own for own in role.words)
+
+
+def _names(word: str, role: Role) -> bool:
+    """Whether a word of a name is one of the role's; a Chinese name is one word that may hold several."""
+    return word in role.words or (not word.isascii() and any(own in word for own in role.words if not own.isascii()))
+
+
+_PERSON = next(role for role in ROLES if role.name == "person")
+_DATE = next(role for role in ROLES if role.name == "date")
+_ENDINGS = {"by": [(_PERSON, 1.0), (_DATE, 0.9)], "on": [(_DATE, 1.0)]}
+"""What 'opened_by', 'ship_by' and 'closed_on' ask for."""
+UNKNOWN = Role("unknown", frozenset(), ("name", "number"), frozenset())
+"""A field of which nothing is known takes only the name or the number that the text gives it."""
+INTRODUCES = {
+    marker: frozenset(map(stem, fields.split()))
+    for markers, fields in (
+        ("from 从", "vendor supplier seller merchant sender manufacturer origin source departure depart start 出发"),
+        ("to 到 给", "recipient destination target arrival arrive school 收件 收款 收货 目的 到达"),
+        ("for", "employer recipient client destination"),
+        ("at", "restaurant store shop school university hotel employer venue museum hospital clinic 餐厅 学校 酒店"),
+        ("飞往 往", "destination arrival 目的 到达"),
+        ("by until before", "deadline due until end"),
+        ("in", "language venue"),
+    )
+    for marker in markers.split()
+}
+"""The prepositions, and after each the fields whose value it introduces."""
+
+
+def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, float]]:
+    """The roles of a parameter inside an object: the name or title of an item is an item's, not a person's."""
+    found = roles_of(name, description)
+    if parent and set(name_words(name)) <= _SIDES:
+        return [(role, 1.0) for role, _ in roles_of("", parent) if role.name not in _WRITTEN][:2] + found
+    if parent and name_words(name) in (("name",), ("title",), ("label",)):
+        of_parent = [(role, sure) for role, sure in roles_of(parent, "") if role.name in _NAMED]
+        rest = [pair for pair in found if pair[0].name != "person"]
+        return of_parent[:1] + rest if of_parent else found
+    return found
+
+
+_WRITTEN = words("message title query heading reason")
+"""What has no sides."""
+_SIDES = words("from to source target start end")
+"""Names that say only on which side of something the value stands."""
+_NAMED = frozenset({"product", "company", "title", "place", "person"})
+
+
+def _head_words(description: str) -> set[str]:
+    """The first words of a description, which say what it is."""
+    english = {stem(word) for word in description.lower().replace(",", " ").split()[:6]}
+    return english | {word for role in ROLES for word in role.words if not word.isascii() and word in description[:16]}
+
 
 _GENERIC = stems("the a an is has have should value of in be to for if whether string number list name with")
 

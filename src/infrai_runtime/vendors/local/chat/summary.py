@@ -1,4 +1,4 @@
-"""Extractive summaries: the lead sentence and the sentences most connected with the rest."""
+"""What is told of a longer text or of the results of tools, in sentences or facts of their own."""
 
 from __future__ import annotations
 

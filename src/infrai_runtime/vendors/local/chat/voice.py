@@ -1,4 +1,4 @@
-"""What the model says about itself. It never claims to know what it was not given."""
+"""What the model says in its own words: about itself, and a template where it is asked for a story."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Word tables as they are written in this package: blank-separated, over several lines."""
+"""Words of English and Chinese text: tables, tokens, stems, and the terms that carry meaning."""
 
 from __future__ import annotations
 

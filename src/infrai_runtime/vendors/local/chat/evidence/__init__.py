@@ -13,11 +13,7 @@ from collections.abc import Callable
 from .choice import affirmed, mood, said_option, unit_option
 from .claim import Claim
 from .command import commanded
-from .kind import aged, alone
-from .name import introduced, opens, person, placed, quoted, subject
-from .named import done, holds, job, labelled, named, owned, sized, told_cjk, told_of
-from .statement import unclaimed
-from .veto import (
+from .doubt import (
     another_left,
     before_a_noun,
     cut,
@@ -33,7 +29,11 @@ from .veto import (
     part_of_moment,
     relative,
     runs_on,
+    unclaimed,
 )
+from .kind import aged, alone
+from .name import introduced, opens, person, placed, quoted, subject
+from .named import done, holds, job, labelled, named, owned, sized, told_cjk, told_of
 
 __all__ = ["Claim", "speaks", "vetoed"]
 

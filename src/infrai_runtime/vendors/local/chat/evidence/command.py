@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ..offer import FROM_WORDS
-from ..role import INTRODUCES
-from ..slot import Slot
+from ..slot import INTRODUCES, Slot
 from ..word import STOP, name_words, stem, words
 from .claim import MOMENT, Claim
 

@@ -6,7 +6,7 @@ import re
 
 from ..concept import vocabulary
 from ..mention import Mention
-from ..role import INTRODUCES
+from ..slot import INTRODUCES
 from ..word import has_cjk, is_past, stem, stems, words
 from .claim import LOWER, MOMENT, Claim, possesses
 

@@ -9,9 +9,8 @@ from ..concept import derived, related, translated
 from ..measure import unit_after
 from ..mention import Mention
 from ..offer import labels
-from ..role import NUMBER_UNITS
 from ..scene import MARKERS, Scene
-from ..slot import KIND
+from ..slot import KIND, NUMBER_UNITS
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
 from .claim import LEAD, MOMENT, PROPER, Claim, possesses
 from .name import CJK_PERSON
