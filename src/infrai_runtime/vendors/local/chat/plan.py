@@ -20,7 +20,7 @@ from .word import VERB_STEMS, has_cjk, name_words, stem, tokens
 
 _MOST_CALLS = 16
 _NEAR = 0.75
-_SURE = 0.45
+_SURE = 0.4
 _CHOICES = ("auto", "none", "required", "any")
 
 
