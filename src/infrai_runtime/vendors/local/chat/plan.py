@@ -12,7 +12,7 @@ from . import voice
 from .answer import Draft, call_part, say
 from .calls import Call, Step, calls, complete_from_results, guess_by_phrase, takes_number, takes_text
 from .choose import POLITE, THRESHOLD, Tool, read_tools, scores
-from .conversation import Conversation, Result
+from .conversation import Conversation
 from .fill import fill
 from .form import source_text
 from .sentence import clauses, idle, is_question, refuses
@@ -118,20 +118,13 @@ def _ready(steps: Sequence[Step], at: int, step: Step, conversation: Conversatio
     answered = sum(result.name in earlier for result in results) >= at
     if at and not answered and step.refers_back:
         return []
-    feeding = [result for result in results if result.name in earlier] if at and answered else []
-    feeding = _before_own(step, feeding, results, at)
+    feeding = results[:at] if answered else ()
     made = calls(step, conversation.request, feeding)
     for call in made:
-        if feeding:
-            complete_from_results(call, feeding)
+        complete_from_results(call, feeding)
     if at and not answered and any(call.missing for call in made):
         return []
     return made
-
-
-def _before_own(step: Step, feeding: list[Result], results: Sequence[Result], at: int) -> list[Result]:
-    """Only results of the steps before this one: what a step gave must not feed itself."""
-    return list(results[:at]) if len(results) >= at and len(feeding) >= at else feeding
 
 
 def _steps(request: str, tools: Sequence[Tool]) -> list[Step]:

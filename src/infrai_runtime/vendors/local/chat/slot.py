@@ -146,8 +146,6 @@ _PERSON = next(role for role in ROLES if role.name == "person")
 _DATE = next(role for role in ROLES if role.name == "date")
 _ENDINGS = {"by": [(_PERSON, 1.0), (_DATE, 0.9)], "on": [(_DATE, 1.0)]}
 """What 'opened_by', 'ship_by' and 'closed_on' ask for."""
-UNKNOWN = Role("unknown", frozenset(), ("name", "number"), frozenset())
-"""A field of which nothing is known takes only the name or the number that the text gives it."""
 INTRODUCES = {
     marker: frozenset(map(stem, fields.split()))
     for markers, fields in (
