@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .evidence import Claim, speaks, vetoed
+from .evidence import Claim, doubted, speaks
 from .lists import listed, segmentations
 from .offer import GUESS, Offer, offers
 from .scene import Scene
@@ -69,14 +69,14 @@ def assign(slots: Sequence[Slot], scene: Scene, command: bool) -> tuple[dict[Pat
     backed = [claim for claim in claims(found, _likely(found, scene)) if speaks(claim)]
     raised = [(replace(claim.chosen, fit=max(claim.chosen.fit, _BACKED)), claim.slot) for claim in backed]
     likely = _likely([*raised, *found], scene)
-    seen = [(claim.chosen, claim.slot) for claim in claims(raised, likely) if not vetoed(claim)]
+    seen = [(claim.chosen, claim.slot) for claim in claims(raised, likely) if not doubted(claim)]
     given = _chosen([pair for pair in seen if not _disputed(*pair, seen, command)], scene, {})
     guessed = _chosen([p for p in (*raised, *found) if p[0].fit >= GUESS and p[1].path not in given], scene, given)
     return given, {path: one for path, one in guessed.items() if path not in given}
 
 
 _BACKED = 0.6
-"""The least fit of what evidence speaks for: even where it is vetoed, it is the best guess."""
+"""The least fit of what evidence speaks for: even where it is doubted, it is the best guess."""
 
 
 def _likely(found: Sequence[_Pair], scene: Scene) -> dict[Path, Offer]:

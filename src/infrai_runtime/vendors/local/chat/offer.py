@@ -117,7 +117,7 @@ def _texts(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
             if mention.kind in _LOOSE:
                 yield from _told(slot, mention, (0.4 if command else 0.2))
     elif _NAMES & set(name_words(slot.name)):
-        quoted = (m for m in scene.mentions if m.kind == "quoted" and scene.marker(m.start) in _NAMING)
+        quoted = (m for m in scene.mentions if m.kind == "quoted" and scene.marker(m.start) in NAMING)
         yield from (offer for mention in quoted for offer in _told(slot, mention, 0.9))
     for at, token in enumerate(scene.tokens):
         if _is_deed_of(slot, scene, at):
@@ -139,7 +139,7 @@ def _is_deed_of(slot: Slot, scene: Scene, at: int) -> bool:
 
 _LOOSE = words("name number code quoted")
 _NAMES = words("name title 名称 名字 标题")
-_NAMING = words("named called titled name title 叫 名为")
+NAMING = words("named called titled name title 叫 名为")
 _SUMMARY = stems("summary abstract gist overview synopsis 摘要 总结 概要")
 
 

@@ -13,29 +13,12 @@ from collections.abc import Callable
 from .choice import affirmed, mood, said_option, unit_option
 from .claim import Claim
 from .command import commanded
-from .doubt import (
-    another_left,
-    before_a_noun,
-    cut,
-    either_way,
-    half_address,
-    no_code,
-    of_another_kind,
-    of_another_label,
-    of_kin,
-    of_no_kind,
-    one_of_a_label,
-    own_label,
-    part_of_moment,
-    relative,
-    runs_on,
-    unclaimed,
-)
+from .doubt import DOUBTS
 from .kind import aged, alone
 from .name import introduced, opens, person, placed, quoted, subject
 from .named import done, holds, job, labelled, named, owned, sized, told_cjk, told_of
 
-__all__ = ["Claim", "speaks", "vetoed"]
+__all__ = ["Claim", "doubted", "speaks"]
 
 
 def speaks(claim: Claim) -> bool:
@@ -44,33 +27,11 @@ def speaks(claim: Claim) -> bool:
     return "const" in claim.slot.schema or any(form(claim) for form in forms)
 
 
-def vetoed(claim: Claim) -> bool:
+def doubted(claim: Claim) -> bool:
     """Whether something about the value, or about what is said of it, outweighs all evidence."""
-    return "const" not in claim.slot.schema and any(veto(claim) for veto in _VETOES)
+    return "const" not in claim.slot.schema and any(doubt(claim) for doubt in DOUBTS)
 
 
-def _claimed_by_nobody(claim: Claim) -> bool:
-    return unclaimed(claim.chosen, claim.slot, claim.scene, claim.command)
-
-
-_VETOES: tuple[Callable[[Claim], bool], ...] = (
-    no_code,
-    either_way,
-    half_address,
-    own_label,
-    of_no_kind,
-    cut,
-    runs_on,
-    before_a_noun,
-    part_of_moment,
-    of_another_kind,
-    relative,
-    another_left,
-    one_of_a_label,
-    of_another_label,
-    of_kin,
-    _claimed_by_nobody,
-)
 _WORDS: tuple[Callable[[Claim], bool], ...] = (labelled, named, told_of, told_cjk, done)
 _TEXT = (*_WORDS, holds, alone, person, placed, introduced, owned, job, subject, opens, quoted, unit_option, commanded)
 _NUMBER = (*_WORDS, sized, aged, alone, commanded)

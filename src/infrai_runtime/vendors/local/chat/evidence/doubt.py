@@ -7,6 +7,7 @@ part of something longer, of another thing or another kind, a difference, an end
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from ..concept import akin, related
@@ -53,13 +54,14 @@ _COMMA = re.compile(r"[,，(（)）:：]\s|[，（）：]|\band (?=\w+ (?:is|are
 _ASKED = re.compile(r"[?？]|[吗呢](?=[。，！\s]|$)")
 
 
-def unclaimed(chosen: Offer, slot: Slot, scene: Scene, command: bool) -> bool:
-    """Whether what is said of ``chosen`` is no fact. In a ``command`` only a condition or a denial counts."""
+def unclaimed(claim: Claim) -> bool:
+    """Whether what is said of a value is no fact. In a command only a condition or a denial counts."""
+    chosen, slot, scene = claim.chosen, claim.slot, claim.scene
     sentence, at = around(scene, chosen.start)
     part, place = piece(_TURN, sentence, at)
     if _meant(_OPEN, _REQUEST.sub("", part), slot):
         return True
-    if command:
+    if claim.command:
         return _denied(chosen, scene)
     if _ASKED.search(sentence, at) and not _REQUEST.search(sentence):
         return True
@@ -320,3 +322,10 @@ def of_kin(claim: Claim) -> bool:
     own = claim.slot.words | claim.slot.owner
     found = [match for match in _KIN.finditer(part) if match.end() <= place]
     return any(not any(akin(stem(word), one) for word in match.groups() if word for one in own) for match in found[-1:])
+
+
+DOUBTS: tuple[Callable[[Claim], bool], ...] = (
+    *(no_code, either_way, half_address, own_label, of_no_kind, cut, runs_on, before_a_noun, part_of_moment),
+    *(of_another_kind, relative, another_left, one_of_a_label, of_another_label, of_kin, unclaimed),
+)
+"""Each of them is enough to doubt a value that evidence speaks for."""

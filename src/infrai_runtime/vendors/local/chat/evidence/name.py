@@ -6,6 +6,7 @@ import re
 
 from ..concept import vocabulary
 from ..mention import Mention
+from ..offer import NAMING
 from ..slot import INTRODUCES
 from ..word import has_cjk, is_past, stem, stems, words
 from .claim import LOWER, MOMENT, Claim, possesses
@@ -108,7 +109,7 @@ def quoted(claim: Claim) -> bool:
     """A name in quotes behind 'called', or the only quotation of a command for its text."""
     if not claim.mention or claim.mention.kind != "quoted":
         return False
-    if claim.scene.marker(claim.start) in _NAMING and claim.slot.role in (
+    if claim.scene.marker(claim.start) in NAMING and claim.slot.role in (
         "title",
         "person",
         "company",
@@ -119,9 +120,6 @@ def quoted(claim: Claim) -> bool:
     if claim.slot.role == "title" and not claim.slot.specific and not claim.kin:
         return True
     return claim.command and not claim.kin and claim.slot.role in ("message", "title", "query", "")
-
-
-_NAMING = words("named called titled name title 叫 名为")
 
 
 def opens(claim: Claim) -> bool:

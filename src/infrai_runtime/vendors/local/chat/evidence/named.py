@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..concept import derived, related, translated
 from ..measure import unit_after
 from ..mention import Mention
-from ..offer import labels
+from ..offer import PLAIN, labels
 from ..scene import MARKERS, Scene
 from ..slot import KIND, NUMBER_UNITS
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
@@ -81,7 +81,7 @@ def is_name_of(claim: Claim, run: list[str], head: str) -> bool:
         return False
     least = claim.slot.specific or claim.slot.owner
     told = all(any(_same(word, own) for word in run) for own in least)
-    return told and all(word in KIND | _PLAIN or any(_same(word, own) for own in claim.slot.own) for word in run)
+    return told and all(word in KIND | PLAIN or any(_same(word, own) for own in claim.slot.own) for word in run)
 
 
 def _same(said: str, own: str) -> bool:
@@ -93,13 +93,10 @@ _SHORT = {stem(short): stem(word) for short, word in (("min", "minimum"), ("max"
 
 _NOUNS = ([":"], ["="], ["a"], ["an"], ["the"], ["named"], ["called"])
 """What stands before a common noun that is a value: 'is lost' names nothing."""
-_LINKS = frozenset(
-    words(
-        ": = ( \" ' “ a an the is was are were named called titled mr mrs ms dr . no no. nr nr. number # $ € £ ¥ about"
-    )
-)
+_LINKS = words("""
+    : = ( " ' “ a an the is was are were named called titled mr mrs ms dr . no no. nr nr. number # $ € £ ¥ about
+""")
 _WAYS = words("at on in by to until till from since for around be been will")
-_PLAIN = _WAYS | stems("full exact current new our your my now total overall it its please")
 _OF = words("of at around exactly approximately")
 
 
