@@ -71,7 +71,8 @@ def assign(slots: Sequence[Slot], scene: Scene, command: bool) -> tuple[dict[Pat
     likely = _likely([*raised, *found], scene)
     seen = [(claim.chosen, claim.slot) for claim in claims(raised, likely) if not doubted(claim)]
     given = _chosen([pair for pair in seen if not _disputed(*pair, seen, command)], scene, {})
-    guessed = _chosen([p for p in (*raised, *found) if p[0].fit >= GUESS and p[1].path not in given], scene, given)
+    wished = [(one, to) for one, to in (*raised, *found) if one.fit >= GUESS and to.required and to.path not in given]
+    guessed = _chosen(wished, scene, given)
     return given, {path: one for path, one in guessed.items() if path not in given}
 
 
@@ -80,7 +81,12 @@ _BACKED = 0.6
 
 
 def _likely(found: Sequence[_Pair], scene: Scene) -> dict[Path, Offer]:
-    return _chosen([pair for pair in found if pair[0].fit >= GUESS], scene, {})
+    """Which slot most likely takes what: what evidence speaks for, then required slots, then the others."""
+    likely = _chosen([pair for pair in found if pair[0].fit >= _BACKED], scene, {})
+    for required in (True, False):
+        pairs = [(one, to) for one, to in found if one.fit >= GUESS and to.required >= required]
+        likely = _chosen([pair for pair in pairs if pair[1].path not in likely], scene, likely)
+    return likely
 
 
 def _offers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:

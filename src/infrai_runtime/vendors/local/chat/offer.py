@@ -115,7 +115,7 @@ def _texts(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
     if not slot.roles:
         for mention in scene.mentions:
             if mention.kind in _LOOSE:
-                yield from _told(slot, mention, (0.4 if command else 0.2))
+                yield from _told(slot, mention, 0.4 if command and mention.kind != "number" else 0.2)
     elif _NAMES & set(name_words(slot.name)):
         quoted = (m for m in scene.mentions if m.kind == "quoted" and scene.marker(m.start) in NAMING)
         yield from (offer for mention in quoted for offer in _told(slot, mention, 0.9))

@@ -164,13 +164,15 @@ def _best(text: str, tools: Sequence[Tool]) -> Tool | None:
 
 def _evident(text: str, tool: Tool) -> bool:
     """Whether the text holds a typed value for every required argument of a tool that it half speaks of."""
-    wanted = tool.parameters.get("required") or ()
-    filled = fill(tool.parameters, text, param="tools", about=tool.about) if wanted else None
-    found = filled.given | filled.guessed if filled else {}
-    missing = [path for path in filled.declared if tuple(path.split(".")) not in found] if filled else []
+    if not tool.required:
+        return False
+    every = {**tool.parameters, "required": list(tool.properties)}
+    filled = fill(every, text, param="tools", about=tool.about)
+    found = filled.given | filled.guessed
+    missing = [path for path in filled.missing if path.split(".")[0] in tool.required]
     if not found or not all(takes_text(tool, path) for path in missing):
         return False
-    return all(candidate.fit >= _SURE for path, candidate in found.items() if path[0] in wanted)
+    return all(one.fit >= _SURE for path, one in found.items() if path[0] in tool.required)
 
 
 def _anyhow(conversation: Conversation, tools: Sequence[Tool]) -> Call:

@@ -24,6 +24,10 @@ _AUXILIARY = stems(
 )
 
 
+_SURE = 0.2
+"""How much more it says that a text speaks of just the thing that a slot asks for."""
+
+
 def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, float, int]]:
     """(value, fit, place) of what a text says about the yes or no that a slot asks for. From 0.6 on it is spoken out:
     a statement says of just that thing that it is there or not; a command may also switch it."""
@@ -31,7 +35,8 @@ def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, flo
     said = _said(scene, asked) if asked else None
     if said:
         value, known, token = said
-        told = command or _is_told(scene, asked, token, slot.name)
+        exact = known == _SURE or not token.low.isascii()
+        told = (command and exact) or _is_told(scene, asked, token, slot.name)
         yield value != bool(_WITHOUT & set(name_words(slot.name))), 0.6 + known if told else 0.4, token.end
 
 
@@ -41,11 +46,11 @@ def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | No
     for at, token in enumerate(scene.tokens):
         base = stem(token.low)
         if asked & _SWITCH and base in _OFF | _ON:
-            return base in _ON, 0.2, token
+            return base in _ON, _SURE, token
         if base.startswith("un") and base[2:] in asked:
-            return False, 0.2, token
+            return False, _SURE, token
         if any(related(base, word) for word in asked):
-            found.append((not negated(scene, at), 0.2 if base in asked else 0.1, token))
+            found.append((not negated(scene, at), _SURE if base in asked else 0.1, token))
     found += [
         (not any(letter in _NO for letter in scene.text[max(0, start - 3) : start]), 0.1, Token(word, start, end))
         for word, start, end in chinese_words(scene.text)
