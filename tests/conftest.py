@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from infrai_runtime.vendors.known import variables
@@ -17,6 +18,12 @@ from .loggers import as_they_were
 
 for name in (*variables(), "INFRAI_VENDORS", "INFRAI_VENDORS_FILE"):
     os.environ.pop(name, None)
+
+# How long an example takes says something of the machine, and nothing of the claim.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

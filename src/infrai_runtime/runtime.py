@@ -71,8 +71,16 @@ class Runtime:
         return self._service
 
     async def _open(self) -> Service:
+        durable, ephemeral = await self._stores(self._settings)
+        try:
+            return await self._open_on(durable, ephemeral)
+        except BaseException:
+            await durable.close()
+            await ephemeral.close()
+            raise
+
+    async def _open_on(self, durable: Durable, ephemeral: Ephemeral) -> Service:
         settings = self._settings
-        durable, ephemeral = await self._stores(settings)
         signer = await asyncio.to_thread(sign.load, settings.home)
         return Service(
             settings,

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_stored(run: Run, home: Path) -
     key = field(out, "key  ")
     assert (code, key[:12]) == (0, "ifr_pk_proj_")
     assert key not in run("keys", "list")[1]
-    with sqlite3.connect(home / "runtime.db") as db:
+    with closing(sqlite3.connect(home / "runtime.db")) as db:
         assert [row[0] for row in db.execute("SELECT key_hash FROM key")] == [hash_key(key)]
     listed = run("keys", "list")[1].splitlines()[2]
     assert "m, 60 rpm, 2 calls" in listed

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_index_infrai._partial_json import PartialObject, partial, whole
@@ -16,7 +16,6 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # both measure wall time: a busy machine fails
 @given(
     value=st.dictionaries(st.text(), _VALUES, max_size=5),
     step=st.integers(1, 7),

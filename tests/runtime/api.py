@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
+from infrai_core.fetch import Fetcher
 from infrai_runtime.app import create_app
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.observe import Observer
@@ -36,10 +37,12 @@ async def client(
     *,
     observers: Sequence[Observer] = (),
     stores: Stores | None = None,
+    fetcher: Fetcher | None = None,
     **more: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application whose lifespan runs in a task of its own, as a server runs it."""
-    app = create_app(settings(home, **more), vendors=vendors, catalogue=catalogue, observers=observers, stores=stores)
+    seams: dict[str, Any] = {"vendors": vendors, "catalogue": catalogue, "stores": stores, "fetcher": fetcher}
+    app = create_app(settings(home, **more), observers=observers, **seams)
     begun, over = asyncio.Event(), asyncio.Event()
     messages = iter(({"type": "lifespan.startup"},))
 

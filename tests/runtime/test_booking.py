@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from infrai_core import ConfigError
 from infrai_runtime.live import Live
+from infrai_runtime.runtime import Runtime
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.durable import Booking, Durable, LedgerRow
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
 
-from .api import client
+from .api import client, settings
 from .fake import FakeChat, catalogue, model, says
 
 pytestmark = pytest.mark.anyio
@@ -111,3 +114,18 @@ async def test_no_comment_follows_the_end_of_an_answer_that_is_still_being_booke
 
 async def collected(live: Live) -> list[bytes]:
     return [frame async for frame, _ in live.read(keep_alive_s=0.001)]
+
+
+def test_a_runtime_that_cannot_start_closes_its_stores(tmp_path: Path) -> None:
+    store = SqliteDurable(tmp_path / "x.db")
+
+    async def stores(settings: Settings) -> tuple[Durable, Ephemeral]:
+        return store, MemoryEphemeral()
+
+    async def start() -> None:
+        await Runtime(settings(tmp_path, vendors_file=tmp_path / "none.toml"), None, None, stores=stores).service()
+
+    with pytest.raises(ConfigError, match="INFRAI_VENDORS_FILE"):
+        asyncio.run(start())
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        asyncio.run(store._fetch("SELECT 1"))

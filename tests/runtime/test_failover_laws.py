@@ -52,7 +52,7 @@ async def walked(given_costs: list[int | None], said: list[str], resting: set[in
     return asked, rows, place
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(costs, outcomes, ill)
 def test_a_walk_keeps_to_its_terms(given_costs: list[int | None], said: list[str], resting: set[int]) -> None:
     asked, rows, end = asyncio.run(walked(given_costs, said, resting))

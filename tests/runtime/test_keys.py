@@ -4,6 +4,7 @@ import asyncio
 import stat
 import threading
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,15 +26,23 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, public_url="http://127.0.0.1:9")
 
 
+@pytest.fixture
+def durable() -> Iterator[SqliteDurable]:
+    store = SqliteDurable(None)
+    yield store
+    asyncio.run(store.close())
+
+
 def test_request_ids_are_uuids_of_version_7_and_rise() -> None:
     ids = [request_id() for _ in range(5000)]
     assert ids == sorted(set(ids))
     assert {uuid.UUID(i).version for i in ids} == {7}
 
 
-def test_an_activated_key_opens_its_project_and_only_its_hash_is_stored(settings: Settings) -> None:
+def test_an_activated_key_opens_its_project_and_only_its_hash_is_stored(
+    settings: Settings, durable: SqliteDurable
+) -> None:
     async def body() -> None:
-        durable = SqliteDurable(None)
         made = await activation.activate(durable, MemoryEphemeral(), settings, "127.0.0.1", False)
         key = made["primary_api_key"]
         assert key.startswith("ifr_pk_proj_")
@@ -46,17 +55,19 @@ def test_an_activated_key_opens_its_project_and_only_its_hash_is_stored(settings
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", "Bearer wrong"])
-def test_a_missing_or_unknown_key_is_unauthorized(settings: Settings, header: str | None) -> None:
+def test_a_missing_or_unknown_key_is_unauthorized(
+    settings: Settings, durable: SqliteDurable, header: str | None
+) -> None:
     with pytest.raises(Failure) as caught:
-        asyncio.run(keys.authenticate(SqliteDurable(None), header, settings))
+        asyncio.run(keys.authenticate(durable, header, settings))
     assert caught.value.code == "UNAUTHORIZED"
     assert "wrong" not in caught.value.message
 
 
-def test_the_embedded_runtime_and_no_auth_need_no_key(settings: Settings) -> None:
+def test_the_embedded_runtime_and_no_auth_need_no_key(settings: Settings, durable: SqliteDurable) -> None:
     open_settings = replace(settings, no_auth=True)
-    assert asyncio.run(keys.authenticate(SqliteDurable(None), None, open_settings)) == keys.LOCAL
-    assert asyncio.run(keys.authenticate(SqliteDurable(None), None, settings, embedded=True)) == keys.EMBEDDED
+    assert asyncio.run(keys.authenticate(durable, None, open_settings)) == keys.LOCAL
+    assert asyncio.run(keys.authenticate(durable, None, settings, embedded=True)) == keys.EMBEDDED
 
 
 def test_no_auth_is_refused_off_this_machine(tmp_path: Path) -> None:
@@ -76,11 +87,10 @@ def test_no_auth_is_refused_off_this_machine(tmp_path: Path) -> None:
     ],
 )
 def test_activation_is_for_this_machine_unless_the_operator_says_more(
-    settings: Settings, allow: bool | None, address: str | None, real: bool, code: str | None
+    settings: Settings, durable: SqliteDurable, allow: bool | None, address: str | None, real: bool, code: str | None
 ) -> None:
-    made = activation.activate(
-        SqliteDurable(None), MemoryEphemeral(), replace(settings, allow_activation=allow), address, real
-    )
+    allowing = replace(settings, allow_activation=allow)
+    made = activation.activate(durable, MemoryEphemeral(), allowing, address, real)
     if code is None:
         assert asyncio.run(made)["trial_credit_usd"] == 5
     else:
@@ -89,9 +99,9 @@ def test_activation_is_for_this_machine_unless_the_operator_says_more(
         assert caught.value.code == code
 
 
-def test_activation_is_rate_limited(settings: Settings) -> None:
+def test_activation_is_rate_limited(settings: Settings, durable: SqliteDurable) -> None:
     async def body() -> None:
-        durable, ephemeral = SqliteDurable(None), MemoryEphemeral()
+        ephemeral = MemoryEphemeral()
         for _ in range(settings.activations_per_minute):
             await activation.activate(durable, ephemeral, settings, None, False)
         with pytest.raises(Failure) as caught:

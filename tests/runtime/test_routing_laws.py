@@ -21,7 +21,7 @@ from .fake import FakeChat, says
 VENDORS = ("a", "b", "c", "d")
 IDS = ("m", "maker/m", "n", "glm-5.3", "glm-5p3")
 usd = st.none() | st.sampled_from(["0", "0.01", "0.5", "3", "40"])
-few = settings(max_examples=150, deadline=None)
+few = settings(max_examples=150)
 
 
 @st.composite

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -76,9 +77,8 @@ def test_two_servers_on_one_file_lose_nothing(tmp_path: Path) -> None:
             answers = list(pool.map(lambda client: client.chat("What is 1+1?"), [first, second] * 10))
         assert one.stop() in (0, -signal.SIGTERM)
     ids = {answer.metadata.request_id for answer in answers}
-    with sqlite3.connect(home / "runtime.db") as db:
+    with closing(sqlite3.connect(home / "runtime.db")) as db:
         booked = {row[0] for row in db.execute("SELECT request_id FROM ledger WHERE kind = 'answer'")}
-    db.close()
     assert len(ids) == 20
     assert booked == ids
 
@@ -123,9 +123,8 @@ def test_a_taken_port_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_runtime_that_cannot_start_is_an_error_with_its_reason(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "runtime.db") as db:
+    with closing(sqlite3.connect(tmp_path / "runtime.db")) as db:
         db.execute("PRAGMA user_version = 999")
-    db.close()
     with pytest.raises(RuntimeError, match="schema version 999"), served_process(tmp_path):
         pass
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from infrai_core.fetch import Fetcher, connect_by_tcp
-from infrai_runtime.app import create_app
+from infrai_runtime.vendors.local import Local
 
-from .api import settings
+from .api import client
 
 pytestmark = pytest.mark.anyio
 
@@ -89,12 +89,9 @@ async def resolved(host: str, port: int) -> Sequence[str]:
 FETCHER = Fetcher(resolve=resolved)
 
 
-@asynccontextmanager
-async def runtime(home: Path, fetcher: Fetcher) -> Any:
-    app = create_app(settings(home, vendors=("local",)), fetcher=fetcher)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost/v1") as api:
-        yield api
+def runtime(home: Path, fetcher: Fetcher) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """The on-machine vendor alone, over this fetcher."""
+    return client(home, [Local(home)], fetcher=fetcher)
 
 
 def said(url: str) -> list[tuple[str, dict[str, Any]]]:

@@ -291,7 +291,7 @@ TEXTS = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SCHEMAS, TEXTS)
 def test_whatever_is_asked_the_answer_validates(schema: dict[str, Any], text: str) -> None:
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
