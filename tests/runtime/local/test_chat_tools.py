@@ -153,6 +153,14 @@ def test_a_place_and_its_region_are_one_place() -> None:
     assert calls(answer) == [("get_weather", {"city": "Portland, Oregon"})]
 
 
+@pytest.mark.parametrize("asked", ["in Portland, Oregon", "in Portland and Eugene"])
+def test_no_argument_has_a_value_beyond_its_options(asked: str) -> None:
+    weather = tool("get_weather", "Current weather for a city", city={"$ref": "#/$defs/City"})
+    weather["function"]["parameters"]["$defs"] = {"City": {**S, "enum": ["Portland", "Salem"]}}
+    answer = reply([user(f"What's the weather {asked}?")], tools=[weather])
+    assert calls(answer) == [("get_weather", {"city": "Portland"})]
+
+
 def test_without_parallel_calls_one_call_is_made_at_a_time() -> None:
     question = user("What is the weather in Cairo and Athens?")
     first = reply([question], tools=TOOLS, parallel_tool_calls=False)

@@ -18,7 +18,7 @@ from .measure import numbers, plain, unit_after
 from .mention import Mention, mentions
 from .offer import Offer
 from .scene import MARKERS, Scene, Token
-from .schema import kind_of, valid
+from .schema import kind_of
 from .sentence import is_question, refuses
 from .slot import roles_of
 from .summary import facts, readable
@@ -54,7 +54,9 @@ class Call:
         return self.tool.name == result.name and _comparable(self.arguments) == _comparable(result.arguments)
 
     def take(self, path: str, value: Any, shown: bool) -> None:
-        """Gives an argument a value, which is declared unless it is shown to be meant."""
+        """Gives an argument a value that its schema allows; it is declared unless it is shown to be meant."""
+        if not self.tool.takes(path, value):
+            return
         self.arguments[path] = value
         self.missing = [one for one in self.missing if one.split(".")[0] != path]
         self.declared = [one for one in self.declared if one.split(".")[0] != path or not shown]
@@ -81,7 +83,7 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
         about=step.tool.about,
     )
     call = Call(step.tool, dict(filled.value or {}), filled.declared, filled.missing)
-    shared = _shared(filled, clause)
+    shared = _shared(filled, clause, step.tool)
     if shared:
         call.take(shared.name, shared.value, True)
     if step.later:
@@ -391,7 +393,7 @@ def guess_by_phrase(call: Call, request: str) -> None:
     wanted = call.tool.required
     if len(wanted) == 1 and call.missing == wanted and kind_of(call.tool.properties.get(wanted[0], {})) == "string":
         phrase = subject(_WITH_TOOL.sub("", request), call.tool, (), name_vocabulary(wanted[0]))
-        if phrase and len(phrase.split()) <= 3 and valid(phrase, call.tool.properties[wanted[0]]):
+        if phrase and len(phrase.split()) <= 3:
             call.take(wanted[0], phrase, False)
 
 
@@ -415,7 +417,7 @@ class _Shared:
     more: list[Any]
 
 
-def _shared(filled: Filled, clause: str) -> _Shared | None:
+def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared | None:
     """The argument whose value is followed by more of its kind, as in 'in Cairo and Athens'. Two names with a bare
     comma between are one: 'Portland, Oregon'."""
     likely = {path: one for path, one in filled.guessed.items() if one.fit >= 0.5} | filled.given
@@ -427,8 +429,9 @@ def _shared(filled: Filled, clause: str) -> _Shared | None:
         others = list(_further(clause, first.start, first.end, taken))
         if len(others) == 1 and others[0].kind == "name" and clause[first.end : others[0].start].strip() == ",":
             return _Shared(name, clause[first.start : others[0].end], [])
-        if others:
-            return _Shared(name, first.value, [_like(other.value, first.value) for other in others])
+        more = [_like(other.value, first.value) for other in others]
+        if more and all(tool.takes(name, value) for value in more):
+            return _Shared(name, first.value, more)
     return None
 
 

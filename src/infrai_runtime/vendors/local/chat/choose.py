@@ -13,6 +13,7 @@ from infrai_runtime.failure import Failure
 from . import arithmetic
 from .concept import chinese_words, name_vocabulary, related, vocabulary
 from .mention import mentions
+from .schema import Schema, valid
 from .slot import Slot
 from .word import STOP, VERB_STEMS, has_cjk, name_words, stem, stems, tokens, words
 
@@ -53,6 +54,12 @@ class Tool:
     def required(self) -> list[str]:
         """The names of the parameters that a call must have."""
         return list(self.parameters.get("required") or ())
+
+    def takes(self, name: str, value: Any) -> bool:
+        """Whether a parameter may have this value."""
+        schema = Schema(self.parameters, "tools")
+        variants = schema.variants(schema.plain(self.properties.get(name), 0), 0)
+        return any(valid(value, variant) for variant in variants)
 
     @property
     def words(self) -> frozenset[str]:
