@@ -361,9 +361,7 @@ def _is_object(clause: str, phrase: str, tool: Tool, used: Sequence[tuple[int, i
     opening = _cjk_verb(lead, tool)
     content = [t for t in lead[opening:] if t.low[0].isalnum() and t.low not in _CJK_HEAD]
     said = [t for t in content if t.low not in _POLITE | _PARTICLE and not t.low.endswith(("n't", "n\u2019t"))]
-    verb = opening or any(
-        stem(token.low) in VERB_STEMS | _SEARCHING or stem(token.low) not in tool.own for token in said
-    )
+    verb = opening or any(stem(token.low) in _DOING or stem(token.low) not in tool.own for token in said)
     return bool(verb) and all(_of_tool(token, tool) or stem(token.low) in _SEARCHING for token in said)
 
 

@@ -70,7 +70,6 @@ def lacking(tool: str, paths: list[str], chinese: bool) -> str:
 
 
 _GREETING = words("hi hello hey greetings morning afternoon evening good howdy there everyone yo again")
-_THANKS = words("thanks thank you so much very a lot ok okay great cheers bye goodbye")
 _SELF = re.compile(
     r"\b(?:who|what) (?:exactly )?are you\b|\bwhat(?:'s| is) your name\b|\bintroduce yourself\b"
     r"|\bwho (?:made|built|created) you\b"
