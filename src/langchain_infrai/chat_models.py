@@ -29,6 +29,7 @@ from langchain_infrai._profile import profile_of
 from langchain_infrai._served import PROVIDER, traced
 from langchain_infrai._stream import StreamedMessage
 from langchain_infrai._tools import Method, Schema, Tool, wire_tool_choice, wire_tools
+from langchain_infrai._unheard import Unheard
 from langchain_infrai._version import __version__
 from langchain_infrai.errors import InfraiConfigError, as_langchain
 
@@ -79,7 +80,7 @@ _MEDIA_TOKENS = 800
 """What an image, sound or file counts in an estimate: vendors bill some hundred to some thousand tokens for one."""
 
 
-class ChatInfrai(Batching, BaseChatModel, Routed):
+class ChatInfrai(Batching, Unheard, BaseChatModel, Routed):
     """A chat model that routes every call to a fitting vendor and model.
 
     Without ``model`` the router decides (``task``, ``prefer``); the model that answered is in
