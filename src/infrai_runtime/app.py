@@ -31,6 +31,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.field import check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
+from infrai_runtime.lifespan import LEAVE
 from infrai_runtime.live import Head
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
@@ -193,9 +194,36 @@ def _capability(capability: str, surface: Surface, media_type: str = "applicatio
             traceparent=headers.get("traceparent"),
             embedded=_embedded(request),
         )
-        return _response(await service.serve(incoming, trace))
+        return await _attended(service.serve(incoming, trace), request.scope)
 
     return answer
+
+
+async def _attended(serving: Awaitable[Served], scope: Scope) -> ASGIApp:
+    """The response, unless its caller goes away before: then nobody waits for it on its behalf any more. A stream looks
+    after itself once it has begun."""
+    state, task, gone = scope.get("state", {}), asyncio.current_task(), False
+    assert task is not None
+
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        task.cancel()
+
+    state[LEAVE] = leave
+    try:
+        return _response(await serving)
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
+        return _nobody
+    finally:
+        state.pop(LEAVE, None)
+
+
+async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """The response to a caller that has gone."""
 
 
 def _headers(scope: Scope) -> dict[str, str]:

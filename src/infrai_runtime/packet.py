@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol, with the head of a response in one packet with what follows it at once.
+"""uvicorn's HTTP protocol, with the head of a response in one packet with what follows it at once, and with bounds.
 
-uvicorn writes head and body apart: two system calls, and a client that is woken twice for one answer.
+uvicorn writes head and body apart: two system calls, and a client that is woken twice for one answer. It takes heads of
+any length, copied anew with every packet, waits for their end for ever, and tells nobody that a caller has gone.
 """
 
 from __future__ import annotations
@@ -10,14 +11,82 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from infrai_runtime.lifespan import LEAVE
+
+MOST_HEAD_BYTES = 64 * 1024
+"""Of a request's head, or of what follows its body, that have not ended."""
+HEAD_S = 30.0
+"""How long a head may take, from its first byte or from the connection's beginning."""
 _HEAD = b"HTTP/1.1 "
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 34\r\nconnection: close\r\n\r\nThe head of the request is too big."
+)
 
 
 class Protocol(HttpToolsProtocol):
     """For ``uvicorn.Config(http=…)``."""
 
+    head_s = HEAD_S
+    _open_bytes = 0
+    """How much came that is neither a whole head nor a part of a body."""
+    _late: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Joining(transport, self.loop))  # type: ignore[arg-type]
+        self._late = self.loop.call_later(self.head_s, self._end_late, True)
+
+    def data_received(self, data: bytes) -> None:
+        """Reads what came; ends a connection whose head has no end."""
+        self._open_bytes += len(data)
+        super().data_received(data)
+        if self._open_bytes > MOST_HEAD_BYTES:
+            self._refuse()
+        elif self._late is None and self._is_behind():
+            self._late = self.loop.call_later(self.head_s, self._end_late)
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        self._open_bytes = 0
+        self._on_time()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._open_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._open_bytes = 0
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The caller is gone: whoever waits for the answer on its behalf hears of it."""
+        self._on_time()
+        super().connection_lost(exc)
+        if self.cycle is not None and (leave := self.cycle.scope["state"].get(LEAVE)) is not None:
+            leave()
+
+    def _is_behind(self) -> bool:
+        """Whether a head has begun, or a body still comes that nobody reads any more."""
+        cycle = self.cycle
+        return self._open_bytes > 0 or (cycle is not None and cycle.response_complete and cycle.more_body)
+
+    def _on_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end_late(self, silent: bool = False) -> None:
+        self._late = None
+        if silent or self._is_behind():
+            self.transport.abort()
+
+    def _refuse(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_TOO_LARGE)
+        self.transport.close()
 
 
 class _Joining:

@@ -26,6 +26,9 @@ log = logging.getLogger("infrai_runtime")
 
 GRACEFUL_S = 10
 """How long running answers may go on after the server was told to stop."""
+KEEP_ALIVE_S = 75
+"""How long a connection is kept for the next request: longer than clients and proxies keep theirs (5 to 60 seconds), so
+that none sends a request into a connection that is just being closed."""
 GC_THRESHOLDS = (10_000, 20, 50)
 """A call leaves next to no cycles, so that the collector may look for them seldom."""
 
@@ -52,6 +55,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
                 access_log=False,
                 server_header=False,
                 ws="none",
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACEFUL_S,
             )
         )

@@ -19,6 +19,7 @@ from infrai_core.fetch import Fetcher
 from infrai_runtime.app import create_app
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.observe import Observer
+from infrai_runtime.packet import Protocol
 from infrai_runtime.runtime import Stores
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors.base import Vendor
@@ -75,7 +76,9 @@ async def client(
 def served(app: ASGIApp) -> Iterator[str]:
     """The base URL of a real server that runs in a thread of its own."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=5))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=Protocol, log_level="critical", lifespan="on", timeout_graceful_shutdown=5)
+    )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
     try:

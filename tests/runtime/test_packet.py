@@ -3,13 +3,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infrai_runtime.packet import Protocol
+from infrai_runtime.packet import MOST_HEAD_BYTES, Protocol
 
 pytestmark = pytest.mark.anyio
 
@@ -24,10 +24,12 @@ ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 @asynccontextmanager
-async def connected(app: ASGIApp) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(
+    app: ASGIApp, protocol: type[Protocol] = Protocol
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a server with this application."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, http=Protocol, lifespan="off", log_config=None))
+        server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None))
         running = asyncio.create_task(server.serve([listener]))
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         yield reader, writer
@@ -87,3 +89,94 @@ async def test_what_is_no_request_is_refused_in_words() -> None:
     async with connected(whole) as (reader, writer):
         writer.write(b"nonsense\r\n\r\n")
         assert b"400 Bad Request" in await reader.read()
+
+
+class Hasty(Protocol):
+    """Waits for a head no longer than a test can."""
+
+    head_s = 0.05
+
+
+ENDLESS = {
+    "target": b"GET /",
+    "header": b"GET / HTTP/1.1\r\nX-Long: ",
+    "trailer": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Long: ",
+}
+
+
+@pytest.mark.parametrize("begun", ENDLESS.values(), ids=ENDLESS)
+async def test_a_head_without_an_end_is_refused_before_it_fills_the_memory(begun: bytes) -> None:
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    async with connected(reads) as (reader, writer):
+        writer.write(begun)
+        with suppress(ConnectionError):
+            for _ in range(64):
+                writer.write(b"a" * MOST_HEAD_BYTES)
+                await writer.drain()
+        assert writer.is_closing() or not await _rest(reader)
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    """What follows a refusal."""
+    with suppress(ConnectionError):
+        return (await reader.read()).partition(b"The head of the request is too big.")[2]
+    return b""
+
+
+async def test_a_head_that_is_too_large_is_refused_in_words() -> None:
+    async with connected(whole) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nX-Long: " + b"a" * MOST_HEAD_BYTES)
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_large_body_is_no_large_head() -> None:
+    async def counts(scope: Scope, receive: Receive, send: Send) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size, more = size + len(message["body"]), message["more_body"]
+        await send({**START, "headers": [(b"content-length", b"7")]})
+        await send({"type": "http.response.body", "body": b"%7d" % size})
+
+    async with connected(counts) as (reader, writer):
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n")
+            for _ in range(3):
+                writer.write(b"a" * 1_000_000)
+                await writer.drain()
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(7) == b"3000000"
+
+
+LATE = {
+    "nothing": (b"", b""),
+    "half a head": (b"", b"GET / HTTP/1.1\r\nHost:"),
+    "a second half a head": (ASKED, b"GET / HTTP/1.1\r\nHost:"),
+    "a body that nobody reads": (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n", b"a"),
+}
+
+
+@pytest.mark.parametrize(("answered", "late"), LATE.values(), ids=LATE)
+async def test_a_caller_that_does_not_finish_its_request_loses_its_connection(answered: bytes, late: bytes) -> None:
+    async with connected(whole, Hasty) as (reader, writer):
+        if answered:
+            writer.write(answered)
+            await reader.readuntil(b"hello")
+        writer.write(late)
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+
+
+async def test_an_answer_may_take_longer_than_a_head() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(3 * Hasty.head_s)
+        await whole(scope, receive, send)
+
+    async with connected(slow, Hasty) as (reader, writer):
+        for _ in range(2):
+            writer.write(ASKED)
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(5) == b"hello"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -19,6 +22,7 @@ from .fake import USAGE, FakeChat, Play, catalogue, fails, model, says
 
 ONE = catalogue(model("a", quality=90), model("b", quality=10))
 ASK = {"messages": "hi", "stream": True}
+JSON = {"Content-Type": "application/json"}
 
 
 def word(text: str) -> Fragment:
@@ -122,6 +126,53 @@ def test_a_client_that_goes_away_before_the_first_word_ends_the_work_too(tmp_pat
         with httpx.stream("POST", url + "/ai/chat", json=ASK, timeout=20):
             pass
         assert ended.wait(2)
+
+
+def leaves(url: str, asked: threading.Event, **headers: str) -> None:
+    """Asks for a whole answer, and goes away once the vendor works on it."""
+    with closing(socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))) as line:
+        body = b'{"messages":"hi"}'
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST /v1/ai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{more}"
+        line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert asked.wait(20)
+
+
+def test_who_goes_away_before_a_whole_answer_ends_the_vendors_work_and_leaves_its_row(tmp_path: Path) -> None:
+    ended, asked = threading.Event(), threading.Event()
+
+    async def works(request: Request, call: Call) -> AsyncIterator[Event]:
+        asked.set()
+        async for event in stuck(ended)(request, call):
+            yield event
+
+    vendor = FakeChat("a", works)
+    with served(create_app(settings(tmp_path), vendors=[vendor], catalogue=ONE)) as url, httpx.Client() as client:
+        leaves(url, asked)
+        assert ended.wait(20)
+        vendor.play = says("x")
+        client.post(url + "/ai/chat", json={"messages": "hi"}, timeout=20)  # after the booking, on the same loop
+        total = client.get(url + "/account/usage", timeout=20).json()["data"]["total"]
+    assert total["cost_usd"] + total["open_usd"] > 0.00002  # more than the second call cost
+
+
+def test_who_comes_back_with_its_key_finds_the_whole_answer_that_it_did_not_wait_for(tmp_path: Path) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    async def works(request: Request, call: Call) -> AsyncIterator[Event]:
+        asked.set()
+        async for event in gated(gate, threading.Event())(request, call):
+            yield event
+
+    vendor = FakeChat("a", works)
+    with served(create_app(settings(tmp_path), vendors=[vendor], catalogue=ONE)) as url:
+        leaves(url, asked, **{"Idempotency-Key": "once"})
+        vendor.play = says("a second answer")
+        gate.set()
+        again = httpx.post(
+            url + "/ai/chat", content=b'{"messages":"hi"}', headers=JSON | {"Idempotency-Key": "once"}, timeout=20
+        )
+    assert again.json()["data"]["content"] == "onetwo"
 
 
 def test_silence_is_filled_with_comments(tmp_path: Path) -> None:
