@@ -304,8 +304,8 @@ def write(result: Mapping[str, Any], directory: Path) -> None:
         "Made by `python -m benchmarks.langchain`; method: [benchmarks/README.md](../../benchmarks/README.md).",
         "CPU time of the client's process, all in one run against one server of fixed answers; compare ratios, not the",
         "microseconds of two machines. The table has the cheapest batch of each contender; the ratios and differences",
-        "below it are medians over the rounds. Nobody listens but where a callback is named; with one, `ChatInfrai` too",
-        "streams through LangChain's own loop. A lone chunk pays for what it runs through with cold caches:",
+        "below it are medians over the rounds. Nobody listens but where a callback is named; with one, `ChatInfrai`",
+        "streams through LangChain's own loop, too. A lone chunk pays for what it runs through with cold caches:",
         f"{lone['minimal']:.0f} µs in the minimal model over plain httpx, "
         f"{lone['infrai']:.0f} µs in ChatInfrai over infrai_core.",
     ]
