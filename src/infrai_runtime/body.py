@@ -5,6 +5,7 @@ The table is the check, the list of known names and discovery's JSON Schema.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from infrai_runtime import message, tool
@@ -142,6 +143,10 @@ def _vendor_options(value: Any, path: str) -> Body:
 # -- fields of every capability -----------------------------------------------------------------------------------
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""What no name needs, reports cannot show, and PostgreSQL in part cannot hold."""
+
+
 def _tags(value: Any, path: str) -> Body:
     checked: Body = anything().check(value, path)
     if len(checked) > MAX_TAGS:
@@ -149,7 +154,10 @@ def _tags(value: Any, path: str) -> Body:
     word = text(empty=False, max_length=64)
     if unclear := next((name for name in checked if "=" in name), None):  # a budget's scope is name=value
         raise refuse(path, unclear, "a name without '='")
-    return {word.check(name, path): word.check(tag, f"{path}.{name}") for name, tag in checked.items()}
+    tags = {word.check(name, path): word.check(tag, f"{path}.{name}") for name, tag in checked.items()}
+    if odd := next((part for tag in tags.items() for part in tag if _CONTROL.search(part)), None):
+        raise refuse(path, odd, "text without control characters")
+    return tags
 
 
 _CALL: Table = {

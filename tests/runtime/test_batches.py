@@ -435,6 +435,29 @@ async def test_a_revoked_keys_batch_does_not_go_on(tmp_path: Path) -> None:
         await store.close()
 
 
+async def test_a_key_that_is_revoked_while_its_batch_runs_begins_no_further_request(tmp_path: Path) -> None:
+    async with shop(tmp_path, batch_concurrency=1) as at:
+        at.echo.failures["slow"] = [Failure("RATE_LIMITED", "slow down", retry_after_s=1.1)]
+        record = await at.submit(["first", "slow", "last"])
+        await at.asked("slow")
+        await at.store.end_key("key_one")
+        beside = Shop(at.api, at.store, at.echo, "limited")
+        ended = await beside.ended(record["batch_id"])
+        assert (ended["completed_count"], ended["failed_count"], at.echo.asked) == (1, 2, ["first", "slow"])
+        assert codes(await beside.results(record["batch_id"])) == ["ok", "UNAUTHORIZED", "UNAUTHORIZED"]
+
+
+@pytest.mark.parametrize("path", ["status/a%00b", "results/%C3%BC", "cancel/a%0ab"])
+async def test_an_id_that_no_batch_can_have_is_of_none(tmp_path: Path, path: str) -> None:
+    async with shop(tmp_path) as at:
+        found = await at.api.request(
+            "POST" if path.startswith("cancel") else "GET", f"/ai/batch/{path}", headers=at.auth
+        )
+        assert (found.status_code, found.json()["error"]["code"]) == (404, "NOT_FOUND")
+        listed = await at.get("/ai/batch/list?after=a%00b")
+        assert (listed.status_code, listed.json()["error"]["param"]) == (400, "after")
+
+
 async def test_a_call_that_somebody_waits_for_takes_the_place_of_a_request_of_a_batch(tmp_path: Path) -> None:
     async with shop(tmp_path, batch_concurrency=2) as at:
         interactive = [asyncio.create_task(at.post("/ai/chat", json=chat("wait")["body"])) for _ in range(2)]

@@ -350,3 +350,6 @@ async def test_tags_are_checked_by_name(tmp_path: Path) -> None:
         unclear = await at.ask(tags={"a": "x=y", "a=x": "y"})  # both would be the budget a=x=y, and pay it twice
         assert (unclear.status_code, unclear.json()["error"]["param"]) == (400, "tags")
         assert (await at.ask(tags={"a": "x=y"})).status_code == 200
+        for odd in ({"team": "a\0b"}, {"te\nam": "a"}, {"team": "\x9b"}):  # PostgreSQL cannot hold the first
+            refused = await at.ask(tags=odd)
+            assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tags")

@@ -453,6 +453,19 @@ def test_a_refused_call_leaves_its_key_free(run: Run) -> None:
     run(body)
 
 
+def test_a_call_that_the_store_can_never_take_holds_up_nothing_else(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        for _ in range(2):
+            with pytest.raises(Exception, match=r"int|range|large"):
+                await store.admit(call("never", reserve_nano=1 << 70))
+        dead = call("dead", lease_s=10.0)
+        await store.admit(dead)
+        await store.tend("another", 20.0)
+        assert [row.outcome for row in await store.rows(dead.request_id)] == [UNKNOWN]
+
+    run(body)
+
+
 @pytest.mark.parametrize("take_back", ["release", "book"])
 def test_a_call_without_an_answer_leaves_its_key_free(run: Run, take_back: str) -> None:
     async def body(store: Durable) -> None:

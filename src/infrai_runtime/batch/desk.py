@@ -14,6 +14,7 @@ from infrai_runtime.batch import census
 from infrai_runtime.batch.job import Checked, Job, Requests
 from infrai_runtime.batch.record import record_of, results_of
 from infrai_runtime.failure import Failure
+from infrai_runtime.field import refuse
 from infrai_runtime.keys import Caller
 from infrai_runtime.metrics import Gauge
 from infrai_runtime.request import Ask
@@ -135,13 +136,16 @@ class Desk:
         return record_of(await self._found(caller, batch_id), self._now())
 
     async def _found(self, caller: Caller, batch_id: str) -> Batch:
-        found = await self._store.find_batch(caller.project_id, batch_id, self._now())
+        known = _may_be_id(batch_id)
+        found = await self._store.find_batch(caller.project_id, batch_id, self._now()) if known else None
         if found is None:
             raise Failure("NOT_FOUND", f"there is no batch {batch_id[:80]!r}", param="batch_id")
         return found
 
     async def listed(self, caller: Caller, limit: int, after: str | None) -> Json:
         """The project's batches, newest first: ``limit`` of them, from the one after ``after``."""
+        if after is not None and not _may_be_id(after):
+            raise refuse("after", after, "the batch_id of a batch")
         now = self._now()
         found = await self._store.batches(caller.project_id, limit + 1, after, now)
         return {"data": [record_of(batch, now) for batch in found[:limit]], "has_more": len(found) > limit}
@@ -164,3 +168,8 @@ class Desk:
             message = f"the batch is {record['state']}: {done} requests are done"
             raise Failure("BATCH_NOT_DONE", message, hint="ask for its status until it is done", retry_after_s=1.0)
         return record, results_of(self._store, found, now)
+
+
+def _may_be_id(text: str) -> bool:
+    """A database is not asked for what it may not be able to read."""
+    return text.isascii() and text.isprintable()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -33,6 +34,8 @@ SHARDS = 4
 LOOK_AFTER_S, LOOK_EVERY_S = 0.05, 2.0
 """How soon the store is asked again for work where there was none; each time in a row it takes twice as long."""
 HOLD_EVERY_S = 5.0
+KNOWN_S = 1.0
+"""How long a key is taken as it was."""
 YIELD_S = 0.02
 """How long a request waits to see whether there is room beside the calls that somebody waits for."""
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -160,6 +163,8 @@ class ShardRun:
         self._again = shard.fence > 1
         """Whether somebody may have worked on it before, or still does."""
         self._has_jobs = False
+        self._known: Caller | Failure = Caller(shard.batch.project_id)
+        self._known_s = -math.inf
         self._short_since: float | None = None
 
     async def run(self) -> None:
@@ -182,11 +187,10 @@ class ShardRun:
         shard, durable = self.shard, self._service.durable
         lines = dict(enumerate(shard.requests.split(b"\n"), shard.first))
         jobs = Jobs(self._service, shard, lines, self._worker.now)
-        caller = await caller_of(durable, shard.batch)
-        away = await jobs.tended(caller, await self._left(lines), self._batch_closed())
+        away = await jobs.tended(await self._caller(), await self._left(lines), self._batch_closed())
         self._has_jobs = bool(away)
         while (left := [row for row in await self._left(lines) if row[0] not in away]) and not self._closed():
-            await self._run_all(left, caller)
+            await self._run_all(left)
             self._again = True
         if away:
             await durable.leave_shard(shard, jobs.wake_s, here=jobs.here)
@@ -194,6 +198,14 @@ class ShardRun:
             await durable.leave_shard(shard, 0.0, here=jobs.here)
         else:
             await durable.finish_shard(shard)
+
+    async def _caller(self) -> Caller | Failure:
+        """Whose requests they are, as the key was at most ``KNOWN_S`` ago: a shard may be in work for hours."""
+        now = self._worker.now()
+        if abs(now - self._known_s) >= KNOWN_S:
+            self._known_s = now
+            self._known = await caller_of(self._service.durable, self.shard.batch)
+        return self._known
 
     async def _left(self, lines: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
         """The requests that have no outcome, with their places in the batch."""
@@ -207,18 +219,18 @@ class ShardRun:
     def _batch_closed(self) -> bool:
         return self.shard.batch.closed(self._worker.now()) is not None
 
-    async def _run_all(self, left: list[tuple[int, bytes]], caller: Caller | Failure) -> None:
+    async def _run_all(self, left: list[tuple[int, bytes]]) -> None:
         rows = iter(left)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._worker.concurrency, len(left))):
-                group.create_task(self._run_some(rows, caller))
+                group.create_task(self._run_some(rows))
 
-    async def _run_some(self, rows: Iterator[tuple[int, bytes]], caller: Caller | Failure) -> None:
+    async def _run_some(self, rows: Iterator[tuple[int, bytes]]) -> None:
         for place, line in rows:
             pause_s = PAUSE_S
             while not self._closed():
                 async with self._worker.gate.place():
-                    refused = None if self._closed() else await self._once(place, line, caller)
+                    refused = None if self._closed() else await self._once(place, line)
                 if refused is None:
                     break
                 await asyncio.sleep(max(refused.retry_after_s or 0.0, pause_s))
@@ -226,12 +238,13 @@ class ShardRun:
             if self._closed():
                 return
 
-    async def _once(self, place: int, line: bytes, caller: Caller | Failure) -> Failure | None:
+    async def _once(self, place: int, line: bytes) -> Failure | None:
         """Runs a request to its outcome; the failure where it is to be tried again."""
         shard = self.shard
         trace = self._service.begin(NATIVE)
         trace.place = Place(shard.batch.batch_id, shard.number, place)
         try:
+            caller = await self._caller()
             if isinstance(caller, Failure):
                 raise caller
             trace.caller, trace.ask = caller, ask_at(shard.batch, place, line)

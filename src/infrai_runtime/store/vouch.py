@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Sequence
 
+from infrai_runtime.failure import Failure
 from infrai_runtime.store.durable import LEASE_S, Admission, Admitted, Booking, LedgerRow
 
 NOTE_S = 0.05
@@ -138,6 +139,17 @@ class Vouching(ABC):
         """Renews leases, buries the dead, forgets what has expired, takes back what was given up."""
         await self._write_noted()
         await self._tend_once(owner, now, tuple(self._running))
-        while self._taken_back:
-            await self._book_once(Booking(self._taken_back[0], now, 0, ()), False)
+        for _ in range(len(self._taken_back)):
+            await self._take_back(self._taken_back[0], now)
             self._taken_back.popleft()
+
+    async def _take_back(self, admission: Admission, now: float) -> None:
+        """Each once: one that the store will never take holds up nothing else. A store that does not answer is asked
+        again with the next ``tend``."""
+        try:
+            await self._book_once(Booking(admission, now, 0, ()), False)
+        except Failure:
+            raise
+        except Exception:
+            log.exception("request %s could not be taken back; it is tried again", admission.request_id)
+            self._taken_back.append(admission)
