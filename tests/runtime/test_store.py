@@ -682,6 +682,25 @@ def test_a_caller_that_leaves_while_the_database_works_takes_no_connection_with_
     asyncio.run(body())
 
 
+def test_connections_that_the_database_has_ended_are_not_used_again(postgres: Postgres) -> None:
+    ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+    there = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+
+    async def body() -> None:
+        store, other = await emptied(postgres.url()), await PostgresDurable.connect(postgres.url())
+        await store.add_project("p", "a", 1000, 0)
+        await asyncio.gather(*(store.admit(paid(4)) for _ in range(5)))
+        async with other._transaction() as beside:
+            assert await beside.fetchval(f"{ended} AND pid <> pg_backend_pid()")
+            while await beside.fetchval(f"{there} AND pid <> pg_backend_pid()"):
+                await asyncio.sleep(0)
+        assert {one.state for one in await asyncio.gather(*(store.admit(paid(4)) for _ in range(20)))} == {"new"}
+        await store.close()
+        await other.close()
+
+    asyncio.run(body())
+
+
 def test_a_database_of_the_second_schema_goes_on_with_its_calls_and_money(postgres: Postgres) -> None:
     from infrai_runtime.store.postgres import MIGRATIONS
 

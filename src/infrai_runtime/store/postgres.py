@@ -403,7 +403,7 @@ class PostgresDurable(SqlDurable):
 
     def __init__(self, pool: Any) -> None:
         super().__init__()
-        self._pool = pool
+        self._connections = _Connections(pool)
 
     @classmethod
     async def connect(cls, url: str, *, upgrade: bool = False) -> PostgresDurable:
@@ -448,7 +448,7 @@ class PostgresDurable(SqlDurable):
             yield connection
 
     def _connection(self) -> _Using:
-        return _Using(self._pool.acquire())
+        return _Using(self._connections)
 
     async def _admit_once(self, admission: Admission) -> Admitted:
         a = admission
@@ -496,7 +496,7 @@ class PostgresDurable(SqlDurable):
         """Closes the connections."""
         if self._noting is not None:
             self._noting.cancel()
-        await self._pool.close()
+        await self._connections.close()
 
 
 async def _as_it_is(connection: Any) -> None:
@@ -526,24 +526,60 @@ def _changed(tag: str) -> int:
     return int(tag.rpartition(" ")[2])
 
 
+class _Connections:
+    """The connections of a pool. One that is done stays at hand while nobody waits for one: the driver's way into its
+    pool and out of it again costs a call as much as a statement."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._idle: list[Any] = []
+        self._waiting = 0
+
+    async def take(self) -> Any:
+        """One to use. Raises ``TimeoutError`` when none is free for ``ACQUIRE_S``."""
+        while self._idle:
+            if not (connection := self._idle.pop()).is_closed():
+                return connection
+            await self._pool.release(connection)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(ACQUIRE_S):  # the pool's own timeout costs a task
+                return await self._pool.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def give_back(self, connection: Any, sound: bool) -> None:
+        """Ends its use; ``sound`` is False where a statement may still be under way, which the pool waits for."""
+        if sound and not self._waiting:
+            self._idle.append(connection)
+        else:
+            await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """Closes all."""
+        while self._idle:
+            await self._pool.release(self._idle.pop())
+        await self._pool.close()
+
+
 class _Using:
     """A connection in use. A database that does not answer is a 503 that nothing was billed for."""
 
-    __slots__ = ("_acquired",)
+    __slots__ = ("_connection", "_connections")
 
-    def __init__(self, acquired: Any) -> None:
-        self._acquired = acquired
+    def __init__(self, connections: _Connections) -> None:
+        self._connections = connections
 
     async def __aenter__(self) -> Any:
         try:
-            async with asyncio.timeout(ACQUIRE_S):  # the pool's own timeout costs a task
-                return await self._acquired.__aenter__()
+            self._connection = await self._connections.take()
         except Exception as error:
             _check_gone(error)
             raise
+        return self._connection
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        await self._acquired.__aexit__(kind, error, None)
+        await self._connections.give_back(self._connection, error is None)
         if error is not None:
             _check_gone(error)
 
