@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import dropwhile
 from typing import Any
 
 from langchain_core.messages import (
@@ -273,10 +274,10 @@ def _picked(given: Given, names: Iterable[str]) -> dict[str, Any]:
 def message_of(reply: ChatReply) -> AIMessage:
     """The reply as a message.
 
-    ``content`` is a string while the reply is text and tool calls; citations then stand in
+    ``content`` is a string while the reply is text and then tool calls; citations then stand in
     ``additional_kwargs["annotations"]`` and count from the start of that string, and what a vendor signed of it in
-    ``["signatures"]``. With anything else in the reply
-    (reasoning, media, a refusal), ``content`` is the ordered list of blocks. ``content_blocks`` is the same either way.
+    ``["signatures"]``. With anything else in the reply (reasoning, media, a refusal, text after a call), ``content`` is
+    the ordered list of blocks. ``content_blocks`` is the same either way.
     """
     blocks = [block_of(part.model_dump(exclude_none=True)) for part in reply.parts]
     plain = is_plain(blocks)
@@ -294,8 +295,9 @@ def message_of(reply: ChatReply) -> AIMessage:
 
 
 def is_plain(blocks: Iterable[Block]) -> bool:
-    """Whether these blocks fit a message whose content is a string."""
-    return all(block["type"] in _PLAIN for block in blocks)
+    """Whether these blocks fit a message whose content is a string: texts, and calls after them."""
+    kinds = [block["type"] for block in blocks]
+    return _PLAIN.issuperset(kinds) and "text" not in dropwhile("text".__eq__, kinds)
 
 
 def joined(blocks: Iterable[Block]) -> tuple[str, list[Block]]:

@@ -167,15 +167,17 @@ def _generated(message: AIMessageChunk) -> ChatGenerationChunk:
 class StreamedMessage:
     """Turns the chunks of one answer into message chunks that LangChain can add up.
 
-    Text is a plain string until a part comes that needs a block (reasoning, media, a refusal); from then on, and
-    always with ``as_blocks``, content is a list of blocks with the index of their part. What began in or beside the
-    string ends there. The last chunk alone carries usage, cost and the other metadata.
+    Text is a plain string until a part comes that needs a block (reasoning, media, a refusal, text after a call); from
+    then on, and always with ``as_blocks``, content is a list of blocks with the index of their part. What began in the
+    string ends there; calls that stood beside it take their place in the list. The last chunk alone carries usage, cost
+    and the other metadata.
     """
 
     def __init__(self, as_blocks: bool = False) -> None:
         self._as_blocks = as_blocks
         self._reader = BlockReader()
-        self._lengths = defaultdict[int, int](int)  # of what is in the string; 0 for a call beside it
+        self._lengths = defaultdict[int, int](int)  # of the texts in the string
+        self._beside = defaultdict[int, list[Block]](list)  # the pieces of calls beside the string
 
     def read(self, chunk: ChatChunk) -> ChatGenerationChunk | None:
         """What this chunk adds; None when it brings no content."""
@@ -184,7 +186,12 @@ class StreamedMessage:
         # the caches cold, where a call costs several times as much.
         if parts and len(parts) == 1 and not self._as_blocks and not self._reader.held:
             part = parts[0]
-            if len(part) == _TEXT_ALONE and part["type"] == "text" and (text := part.get("text")):
+            if (
+                len(part) == _TEXT_ALONE
+                and part["type"] == "text"
+                and (text := part.get("text"))
+                and not (self._beside and part["index"] not in self._lengths)
+            ):
                 self._lengths[part["index"]] += len(text)
                 return _generation(text, _text_chunk(text, chunk.id, {"model_provider": PROVIDER}))
         blocks = self._reader.read(chunk)
@@ -212,9 +219,14 @@ class StreamedMessage:
                 yield {"type": "tool_call_chunk", **_NO_CALL, "args": stop, "index": index}
 
     def _message(self, blocks: list[Block], **fields: Any) -> AIMessageChunk:
-        self._as_blocks = self._as_blocks or not is_plain(blocks)
+        moved: list[Block] = []
+        if not self._as_blocks and not self._fits_the_string(blocks):
+            self._as_blocks = True
+            moved = [joined_block(pieces) for pieces in self._beside.values()]
+            self._beside.clear()
         inside = [block for block in blocks if self._as_blocks and block["index"] not in self._lengths]
         text, beside = self._string([block for block in blocks if block not in inside])
+        inside = [*moved, *inside]
         calls = [
             tool_call_chunk(name=b["name"], args=b["args"], id=b["id"], index=b["index"])
             for b in blocks
@@ -227,6 +239,13 @@ class StreamedMessage:
             **{"response_metadata": {"model_provider": PROVIDER}, **fields},
         )
 
+    def _fits_the_string(self, blocks: list[Block]) -> bool:
+        return is_plain(blocks) and not any(map(self._follows_a_call, blocks))
+
+    def _follows_a_call(self, block: Mapping[str, Any]) -> bool:
+        """Whether this is a text that began after a call: a string would put it before."""
+        return bool(self._beside) and block["type"] == "text" and block["index"] not in self._lengths
+
     def _string(self, blocks: list[Block]) -> tuple[str, dict[str, Any]]:
         """Text as a string; beside it annotations, with their places in the whole text, and signatures."""
         text, notes = "", []
@@ -237,6 +256,6 @@ class StreamedMessage:
                 self._lengths[block["index"]] += len(block["text"])
                 text += block["text"]
             else:
-                self._lengths[block["index"]] = 0
+                self._beside[block["index"]].append(block)
         named = [{**block, "id": self._reader.calls.get(block["index"])} for block in blocks]
         return text, {"annotations": notes, "signatures": signatures(named)}

@@ -54,6 +54,12 @@ REPLIES: dict[str, list[dict[str, Any]]] = {
     "a broken call": [TEXT, BROKEN],
     "reasoning": [REASONING, TEXT],
     "interleaved": [REASONING, CALL, REASONING, CALL_2],
+    "a call before reasoning": [CALL, REASONING, TEXT],
+    "a text and a call before reasoning": [TEXT, CALL, CALL_2, REASONING, CITED],
+    "a signed call before reasoning": [{**CALL, **SIGNED}, REASONING],
+    "a broken call before reasoning": [BROKEN, REASONING],
+    "a call before text": [CALL, TEXT],
+    "a call between texts": [TEXT, CALL, CITED, CALL_2],
     "reasoning and cited text": [REASONING, TEXT, CITED, BROKEN],
     "image after text": [TEXT, IMAGE, CITED],
     "media": [IMAGE, AUDIO, FILE],
@@ -284,10 +290,10 @@ def test_a_call_that_goes_on_beside_a_block_is_one_call() -> None:
     first = {"index": 0, "type": "tool_call", "id": "call_1", "name": "f", "arguments": '{"a"'}
     rest = {"index": 0, "type": "tool_call", "arguments": ": 1}", "opaque": "s", "vendor": "v"}
     total = added_up([first], [rest, {**IMAGE, "index": 1}])
-    call, image = sorted(without_index(total.content_blocks), key=lambda block: str(block["type"]), reverse=True)
+    call, image = without_index(total.content_blocks)
     assert (call["id"], call["args"], call["extras"]) == ("call_1", {"a": 1}, {"opaque": "s", "vendor": "v"})
     assert image["type"] == "image"
-    assert [part["type"] for part in wire_messages([total])[0]["parts"]] == ["image", "tool_call"]
+    assert [part["type"] for part in wire_messages([total])[0]["parts"]] == ["tool_call", "image"]
 
 
 def test_text_that_ends_where_a_block_begins_is_one_text() -> None:
