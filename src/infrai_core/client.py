@@ -56,6 +56,7 @@ from infrai_core.protocol import (
     row_opened,
     wait_for_batch,
 )
+from infrai_core.schema import allowed_name, is_held, object_schema, unheld
 from infrai_core.transport import AsyncPool, SyncPool, Transport, apieces, asend, mapped_errors, pieces, send
 from infrai_core.usage import Ledger
 
@@ -169,14 +170,16 @@ def _rebuild(kind: type[_Client], options: dict[str, Any]) -> _Client:
 def _schema_format(parse: type[BaseModel]) -> dict[str, Any]:
     if not (isinstance(parse, type) and issubclass(parse, BaseModel)):
         raise ConfigError(f"parse: came {reprlib.repr(parse)}, allowed is a class of pydantic's BaseModel")
-    return {"type": "json_schema", "json_schema": {"name": parse.__name__, "schema": parse.model_json_schema()}}
+    form = {"name": allowed_name(parse.__name__), "schema": object_schema(parse.model_json_schema())}
+    return {"type": "json_schema", "json_schema": form}
 
 
 def _parsed(reply: m.ChatReply, parse: type[P]) -> m.ParsedReply[P]:
     if reply.refusal and not reply.content:
         raise ParseFailed(f"the model refused: {reply.refusal}", reply)
     try:
-        value = parse.model_validate_json(reply.content)
+        written = unheld(reply.content) if is_held(parse.model_json_schema()) else reply.content
+        value = parse.model_validate_json(written)
     except ValidationError as error:
         raise ParseFailed(f"the answer does not fit {parse.__name__}: {error}", reply) from None
     return m.ParsedReply(**{**dict(reply), "parsed": value})

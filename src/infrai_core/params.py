@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from infrai_core.errors import ConfigError
+from infrai_core.schema import check_tools
 
 if TYPE_CHECKING:
     from infrai_core.models import Value
@@ -255,7 +256,7 @@ def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The given parameters without the unset ones.
 
     Raises ``ConfigError`` that names the parameter, what came and what is allowed: for an unknown name (with the
-    nearest known one), a value of another kind, outside its choices or its range.
+    nearest known one), a value of another kind, outside its choices or its range, tools that no vendor would take.
     """
     known = kind.__annotations__.keys()  # a TypedDict has its bases' keys too
     set_ones = {name: value for name, value in given.items() if value is not None}
@@ -270,6 +271,8 @@ def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
             _check_shape(name, value)
     if "extra_headers" in set_ones:
         check_headers("extra_headers", set_ones["extra_headers"])
+    if "tools" in set_ones:
+        check_tools(set_ones["tools"])
     return set_ones
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infrai_core.schema import ALLOWED_ARGUMENTS, ALLOWED_TOOL_NAME, TOOL_NAME, is_tool_name, not_an_object
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
@@ -30,11 +31,34 @@ Tool = Mapping[str, Any]
 
 MOST_TOOLS = 128
 
-_NAME = Field(text(empty=False, max_length=128), "what it is called", required=True)
+
+def _tool_name() -> Kind:
+    def check(value: Any, path: str) -> str:
+        if not is_tool_name(value):
+            raise refuse(path, value, ALLOWED_TOOL_NAME)
+        return str(value)
+
+    return Kind(check, {"type": "string", "pattern": f"^{TOOL_NAME}$"})
+
+
+def _arguments() -> Kind:
+    """JSON Schema of arguments, which vendors take by their names."""
+    some = anything("JSON Schema of the arguments")
+
+    def check(value: Any, path: str) -> Any:
+        schema = some.check(value, path)
+        if (kind := not_an_object(schema)) is not None:
+            raise refuse(f"{path}.type", kind, ALLOWED_ARGUMENTS)
+        return schema
+
+    return Kind(check, some.schema)
+
+
+_NAME = Field(_tool_name(), "what it is called", required=True)
 _FUNCTION: Table = {
     "name": _NAME,
     "description": Field(text(), "what it does"),
-    "parameters": Field(anything("JSON Schema of the arguments"), "JSON Schema of the arguments"),
+    "parameters": Field(_arguments(), "JSON Schema of the arguments"),
     "strict": Field(flag(), "arguments must follow the schema"),
 }
 _GRAMMAR: Table = {
@@ -58,6 +82,20 @@ def _of_types(tables: Mapping[str, Table], types: Sequence[str]) -> Kind:
     return one_of_types({name: {name: Field(table(tables[name]), f"the {name}", required=True)} for name in types})
 
 
+def _each_once(tools: Kind) -> Kind:
+    """Tools that a model can tell apart."""
+
+    def check(value: Any, path: str) -> Any:
+        seen: set[tuple[str, str]] = set()
+        for place, tool in enumerate(checked := tools.check(value, path)):
+            if (tool["type"], named(tool)) in seen:
+                raise refuse(f"{path}.{place}.{tool['type']}.name", named(tool), "a name that no other tool has")
+            seen.add((tool["type"], named(tool)))
+        return checked
+
+    return Kind(check, tools.schema)
+
+
 def _allowed(types: Sequence[str]) -> Table:
     inner: Table = {
         "mode": Field(choice(("auto", "required")), "whether one of them has to be called", required=True),
@@ -78,7 +116,7 @@ def _choice(types: Sequence[str]) -> Kind:
 
 def _fields(types: Sequence[str], about: str) -> Table:
     return {
-        "tools": Field(list_of(_of_types(_DEFINED, types), high=MOST_TOOLS), about),
+        "tools": Field(_each_once(list_of(_of_types(_DEFINED, types), high=MOST_TOOLS)), about),
         "tool_choice": Field(_choice(types), "whether and which tool to call"),
     }
 

@@ -10,7 +10,8 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
-from langchain_infrai.errors import InfraiConfigError
+from infrai_core.schema import check_tools
+from langchain_infrai.errors import InfraiConfigError, as_langchain
 
 # LangChain reads the hints of a model's methods when it runs: these names must exist where they are used.
 Tool: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
@@ -23,10 +24,14 @@ _OF_SEVERAL = ("allowed_tools", "custom")
 
 
 def wire_tools(tools: Iterable[Tool], strict: bool | None) -> list[dict[str, Any]]:
-    """The tools, OpenAI-shaped. Raises ``InfraiConfigError`` for what LangChain cannot make a tool of."""
+    """The tools, OpenAI-shaped. Raises ``InfraiConfigError`` for what LangChain cannot make a tool of, for a name that
+    no vendor takes or that two tools have, and for arguments that are no object."""
     if not isinstance(tools, Iterable) or isinstance(tools, str | Mapping | BaseModel):
         raise InfraiConfigError(f"tools: came {type(tools).__name__}, allowed is a list of tools")
-    return [_wire_tool(tool, strict, f"tools.{place}") for place, tool in enumerate(tools)]
+    wire = [_wire_tool(tool, strict, f"tools.{place}") for place, tool in enumerate(tools)]
+    with as_langchain():
+        check_tools(wire)
+    return wire
 
 
 def _wire_tool(tool: Tool, strict: bool | None, field: str) -> dict[str, Any]:

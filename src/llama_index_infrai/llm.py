@@ -32,6 +32,7 @@ from pydantic import BaseModel, Field
 from infrai_core import AsyncChatStream, ConfigError, ModelInfo
 from infrai_core.facts import facts_of
 from infrai_core.params import CacheStrategy, Task
+from infrai_core.schema import check_tools
 from infrai_core.unchecked import unchecked
 from llama_index_infrai._connection import Routed, options_of
 from llama_index_infrai._convert import checked_messages, kind_of, messages_of
@@ -388,10 +389,7 @@ def _described(tools: Sequence[Any]) -> list[dict[str, Any]]:
                 "allowed are LlamaIndex tools, such as FunctionTool.from_defaults(…)"
             )
     described = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
-    names = [tool["function"]["name"] for tool in described]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"tools: two have the name {twice!r}; a model tells them apart by their names")
+    check_tools(described)
     return described
 
 

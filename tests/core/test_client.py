@@ -859,6 +859,10 @@ def test_a_client_may_be_collected_while_another_takes_a_pool(wall: MakeWall) ->
     assert Infrai("k", base_url=served.url).chat("hi").content == "x"
 
 
+def tool(name: str | None, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters or {"type": "object"}}}
+
+
 @pytest.mark.parametrize("dialect", ["native", "openai"])
 @pytest.mark.parametrize(
     ("call", "words"),
@@ -872,6 +876,20 @@ def test_a_client_may_be_collected_while_another_takes_a_pool(wall: MakeWall) ->
         (lambda c: c.vision(3, []), "prompt: came int, allowed is a text"),
         (lambda c: c.vision("x", "https://a.test/b.png"), "images: came str, allowed is a list of images"),
         (lambda c: c.vision("x", {"url": "https://a.test"}), "images: came dict, allowed is a list of images"),
+        (
+            lambda c: c.chat("x", tools=[tool("<lambda>")]),
+            "tools.0.function.name='<lambda>': allowed is a name of 1 to 128 letters of a-z, digits, _ and -",
+        ),
+        (lambda c: c.chat("x", tools=[tool("f"), tool("查询")]), "tools.1.function.name='查询'"),
+        (lambda c: c.chat("x", tools=[tool(None)]), "tools.0.function.name=None"),
+        (
+            lambda c: c.stream_chat("x", tools=[tool("f"), tool("g"), tool("f")]),
+            "tools.2.function.name='f': came twice; a model tells tools apart by their names",
+        ),
+        (
+            lambda c: c.chat("x", tools=[tool("f", {"type": "array", "items": {}})]),
+            "tools.0.function.parameters.type='array': allowed is 'object', the arguments by their names",
+        ),
         (lambda c: c.chat("x", parse=dict), "parse: came <class 'dict'>, allowed is a class of pydantic's BaseModel"),
     ],
 )

@@ -27,11 +27,24 @@ ALLOWED = {
 }
 """What each package may import of the project."""
 
-VALUES_OF_CORE = {"errors", "facts", "fetch", "inflate", "loop", "models", "params", "place", "retry", "sse", "tokens"}
+VALUES_OF_CORE = {
+    "errors",
+    "facts",
+    "fetch",
+    "inflate",
+    "loop",
+    "models",
+    "params",
+    "place",
+    "retry",
+    "schema",
+    "sse",
+    "tokens",
+}
 """The modules of core that the runtime may use: values and functions, never the client."""
 
 LAYERS = (
-    {"errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "tokens", "unchecked"},
+    {"errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "schema", "tokens", "unchecked"},
     {"models", "root"},
     {"params", "retry", "sse", "report", "usage", "facts", "artifact", "replies", "service"},
     {"config"},

@@ -31,6 +31,7 @@ def multiply(a: int, b: int) -> int:
 
 
 TOOL = FunctionTool.from_defaults(multiply)
+ENDLESS = FunctionTool.from_defaults(multiply, name="x" * 129)
 TEMPLATE = PromptTemplate("Extract: {text}")
 MESSAGES: Any = {
     "a string": ("hi", "messages: came an object of type str; allowed is a sequence of ChatMessage"),
@@ -81,7 +82,14 @@ def test_a_prompt_that_is_no_text_is_refused(scripted: Any, endpoint: str) -> No
 
 TOOLS: dict[str, Refused] = {
     "a function": (lambda llm: llm.chat_with_tools([multiply], "hi"), r"tools\[0\]: came an object of type function"),
-    "one name twice": (lambda llm: llm.chat_with_tools([TOOL, TOOL], "hi"), "tools: two have the name 'multiply'"),
+    "one name twice": (
+        lambda llm: llm.chat_with_tools([TOOL, TOOL], "hi"),
+        "tools.1.function.name='multiply': came twice",
+    ),
+    "a name that no vendor takes": (
+        lambda llm: llm.chat_with_tools([ENDLESS], "hi"),
+        r"tools.0.function.name='.*': allowed is a name of 1 to 128 letters",
+    ),
     "a choice of none of them": (
         lambda llm: llm.chat_with_tools([TOOL], "hi", tool_choice="divide"),
         "tool_choice='divide': allowed are auto, none, required, multiply",

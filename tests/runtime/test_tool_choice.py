@@ -96,6 +96,17 @@ def test_allowed_tools_are_the_only_tools_that_a_vendor_sees(read: Any, mode: st
             "came 'some', allowed is one of function",
         ),
         ({"tools": [{"type": "mcp"}]}, "tools.0.type", "came 'mcp', allowed is one of function"),
+        ({"tools": [function("<lambda>")]}, "tools.0.function.name", "came '<lambda>', allowed is a name of 1 to 128"),
+        (
+            {"tools": [*TOOLS, function("time")]},
+            "tools.3.function.name",
+            "came 'time', allowed is a name that no other",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]},
+            "tools.0.function.parameters.type",
+            "came 'array', allowed is 'object'",
+        ),
     ],
 )
 def test_a_wrong_choice_is_refused_by_field_what_came_and_what_is_allowed(

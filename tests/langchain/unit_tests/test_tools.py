@@ -9,12 +9,12 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.tools import tool
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from infrai_core import ConfigError
 from infrai_core.testing import Answer, Script, envelope, failure, reply, streamed
 from langchain_infrai import ChatInfrai, init_chat_model
-from langchain_infrai.errors import ModelRefusalError
+from langchain_infrai.errors import InfraiConfigError, ModelRefusalError
 
 Thing = TypeVar("Thing")
 
@@ -139,6 +139,28 @@ def test_tools_may_come_from_any_collection() -> None:
 )
 def test_what_is_no_tool_is_named_with_its_place(tools: Any, named: str) -> None:
     with pytest.raises(ConfigError) as caught:
+        ChatInfrai().bind_tools(tools)
+    assert caught.value.message.startswith(named)
+
+
+class Cities(RootModel[list[str]]):
+    """The cities to look up."""
+
+
+@pytest.mark.parametrize(
+    ("tools", "named"),
+    [
+        ([lambda city: city], "tools.0"),
+        (
+            [{"type": "function", "function": {"name": "<lambda>"}}],
+            "tools.0.function.name='<lambda>': allowed is a name",
+        ),
+        ([weather, weather], "tools.1.function.name='weather': came twice"),
+        ([Cities], "tools.0.function.parameters.type='array': allowed is 'object'"),
+    ],
+)
+def test_tools_that_no_vendor_would_take_are_named_before_they_are_bound(tools: Any, named: str) -> None:
+    with pytest.raises(InfraiConfigError) as caught:
         ChatInfrai().bind_tools(tools)
     assert caught.value.message.startswith(named)
 

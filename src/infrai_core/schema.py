@@ -1,0 +1,89 @@
+"""Tools and schemas as every vendor takes them. Pure, checked before any I/O.
+
+The narrowest of the vendors' rules hold, so that a call can go to any of them: names of
+https://platform.openai.com/docs/api-reference/chat/create (``tools``), an object at the root of a schema
+(https://platform.openai.com/docs/guides/structured-outputs#root-objects-must-not-be-anyof-and-must-be-an-object).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
+
+from infrai_core.errors import ConfigError
+from infrai_core.parse import parsed
+
+TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
+"""A pattern. OpenAI takes 64 characters, others 128."""
+ALLOWED_TOOL_NAME = "a name of 1 to 128 letters of a-z, digits, _ and -"
+ALLOWED_ARGUMENTS = "'object', the arguments by their names"
+ROOT = "root"
+"""The only field of an object that stands for something else."""
+
+
+def check_tools(tools: Sequence[Mapping[str, Any]], field: str = "tools") -> None:
+    """Raises ``ConfigError`` that names the place of a tool whose name no vendor would take or another tool has, and of
+    one whose arguments are no object."""
+    seen: set[tuple[str, str]] = set()
+    for place, tool in enumerate(tools):
+        kind = str(tool.get("type"))
+        described = tool.get(kind)
+        if not isinstance(described, Mapping):
+            continue  # a tool of the service's own
+        where, name = f"{field}.{place}.{kind}", described.get("name")
+        if not is_tool_name(name):
+            raise ConfigError(f"{where}.name={reprlib.repr(name)}: allowed is {ALLOWED_TOOL_NAME}")
+        if (kind, name) in seen:
+            raise ConfigError(f"{where}.name={name!r}: came twice; a model tells tools apart by their names")
+        seen.add((kind, name))
+        if (arguments := not_an_object(described.get("parameters"))) is not None:
+            raise ConfigError(f"{where}.parameters.type={arguments!r}: allowed is {ALLOWED_ARGUMENTS}")
+
+
+def is_tool_name(name: Any) -> TypeGuard[str]:
+    """Whether a tool may be called so."""
+    return isinstance(name, str) and re.fullmatch(TOOL_NAME, name) is not None
+
+
+def not_an_object(schema: Any) -> Any:
+    """The type of a schema that says it is not that of an object, else None."""
+    kind = schema.get("type") if isinstance(schema, Mapping) else None
+    return None if kind == "object" else kind
+
+
+def allowed_name(name: str) -> str:
+    """The name as vendors allow names: a title may have spaces, and that of a generic class has brackets."""
+    return re.sub(r"[^a-zA-Z0-9_-]+", "_", name)[:64]
+
+
+def is_held(schema: Mapping[str, Any]) -> bool:
+    """Whether ``object_schema`` has to put what this describes into an object: it may be something else."""
+    return _resolved(schema).get("type") != "object"
+
+
+def object_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with an object at its root. What is none stands in the only field, ``root``; ``unheld`` takes it out.
+    A class that holds itself is a bare reference, which becomes what it refers to."""
+    if not is_held(schema):
+        return _resolved(schema)
+    inner = {name: value for name, value in schema.items() if name != "$defs"}
+    defined = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    held = {"type": "object", "properties": {ROOT: inner}, "required": [ROOT], "additionalProperties": False}
+    return held | {name: schema[name] for name in ("title", "description") if name in schema} | defined
+
+
+def _resolved(schema: Mapping[str, Any]) -> dict[str, Any]:
+    defined = schema.get("$defs", {}).get(str(schema.get("$ref", "")).removeprefix("#/$defs/"))
+    return {**defined, "$defs": schema["$defs"]} if defined else dict(schema)
+
+
+def unheld(text: str) -> str:
+    """What stands under ``root`` in this JSON text, as JSON; the text itself where a model left the object out."""
+    try:
+        found = parsed(text)
+    except ValueError:
+        return text  # whoever reads it says what is wrong
+    return json.dumps(found[ROOT]) if isinstance(found, dict) and found.keys() == {ROOT} else text
