@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import reprlib
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar, Unpack, overload
 
 import anyio
 import httpx
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
 from infrai_core import config as settings
 from infrai_core import models as m
@@ -22,7 +21,7 @@ from infrai_core.config import ClientOptions, Config
 from infrai_core.dialect import Surface, native
 from infrai_core.dialect import openai as openai_shaped
 from infrai_core.envelope import opened
-from infrai_core.errors import ConfigError, InfraiError, ParseFailed, twin_of
+from infrai_core.errors import ConfigError, InfraiError, twin_of
 from infrai_core.lines import LineReader, Rows
 from infrai_core.operation import Operation
 from infrai_core.params import (
@@ -56,7 +55,7 @@ from infrai_core.protocol import (
     row_opened,
     wait_for_batch,
 )
-from infrai_core.schema import allowed_name, is_held, object_schema, unheld
+from infrai_core.structured import Form, parsed_chat
 from infrai_core.transport import AsyncPool, SyncPool, Transport, apieces, asend, mapped_errors, pieces, send
 from infrai_core.usage import Ledger
 
@@ -167,24 +166,6 @@ def _rebuild(kind: type[_Client], options: dict[str, Any]) -> _Client:
     return kind(**options)
 
 
-def _schema_format(parse: type[BaseModel]) -> dict[str, Any]:
-    if not (isinstance(parse, type) and issubclass(parse, BaseModel)):
-        raise ConfigError(f"parse: came {reprlib.repr(parse)}, allowed is a class of pydantic's BaseModel")
-    form = {"name": allowed_name(parse.__name__), "schema": object_schema(parse.model_json_schema())}
-    return {"type": "json_schema", "json_schema": form}
-
-
-def _parsed(reply: m.ChatReply, parse: type[P]) -> m.ParsedReply[P]:
-    if reply.refusal and not reply.content:
-        raise ParseFailed(f"the model refused: {reply.refusal}", reply)
-    try:
-        written = unheld(reply.content) if is_held(parse.model_json_schema()) else reply.content
-        value = parse.model_validate_json(written)
-    except ValidationError as error:
-        raise ParseFailed(f"the answer does not fit {parse.__name__}: {error}", reply) from None
-    return m.ParsedReply(**{**dict(reply), "parsed": value})
-
-
 class Infrai(_Client):
     """The synchronous client. Safe to share between threads; survives forks; a context manager.
 
@@ -245,20 +226,37 @@ class Infrai(_Client):
     @overload
     def chat(self, messages: Prompt, *, parse: None = None, **params: Unpack[BatchableChatParams]) -> m.ChatReply: ...
     @overload
-    def chat(self, messages: Prompt, *, parse: type[P], **params: Unpack[BatchableChatParams]) -> m.ParsedReply[P]: ...
     def chat(
-        self, messages: Prompt, *, parse: type[P] | None = None, **params: Unpack[BatchableChatParams]
+        self, messages: Prompt, *, parse: type[P], repair: bool = True, **params: Unpack[BatchableChatParams]
+    ) -> m.ParsedReply[P]: ...
+    def chat(
+        self,
+        messages: Prompt,
+        *,
+        parse: type[P] | None = None,
+        repair: bool = True,
+        **params: Unpack[BatchableChatParams],
     ) -> m.ChatReply | m.ParsedReply[P]:
         """A whole answer to a prompt string or messages.
 
         With ``parse`` (a pydantic class) the answer is asked for in that schema and comes validated in
-        ``reply.parsed``; raises ``ParseFailed`` when it does not fit. With ``batch_mode=True`` the call runs as a
-        batch job at a discount and this waits for it.
+        ``reply.parsed``; raises ``ParseFailed`` when it does not fit. One that does not fit is asked for once more,
+        with what is wrong with it, under the same ``max_cost_multiplier``, unless ``repair`` is false, a budget is
+        spent, or the answer was refused or cut off: ``metadata`` (cost, attempts) and ``usage`` are then of both calls.
+        With ``batch_mode=True`` the call runs as a batch job at a discount and this waits for it; it is not repaired.
         """
         if parse is not None:
-            params["response_format"] = _schema_format(parse)
-        reply = self._chat_batched(messages, params) if params.get("batch_mode") else self._chat(messages, params)
-        return _parsed(reply, parse) if parse is not None else reply
+            return self._chat_parsed(messages, params, Form(parse), repair)
+        return self._chat_batched(messages, params) if params.get("batch_mode") else self._chat(messages, params)
+
+    def _chat_parsed(
+        self, messages: Prompt, params: Mapping[str, Any], form: Form[P], repair: bool
+    ) -> m.ParsedReply[P]:
+        if params.get("batch_mode"):
+            asked = {**params, "response_format": form.response_format}
+            return form.read(self._chat_batched(messages, asked))
+        flow = parsed_chat(self._ops.chat, messages, params, form, self.config, repair)
+        return self._with_origin(self._drive(flow))
 
     def _chat(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
         return self._call(self._ops.chat(messages, params))
@@ -454,16 +452,29 @@ class AsyncInfrai(_Client):
     ) -> m.ChatReply: ...
     @overload
     async def chat(
-        self, messages: Prompt, *, parse: type[P], **params: Unpack[BatchableChatParams]
+        self, messages: Prompt, *, parse: type[P], repair: bool = True, **params: Unpack[BatchableChatParams]
     ) -> m.ParsedReply[P]: ...
     async def chat(
-        self, messages: Prompt, *, parse: type[P] | None = None, **params: Unpack[BatchableChatParams]
+        self,
+        messages: Prompt,
+        *,
+        parse: type[P] | None = None,
+        repair: bool = True,
+        **params: Unpack[BatchableChatParams],
     ) -> m.ChatReply | m.ParsedReply[P]:
         if parse is not None:
-            params["response_format"] = _schema_format(parse)
+            return await self._chat_parsed(messages, params, Form(parse), repair)
         batched = params.get("batch_mode")
-        reply = await (self._chat_batched(messages, params) if batched else self._chat(messages, params))
-        return _parsed(reply, parse) if parse is not None else reply
+        return await (self._chat_batched(messages, params) if batched else self._chat(messages, params))
+
+    async def _chat_parsed(
+        self, messages: Prompt, params: Mapping[str, Any], form: Form[P], repair: bool
+    ) -> m.ParsedReply[P]:
+        if params.get("batch_mode"):
+            asked = {**params, "response_format": form.response_format}
+            return form.read(await self._chat_batched(messages, asked))
+        flow = parsed_chat(self._ops.chat, messages, params, form, self.config, repair)
+        return self._with_origin(await self._drive(flow))
 
     async def _chat(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
         return await self._call(self._ops.chat(messages, params))

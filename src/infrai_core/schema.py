@@ -61,7 +61,12 @@ def allowed_name(name: str) -> str:
 
 def is_held(schema: Mapping[str, Any]) -> bool:
     """Whether ``object_schema`` has to put what this describes into an object: it may be something else."""
-    return _resolved(schema).get("type") != "object"
+    root = _resolved(schema)
+    return not_an_object(root) is not None or ("properties" not in root and not _ANY_TYPE.isdisjoint(root))
+
+
+_ANY_TYPE = frozenset({"anyOf", "oneOf", "allOf", "enum", "const", "not", "$ref"})
+"""Words of schemas that need no type beside them."""
 
 
 def object_schema(schema: Mapping[str, Any]) -> dict[str, Any]:

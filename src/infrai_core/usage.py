@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from infrai_core.errors import ConfigError
 from infrai_core.models import Metadata, Usage
@@ -16,6 +16,7 @@ from infrai_core.models import Metadata, Usage
 if TYPE_CHECKING:
     from infrai_core.report import Table
 
+Number = TypeVar("Number", Decimal, float)
 Axis = Literal["vendor", "model", "capability", "tag", "run"]
 
 
@@ -277,6 +278,25 @@ def _keys(entry: Entry) -> Iterator[tuple[str, str]]:
     for name, value in entry.tags.items():
         yield f"tag:{name}", value
         yield "tag", f"{name}={value}" if value else name
+
+
+def total(one: Number | None, other: Number | None) -> Number | None:
+    """Both together; None where one of them is unknown."""
+    return None if one is None or other is None else one + other
+
+
+def added(one: Usage | None, other: Usage | None) -> Usage | None:
+    """What two calls used. A number that one of them does not know is unknown."""
+    if one is None or other is None:
+        return None
+    return Usage.model_validate(_added(one.model_dump(exclude_none=True), other.model_dump(exclude_none=True)))
+
+
+def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    known = one.keys() & other.keys()
+    sums = {name: _added(one[name], other[name]) for name in known if isinstance(one[name], Mapping)}
+    sums |= {name: one[name] + other[name] for name in known if isinstance(one[name], int | float)}
+    return {**sums, "estimated": bool(one.get("estimated") or other.get("estimated")) or None}
 
 
 def entry_of(

@@ -5,8 +5,7 @@ Imported when it is first asked for: LangChain's parsers cost more to import tha
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -18,7 +17,9 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import RootModel, create_model
 
+from infrai_core.schema import ROOT, allowed_name, is_held, object_schema
 from langchain_infrai._tools import Method, Schema, convertible
 from langchain_infrai.errors import HAS_REFUSAL_ERROR, InfraiConfigError, ModelRefusalError
 
@@ -38,16 +39,53 @@ def structure(method: str, schema: Schema | None, strict: bool | None) -> Struct
         raise InfraiConfigError(f"method={method!r}: allowed are {', '.join(_METHODS)}")
     if schema is None and method != "json_mode":
         raise InfraiConfigError(f"schema: method={method!r} needs one; only json_mode works without")
-    made = make(schema, strict)
+    asked, inside = _held(schema)
+    if inside and method == "json_mode":
+        raise InfraiConfigError("schema: answers in json_mode are objects, and this describes none; use another method")
+    made = make(asked, strict)
+    if inside:
+        made = made._replace(parser=made.parser | RunnableGenerator(_unheld, _aunheld))
     options = {"method": method} if strict is None else {"method": method, "strict": strict}
     traced = {"ls_structured_output_format": {"kwargs": options, "schema": schema}} if schema is not None else {}
     return made._replace(arguments={**made.arguments, **traced})
 
 
+def _held(schema: Any) -> tuple[Any, bool]:
+    """The schema as one of an object, because vendors take no other; True where it then stands in the object's only
+    field, ``root``."""
+    if isinstance(schema, Mapping):
+        inner = schema.get("parameters", schema)
+        if not isinstance(inner, Mapping) or not is_held(inner):
+            return schema, False
+        held = object_schema(inner)
+        return ({**schema, "parameters": held} if "parameters" in schema else held), True
+    if isinstance(schema, type) and issubclass(schema, RootModel) and is_held(schema.model_json_schema()):
+        return create_model(schema.__name__, __doc__=schema.__doc__, root=(schema, ...)), True
+    return schema, False
+
+
+def _unheld(found: Iterator[Any]) -> Iterator[Any]:
+    for one in found:
+        yield from _root(one)
+
+
+async def _aunheld(found: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for one in found:
+        for root in _root(one):
+            yield root
+
+
+def _root(found: Any) -> list[Any]:
+    """What stands in the object; nothing where a growing answer has not come so far."""
+    if isinstance(found, Mapping):
+        return [found[ROOT]] if ROOT in found else []
+    return [] if found is None else [found.root]
+
+
 def _function_calling(schema: Any, strict: bool | None) -> Structure:
     with convertible("schema"):
         function = convert_to_openai_tool(schema, strict=strict)["function"]
-    name = _allowed(function["name"])
+    name = allowed_name(function["name"])
     tool = {"type": "function", "function": {**function, "name": name}}
     arguments = {"tool_choice": name, "parallel_tool_calls": False, "strict": strict}
     if _is_pydantic(schema):
@@ -58,16 +96,11 @@ def _function_calling(schema: Any, strict: bool | None) -> Structure:
     return Structure([tool], arguments, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True))
 
 
-def _allowed(name: str) -> str:
-    """The name as vendors allow names: a title may have spaces, and that of a generic class has brackets."""
-    return re.sub(r"[^a-zA-Z0-9_-]+", "_", name)[:64]
-
-
 def _json_schema(schema: Any, strict: bool | None) -> Structure:
     with convertible("schema"):
         function = convert_to_openai_function(schema, strict=strict)
     named = {
-        "name": _allowed(function["name"]),
+        "name": allowed_name(function["name"]),
         "schema": function.get("parameters") or {"type": "object", "properties": {}},
     }
     more = {name: function[name] for name in ("description", "strict") if function.get(name) is not None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -12,6 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCall
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from pydantic import BaseModel, ValidationError
 
+from infrai_core.schema import ROOT, allowed_name, is_held, object_schema, unheld
 from llama_index_infrai._partial_json import PartialObject
 
 M = TypeVar("M", bound=BaseModel)
@@ -28,7 +28,8 @@ class Ask(Generic[M]):
     """How to ask for an object of a class: the messages, the options of the call, and how to read the answer.
 
     ``read`` raises ``ValueError`` (pydantic's ``ValidationError`` among them) for an answer that does not fit.
-    ``preview`` makes a reader of partial answers, for one stream each.
+    ``preview`` makes a reader of partial answers, for one stream each. Vendors answer with objects only: what is none
+    ``is_held`` by the field ``root`` of one.
     """
 
     output_cls: type[M]
@@ -36,23 +37,28 @@ class Ask(Generic[M]):
     options: dict[str, Any] = field(default_factory=dict)
     read: Callable[[ChatResponse], M] = field(kw_only=True)
     preview: Callable[[], Preview] = field(kw_only=True)
+    is_held: bool = field(kw_only=True)
 
 
 def by_schema(output_cls: type[M], messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask[M]:
     """Asks for JSON of the class's schema."""
-    form = {"name": _name(output_cls), "schema": _schema(output_cls)}
+    schema = output_cls.model_json_schema()
+    form = {"name": allowed_name(output_cls.__name__), "schema": object_schema(schema)}
+    held = is_held(schema)
     asked = {**_without_tools(options), "response_format": {"type": "json_schema", "json_schema": form}}
 
     def read(response: ChatResponse) -> M:
-        return _object(output_cls, response.message.content or "", response)
+        return _object(output_cls, response.message.content or "", response, held)
 
-    return Ask(output_cls, list(messages), asked, read=read, preview=_TextPreview)
+    return Ask(output_cls, list(messages), asked, read=read, preview=_TextPreview, is_held=held)
 
 
 def by_tool(output_cls: type[M], messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> Ask[M]:
     """Makes the model call a tool whose parameters are the class's fields. ``tool_choice`` may be given."""
-    name, schema = _name(output_cls), _schema(output_cls)
-    described = {"name": name, "description": schema.get("description") or f"The answer: {name}.", "parameters": schema}
+    name, schema = allowed_name(output_cls.__name__), output_cls.model_json_schema()
+    parameters, held = object_schema(schema), is_held(schema)
+    about = parameters.get("description") or f"The answer: {name}."
+    described = {"name": name, "description": about, "parameters": parameters}
     tool = {"type": "function", "function": described}
     chosen = options.get("tool_choice") or "required"
     asked = {**_without_tools(options), "tools": [tool], "tool_choice": chosen, "parallel_tool_calls": False}
@@ -63,14 +69,14 @@ def by_tool(output_cls: type[M], messages: Sequence[ChatMessage], options: Mappi
             raise ValueError(f"the model was to call {output_cls.__name__}, but wrote: {response.message.content!r}")
         # As JSON, also what is read already: a strict class takes dates, say, from JSON text but not from a string.
         written = call.tool_kwargs if isinstance(call.tool_kwargs, str) else json.dumps(call.tool_kwargs)
-        return _object(output_cls, "" if written == "{}" and _is_cut_off(response) else written, response)
+        return _object(output_cls, "" if written == "{}" and _is_cut_off(response) else written, response, held)
 
-    return Ask(output_cls, list(messages), asked, read=read, preview=lambda: _call_preview)
+    return Ask(output_cls, list(messages), asked, read=read, preview=lambda: _call_preview, is_held=held)
 
 
-def _object(output_cls: type[M], written: str, response: ChatResponse) -> M:
+def _object(output_cls: type[M], written: str, response: ChatResponse, held: bool) -> M:
     try:
-        return output_cls.model_validate_json(written)
+        return output_cls.model_validate_json(unheld(written) if held else written)
     except ValidationError as error:
         if _is_cut_off(response):
             raise ValueError(
@@ -81,18 +87,6 @@ def _object(output_cls: type[M], written: str, response: ChatResponse) -> M:
 
 def _is_cut_off(response: ChatResponse) -> bool:
     return isinstance(response.raw, Mapping) and response.raw.get("finish_reason") == "length"
-
-
-def _name(output_cls: type[BaseModel]) -> str:
-    """The class's name as vendors allow names: that of a generic class has brackets."""
-    return re.sub(r"[^a-zA-Z0-9_-]+", "_", output_cls.__name__)[:64]
-
-
-def _schema(output_cls: type[BaseModel]) -> dict[str, Any]:
-    """The class's schema. That of a class which holds itself is a bare reference, which vendors refuse at the root."""
-    schema = output_cls.model_json_schema()
-    defined = schema.get("$defs", {}).get(schema.get("$ref", "").removeprefix("#/$defs/"))
-    return {**defined, "$defs": schema["$defs"]} if defined else schema
 
 
 _TOOL_OPTIONS = ("tool_choice", "tool_required", "allow_parallel_tool_calls", "tools")
@@ -138,7 +132,7 @@ class _Objects(Generic[M]):
         self._last = response
         found = self._preview(response)
         try:
-            return self._ask.output_cls.model_validate(found)
+            return self._ask.output_cls.model_validate(found.get(ROOT) if self._ask.is_held else found)
         except ValidationError:
             return self._flexible.model_validate(found)
 

@@ -17,12 +17,14 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from infrai_core import (
     AsyncInfrai,
     AttemptInfo,
     AuthenticationError,
+    Budget,
+    BudgetSpent,
     ChatReply,
     ConfigError,
     ConnectionFailed,
@@ -704,11 +706,116 @@ def test_parse_asks_for_the_schema_and_gives_the_object(kit: Kit, wall: MakeWall
             assert reply.parsed == Person(name="Ann", age=7)
             asked = served.requests[0].body["response_format"]["json_schema"]
             assert (asked["name"], asked["schema"]["required"]) == ("Person", ["name", "age"])
-            for words in ("age", "I won't"):
-                with pytest.raises(ParseFailed, match=words):
-                    await client.chat("Ann", parse=Person)
+            with pytest.raises(ParseFailed, match="does not fit Person: age: Field required"):
+                await client.chat("Ann", parse=Person, repair=False)
+            with pytest.raises(ParseFailed, match="I won't"):
+                await client.chat("Ann", parse=Person)
+            assert len(served.requests) == 3
 
     kit.run(body)
+
+
+class Numbers(RootModel[list[int]]): ...
+
+
+@pytest.mark.parametrize("said", ['{"root":[1,2]}', "[1,2]"])
+def test_a_class_that_is_no_object_is_asked_for_inside_of_one(kit: Kit, wall: MakeWall, said: str) -> None:
+    served = wall(ok({"content": said}))
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client:
+            reply = await client.chat("one and two", parse=Numbers)
+            assert reply.parsed == Numbers([1, 2])
+
+    kit.run(body)
+    schema = served.requests[0].body["response_format"]["json_schema"]["schema"]
+    assert (schema["type"], schema["required"]) == ("object", ["root"])
+    assert schema["properties"]["root"]["items"] == {"type": "integer"}
+
+
+def answered(content: str, cost: str | None, **more: Any) -> Play:
+    attempt = {"vendor": "v", "model": "m", "outcome": "ok", "latency_ms": 5, "cost_usd": cost and float(cost)}
+    used = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+    data = {"content": content, "finish_reason": "stop", "usage": used, **more}
+    return ok(data, cost_usd=cost and float(cost), latency_ms=5, vendor="v", model="m", attempts=[attempt])
+
+
+def test_an_answer_that_does_not_fit_goes_back_once_with_what_is_wrong(kit: Kit, wall: MakeWall) -> None:
+    served = wall(answered('{"name":"Ann"}', "0.25"), answered('{"name":"Ann","age":7}', "0.5"))
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client:
+            reply = await client.chat("Ann is 7", parse=Person, max_cost_multiplier=2, idempotency_key="mine")
+            assert reply.parsed == Person(name="Ann", age=7)
+            meta = reply.metadata
+            assert [(row.outcome, str(row.cost_usd)) for row in meta.attempts] == [
+                ("UNFIT_ANSWER", "0.25"),
+                ("ok", "0.5"),
+            ]
+            assert (str(meta.cost_usd), meta.latency_ms) == ("0.75", 10)
+            assert reply.usage is not None
+            assert (reply.usage.prompt_tokens, reply.usage.total_tokens) == (20, 24)
+            total = client.ledger.total
+            assert (total.calls, str(total.cost_usd), total.prompt_tokens) == (2, "0.75", 20)
+
+    kit.run(body)
+    first, second = (request.body for request in served.requests)
+    assert second["messages"][:2] == [*first["messages"], {"role": "assistant", "content": '{"name":"Ann"}'}]
+    assert "age: Field required" in second["messages"][2]["content"]
+    assert first["idempotency_key"] == "mine" != second["idempotency_key"]
+    same = ("response_format", "max_cost_multiplier")
+    assert [second[name] for name in same] == [first[name] for name in same]
+
+
+def test_an_unknown_cost_of_one_answer_leaves_that_of_both_unknown(kit: Kit, wall: MakeWall) -> None:
+    served = wall(answered("{}", None), answered('{"name":"Ann","age":7}', "0.5"))
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client:
+            assert (await client.chat("Ann is 7", parse=Person)).metadata.cost_usd is None
+
+    kit.run(body)
+
+
+def test_an_answer_that_does_not_fit_twice_raises_with_what_both_cost(kit: Kit, wall: MakeWall) -> None:
+    served = wall(answered("{}", "0.25"), answered('{"name":"Ann"}', "0.5"))
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client:
+            with pytest.raises(ParseFailed, match=r"Person: age: Field required$") as caught:
+                await client.chat("Ann is 7", parse=Person)
+            assert str(caught.value.reply.metadata.cost_usd) == "0.75"
+            assert [row.outcome for row in caught.value.reply.metadata.attempts] == ["UNFIT_ANSWER", "ok"]
+
+    kit.run(body)
+    assert len(served.requests) == 2
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_an_answer_that_ended_early_is_not_asked_for_again(kit: Kit, wall: MakeWall, reason: str) -> None:
+    served = wall(answered('{"name":', "0.25", finish_reason=reason))
+
+    async def body() -> None:
+        async with kit.client(base_url=served.url) as client:
+            with pytest.raises(ParseFailed):
+                await client.chat("Ann is 7", parse=Person)
+
+    kit.run(body)
+    assert len(served.requests) == 1
+
+
+def test_a_second_answer_that_cannot_be_had_leaves_the_first_error(kit: Kit, wall: MakeWall) -> None:
+    served = wall(answered("{}", "0.25"))
+
+    async def body() -> None:
+        ledger = Ledger()
+        async with kit.client(base_url=served.url, ledger=ledger, hooks=[Budget(0.25, ledger)]) as client:
+            with pytest.raises(ParseFailed, match="name: Field required; age: Field required") as caught:
+                await client.chat("Ann is 7", parse=Person)
+            assert isinstance(caught.value.__cause__, BudgetSpent)
+
+    kit.run(body)
+    assert len(served.requests) == 1
 
 
 def test_generated_files_are_read_from_the_reply_or_the_service_without_the_key(

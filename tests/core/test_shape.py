@@ -52,7 +52,7 @@ LAYERS = (
     {"operation"},
     {"dialect", "accumulate"},
     {"protocol"},
-    {"stream", "asyncio_http", "socket_http"},
+    {"stream", "structured", "asyncio_http", "socket_http"},
     {"transport", "chat_stream"},
     {"client"},
     {"facade", "testing"},

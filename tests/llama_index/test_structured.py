@@ -11,7 +11,7 @@ import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from infrai_core import ModelInfo, facts
 from infrai_core.testing import Answer, Script, reply, streamed
@@ -242,6 +242,25 @@ def test_a_class_that_holds_itself_is_described_whole(scripted: Make, way: str) 
     assert (schema["type"], sorted(schema["properties"])) == ("object", ["children", "value"])
     assert schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Tree"}
     assert schema["$defs"]["Tree"]["properties"].keys() == schema["properties"].keys()
+
+
+class Titles(RootModel[list[str]]):
+    """Titles of songs."""
+
+
+def test_a_class_that_is_no_object_is_asked_for_inside_of_one(scripted: Make, way: str) -> None:
+    said = '{"root": ["So", "Blue"]}'
+    llm, script = scripted(whole(way, said), pieces(way, [said[:14], said[14:]]), model=f"test-{way}")
+    assert llm.structured_predict(Titles, PROMPT, artist="Miles") == Titles(["So", "Blue"])
+    assert list(llm.stream_structured_predict(Titles, PROMPT, artist="Miles"))[-1] == Titles(["So", "Blue"])
+    body = script.requests[0].body
+    asked = body["response_format"]["json_schema"]["schema"] if way == "schema" else described(body)["parameters"]
+    assert (asked["type"], asked["required"], asked["properties"]["root"]["type"]) == ("object", ["root"], "array")
+    assert asked["description"] == "Titles of songs."
+
+
+def described(body: Any) -> Any:
+    return body["tools"][0]["function"]
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])

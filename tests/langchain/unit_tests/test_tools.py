@@ -226,6 +226,48 @@ def test_a_schema_is_asked_for_by_a_name_that_vendors_allow(schema: Any, name: s
     assert formatted["response_format"]["json_schema"]["name"] == name
 
 
+LIST = {"title": "Cities", "type": "array", "items": {"type": "string"}}
+CHOICE = {"title": "Cities", "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/City"}}, {"type": "null"}]}
+CHOICE["$defs"] = {"City": {"type": "string"}}
+FUNCTION = {"name": "Cities", "description": "Which.", "parameters": {"type": "array", "items": {"type": "string"}}}
+LISTS: list[tuple[Any, Any]] = [
+    (Cities, Cities(["Rome"])),
+    (LIST, ["Rome"]),
+    (CHOICE, ["Rome"]),
+    (FUNCTION, ["Rome"]),
+]
+
+
+@pytest.mark.parametrize("strict", [None, True])
+@pytest.mark.parametrize(("schema", "expected"), LISTS)
+def test_a_schema_that_is_no_object_is_asked_for_inside_of_one(schema: Any, expected: Any, strict: bool | None) -> None:
+    held = {"root": ["Rome"]}
+    model, script = model_on(
+        reply(tool_calls=[("Cities", held)]), reply(json.dumps(held)), streamed(['{"root": ["Ro', 'me"]}'])
+    )
+    assert model.with_structured_output(schema, strict=strict).invoke("?") == expected
+    asked = model.with_structured_output(schema, method="json_schema", strict=strict)
+    assert asked.invoke("?") == expected
+    assert list(asked.stream("?"))[-1] == expected
+    called, formatted, _ = (sent.body for sent in script.requests)
+    for sent in (called["tools"][0]["function"]["parameters"], formatted["response_format"]["json_schema"]["schema"]):
+        assert (sent["type"], sent["required"], list(sent["properties"])) == ("object", ["root"], ["root"])
+        assert "string" in json.dumps(sent)
+
+
+async def test_include_raw_gives_what_stood_in_the_object_asynchronously() -> None:
+    model, _ = model_on(reply(tool_calls=[("Cities", {"root": ["Rome"]})]), reply("no call"))
+    asked = model.with_structured_output(Cities, include_raw=True)
+    good, none = await asked.ainvoke("?"), await asked.ainvoke("?")
+    assert (good["parsed"], good["parsing_error"], none["parsed"]) == (Cities(["Rome"]), None, None)
+
+
+@pytest.mark.parametrize("schema", [Cities, LIST])
+def test_json_mode_cannot_answer_with_what_is_no_object(schema: Any) -> None:
+    with pytest.raises(InfraiConfigError, match="schema: answers in json_mode are objects"):
+        ChatInfrai().with_structured_output(schema, method="json_mode")
+
+
 @pytest.mark.parametrize("strict", [None, True, False])
 @pytest.mark.parametrize(("schema", "expected"), SCHEMAS.values(), ids=SCHEMAS)
 def test_json_schema_asks_for_content_in_that_schema(schema: Any, expected: Any, strict: bool | None) -> None:
