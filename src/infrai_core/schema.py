@@ -24,23 +24,37 @@ ROOT = "root"
 """The only field of an object that stands for something else."""
 
 
-def check_tools(tools: Sequence[Mapping[str, Any]], field: str = "tools") -> None:
-    """Raises ``ConfigError`` that names the place of a tool whose name no vendor would take or another tool has, and of
-    one whose arguments are no object."""
+def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
+    """Raises ``ConfigError`` that names the place of a tool no vendor would take, or whose name another one has."""
     seen: set[tuple[str, str]] = set()
     for place, tool in enumerate(tools):
-        kind = str(tool.get("type"))
-        described = tool.get(kind)
-        if not isinstance(described, Mapping):
-            continue  # a tool of the service's own
-        where, name = f"{field}.{place}.{kind}", described.get("name")
-        if not is_tool_name(name):
-            raise ConfigError(f"{where}.name={reprlib.repr(name)}: allowed is {ALLOWED_TOOL_NAME}")
-        if (kind, name) in seen:
-            raise ConfigError(f"{where}.name={name!r}: came twice; a model tells tools apart by their names")
-        seen.add((kind, name))
-        if (arguments := not_an_object(described.get("parameters"))) is not None:
-            raise ConfigError(f"{where}.parameters.type={arguments!r}: allowed is {ALLOWED_ARGUMENTS}")
+        check_tool(tool, f"tools.{place}")
+        kind, described = _described(tool)
+        if described is None:
+            continue
+        if (kind, described["name"]) in seen:
+            came = f"tools.{place}.{kind}.name={described['name']!r}"
+            raise ConfigError(f"{came}: came twice; a model tells tools apart by their names")
+        seen.add((kind, described["name"]))
+
+
+def check_tool(tool: Mapping[str, Any], field: str) -> None:
+    """Raises ``ConfigError`` for a tool whose name no vendor takes, or whose arguments are no object."""
+    kind, described = _described(tool)
+    if described is None:
+        return
+    name, arguments = described.get("name"), not_an_object(described.get("parameters"))
+    if not is_tool_name(name):
+        raise ConfigError(f"{field}.{kind}.name={reprlib.repr(name)}: allowed is {ALLOWED_TOOL_NAME}")
+    if arguments is not None:
+        raise ConfigError(f"{field}.{kind}.parameters.type={arguments!r}: allowed is {ALLOWED_ARGUMENTS}")
+
+
+def _described(tool: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
+    """The type of a tool and what it is; None for one of the service's own, which has no description."""
+    kind = str(tool.get("type"))
+    described = tool.get(kind)
+    return kind, described if isinstance(described, Mapping) else None
 
 
 def is_tool_name(name: Any) -> TypeGuard[str]:

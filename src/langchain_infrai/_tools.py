@@ -10,7 +10,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
-from infrai_core.schema import check_tools
+from infrai_core.schema import check_tool
 from langchain_infrai.errors import InfraiConfigError, as_langchain
 
 # LangChain reads the hints of a model's methods when it runs: these names must exist where they are used.
@@ -24,19 +24,20 @@ _OF_SEVERAL = ("allowed_tools", "custom")
 
 
 def wire_tools(tools: Iterable[Tool], strict: bool | None) -> list[dict[str, Any]]:
-    """The tools, OpenAI-shaped. Raises ``InfraiConfigError`` for what LangChain cannot make a tool of, for a name that
-    no vendor takes or that two tools have, and for arguments that are no object."""
+    """The tools, OpenAI-shaped. Raises ``InfraiConfigError`` for what LangChain cannot make a tool of, a name that no
+    vendor takes, and arguments that are no object. A name that two tools have is refused when the model is called:
+    LangChain's standard suite binds such."""
     if not isinstance(tools, Iterable) or isinstance(tools, str | Mapping | BaseModel):
         raise InfraiConfigError(f"tools: came {type(tools).__name__}, allowed is a list of tools")
-    wire = [_wire_tool(tool, strict, f"tools.{place}") for place, tool in enumerate(tools)]
-    with as_langchain():
-        check_tools(wire)
-    return wire
+    return [_wire_tool(tool, strict, f"tools.{place}") for place, tool in enumerate(tools)]
 
 
 def _wire_tool(tool: Tool, strict: bool | None, field: str) -> dict[str, Any]:
     with convertible(field):
-        return convert_to_openai_tool(tool, strict=strict)
+        wire = convert_to_openai_tool(tool, strict=strict)
+    with as_langchain():
+        check_tool(wire, field)
+    return wire
 
 
 @contextmanager

@@ -155,7 +155,6 @@ class Cities(RootModel[list[str]]):
             [{"type": "function", "function": {"name": "<lambda>"}}],
             "tools.0.function.name='<lambda>': allowed is a name",
         ),
-        ([weather, weather], "tools.1.function.name='weather': came twice"),
         ([Cities], "tools.0.function.parameters.type='array': allowed is 'object'"),
     ],
 )
@@ -163,6 +162,13 @@ def test_tools_that_no_vendor_would_take_are_named_before_they_are_bound(tools: 
     with pytest.raises(InfraiConfigError) as caught:
         ChatInfrai().bind_tools(tools)
     assert caught.value.message.startswith(named)
+
+
+def test_one_name_for_two_tools_is_named_before_anything_is_sent() -> None:
+    model, script = model_on(reply("hi"))
+    with pytest.raises(InfraiConfigError, match=r"tools\.1\.function\.name='weather': came twice"):
+        model.bind_tools([weather, weather]).invoke("hi")
+    assert script.requests == []
 
 
 # -- structured output ---------------------------------------------------------------------------------------------
