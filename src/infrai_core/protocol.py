@@ -20,7 +20,7 @@ from infrai_core.lines import NDJSON, Upload
 from infrai_core.models import ChatReply, Reply
 from infrai_core.operation import Operation
 from infrai_core.tokens import estimate_request
-from infrai_core.trace_context import traceparent
+from infrai_core.trace_context import trace_context
 
 if TYPE_CHECKING:
     from infrai_core.service import BatchRecord
@@ -227,8 +227,7 @@ def build(op: Operation[Any], config: Config) -> Request:
         key = op.options.get("idempotency_key") or new_idempotency_key()
         headers["idempotency-key"] = key
         content = _content(op, headers, key, timeout_s)
-    if (parent := traceparent()) is not None:
-        headers["traceparent"] = parent
+    headers |= trace_context()
     if op.stream:
         headers["accept"] = op.accept
     headers.update({name.lower(): value for name, value in (op.options.get("extra_headers") or {}).items()})

@@ -191,7 +191,7 @@ def _capability(capability: str, surface: Surface, media_type: str = "applicatio
             way=(read, headers["content-type"]),
             authorization=headers.get("authorization"),
             idempotency_key=headers.get("idempotency-key"),
-            traceparent=headers.get("traceparent"),
+            trace_context=_trace_context(request.scope, headers) if "traceparent" in headers else None,
             embedded=_embedded(request),
         )
         return await _attended(service.serve(incoming, trace), request.scope)
@@ -231,6 +231,12 @@ def _headers(scope: Scope) -> dict[str, str]:
     the first."""
     came = dict(reversed(scope["headers"]))
     return {name: came[raw].decode("latin-1") for name, raw in _READ.items() if raw in came}
+
+
+def _trace_context(scope: Scope, headers: Mapping[str, str]) -> dict[str, str]:
+    """The caller's place in its trace; ``tracestate`` may come in several headers, which are one list."""
+    states = [value.decode("latin-1") for name, value in scope["headers"] if name == b"tracestate"]
+    return {"traceparent": headers["traceparent"]} | ({"tracestate": ",".join(states)} if states else {})
 
 
 _READ = {

@@ -74,7 +74,7 @@ class Incoming:
     way: Hashable
     authorization: str | None = None
     idempotency_key: str | None = None
-    traceparent: str | None = None
+    trace_context: Mapping[str, str] | None = None
     embedded: bool = False
 
 
@@ -161,7 +161,7 @@ class Service:
 
     async def serve(self, incoming: Incoming, trace: Trace) -> Served:
         """Answers a request. Raises ``Failure`` before the first byte; later failures are frames of the stream."""
-        trace.capability, trace.parent = incoming.capability, incoming.traceparent
+        trace.capability, trace.parent = incoming.capability, incoming.trace_context
         trace.caller = await self.caller(incoming.authorization, incoming.embedded)
         raw = await incoming.body()
         trace.ask = await self.validate(incoming, raw)

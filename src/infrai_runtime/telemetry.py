@@ -93,7 +93,7 @@ class Telemetry:
             return
         ended_ns = time.time_ns()
         begun_ns = ended_ns - int(call.latency_ms() * 1e6)
-        parent = propagate.extract({"traceparent": call.parent}) if call.parent else None
+        parent = propagate.extract(call.parent) if call.parent else None
         span = self._tracer.start_span(
             f"infrai {call.capability}", parent, SpanKind.SERVER, start_time=begun_ns, attributes=self._facts(call)
         )

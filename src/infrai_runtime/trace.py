@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,8 @@ class Trace:
     """Headers that say what is left of the key's limits."""
     vendor: str | None = None
     model: str | None = None
-    parent: str | None = None
-    """The caller's ``traceparent``."""
+    parent: Mapping[str, str] | None = None
+    """The caller's ``traceparent`` and ``tracestate``, where it sent them."""
     bills: list[Bill] = field(default_factory=list, repr=False)
     """What each attempt cost."""
     starts: list[float] = field(default_factory=list)

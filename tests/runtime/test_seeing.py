@@ -217,10 +217,12 @@ async def test_a_call_is_a_span_with_a_span_for_each_attempt(tmp_path: Path, wat
     observer, spans, points = watched()
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with client(tmp_path, failing_over(), ROWS, observers=[observer]) as api:
-        await api.post("/ai/chat", json=ASKED | {"max_tokens": 9}, headers={"traceparent": parent})
+        context = [("traceparent", parent), ("tracestate", "one=1"), ("tracestate", "two=2")]
+        await api.post("/ai/chat", json=ASKED | {"max_tokens": 9}, headers=context)
     call, first, second = spans()
     assert (call.name, call.kind.name) == ("infrai chat", "SERVER")
     assert f"{call.context.trace_id:032x}" == parent.split("-")[1]
+    assert [span.context.trace_state.to_header() for span in (call, first)] == ["one=1,two=2"] * 2
     assert call.attributes["gen_ai.operation.name"] == "chat"
     assert call.attributes["gen_ai.provider.name"] == "b"
     assert call.attributes["gen_ai.request.max_tokens"] == 9
