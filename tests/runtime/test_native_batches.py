@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -131,16 +132,37 @@ async def test_another_runtime_goes_on_with_the_job_and_nothing_is_booked_twice(
         assert len(service.jobs) == 1
 
 
-async def test_a_job_whose_worker_died_over_handing_it_in_is_an_unknown_outcome_and_done_again(tmp_path: Path) -> None:
-    with serving(OpenAI()) as service:
+async def died_over_handing_in(at: Path) -> None:
+    """As a process leaves it that was killed before it could write down the vendor's name of the job."""
+    store = SqliteDurable(at / "x.db")
+    lost = "UPDATE batch_shard SET lease_s = 0, wake_s = 0, job = replace(job, '\"job0\"', 'null')"
+    await store._write((lost, ()))
+    await store.close()
+
+
+@pytest.mark.parametrize("kind", [OpenAI, Gemini, Xai])
+async def test_a_job_whose_worker_died_over_handing_it_in_is_found_at_the_vendor(tmp_path: Path, kind: Service) -> None:
+    with serving(kind()) as service:
         async with shop(tmp_path, service) as at:
             record = await at.submit(["n0", "n1"])
             await handed_over(service)
-        store = SqliteDurable(tmp_path / "x.db")
-        # As a process leaves it that was killed before it could write down the vendor's name of the job.
-        lost = "UPDATE batch_shard SET lease_s = 0, wake_s = 0, job = replace(job, '\"job0\"', 'null')"
-        await store._write((lost, ()))
-        await store.close()
+        await died_over_handing_in(tmp_path)
+        service.done = True
+        async with shop(tmp_path, service) as at:
+            record = await at.ended(record["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert (codes(rows), len(service.jobs)) == (["ok", "ok"], 1)
+            paid = sum(round(row["metadata"]["cost_usd"] * 1e9) for row in rows)
+            assert await at.store.balance_nano("p") == CREDIT - paid
+            assert await at.store._fetch("SELECT 1 FROM ledger WHERE outcome = $1", UNKNOWN) == []
+
+
+async def test_where_jobs_carry_no_key_such_a_job_is_an_unknown_outcome_and_done_again(tmp_path: Path) -> None:
+    with serving(Anthropic()) as service:
+        async with shop(tmp_path, service) as at:
+            record = await at.submit(["n0", "n1"])
+            await handed_over(service)
+        await died_over_handing_in(tmp_path)
         service.done = True
         async with shop(tmp_path, service) as at:
             record = await at.ended(record["batch_id"])
@@ -151,6 +173,89 @@ async def test_a_job_whose_worker_died_over_handing_it_in_is_an_unknown_outcome_
             assert [row[0] > 0 for row in unknown] == [True, True]
             paid = sum(round(row["metadata"]["cost_usd"] * 1e9) for row in rows)
             assert await at.store.balance_nano("p") == CREDIT - paid
+
+
+@pytest.mark.parametrize("kind", [OpenAI, Gemini, Xai])
+async def test_a_job_whose_answer_was_lost_is_not_handed_in_twice(tmp_path: Path, kind: Service) -> None:
+    with serving(kind()) as service:
+        service.unanswered, service.done = 1, True
+        async with shop(tmp_path, service) as at:
+            record = await at.ended((await at.submit(["n0", "n1"]))["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert [row["data"]["content"] for row in rows] == ["echo n0", "echo n1"]
+            assert len(service.jobs) == 1
+            paid = sum(round(row["metadata"]["cost_usd"] * 1e9) for row in rows)
+            assert await at.store.balance_nano("p") == CREDIT - paid
+
+
+async def test_what_a_job_did_not_come_to_before_it_expired_is_run_here(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.expired, service.refused, service.done = {"n1"}, {"n2"}, True
+        service.live = says(completion({"content": "here"}))
+        async with shop(tmp_path, service) as at:
+            record = await at.ended((await at.submit(f"n{n}" for n in range(4)))["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert codes(rows) == ["ok", "ok", "CONTEXT_LENGTH_EXCEEDED", "ok"]
+            assert [row["data"]["content"] for row in rows if row["ok"]] == ["echo n0", "here", "echo n3"]
+            batched, usual = (round(rows[place]["metadata"]["cost_usd"] * 1e9) for place in (0, 1))
+            assert usual == 2 * batched
+            assert await at.store.balance_nano("p") == CREDIT - 2 * batched - usual
+
+
+async def test_results_that_came_cut_are_read_again_and_booked_once(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.short, service.done = 1, True
+        async with shop(tmp_path, service) as at:
+            record = await at.ended((await at.submit(f"n{n}" for n in range(4)))["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert [row["data"]["content"] for row in rows] == [f"echo n{n}" for n in range(4)]
+            paid = sum(round(row["metadata"]["cost_usd"] * 1e9) for row in rows)
+            assert await at.store.balance_nano("p") == CREDIT - paid
+        reads = [seen for seen in service.requests if seen.path.endswith("/content")]
+        assert len(reads) == 2
+
+
+async def test_results_that_stay_fewer_than_the_vendor_counts_are_not_waited_for_for_ever(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.short, service.done = 99, True
+        service.live = says(completion({"content": "here"}))
+        async with shop(tmp_path, service) as at:
+            record = await at.ended((await at.submit(["n0", "n1"]))["batch_id"])
+            rows = await at.results(record["batch_id"])
+            assert [row["data"]["content"] for row in rows] == ["echo n0", "here"]
+
+
+@pytest.mark.parametrize("kind", [OpenAI, Anthropic, Gemini, Xai])
+async def test_a_vendor_that_does_not_hear_of_a_cancellation_is_told_again(tmp_path: Path, kind: Service) -> None:
+    with serving(kind()) as service:
+        service.deaf = True
+        async with shop(tmp_path, service) as at:
+            record = await at.submit(["n0", "n1"])
+            await handed_over(service)
+            await at.post(f"/ai/batch/cancel/{record['batch_id']}")
+            while len(cancellations(service)) < 2:
+                await asyncio.sleep(0.005)
+            service.deaf = False
+            record = await at.ended(record["batch_id"])
+            assert codes(await at.results(record["batch_id"])) == ["ok", "BATCH_CANCELLED"]
+
+
+async def test_a_vendor_is_not_asked_for_a_job_sooner_than_it_says(tmp_path: Path) -> None:
+    with serving(OpenAI()) as service:
+        service.busy = True
+        async with shop(tmp_path, service) as at:
+            await at.submit(["n0"])
+            while not any(seen.path == "/v1/batches/job0" for seen in service.requests):
+                await asyncio.sleep(0.005)
+            wake_s, now_s = 0.0, time.time()
+            while wake_s < now_s + 500:
+                [(wake_s,)] = await at.store._fetch("SELECT wake_s FROM batch_shard")
+                await asyncio.sleep(0.005)
+            assert wake_s == pytest.approx(now_s + 600, abs=30)
+
+
+def cancellations(service: BatchService) -> list[str]:
+    return [seen.path for seen in service.requests if seen.path.endswith(("/cancel", ":cancel"))]
 
 
 async def test_a_job_that_the_vendor_does_not_take_or_fails_is_run_here(tmp_path: Path) -> None:

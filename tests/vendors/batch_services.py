@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.runtime.vendors.claude_answers import message, text
-from tests.runtime.vendors.gemini_answers import response
+from tests.runtime.vendors.gemini_answers import error, response
 from tests.vendors.fake import KEY, Fake, Json, Said, Seen, says
 from tests.vendors.openai_answers import completion
 
@@ -21,16 +21,24 @@ NO_SUCH_PLACE = says({"error": {"message": "not found"}}, 404)
 
 
 class BatchService(Fake, ABC):
-    """One vendor. ``done``: its jobs have ended; prompts in ``refused`` have failed there. Only jobs are answered: a
-    request on the usual way is 404, unless ``live`` has an answer."""
+    """One vendor. ``done``: its jobs have ended; prompts in ``refused`` have failed there, those in ``expired`` were
+    not reached. Only jobs are answered: a request on the usual way is 404, unless ``live`` has an answer.
+    ``unanswered``: so many jobs begin whose answer is lost. ``deaf``: it does not hear of a cancellation. ``busy``: it
+    wants to be asked later. ``short``: so many times, half of the results are missing."""
 
     def __init__(self, auth: tuple[str, str]) -> None:
         super().__init__({}, auth)
         self.jobs: dict[str, list[str]] = {}
+        self.keys: dict[str, str | None] = {}
+        self.deaf = False
+        self.busy = False
+        self.unanswered = 0
+        self.short = 0
         self.done = False
         self.failed = False
         self.stopped: set[str] = set()
         self.refused: set[str] = set()
+        self.expired: set[str] = set()
         self.full = False
         self.live: Said | None = None
 
@@ -43,14 +51,70 @@ class BatchService(Fake, ABC):
     def served(self, seen: Seen) -> Said:
         """The answer to a request with the right key."""
 
-    def begin(self, prompts: list[str]) -> str:
+    def begin(self, prompts: list[str], key: str | None = None) -> str:
         name = f"job{len(self.jobs)}"
-        self.jobs[name] = prompts
+        self.jobs[name], self.keys[name] = prompts, key
         return name
+
+    def told(self, job: str, body: Json) -> Said:
+        """The answer that tells of a new job."""
+        self.unanswered -= 1
+        return says({"error": {"message": "upstream timed out"}}, 504) if self.unanswered >= 0 else says(body)
+
+    def cut(self, rows: list[Json]) -> list[Json]:
+        """The rows of a file of results."""
+        self.short -= 1
+        return rows[: len(rows) // 2] if self.short >= 0 else rows
+
+    def stop(self, job: str) -> bool:
+        """Whether a job that is cancelled stops."""
+        if not self.deaf:
+            self.stopped.add(job)
+        return not self.deaf
 
     def reached(self, job: str, prompt: str) -> bool:
         """A job that was stopped has answered nothing but its first request."""
         return job not in self.stopped or prompt == self.jobs[job][0]
+
+
+DEAF = says({"error": {"message": "try again later"}}, 503)
+
+
+def stored_file(number: int = 0) -> Json:
+    # https://platform.openai.com/docs/api-reference/files/object
+    about = {"bytes": 120000, "created_at": 1677610602, "filename": "batch.jsonl", "purpose": "batch"}
+    return {"id": f"file-{number}", "object": "file", "status": "processed"} | about
+
+
+def openai_batch(status: str, job: str = "batch_abc123", **more: Any) -> Json:
+    # https://platform.openai.com/docs/api-reference/batch/object
+    return {
+        "id": job,
+        "object": "batch",
+        "endpoint": "/v1/chat/completions",
+        "errors": None,
+        "input_file_id": "file-abc123",
+        "completion_window": "24h",
+        "status": status,
+        "output_file_id": None,
+        "error_file_id": None,
+        "created_at": 1714508499,
+        "request_counts": {"total": 3, "completed": 2, "failed": 1},
+        "metadata": None,
+        **more,
+    }
+
+
+def openai_row(place: int, status: int, body: Any) -> Json:
+    # https://platform.openai.com/docs/api-reference/batch/request-output
+    response = {"status_code": status, "request_id": "req_1", "body": body}
+    return {"id": f"batch_req_{place}", "custom_id": str(place), "response": response, "error": None}
+
+
+def unreached_row(place: int) -> Json:
+    # https://platform.openai.com/docs/guides/batch#batch-expiration
+    error = {"code": "batch_expired", "message": "This request could not be executed before the completion window."}
+    return {"id": f"batch_req_{place}", "custom_id": str(place), "response": None, "error": error}
 
 
 class OpenAI(BatchService):
@@ -62,39 +126,58 @@ class OpenAI(BatchService):
         if seen.path == "/v1/files":
             lines = [line for line in seen.content.split(b"\r\n") if line.startswith(b'{"custom_id"')]
             self._uploads.append([json.loads(row) for row in lines[0].splitlines()])
-            return says({"id": f"file-{len(self._uploads) - 1}", "object": "file", "purpose": "batch"})
+            return says(stored_file(len(self._uploads) - 1))
         if seen.path == "/v1/batches":
-            if self.full:
-                return says({"error": {"message": "too many batches", "code": "rate_limit_exceeded"}}, 429)
-            rows = self._uploads[int(seen.body["input_file_id"].removeprefix("file-"))]
-            return says(self._batch(self.begin([row["body"]["messages"][0]["content"] for row in rows])))
+            return self._listed() if seen.method == "GET" else self._begun(seen.body)
         if seen.path.startswith("/v1/batches/"):
             job, _, action = seen.path.removeprefix("/v1/batches/").partition("/")
-            if action == "cancel":
-                self.stopped.add(job)
-            return says(self._batch(job))
+            if self.busy:
+                return says({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, 429, retry_after="600")
+            return DEAF if action == "cancel" and not self.stop(job) else says(self._batch(job))
         if seen.path.endswith("/content"):
-            return self._results(seen.path.split("/")[3].removeprefix("out-"))
+            kind, _, job = seen.path.split("/")[3].partition("-")
+            return self._results(job, kind == "out")
         return self.live or NO_SUCH_PLACE
+
+    def _begun(self, body: Json) -> Said:
+        if self.full:
+            return says({"error": {"message": "too many batches", "code": "rate_limit_exceeded"}}, 429)
+        rows = self._uploads[int(body["input_file_id"].removeprefix("file-"))]
+        prompts = [row["body"]["messages"][0]["content"] for row in rows]
+        job = self.begin(prompts, (body.get("metadata") or {}).get("infrai"))
+        return self.told(job, self._batch(job))
+
+    def _listed(self) -> Said:
+        jobs = [self._batch(job) for job in reversed(self.jobs)]
+        return says({"object": "list", "data": jobs, "first_id": None, "last_id": None, "has_more": False})
 
     def _batch(self, job: str) -> Json:
         ended = "failed" if self.failed else "cancelled" if job in self.stopped else "completed"
+        ended = "expired" if ended == "completed" and self.expired else ended
         status = ended if self.done or self.failed or job in self.stopped else "in_progress"
-        out = None if status in ("in_progress", "failed") else f"out-{job}"
-        counts = {"total": len(self.jobs[job]), "completed": 0, "failed": 0}
-        return {"id": job, "object": "batch", "status": status, "output_file_id": out, "request_counts": counts}
+        nothing = status in ("in_progress", "failed")
+        wrong = self.refused | self.expired
+        reached = [prompt for prompt in self.jobs[job] if self.reached(job, prompt)]
+        done = 0 if nothing else len([prompt for prompt in reached if prompt not in wrong])
+        counts = {"total": len(self.jobs[job]), "completed": done, "failed": 0 if nothing else len(reached) - done}
+        files = {} if nothing else {"output_file_id": f"out-{job}", "error_file_id": f"err-{job}" if wrong else None}
+        about = {"request_counts": counts, "metadata": {"infrai": self.keys[job]} if self.keys[job] else None}
+        return openai_batch(status, job, **files, **about)
 
-    def _results(self, job: str) -> Said:
-        rows = [self._row(place, prompt) for place, prompt in enumerate(self.jobs[job]) if self.reached(job, prompt)]
+    def _results(self, job: str, good: bool) -> Said:
+        wrong = self.refused | self.expired
+        places = [n for n, prompt in enumerate(self.jobs[job]) if self.reached(job, prompt)]
+        rows = [self._row(n, self.jobs[job][n]) for n in places if (self.jobs[job][n] not in wrong) == good]
+        rows = self.cut(rows) if good else rows
         data = b"\n".join(json.dumps(row).encode() for row in reversed(rows))  # the service promises no order
         return Said([data], "application/octet-stream")
 
     def _row(self, place: int, prompt: str) -> Json:
-        body: Any = completion({"content": f"echo {prompt}"})
-        status = 200
         if prompt in self.refused:
-            status, body = 400, {"error": {"message": "too long", "code": "context_length_exceeded"}}
-        return {"custom_id": str(place), "response": {"status_code": status, "body": body}, "error": None}
+            return openai_row(place, 400, {"error": {"message": "too long", "code": "context_length_exceeded"}})
+        if prompt in self.expired:
+            return unreached_row(place)
+        return openai_row(place, 200, completion({"content": f"echo {prompt}"}))
 
 
 class Xai(BatchService):
@@ -110,16 +193,23 @@ class Xai(BatchService):
             self._uploads.append([json.loads(row) for row in lines[0].splitlines()])
             return says({"id": f"file-{len(self._uploads) - 1}", "object": "file", "purpose": "", "bytes": 1})
         if seen.path == "/v1/batches":
-            if self.full:
-                return says({"code": "resource-exhausted", "error": "too many batches"}, 429)
-            rows = self._uploads[int(seen.body["input_file_id"].removeprefix("file-"))]
-            return says(self._batch(self.begin([row["body"]["messages"][0]["content"] for row in rows])))
+            return says(self._listed()) if seen.method == "GET" else self._begun(seen.body)
         if not seen.path.startswith("/v1/batches/"):
             return self.live or NO_SUCH_PLACE
         job, _, action = seen.path.removeprefix("/v1/batches/").replace(":", "/").partition("/")
-        if action == "cancel":
-            self.stopped.add(job)
+        if action == "cancel" and not self.stop(job):
+            return says({"code": "unavailable", "error": "try again later"}, 503)
         return says(self._page(job, dict(parse_qsl(seen.query))) if action == "results" else self._batch(job))
+
+    def _begun(self, body: Json) -> Said:
+        if self.full:
+            return says({"code": "resource-exhausted", "error": "too many batches"}, 429)
+        rows = self._uploads[int(body["input_file_id"].removeprefix("file-"))]
+        job = self.begin([row["body"]["messages"][0]["content"] for row in rows], body["name"])
+        return self.told(job, self._batch(job))
+
+    def _listed(self) -> Json:
+        return {"batches": [self._batch(job) for job in reversed(self.jobs)], "pagination_token": None}
 
     def _batch(self, job: str) -> Json:
         count = len(self.jobs[job])
@@ -131,7 +221,12 @@ class Xai(BatchService):
             "num_error": 0,
             "num_cancelled": stopped,
         }
-        about: Json = {"batch_id": job, "name": "infrai", "create_time": "2026-11-27", "expire_time": "2026-11-28"}
+        about: Json = {
+            "batch_id": job,
+            "name": self.keys[job],
+            "create_time": "2026-11-27",
+            "expire_time": "2026-11-28",
+        }
         if self.failed:  # it was refused when its file was read, and nothing else tells so
             nothing = dict.fromkeys(state, 0)
             return about | {"state": nothing, "cancel_time": "2026-11-27", "cancel_by_xai_message": "line 1: bad model"}
@@ -157,12 +252,13 @@ class Anthropic(BatchService):
     def served(self, seen: Seen) -> Said:
         if seen.path == "/v1/messages/batches":
             prompts = [row["params"]["messages"][0]["content"][0]["text"] for row in seen.body["requests"]]
-            return says(self._batch(self.begin(prompts)))
+            job = self.begin(prompts)
+            return self.told(job, self._batch(job))
         if not seen.path.startswith("/v1/messages/batches/"):
             return self.live or NO_SUCH_PLACE
         job, _, action = seen.path.removeprefix("/v1/messages/batches/").partition("/")
-        if action == "cancel":
-            self.stopped.add(job)
+        if action == "cancel" and not self.stop(job):
+            return says({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, 529)
         if action != "results":
             return says(self._batch(job))
         rows = [{"custom_id": str(n), "result": self._result(job, prompt)} for n, prompt in enumerate(self.jobs[job])]
@@ -189,19 +285,23 @@ class Gemini(BatchService):
     def served(self, seen: Seen) -> Said:
         if seen.path.endswith(":batchGenerateContent"):
             rows = seen.body["batch"]["inputConfig"]["requests"]["requests"]
-            return says(self._batch(self.begin([row["request"]["contents"][0]["parts"][0]["text"] for row in rows])))
+            prompts = [row["request"]["contents"][0]["parts"][0]["text"] for row in rows]
+            job = self.begin(prompts, seen.body["batch"]["displayName"])
+            return self.told(job, self._batch(job))
+        if seen.path == "/v1beta/batches":
+            return says({"operations": [self._batch(job) for job in reversed(self.jobs)]})
         if not seen.path.startswith("/v1beta/batches/"):
             return self.live or NO_SUCH_PLACE
         job, _, action = seen.path.removeprefix("/v1beta/batches/").partition(":")
         if action == "cancel":
-            self.stopped.add(job)
-            return says({})
+            return says({}) if self.stop(job) else says(error(503, "UNAVAILABLE", "try again later"), 503)
         return says(self._batch(job))
 
     def _batch(self, job: str) -> Json:
         ended = self.done or job in self.stopped
         word = "CANCELLED" if job in self.stopped else "SUCCEEDED"
         about: Json = {"state": f"BATCH_STATE_{word}" if ended else "BATCH_STATE_RUNNING", "batchStats": {}}
+        about["displayName"] = self.keys[job]
         if ended:
             rows = [self._row(job, str(n), prompt) for n, prompt in enumerate(self.jobs[job])]
             about["output"] = {"inlinedResponses": {"inlinedResponses": rows}}

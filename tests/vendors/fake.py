@@ -158,6 +158,12 @@ def with_vendor(make: Callable[[Entry, Pool], Any], given: Entry, body: Callable
     return asyncio.run(run())
 
 
+async def results_of(vendor: Any, job: str, call: Call) -> dict[int, Any]:
+    """What a vendor's job answered, by the place of the request."""
+    async with aclosing(vendor.results(job, call)) as results:
+        return {result.place: result async for result in results}
+
+
 async def events_of(source: AsyncIterator[Event]) -> list[Event]:
     async with aclosing(source) as events:  # type: ignore[type-var]  # every vendor's iterator is a generator
         return [event async for event in events]

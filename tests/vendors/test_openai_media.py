@@ -23,6 +23,7 @@ from infrai_core.fetch import stand_in
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
 from infrai_runtime.vendors.openai_like import make
+from tests.vendors.batch_services import openai_batch, openai_row, stored_file, unreached_row
 from tests.vendors.fake import (
     KEY,
     Fake,
@@ -32,6 +33,7 @@ from tests.vendors.fake import (
     call_of,
     entry,
     finish_of,
+    results_of,
     says,
     serving,
     with_vendor,
@@ -695,37 +697,12 @@ def test_the_life_of_a_session_stays_within_what_the_vendor_allows(asked: int, s
 # -- https://platform.openai.com/docs/guides/batch
 
 
-def batch(status: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": "batch_abc123",
-        "object": "batch",
-        "endpoint": "/v1/chat/completions",
-        "errors": None,
-        "input_file_id": "file-abc123",
-        "completion_window": "24h",
-        "status": status,
-        "output_file_id": None,
-        "error_file_id": None,
-        "created_at": 1714508499,
-        "request_counts": {"total": 3, "completed": 2, "failed": 1},
-        **more,
-    }
-
-
-FILE = {
-    "id": "file-abc123",
-    "object": "file",
-    "bytes": 1,
-    "created_at": 1,
-    "filename": "batch.jsonl",
-    "purpose": "batch",
-    "status": "processed",
-}
+FILE = stored_file() | {"id": "file-abc123"}
 REQUESTS = [{"messages": [{"role": "user", "parts": [{"type": "text", "text": text}]}]} for text in ("a", "b", "c")]
 
 
 def test_a_batch_is_handed_in_as_by_the_sdk(sdk: Sdk) -> None:
-    answers: Any = {"/v1/files": says(FILE), "/v1/batches": says(batch("validating"))}
+    answers: Any = {"/v1/files": says(FILE), "/v1/batches": says(openai_batch("validating"))}
     with serving(Fake(answers)) as service:
         job = ours("submit", REQUESTS, "gpt-4.1", service)
         upload, created = service.requests
@@ -751,42 +728,146 @@ def test_a_batch_is_handed_in_as_by_the_sdk(sdk: Sdk) -> None:
      ("cancelled", "cancelled"), ("failed", "failed"), ("finalizing", "running"), ("something new", "running")],
 )  # fmt: skip
 def test_a_batch_tells_how_far_it_is(status: str, state: str) -> None:
-    with serving(fake("/batches/batch_abc123", says(batch(status)))) as service:
+    with serving(fake("/batches/batch_abc123", says(openai_batch(status)))) as service:
         assert ours("poll", "batch_abc123", "m", service) == {
             "state": state, "completed_count": 2, "failed_count": 1
         }  # fmt: skip
 
 
-def test_results_come_in_order_each_an_answer_or_a_failure() -> None:
+def test_results_are_each_an_answer_or_a_failure() -> None:
     def row(place: int, status: int, body: Any) -> bytes:
-        response = {"status_code": status, "request_id": "r", "body": body}
-        return json.dumps({"id": "x", "custom_id": str(place), "response": response, "error": None}).encode()
+        return json.dumps(openai_row(place, status, body)).encode()
 
     good = row(1, 200, completion({"content": "B"})) + b"\n" + row(0, 200, OPENAI["text"].completion) + b"\n"
     bad = row(2, 400, {"error": {"message": "too long", "code": "context_length_exceeded"}})
     answers: Any = {
-        "/v1/batches/batch_abc123": says(batch("completed", output_file_id="file-o", error_file_id="file-e")),
+        "/v1/batches/batch_abc123": says(openai_batch("completed", output_file_id="file-o", error_file_id="file-e")),
         "/v1/files/file-o/content": Said([good], "application/octet-stream"),
         "/v1/files/file-e/content": Said([bad], "application/octet-stream"),
     }
 
-    async def body(made: Any) -> list[Any]:
-        return [result async for result in made.results("batch_abc123", call_of("gpt-4.1"))]
-
     with serving(Fake(answers)) as service:
-        first, second, third = with_vendor(make, entry("openai", f"{service.url}/v1"), body)
-    assert assembled(first["events"]).parts[0]["text"].startswith("Hello!")
-    assert (finish_of(second["events"]).usage or {})["prompt_tokens"] == USAGE["prompt_tokens"]
-    assert third["failure"].code == "CONTEXT_LENGTH_EXCEEDED"
+        rows = ours_of_the_job("batch_abc123", service)
+    assert assembled(rows[0].events).parts[0]["text"].startswith("Hello!")
+    assert (finish_of(rows[1].events).usage or {})["prompt_tokens"] == USAGE["prompt_tokens"]
+    assert rows[2].failure.code == "CONTEXT_LENGTH_EXCEEDED"
 
 
-def test_a_request_that_an_expired_batch_did_not_reach_is_a_failure() -> None:
-    async def body(made: Any) -> list[Any]:
-        return [result async for result in made.results("batch_abc123", call_of("m"))]
+def test_an_expired_batch_has_what_it_came_to_and_says_of_the_rest_that_it_expired(sdk: Sdk) -> None:
+    rows = [openai_row(0, 200, completion({"content": "A"})), unreached_row(1)]
+    done = openai_batch("expired", output_file_id="file-o", error_file_id="file-e")
+    files = [Said([json.dumps(row).encode()], "application/octet-stream") for row in rows]
+    answers: Any = dict(zip(("/v1/files/file-o/content", "/v1/files/file-e/content"), files, strict=True))
+    with serving(Fake({"/v1/batches/batch_abc123": says(done), **answers})) as service:
+        found = ours_of_the_job("batch_abc123", service)
+        client = sdk(service)
+        theirs = client.batches.retrieve("batch_abc123")
+        texts = [client.files.content(str(name)).text for name in (theirs.output_file_id, theirs.error_file_id)]
+    assert (theirs.status, [json.loads(text)["custom_id"] for text in texts]) == ("expired", ["0", "1"])
+    assert assembled(found[0].events).parts[0]["text"] == "A"
+    assert (found[1].failure.code, "completion window" in found[1].failure.message) == ("VENDOR_ERROR", True)
 
-    with serving(fake("/batches/batch_abc123", says(batch("expired")))) as service:
-        rows = with_vendor(make, entry("openai", f"{service.url}/v1"), body)
-    assert [row["failure"].code for row in rows] == ["VENDOR_ERROR"] * 3
+
+def answered(body: Any) -> dict[str, Any]:
+    return {"status_code": 200, "request_id": "r", "body": body}
+
+
+def ours_of_the_job(job: str, service: Fake, vendor: str = "openai") -> dict[int, Any]:
+    async def body(made: Any) -> dict[int, Any]:
+        return await results_of(made, job, call_of("gpt-4.1"))
+
+    return with_vendor(make, entry(vendor, f"{service.url}/v1"), body)
+
+
+def test_a_row_that_cannot_be_read_or_is_of_no_request_leaves_the_others_alone() -> None:
+    rows: list[Any] = [
+        {"custom_id": "0", "response": answered({"choices": []})},
+        {"custom_id": "1", "response": {"status_code": 200}},
+        {"custom_id": "2", "response": answered(completion({"content": "C"}))},
+        {"custom_id": "3", "response": "x"},
+        {"custom_id": "somebody else's", "response": answered(completion({"content": "?"}))},
+        {"custom_id": "99999999999999", "response": answered(completion({"content": "?"}))},
+        {"response": answered(completion({"content": "?"}))},
+        ["no object"],
+    ]
+    file = Said([b"\n\n".join(json.dumps(row).encode() for row in rows)], "application/octet-stream")
+    answers = {
+        "/v1/batches/b": says(openai_batch("completed", output_file_id="file-o")),
+        "/v1/files/file-o/content": file,
+    }
+    with serving(Fake(answers)) as service:  # type: ignore[arg-type]
+        found = ours_of_the_job("b", service)
+    assert {place: row.failure and row.failure.code for place, row in found.items()} == {
+        0: "VENDOR_ERROR", 1: "VENDOR_ERROR", 2: None, 3: "VENDOR_ERROR"
+    }  # fmt: skip
+
+
+def test_a_file_that_was_cut_gives_what_came_and_then_fails() -> None:
+    whole = json.dumps({"custom_id": "0", "response": answered(completion({"content": "A"}))}).encode()
+    answers: Any = {
+        "/v1/batches/b": says(openai_batch("completed", output_file_id="file-o")),
+        "/v1/files/file-o/content": Said([whole + b"\n" + whole[: len(whole) // 2]], "application/octet-stream"),
+    }
+    seen: list[int] = []
+
+    async def body(made: Any) -> None:
+        async for result in made.results("b", call_of("m")):
+            seen.append(result.place)
+
+    with serving(Fake(answers)) as service, pytest.raises(Failure) as caught:
+        with_vendor(make, entry("openai", f"{service.url}/v1"), body)
+    assert (seen, caught.value.code) == ([0], "VENDOR_ERROR")
+
+
+def test_a_job_whose_id_was_lost_is_known_by_the_key_that_it_carries(sdk: Sdk) -> None:
+    job = openai_batch("in_progress", job="batch_2", metadata={"infrai": "key-2"})
+    listed = {
+        "object": "list",
+        "data": [openai_batch("completed"), job],
+        "first_id": None,
+        "last_id": None,
+        "has_more": False,
+    }
+    answers: Any = {"/v1/files": says(FILE), "/v1/batches": [says(job), says(listed), says(listed), says(listed)]}
+    with serving(Fake(answers)) as service:
+        ours("submit", REQUESTS, "gpt-4.1", service, idempotency_key="key-2")
+        assert service.last.body["metadata"] == {"infrai": "key-2"}
+        assert found_by("key-2", service) == "batch_2"
+        assert (service.last.method, service.last.query) == ("GET", "limit=100")
+        theirs = next(one for one in sdk(service).batches.list(limit=100) if one.metadata == {"infrai": "key-2"})
+        assert (theirs.id, found_by("key-3", service)) == ("batch_2", None)
+
+
+def found_by(key: str, service: Fake, vendor: str = "openai") -> Any:
+    async def body(made: Any) -> Any:
+        return await made.find(call_of("m", idempotency_key=key))
+
+    return with_vendor(make, entry(vendor, f"{service.url}/v1"), body)
+
+
+def test_azure_starts_a_job_once_it_has_read_its_file() -> None:
+    # https://learn.microsoft.com/azure/foundry/openai/how-to/batch (upload, "status": "pending"; create)
+    reading = FILE | {"status": "pending"}
+    for version, base, endpoint in (("", "/openai/v1", "/v1/chat/completions"), ("2024-10-21", "/openai", CHAT_ONLY)):
+        answers: Any = {
+            f"{base}/files": says(reading),
+            f"{base}/files/file-abc123": [says(reading), says(FILE)],
+            f"{base}/batches": says(openai_batch("validating")),
+        }
+        with serving(Fake(answers, auth=("api-key", KEY))) as service:
+
+            async def body(made: Any) -> Any:
+                return await made.submit(REQUESTS, call_of("gpt-4.1"))
+
+            options = {"api_version": version} if version else {}
+            with_vendor(make, entry("azure", service.url, **options), body)
+            seen = [request.path.removeprefix(base) for request in service.requests]
+            line = json.loads(fields(service.requests[0])["file"][2].splitlines()[0])
+        assert seen == ["/files", "/files/file-abc123", "/files/file-abc123", "/batches"]
+        assert (service.last.body["endpoint"], line["url"]) == (endpoint, endpoint)
+
+
+CHAT_ONLY = "/chat/completions"
 
 
 # -- https://docs.x.ai/developers/advanced-api-usage/batch-api: xAI's SDK, which speaks gRPC, has other shapes
@@ -848,15 +929,12 @@ def test_results_of_xai_come_in_pages_and_any_order() -> None:
         "/v1/batches/batch_1/results": [says(page) for page in pages],
     }
 
-    async def body(made: Any) -> list[Any]:
-        return [result async for result in made.results("batch_1", call_of("grok-4.3"))]
-
     with serving(Fake(answers)) as service:
-        first, second, third = with_vendor(make, entry("xai", f"{service.url}/v1"), body)
-    assert [seen.query for seen in service.requests] == ["", "limit=1000", "limit=1000&pagination_token=a%2Fb"]
-    assert first["failure"].code == "RATE_LIMITED"
-    assert assembled(second["events"]).parts[0]["text"] == "B"
-    assert "no result came" in third["failure"].message
+        rows = ours_of_the_job("batch_1", service, "xai")
+    assert [seen.query for seen in service.requests] == ["limit=1000", "limit=1000&pagination_token=a%2Fb"]
+    assert rows[0].failure.code == "RATE_LIMITED"
+    assert assembled(rows[1].events).parts[0]["text"] == "B"
+    assert set(rows) == {0, 1}
 
 
 def test_a_batch_of_xai_is_stopped_by_its_own_verb() -> None:

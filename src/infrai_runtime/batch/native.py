@@ -1,10 +1,10 @@
 """Vendors' own batch services: half the price, up to a day.
 
 Requests of a shard that the same model of such a vendor would answer become one job there. What is known of the jobs is
-noted in the shard (``Note``) before each step that cannot be taken back: the claims of the requests are made to last
-until the batch's deadline, so any worker may look after the job and book what came of it, once. A worker that dies
-while it hands a job in leaves it open whether the vendor has it: those requests are `unknown` outcomes and are run
-again.
+noted in the shard (``Group``) before each step that cannot be taken back: the claims of the requests are made to last
+until the batch's deadline, so any worker may look after the job and book what came of it, once. When the answer that
+told the job's id is lost, or the worker dies over it, the job is looked for at the vendor by the key that it carries.
+Where it is not found, or the vendor's jobs carry none, the requests are `unknown` outcomes and are run again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -35,7 +36,7 @@ from infrai_runtime.service import Service
 from infrai_runtime.store.batch import JOB_GRACE_S, Shard, row_key
 from infrai_runtime.store.durable import UNKNOWN, Admission, Booking, LedgerRow
 from infrai_runtime.trace import Place, Trace
-from infrai_runtime.vendors.base import Batches, Call
+from infrai_runtime.vendors.base import Batches, Call, Result
 from infrai_runtime.vendors.vision import as_chat
 from infrai_runtime.wire import Native, dumps, envelope
 from infrai_runtime.work import chat_outcome
@@ -48,6 +49,12 @@ https://platform.claude.com/docs/en/build-with-claude/batch-processing, https://
 LATEST_S = 3600.0
 """How long after a batch was handed in a vendor's job may still begin."""
 CALL_S = 120.0
+HARVEST_S = 3600.0
+"""What reading the results of a job may take: its rows are booked while they come."""
+LOST_S = 600.0
+"""How long a job whose id was lost is looked for at a vendor that cannot be reached."""
+MOST_HARVESTS = 3
+"""How often results are read that are fewer than the vendor counts."""
 FULL_PAUSE_S = 60.0
 """Before a vendor that takes no more jobs is asked again."""
 LONGEST_POLL_S = 300.0
@@ -66,7 +73,8 @@ class Row:
 
 @dataclass
 class Group:
-    """Requests for one model of a vendor. ``job`` is the vendor's name of the job, ``sent`` that it may have it."""
+    """Requests for one model of a vendor. ``job`` is the vendor's name of the job, ``sent`` that it may have it,
+    ``key`` what the job carries to be known by, ``harvests`` how often its results came cut."""
 
     vendor: str
     model: str
@@ -77,6 +85,8 @@ class Group:
     job: str | None = None
     sent: bool = False
     cancelled: bool = False
+    key: str = ""
+    harvests: int = 0
 
 
 def read_note(note: str | None) -> list[Group]:
@@ -103,6 +113,7 @@ class Jobs:
         self._groups = read_note(shard.job)
         self.here = shard.here
         self.wake_s = 0.0
+        self._not_before_s = 0.0
 
     @property
     def places(self) -> set[int]:
@@ -159,7 +170,7 @@ class Jobs:
             options = ask.vendor_options.get(model.vendor, {})
             facts = (model.vendor, model.id, options, ask.cache_strategy == "vendor")
             key = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-            group = groups.setdefault(key, Group(*facts, at_s=self._now()))
+            group = groups.setdefault(key, Group(*facts, at_s=self._now(), key=identity.request_id()))
             group.rows.append(Row(place, identity.request_id(), _reserve_nano(ask, model)))
         self._groups = list(groups.values())
         return asks
@@ -227,19 +238,33 @@ class Jobs:
         await self._note()
 
     async def _refused(self, group: Group, failure: Failure) -> None:
-        """The job could not be handed in: one that was too much waits, others' requests are run here."""
+        """The job could not be handed in, as far as is known: one that was too much waits, others' requests are run
+        here, once it is known that the vendor does not have the job."""
         log.warning("%s took no batch job (%s): %s", group.vendor, failure.code, failure.message)
-        await self._give_back(group, unknown=failure.code in ("VENDOR_ERROR", "VENDOR_TIMEOUT"))
+        lost = failure.code in ("VENDOR_ERROR", "VENDOR_TIMEOUT")
+        self.here = self.here or failure.code != "RATE_LIMITED"
+        if lost:
+            return self._wake(group, failure)
+        await self._give_back(group, unknown=False)
         if failure.code != "RATE_LIMITED":
-            self.here = True
-            await self._drop(group)
-            return
+            return await self._drop(group)
         group.sent = False
-        self.wake_s = max(self.wake_s, self._now() + (failure.retry_after_s or FULL_PAUSE_S))
+        self._wait(failure.retry_after_s or FULL_PAUSE_S)
         await self._note()
 
     async def _abandoned(self, group: Group) -> None:
-        """A group without a job: whoever handed it in has died over it, or the vendor took no more."""
+        """A group without a job: whoever handed it in has died over it, its answer was lost, or the vendor took no
+        more."""
+        try:
+            group.job = await self._vendor(group).find(self._call(group)) if group.sent else None
+        except Failure as failure:
+            log.warning("a job of %s was looked for: %s: %s", group.vendor, failure.code, failure.message)
+            if self._now() - group.at_s < LOST_S:
+                return self._wake(group, failure)
+        if group.job is not None:
+            log.info("%s has the job whose id was lost: %s", group.vendor, group.job)
+            self._wake(group)
+            return await self._note()
         await self._give_back(group, unknown=group.sent)
         await self._drop(group)
 
@@ -277,14 +302,28 @@ class Jobs:
             raise Failure("NO_VENDOR_AVAILABLE", f"{group.vendor} is not configured here any more")
         return vendor
 
-    def _call(self, group: Group) -> Call:
-        return Call(group.model, CALL_S, self._service.fetcher, options=group.options, mark_cache=group.mark_cache)
+    def _call(self, group: Group, deadline_s: float = CALL_S) -> Call:
+        return Call(
+            group.model,
+            deadline_s,
+            self._service.fetcher,
+            options=group.options,
+            mark_cache=group.mark_cache,
+            idle_s=CALL_S,
+            idempotency_key=group.key or None,
+        )
 
-    def _wake(self, group: Group) -> None:
-        """The longer a job has run, the longer it is left alone."""
+    def _wake(self, group: Group, failure: Failure | None = None) -> None:
+        """The longer a job has run, the longer it is left alone; never asked sooner than the vendor says."""
         now, least = self._now(), self._service.settings.batch_poll_s
         pause_s = min(LONGEST_POLL_S, max(least, (now - group.at_s) / 10))
-        self.wake_s = min(self.wake_s or now + pause_s, now + pause_s)
+        if failure is not None and failure.retry_after_s:
+            self._wait(failure.retry_after_s)
+        self.wake_s = max(self._not_before_s, min(self.wake_s or now + pause_s, now + pause_s))
+
+    def _wait(self, pause_s: float) -> None:
+        self._not_before_s = max(self._not_before_s, self._now() + pause_s)
+        self.wake_s = max(self.wake_s, self._not_before_s)
 
     async def _polled(self, group: Group, closed: bool) -> None:
         assert group.job is not None
@@ -293,36 +332,61 @@ class Jobs:
         try:
             vendor, call = self._vendor(group), self._call(group)
             if closed and not group.cancelled:
-                group.cancelled = True
-                await self._note()
-                await vendor.cancel(group.job, call)
-            state = (await vendor.poll(group.job, call))["state"]
-            if state == "failed" and not closed:
+                await self._cancel(group, vendor, call)
+            progress = await vendor.poll(group.job, call)
+            if progress["state"] == "failed" and not closed:
                 await self._give_back(group, unknown=False)
-                self.here = True
-            elif state in ENDED:
-                await self._harvest(group, vendor, call, closed)
+            elif progress["state"] in ENDED:
+                await self._harvest(group, vendor, progress["completed_count"], closed)
             else:
                 return self._wake(group)
         except Failure as failure:
             log.warning("job %s of %s: %s: %s", group.job, group.vendor, failure.code, failure.message)
-            return self._wake(group)
+            return self._wake(group, failure)
         self.here = True  # what it did not answer is run here
         await self._drop(group)
 
-    async def _harvest(self, group: Group, vendor: Batches, call: Call, closed: bool) -> None:
+    async def _cancel(self, group: Group, vendor: Batches, call: Call) -> None:
+        """Asks the vendor to stop; until it has heard, it is asked again beside each look at the job, which may have
+        ended by then."""
+        try:
+            await vendor.cancel(group.job or "", call)
+        except Failure as failure:
+            log.warning("job %s of %s could not be cancelled: %s", group.job, group.vendor, failure.message)
+            return
+        group.cancelled = True
+        await self._note()
+
+    async def _harvest(self, group: Group, vendor: Batches, completed: int, closed: bool) -> None:
         """Books what came of every request. May be done again by somebody else: nothing is booked twice."""
         known = await self._durable.known_places(self._batch.batch_id, self._shard.first, self._shard.rows)
-        rows = iter(group.rows)
         candidate = await self._candidate(group)
-        async for result in vendor.results(group.job or "", call):
-            row = next(rows, None)
-            if row is not None and row.place not in known:
-                await self._booked(group, row, candidate, result, closed)
-            await asyncio.sleep(0)
-        missing = {"failure": Failure("VENDOR_ERROR", f"{group.vendor}: no result came for this request")}
-        for row in rows:
-            await self._booked(group, row, candidate, missing, closed)
+        left = dict(enumerate(group.rows))
+        answered = 0
+        results = vendor.results(group.job or "", self._call(group, HARVEST_S))
+        async with aclosing(results) as found:  # type: ignore[type-var]  # every vendor's iterator is a generator
+            async for result in found:
+                row = left.pop(result.place, None)
+                if row is None:
+                    log.warning("job %s of %s: a result for no request of it", group.job, group.vendor)
+                    continue
+                answered += result.failure is None
+                if row.place not in known:
+                    await self._booked(group, row, candidate, result, closed)
+                await asyncio.sleep(0)
+        if answered < completed:
+            await self._cut(group, f"{answered} of {completed} results came")
+        missing = Failure("VENDOR_ERROR", f"{group.vendor}: no result came for this request")
+        for place, row in left.items():
+            if row.place not in known:
+                await self._booked(group, row, candidate, Result(place, failure=missing), closed)
+
+    async def _cut(self, group: Group, why: str) -> None:
+        """Fewer results came than the vendor counts: they are read again, though not for ever."""
+        group.harvests += 1
+        if group.harvests < MOST_HARVESTS:
+            await self._note()
+            raise Failure("VENDOR_ERROR", f"{group.vendor}: {why}")
 
     async def _candidate(self, group: Group) -> Candidate:
         """The model with the prices of the vendor's batch service."""
@@ -331,9 +395,7 @@ class Jobs:
         model = next(found, Model(group.model, group.vendor, "chat"))
         return Candidate(replace(model, prices=model.prices.batched()), None)
 
-    async def _booked(
-        self, group: Group, row: Row, candidate: Candidate, result: Mapping[str, Any], closed: bool
-    ) -> None:
+    async def _booked(self, group: Group, row: Row, candidate: Candidate, result: Result, closed: bool) -> None:
         caller, ask = self._known(row)
         trace = self._trace(row.place, caller, self._lines[row.place])
         assert trace is not None
@@ -341,12 +403,17 @@ class Jobs:
         trace.started = trace.attempt_started = trace.started - (self._now() - group.at_s)
         failure, body = _answered(self._service, trace, candidate, result)
         outcome = outcome_of(trace, body, failure)
-        if closed and failure is not None and failure.code == "VENDOR_ERROR":
-            outcome = None  # it was not begun
+        if failure is not None and failure.code in _NOT_DONE:
+            outcome = None  # it is run here, unless the batch is closed
         now, admission = self._now(), self._admission(row, caller, ask)
         cost, told = trace.cost_nano or 0, rows_of(trace, now)
         await self._service.books.book(Booking(admission, now, cost, told, outcome=outcome, shared=True))
-        self._service.tell(trace, failure)
+        if outcome is not None or closed:
+            self._service.tell(trace, failure)
+
+
+_NOT_DONE = frozenset({"VENDOR_ERROR", "VENDOR_TIMEOUT", "RATE_LIMITED", "NO_VENDOR_AVAILABLE"})
+"""Failures of a row that are the vendor's own: it was not begun, expired, or broke there."""
 
 
 class Lost(Exception):
@@ -368,14 +435,12 @@ def _body_of(ask: Ask, group: Group) -> Mapping[str, Any]:
     return without_foreign(body, group.vendor, group.model)[0]
 
 
-def _answered(
-    service: Service, trace: Trace, candidate: Candidate, result: Mapping[str, Any]
-) -> tuple[Failure | None, bytes]:
+def _answered(service: Service, trace: Trace, candidate: Candidate, result: Result) -> tuple[Failure | None, bytes]:
     """The failure, or the body of the answer; notes both in the trace."""
     ask, _ = trace.known()
-    failure: Failure | None = result.get("failure")
+    failure = result.failure
     assembly = Assembly()
-    for event in result.get("events", ()):
+    for event in result.events:
         assembly.add(marked(event, candidate.model.vendor, candidate.model.id))
     if failure is None and assembly.finish is None:
         failure = Failure("VENDOR_ERROR", f"{candidate.name}: its answer has no end")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from infrai_core.fetch import Fetcher
+from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.bill import Bill
 
 Request = Mapping[str, Any]
@@ -239,18 +240,33 @@ class Opens(Protocol):
         ``expires_at`` (seconds since the epoch), ``url`` to connect to, and ``session_id``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one request of a job: the events of its answer, or why there is none."""
+
+    place: int
+    """Which of the job's requests it was, from 0."""
+    events: Sequence[Event] = ()
+    failure: Failure | None = None
+
+
 @runtime_checkable
 class Batches(Protocol):
     """Runs many requests as one job at the vendor's own batch service."""
 
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
-        """The vendor's id of the job."""
+        """The vendor's id of the job, which carries ``call.idempotency_key`` where the vendor has a place for it."""
+
+    async def find(self, call: Call) -> str | None:
+        """The id of the job that was handed in under ``call.idempotency_key``, when the answer that told it was lost;
+        None where the vendor has none, or nothing to know it by."""
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
-        """``{"state", "completed_count", "failed_count"}``."""
+        """``{"state", "completed_count", "failed_count"}``; the counts are 0 where the vendor does not count."""
 
-    def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
-        """One row per request, in order: ``{"events": [Event]}``, or ``{"failure": Failure}``."""
+    def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+        """What the vendor has answered, in any order, as it is read. A request that it did not come to is not there, or
+        is a failure."""
 
     async def cancel(self, job: str, call: Call) -> None:
         """Asks the vendor to stop the job; what is done stays done."""

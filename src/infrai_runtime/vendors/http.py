@@ -35,6 +35,8 @@ Json = dict[str, Any]
 
 MAX_REPLY_BYTES = 128 * 1024 * 1024
 MAX_STREAM_BYTES = 256 * 1024 * 1024
+MAX_FILE_BYTES = 16 * 1024**3
+"""Of a file that is read line by line."""
 MAX_ERROR_BYTES = 64 * 1024
 TAIL_S = 1.0
 """How long the bytes after a stream's end mark may take, so that the connection can be used again."""
@@ -209,10 +211,10 @@ class Http:
         response = await self._answered(_Sent("POST", path, _dumped(body), accept=accept), call)
         return response.mime, self._pieces(response)
 
-    async def _pieces(self, response: Response) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, response: Response, limit: int = MAX_REPLY_BYTES) -> AsyncGenerator[bytes, None]:
         try:
             with self._named():
-                data = _Body(response, MAX_REPLY_BYTES)
+                data = _Body(response, limit)
                 while (pieces := await data.pieces()) is not None:
                     for piece in pieces:
                         yield piece
@@ -223,9 +225,26 @@ class Http:
         """The JSON object at a path."""
         return await self._json(_Sent("GET", path), call)
 
-    async def get_bytes(self, path: str, call: Call) -> Reply:
-        """The file at a path."""
-        return await self._whole(_Sent("GET", path, accept="*/*"), call)
+    async def get_lines(self, path: str, call: Call) -> AsyncGenerator[bytes, None]:
+        """The lines of the file at a path as they come, without empty ones: only a line has to fit into memory. A file
+        that was cut raises there."""
+        response = await self._answered(_Sent("GET", path, accept="*/*"), call)
+        begun: list[bytes] = []
+        size = 0
+        async with aclosing(self._pieces(response, MAX_FILE_BYTES)) as pieces:
+            async for piece in pieces:
+                *whole, rest = piece.split(b"\n")
+                for line in whole:
+                    begun.append(line)
+                    if joined := b"".join(begun).strip():
+                        yield joined
+                    begun, size = [], 0
+                begun.append(rest)
+                size += len(rest)
+                if size > MAX_REPLY_BYTES:
+                    raise self.broken(f"a line of its file is larger than the {MAX_REPLY_BYTES} bytes allowed")
+        if joined := b"".join(begun).strip():
+            yield joined
 
     async def stream(
         self,

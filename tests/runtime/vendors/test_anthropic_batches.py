@@ -103,21 +103,38 @@ def test_a_batch_tells_how_far_it_is_and_the_sdk_says_the_same(
     assert read.request_counts.succeeded == done
 
 
-def test_results_come_in_the_order_of_the_requests_and_only_from_the_configured_address() -> None:
+def test_results_are_those_of_their_requests_and_come_only_from_the_configured_address() -> None:
     async def ask(made: Anthropic) -> Any:
-        return [row async for row in made.results("msgbatch_013", call_of(MODEL))]
+        return {row.place: row async for row in made.results("msgbatch_013", call_of(MODEL))}
 
     rows, wall = with_vendor([Play([http(LINES, kind="application/x-jsonlines")])], ask)
     assert wall.requests[0].path == "/v1/messages/batches/msgbatch_013/results"
-    assert [parts_of(row["events"])[0]["text"] for row in rows[:2]] == ["hi", '{"n":7}']
-    assert [row["failure"].code for row in rows[2:]] == ["INVALID_REQUEST", "VENDOR_ERROR"]
-    assert "expired" in rows[3]["failure"].message
+    assert [parts_of(rows[place].events)[0]["text"] for place in (0, 1)] == ["hi", '{"n":7}']
+    assert [rows[place].failure.code for place in (2, 10)] == ["INVALID_REQUEST", "VENDOR_ERROR"]
+    assert "expired" in rows[10].failure.message
     here = job() | {"results_url": "PLACE"}
     with Wall([]) as wall, anthropic.Anthropic(api_key=KEY, base_url=wall.url) as client:
         here["results_url"] = f"{wall.url}/v1/messages/batches/msgbatch_013/results"
         wall.plays += [whole(here), Play([http(LINES, kind="application/x-jsonlines")])]
         read = {row.custom_id: row.result.type for row in client.messages.batches.results("msgbatch_013")}
     assert read == {"0": "succeeded", "1-give_answer": "succeeded", "2": "errored", "10": "expired"}
+
+
+def test_a_row_that_cannot_be_read_or_is_of_no_request_leaves_the_others_alone() -> None:
+    async def ask(made: Anthropic) -> Any:
+        return {row.place: row async for row in made.results("msgbatch_013", call_of(MODEL))}
+
+    rows = [
+        {"custom_id": "0", "result": {"type": "succeeded", "message": {"content": 3}}},
+        {"custom_id": "theirs", "result": {"type": "expired"}},
+        {"custom_id": "1", "result": {"type": "succeeded", "message": message(text("hi"))}},
+        {"custom_id": "2"},
+    ]
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    found, _ = with_vendor([Play([http(lines, kind="application/x-jsonlines")])], ask)
+    assert {place: row.failure and row.failure.code for place, row in found.items()} == {
+        0: "VENDOR_ERROR", 1: None, 2: "VENDOR_ERROR"
+    }  # fmt: skip
 
 
 def test_a_batch_is_cancelled_by_its_id_and_no_id_leads_elsewhere() -> None:

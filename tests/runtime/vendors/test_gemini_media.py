@@ -337,13 +337,13 @@ def test_a_batch_tells_how_far_it_is_and_the_sdk_says_the_same(state: str, ours:
         assert client.batches.get(name="batches/123abc").done is ended
 
 
-def test_results_come_in_the_order_of_the_requests() -> None:
+def test_results_are_those_of_their_requests_in_any_order() -> None:
     async def ask(made: Gemini) -> Any:
-        return [row async for row in made.results("batches/123abc", call_of("m"))]
+        return {row.place: row async for row in made.results("batches/123abc", call_of("m"))}
 
     rows, _ = with_vendor([whole(DONE)], ask)
-    assert [parts_of(row["events"])[0]["text"] for row in rows[:2]] == ["hi", '{"n":7}']
-    assert [row["failure"].code for row in rows[2:]] == ["INVALID_REQUEST", "CONTENT_FILTERED"]
+    assert [parts_of(rows[place].events)[0]["text"] for place in (0, 1)] == ["hi", '{"n":7}']
+    assert [rows[place].failure.code for place in (2, 3)] == ["INVALID_REQUEST", "CONTENT_FILTERED"]
     with Wall([whole(DONE)]) as wall, sdk(wall) as client:
         read = client.batches.get(name="batches/123abc")
     assert read.dest is not None
@@ -351,6 +351,50 @@ def test_results_come_in_the_order_of_the_requests() -> None:
     assert [answer.response.text if answer.response else None for answer in answers][1] == "hi"
     progress, _ = with_vendor([whole(DONE)], lambda made: made.poll("batches/123abc", call_of("m")))
     assert progress == {"state": "completed", "completed_count": 2, "failed_count": 2}
+
+
+# https://github.com/googleapis/python-genai/issues/1909 (any order), .../issues/2008 (rows without their metadata)
+def test_a_row_that_does_not_say_whose_it_is_is_given_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    nameless = [{"response": response({"text": text}, finish="STOP")} for text in ("B", "A")]
+    broken = {"metadata": {"key": "1"}, "response": {"candidates": [{}]}}
+    job_of = job("BATCH_STATE_SUCCEEDED", output={"inlinedResponses": {"inlinedResponses": [*nameless, broken]}})
+
+    async def ask(made: Gemini) -> Any:
+        return {row.place: row async for row in made.results("batches/123abc", call_of("m"))}
+
+    rows, _ = with_vendor([whole(job_of)], ask)
+    assert {place: row.failure.code for place, row in rows.items()} == {1: "VENDOR_ERROR"}
+    assert "2 rows of batch batches/123abc do not say which request they answer" in caplog.text
+
+
+@pytest.mark.parametrize("state", ["BATCH_STATE_EXPIRED", "BATCH_STATE_CANCELLED"])
+def test_a_batch_that_ended_without_results_has_none(state: str) -> None:
+    # https://ai.google.dev/gemini-api/docs/batch-api#monitoring-job-status
+    async def ask(made: Gemini) -> Any:
+        return [row async for row in made.results("batches/123abc", call_of("m"))]
+
+    assert with_vendor([whole(job(state))], ask)[0] == []
+
+
+def test_a_batch_whose_name_was_lost_is_known_by_the_key_that_it_carries() -> None:
+    # https://ai.google.dev/api/batch-api#method:-batches.list
+    ours, other = (
+        job("BATCH_STATE_RUNNING", displayName="infrai key-2"),
+        job("BATCH_STATE_RUNNING") | {"name": "batches/x"},
+    )
+    listed = {"operations": [other, ours]}
+
+    async def ask(made: Gemini) -> Any:
+        call = call_of("gemini-2.5-flash", idempotency_key="key-2")
+        return await made.submit([{"messages": [user("a")]}], call), await made.find(call)
+
+    (name, found), wall = with_vendor([whole(ours), whole(listed)], ask)
+    assert wall.requests[0].body["batch"]["displayName"] == "infrai key-2"
+    assert (name, found) == ("batches/123abc", "batches/123abc")
+    assert wall.requests[1].path == "/v1beta/batches?pageSize=100"
+    with Wall([whole(listed)]) as wall, sdk(wall) as client:
+        [theirs] = [one for one in client.batches.list() if one.display_name == "infrai key-2"]
+    assert theirs.name == found
 
 
 def test_a_batch_is_cancelled_by_its_name_and_no_name_leads_elsewhere() -> None:

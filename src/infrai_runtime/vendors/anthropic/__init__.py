@@ -15,7 +15,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.anthropic.answer import Reader
 from infrai_runtime.vendors.anthropic.part import vendor_fetches
 from infrai_runtime.vendors.anthropic.request import ALLOWED_OPTIONS, Draft, drafted
-from infrai_runtime.vendors.base import Call, Event, Request
+from infrai_runtime.vendors.base import Call, Event, Request, Result
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
@@ -90,9 +90,15 @@ class Anthropic(RemoteChat[Draft]):
         """Hands in a batch of chats; the id that the service gave it."""
         drafts = [await self.drafted(request, call) for request in requests]
         rows = [{"custom_id": _row_id(place, draft), "params": draft.body} for place, draft in enumerate(drafts)]
-        batch = await self.http.post(BATCHES, {"requests": rows}, call)
+        betas = sorted({beta for draft in drafts for beta in draft.betas})
+        headers = {"anthropic-beta": ",".join(betas)} if betas else {}
+        batch = await self.http.post(BATCHES, {"requests": rows}, call, headers=headers)
         with documented(self.http):
             return str(batch["id"])
+
+    async def find(self, call: Call) -> str | None:
+        """None: a batch carries nothing of whoever handed it in, so it cannot be known again."""
+        return None
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """How far a batch is."""
@@ -100,26 +106,32 @@ class Anthropic(RemoteChat[Draft]):
         with documented(self.http):
             return _progress(batch)
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
-        """The rows of a batch that has ended, in the order of its requests; the service gives them in any order."""
-        reply = await self.http.get_bytes(f"{_path(job)}/results", call)
-        with documented(self.http):
-            rows = sorted(map(orjson.loads, reply.data.splitlines()), key=lambda row: _place(row["custom_id"]))
-            answers = [self._row(row) for row in rows]
-        for answer in answers:
-            yield answer
+    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+        """The rows of a batch that has ended, in whichever order the service gives them."""
+        async with aclosing(self.http.get_lines(f"{_path(job)}/results", call)) as lines:
+            async for line in lines:
+                with documented(self.http):
+                    row = orjson.loads(line)
+                    found = _ROW_ID.fullmatch(str(row["custom_id"]))
+                if found is not None:
+                    yield self._row(int(found[1]), found[2], row)
 
     async def cancel(self, job: str, call: Call) -> None:
         """Stops a batch; what is done by then can still be read."""
         await self.http.post(f"{_path(job)}/cancel", {}, call)
 
-    def _row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        result, name = row["result"], _answer_name(row["custom_id"])
-        if result["type"] == "succeeded":
-            return {"events": list(Reader(self.name, name).whole(result["message"]))}
-        if result["type"] == "errored":
-            return {"failure": self._failure(result["error"])}
-        return {"failure": self.http.broken(f"the request was {result['type']} before its turn came")}
+    def _row(self, place: int, answer_tool: str | None, row: Mapping[str, Any]) -> Result:
+        """The result that a row tells; one that cannot be read is a failure of its request alone."""
+        try:
+            with documented(self.http):
+                result = row["result"]
+                if result["type"] == "succeeded":
+                    return Result(place, list(Reader(self.name, answer_tool).whole(result["message"])))
+                if result["type"] == "errored":
+                    return Result(place, failure=self._failure(result["error"]))
+                raise self.http.broken(f"the request was {result['type']} before its turn came")
+        except Failure as failure:
+            return Result(place, failure=failure)
 
 
 def _ends(event: SentEvent) -> bool:
@@ -135,12 +147,7 @@ def _row_id(place: int, draft: Draft) -> str:
     return f"{place}-{draft.answer.name}" if draft.answer else str(place)
 
 
-def _place(row_id: str) -> int:
-    return int(row_id.partition("-")[0])
-
-
-def _answer_name(row_id: str) -> str | None:
-    return row_id.partition("-")[2] or None
+_ROW_ID = re.compile(r"(\d{1,9})(?:-(.+))?")
 
 
 def _path(job: str) -> str:

@@ -4,6 +4,7 @@ transcription, realtime tokens, batches."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -16,7 +17,7 @@ import orjson
 from infrai_core.sse import Event as SentEvent
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.failure import Failure
-from infrai_runtime.vendors.base import Call, Event, Files, Request, Transcript, Vectors
+from infrai_runtime.vendors.base import Call, Event, Files, Request, Result, Transcript, Vectors
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.gemini import batch, live, media
@@ -30,6 +31,8 @@ from infrai_runtime.vendors.material import inlined, material
 from infrai_runtime.vendors.remote import RemoteChat, made_of
 
 Json = dict[str, Any]
+
+log = logging.getLogger("infrai_runtime")
 
 
 def make(entry: Entry, pool: Pool) -> Gemini:
@@ -155,9 +158,18 @@ class Gemini(RemoteChat[Draft]):
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the name that the service gave it."""
         drafts = [await self.drafted(request, call) for request in requests]
-        job = await self.http.post(_path(call.model, "batchGenerateContent"), batch.body_of(drafts), call)
+        body = batch.body_of(drafts, call.idempotency_key)
+        job = await self.http.post(_path(call.model, "batchGenerateContent"), body, call)
         with documented(self.http):
             return str(job["name"])
+
+    async def find(self, call: Call) -> str | None:
+        """The name of the batch that was handed in with the call's key."""
+        if not call.idempotency_key:
+            return None
+        listed = await self.http.get(f"{batch.PATH}?pageSize={batch.LISTED}", call)
+        with documented(self.http):
+            return batch.named(listed, call.idempotency_key)
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """How far a batch is."""
@@ -165,25 +177,32 @@ class Gemini(RemoteChat[Draft]):
         with documented(self.http):
             return batch.progress(found)
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
-        """The rows of a batch that has ended, in the order of its requests."""
+    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+        """The rows of a batch that has ended, in whichever order the service gives them."""
         found = await self.http.get(batch.path_of(job), call)
         with documented(self.http):
-            answers = [self._row(row) for row in batch.rows(found)]
-        for answer in answers:
-            yield answer
+            rows = [(batch.place_of(row), row) for row in batch.rows(found)]
+        unknown = sum(place is None for place, _ in rows)
+        if unknown:
+            log.warning("%s: %d rows of batch %s do not say which request they answer", self.name, unknown, job)
+        for place, row in rows:
+            if place is not None:
+                yield self._row(place, row)
 
     async def cancel(self, job: str, call: Call) -> None:
         """Stops a batch; what is done by then can still be read."""
         await self.http.post(f"{batch.path_of(job)}:cancel", {}, call)
 
-    def _row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        if "error" in row:
-            return {"failure": self.http.failure(batch.status_of(row["error"]), row)}
+    def _row(self, place: int, row: Mapping[str, Any]) -> Result:
+        """The result that a row tells; one that cannot be read is a failure of its request alone."""
         try:
-            return {"events": self._complete(Reader(self.name, batch.answer_tool(row)), row["response"])}
+            with documented(self.http):
+                if "error" in row:
+                    raise self.http.failure(batch.status_of(row["error"]), row)
+                reader = Reader(self.name, batch.answer_tool(row))
+                return Result(place, self._complete(reader, row["response"]))
         except Failure as failure:
-            return {"failure": failure}
+            return Result(place, failure=failure)
 
 
 def _path(model: str, method: str) -> str:

@@ -11,7 +11,10 @@ from infrai_runtime.vendors.gemini.request import Draft
 
 Json = dict[str, Any]
 
+PATH = "/v1beta/batches"
 DISPLAY_NAME = "infrai"
+LISTED = 100
+"""How many of the newest batches a lost one is looked for among."""
 _STATES = {
     "PENDING": "queued",
     "QUEUED": "queued",
@@ -24,10 +27,11 @@ _STATES = {
     "CANCELLED": "cancelled",
     "EXPIRED": "expired",
 }
+_MOST_DIGITS = 9
 _NAME = re.compile(r"batches/[A-Za-z0-9_-]{1,200}")
 
 
-def body_of(drafts: Sequence[Draft]) -> Json:
+def body_of(drafts: Sequence[Draft], key: str | None = None) -> Json:
     """The body that hands in these requests. Each is known again by its place, and by its answer tool if it has one."""
     rows = [
         {
@@ -36,7 +40,19 @@ def body_of(drafts: Sequence[Draft]) -> Json:
         }
         for place, draft in enumerate(drafts)
     ]
-    return {"batch": {"displayName": DISPLAY_NAME, "inputConfig": {"requests": {"requests": rows}}}}
+    return {"batch": {"displayName": display_name(key), "inputConfig": {"requests": {"requests": rows}}}}
+
+
+def display_name(key: str | None) -> str:
+    """The name of a batch, by which it is known again where the answer that told its id was lost."""
+    return f"{DISPLAY_NAME} {key}" if key else DISPLAY_NAME
+
+
+def named(listed: Mapping[str, Any], key: str) -> str | None:
+    """The batch of a list that was handed in with this key (https://ai.google.dev/api/batch-api#method:-batches.list)."""
+    jobs = listed.get("operations") or ()
+    found = (job for job in jobs if job.get("metadata", {}).get("displayName") == display_name(key))
+    return next((str(job["name"]) for job in found), None)
 
 
 def path_of(job: str) -> str:
@@ -52,14 +68,22 @@ def progress(job: Mapping[str, Any]) -> Json:
     word = str(about["state"]).removeprefix("JOB_STATE_").removeprefix("BATCH_STATE_")
     counts = about.get("batchStats", {})
     done, failed = (int(counts.get(name, 0)) for name in ("successfulRequestCount", "failedRequestCount"))
-    return {"state": _STATES[word], "completed_count": done, "failed_count": failed}
+    return {"state": _STATES.get(word, "running"), "completed_count": done, "failed_count": failed}
 
 
 def rows(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The rows of a batch that has ended, in the order of its requests."""
-    output = job["metadata"].get("output") or job["response"]
-    found: list[Mapping[str, Any]] = output["inlinedResponses"]["inlinedResponses"]
-    return sorted(found, key=lambda row: int(row["metadata"]["key"]))
+    """The rows of a batch that has ended, as they came; none where it had nothing to give."""
+    output = job["metadata"].get("output") or job.get("response") or {}
+    found: list[Mapping[str, Any]] = output.get("inlinedResponses", {}).get("inlinedResponses", [])
+    return found
+
+
+def place_of(row: Mapping[str, Any]) -> int | None:
+    """Which request a row answers. Rows do not come in the order of the requests, whatever the reference says
+    (https://github.com/googleapis/python-genai/issues/1909), and may come without their metadata
+    (https://github.com/googleapis/python-genai/issues/2008): whose such a row is cannot be told."""
+    key = str((row.get("metadata") or {}).get("key"))
+    return int(key) if key.isdecimal() and len(key) <= _MOST_DIGITS else None
 
 
 def status_of(error: Mapping[str, Any]) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from infrai_runtime.vendors.base import Call, Request
+from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.base import Call, Request, Result
 from infrai_runtime.vendors.documented import documented
 from infrai_runtime.vendors.form import Upload
 from infrai_runtime.vendors.http import segment
@@ -18,24 +21,36 @@ Json = dict[str, Any]
 
 ENDPOINT = f"/v1{CHAT}"
 _FILE = "batch.jsonl"
+_MARK = "infrai"
+"""The name under which a job carries the key that it was handed in with."""
+_LISTED = 100
+"""How many of the newest jobs a lost one is looked for among."""
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 5.0
+"""How soon a file that the vendor still reads is looked at again; each time in a row it takes twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How a vendor says it. ``start`` makes the body of a job from the file and the model, ``states`` are in small
-    letters, ``counts`` are the paths of (all, done, failed) in a job, ``outputs`` name its files."""
+    """How a vendor says it. ``start`` makes the body of a job from the file, the model, and the marks that it carries;
+    ``states`` are in small letters, ``counts`` are the paths of (done, failed) in a job, ``outputs`` name its files."""
 
     states: Mapping[str, str]
-    start: Callable[[str, str], Json]
-    counts: tuple[tuple[str, ...], ...] = ()
+    start: Callable[[str, str, Json], Json]
+    counts: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     outputs: tuple[str, str] = ("output_file_id", "error_file_id")
     upload: str = "/files"
     form: tuple[tuple[str, str], ...] = (("purpose", "batch"),)
-    line: Callable[[Json], Json] = lambda body: {"method": "POST", "url": ENDPOINT, "body": body}
+    line: Callable[[Json], Json] = lambda body: {"method": "POST", "body": body}
     wrapped: str = ""
     """Where the new job stands in the answer that tells of it."""
     id: str = "id"
     """The field of a job that names it."""
+    listed: str = f"?limit={_LISTED}"
+    """What stands behind the path of the jobs to list the newest; empty: they carry no mark to be known by."""
+    rows: str = "data"
+    """Where the jobs stand in a list of them."""
+    marks: Callable[[str], Json] = lambda key: {"metadata": {_MARK: key}}
+    """The fields of a job that carry the key that it was handed in with."""
 
 
 _OPENAI = Words(
@@ -49,8 +64,8 @@ _OPENAI = Words(
         "expired": "expired",
         "cancelled": "cancelled",
     },
-    start=lambda file, model: {"input_file_id": file, "endpoint": ENDPOINT, "completion_window": "24h"},
-    counts=(("request_counts", "total"), ("request_counts", "completed"), ("request_counts", "failed")),
+    start=lambda file, model, marks: {"input_file_id": file, "endpoint": ENDPOINT, "completion_window": "24h", **marks},
+    counts=(("request_counts", "completed"), ("request_counts", "failed")),
 )
 """https://platform.openai.com/docs/guides/batch, https://console.groq.com/docs/batch"""
 
@@ -64,33 +79,51 @@ _MISTRAL = Words(
         "timeout_exceeded": "expired",
         "cancelled": "cancelled",
     },
-    start=lambda file, model: {"input_files": [file], "endpoint": ENDPOINT, "model": model},
-    counts=(("total_requests",), ("succeeded_requests",), ("failed_requests",)),
+    start=lambda file, model, marks: {"input_files": [file], "endpoint": ENDPOINT, "model": model, **marks},
+    counts=(("succeeded_requests",), ("failed_requests",)),
     outputs=("output_file", "error_file"),
     line=lambda body: {"body": {name: value for name, value in body.items() if name != "model"}},
+    listed=f"?page_size={_LISTED}&order_by=-created",
 )
-"""https://docs.mistral.ai/capabilities/batch: one model for the whole job."""
+"""https://docs.mistral.ai/capabilities/batch: one model for the whole job; https://docs.mistral.ai/api/endpoint/batch"""
 
 _TOGETHER = Words(
     states=_OPENAI.states,
-    start=lambda file, model: {"input_file_id": file, "endpoint": ENDPOINT},
+    start=lambda file, model, marks: {"input_file_id": file, "endpoint": ENDPOINT},
     upload="/files/upload",
     form=(("purpose", "batch-api"), ("file_name", _FILE), ("file_type", "jsonl")),
     line=lambda body: {"body": body},
     wrapped="job",
+    listed="",
 )
 """https://docs.together.ai/reference/batch-create, https://docs.together.ai/reference/upload-file,
 https://docs.together.ai/docs/inference/batch/manage: it tells its progress, but no counts."""
 
 _XAI = Words(
     states={},
-    start=lambda file, model: {"name": "infrai", "input_file_id": file},
+    start=lambda file, model, marks: {"name": _MARK, "input_file_id": file, **marks},
     form=(),
     id="batch_id",
+    rows="batches",
+    marks=lambda key: {"name": f"{_MARK} {key}"},
 )
 """https://docs.x.ai/developers/advanced-api-usage/batch-api: its jobs have counts and no state."""
 
-WORDS: dict[str, Words] = {"openai": _OPENAI, "mistral": _MISTRAL, "together": _TOGETHER, "xai": _XAI}
+_DASHSCOPE = Words(
+    states=_OPENAI.states,
+    start=_OPENAI.start,
+    counts=_OPENAI.counts,
+    marks=lambda key: {"metadata": {"ds_name": f"{_MARK} {key}"}},
+)
+"""https://www.alibabacloud.com/help/en/model-studio/batch-interfaces-compatible-with-openai"""
+
+WORDS: dict[str, Words] = {
+    "openai": _OPENAI,
+    "mistral": _MISTRAL,
+    "together": _TOGETHER,
+    "xai": _XAI,
+    "dashscope": _DASHSCOPE,
+}
 
 
 class Batches(Chat):
@@ -104,37 +137,45 @@ class Batches(Chat):
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Uploads the requests and starts the job; its id."""
         drafts = [await self.drafted(request, call) for request in requests]
-        rows = [{"custom_id": str(place), **self.words.line(draft.body)} for place, draft in enumerate(drafts)]
+        rows = [self._line(place, draft.body) for place, draft in enumerate(drafts)]
         upload = Upload("file", _FILE, b"\n".join(map(orjson.dumps, rows)), "application/jsonl")
         stored = await self.http.post_form(self.words.upload, list(self.words.form), [upload], call)
+        await self._until_read(stored, call)
+        marks = self.words.marks(call.idempotency_key) if call.idempotency_key else {}
         with documented(self.http):
-            body = self.words.start(stored["id"], self.model(call))
+            body = self._placed(self.words.start(stored["id"], self.model(call), marks), "endpoint")
         batch = await self.http.post(self.row.batches, body, call)
         with documented(self.http):
             return str((batch[self.words.wrapped] if self.words.wrapped else batch)[self.words.id])
+
+    async def find(self, call: Call) -> str | None:
+        """The id of the job that carries the call's key."""
+        if not self.words.listed or not call.idempotency_key:
+            return None
+        marks = self.words.marks(call.idempotency_key)
+        jobs = await self.http.get(f"{self.row.batches}{self.words.listed}", call)
+        with documented(self.http):
+            found = (job for job in jobs.get(self.words.rows) or () if _carries(job, marks))
+            return next((str(job[self.words.id]) for job in found), None)
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """``state``, ``completed_count``, ``failed_count`` (0 where the vendor does not count)."""
         batch = await self._batch(job, call)
         with documented(self.http):
-            _, done, failed = self._counts(batch)
+            done, failed = (_at(batch, path) for path in self.words.counts)
             state = self.words.states.get(str(batch["status"]).lower(), "running")
             return {"state": state, "completed_count": done, "failed_count": failed}
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
-        """One row per request, in order: ``{"events"}`` or ``{"failure"}``.
-
-        The vendor gives them in any order, and what failed in a file of its own.
-        """
+    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+        """The rows of the job's files: what was answered in one, what failed in another."""
         batch = await self._batch(job, call)
-        rows: dict[int, Mapping[str, Any]] = {}
         for file in (batch[name] for name in self.words.outputs if batch.get(name)):
-            rows |= {int(row["custom_id"]): row for row in await self._lines(file, call)}
-        total, _, _ = self._counts(batch)
-        if not self.words.counts and batch.get("input_file_id"):
-            total = len(await self._lines(batch["input_file_id"], call))
-        for place in range(max([total, *(key + 1 for key in rows)])):
-            yield self._row(rows.get(place), str(batch.get("status")))
+            async with aclosing(self.http.get_lines(f"/files/{segment(file)}/content", call)) as lines:
+                async for line in lines:
+                    with documented(self.http):
+                        row = orjson.loads(line)
+                    for result in self._result(row, "custom_id"):
+                        yield result
 
     async def cancel(self, job: str, call: Call) -> None:
         """Stops a job; what is done by then can still be read."""
@@ -143,24 +184,44 @@ class Batches(Chat):
     async def _batch(self, job: str, call: Call) -> Mapping[str, Any]:
         return await self.http.get(f"{self.row.batches}/{segment(job)}", call)
 
-    async def _lines(self, file: str, call: Call) -> list[Mapping[str, Any]]:
-        reply = await self.http.get_bytes(f"/files/{segment(file)}/content", call)
-        with documented(self.http):
-            found = [orjson.loads(line) for line in reply.data.splitlines() if line.strip()]
-            return [row for row in found if str(row["custom_id"]).isdecimal()]
+    async def _until_read(self, file: Mapping[str, Any], call: Call) -> None:
+        """Azure takes a file for a job only when it has read it
+        (https://learn.microsoft.com/azure/foundry/openai/how-to/batch); that may take as long as the call."""
+        clock, pause_s = asyncio.get_running_loop().time, _FIRST_LOOK_S
+        until = clock() + call.deadline_s
+        while str(file.get("status")).lower() in _BEING_READ:
+            if clock() > until:
+                raise Failure("VENDOR_TIMEOUT", f"{self.name}: it has not read the file of a batch in time")
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_LOOK_S)
+            file = await self.http.get(f"/files/{segment(str(file.get('id')))}", call)
 
-    def _counts(self, batch: Mapping[str, Any]) -> tuple[int, int, int]:
-        total, done, failed = (_at(batch, path) for path in self.words.counts or ((), (), ()))
-        return total, done, failed
+    def _line(self, place: int, body: Json) -> Json:
+        line = {"custom_id": str(place), **self.words.line(body)}
+        return self._placed({**line, "url": ENDPOINT}, "url") if "method" in line else line
 
-    def _row(self, row: Mapping[str, Any] | None, status: str) -> Mapping[str, Any]:
-        if row is None:
-            return {"failure": self.http.broken(f"no result came for this request (the job is {status})")}
+    def _placed(self, body: Json, name: str) -> Json:
+        """Azure's dated interface has its paths without the version of the other one."""
+        return body | {name: CHAT} if self._dated and name in body else body
+
+    def _result(self, row: Any, key: str) -> Iterable[Result]:
+        """The result that a row tells; a row of a request that is not ours tells none. One that cannot be read is a
+        failure of its request alone."""
+        place = row.get(key) if isinstance(row, Mapping) else None
+        if not isinstance(place, str) or not place.isdecimal() or len(place) > _MOST_DIGITS:
+            return
+        try:
+            with documented(self.http):
+                yield self._read_row(int(place), row)
+        except Failure as failure:
+            yield Result(int(place), failure=failure)
+
+    def _read_row(self, place: int, row: Mapping[str, Any]) -> Result:
         response = row.get("response") or {}
         if response.get("status_code") == 200:
-            return {"events": self.read(response["body"])}
+            return Result(place, self.read(response["body"]))
         code, body = response.get("status_code") or 502, response.get("body") or row
-        return {"failure": self.http.failure(code, body)}
+        return Result(place, failure=self.http.failure(code, body))
 
 
 class CountedBatches(Batches):
@@ -174,41 +235,36 @@ class CountedBatches(Batches):
             counts = _Counts.of(batch)
         return {"state": counts.state, "completed_count": counts.done, "failed_count": counts.failed}
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
-        """One row per request, in order: ``{"events"}`` or ``{"failure"}``."""
-        batch = await self._batch(job, call)
-        with documented(self.http):
-            counts = _Counts.of(batch)
-        rows = {int(row["batch_request_id"]): row async for row in self._pages(job, call)}
-        for place in range(max([counts.total, *(key + 1 for key in rows)])):
-            yield self._row(rows.get(place), counts.state)
-
-    async def cancel(self, job: str, call: Call) -> None:
-        """Stops a job; what is done by then can still be read."""
-        await self.http.post(f"{self.row.batches}/{segment(job)}:cancel", {}, call)
-
-    async def _pages(self, job: str, call: Call) -> AsyncIterator[Mapping[str, Any]]:
+    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+        """The rows of all pages."""
         token: str | None = ""
         while token is not None:
             more = f"&pagination_token={segment(token)}" if token else ""
             page = await self.http.get(f"{self.row.batches}/{segment(job)}/results?limit={_PAGE}{more}", call)
             with documented(self.http):
                 rows, token = page["results"], page.get("pagination_token") or None
-                found = [row for row in rows if str(row["batch_request_id"]).isdecimal()]
-            for row in found:
-                yield row
+            for row in rows:
+                for result in self._result(row, "batch_request_id"):
+                    yield result
 
-    def _row(self, row: Mapping[str, Any] | None, status: str) -> Mapping[str, Any]:
-        result = (row or {}).get("batch_result") or {}
+    async def cancel(self, job: str, call: Call) -> None:
+        """Stops a job; what is done by then can still be read."""
+        await self.http.post(f"{self.row.batches}/{segment(job)}:cancel", {}, call)
+
+    def _read_row(self, place: int, row: Mapping[str, Any]) -> Result:
+        result = row.get("batch_result") or {}
         answer = next(iter((result.get("response") or {}).values()), None)
         if answer is not None:
-            return {"events": self.read(answer)}
+            return Result(place, self.read(answer))
         error = result.get("error")
         if not isinstance(error, Mapping):
-            return super()._row(None, status)
-        return {"failure": self.http.failure(_STATUS_OF.get(error.get("code"), 502), {"error": error})}
+            return Result(place, failure=self.http.broken("no result came for this request"))
+        return Result(place, failure=self.http.failure(_STATUS_OF.get(error.get("code"), 502), {"error": error}))
 
 
+_BEING_READ = frozenset({"notrunning", "pending", "running"})
+_MOST_DIGITS = 9
+"""Of the place of a request."""
 _PAGE = 1000
 _STATUS_OF: Mapping[Any, int] = {3: 400, 7: 403, 8: 429, 9: 400, 11: 400, 16: 401}
 """gRPC's codes, in which the errors of single requests are told, as the statuses of HTTP."""
@@ -234,6 +290,14 @@ class _Counts:
 
 
 _COUNTED = ("requests", "pending", "success", "error", "cancelled")
+
+
+def _carries(job: Mapping[str, Any], marks: Json) -> bool:
+    return all(_holds(job.get(name), value) for name, value in marks.items())
+
+
+def _holds(found: Any, value: Any) -> bool:
+    return found == value or (isinstance(found, Mapping) and isinstance(value, dict) and _carries(found, value))
 
 
 def _at(batch: Mapping[str, Any], path: tuple[str, ...]) -> int:

@@ -39,7 +39,7 @@ class Row:
     rerank: str = ""
     realtime: str = ""
     batches: str = ""
-    batch_words: Literal["openai", "mistral", "together", "xai"] = "openai"
+    batch_words: Literal["openai", "mistral", "together", "xai", "dashscope"] = "openai"
     """In whose words batches are told (``batch.WORDS``)."""
 
     # -- the request

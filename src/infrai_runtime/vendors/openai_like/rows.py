@@ -184,6 +184,7 @@ ROWS: dict[str, Row] = {
         speaks_as="dashscope",
         most_texts=10,
         batches="/batches",
+        batch_words="dashscope",
         refuses=frozenset({"user"}),
         structured="object",
         reads=frozenset({"image", "audio", "video"}),
