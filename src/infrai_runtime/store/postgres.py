@@ -538,9 +538,8 @@ class _Connections:
     async def take(self) -> Any:
         """One to use. Raises ``TimeoutError`` when none is free for ``ACQUIRE_S``."""
         while self._idle:
-            if not (connection := self._idle.pop()).is_closed():
+            if _lives(connection := self._idle.pop()):
                 return connection
-            await self._pool.release(connection)
         self._waiting += 1
         try:
             async with asyncio.timeout(ACQUIRE_S):  # the pool's own timeout costs a task
@@ -560,6 +559,14 @@ class _Connections:
         while self._idle:
             await self._pool.release(self._idle.pop())
         await self._pool.close()
+
+
+def _lives(connection: Any) -> bool:
+    """False for one that the database has ended: the pool has it back, and lends it no more under this name."""
+    try:
+        return not connection.is_closed()
+    except _asyncpg().InterfaceError:
+        return False
 
 
 class _Using:
@@ -590,10 +597,11 @@ def _check_gone(error: BaseException) -> None:
 
 
 def _is_gone(error: BaseException) -> bool:
-    asyncpg = _asyncpg()
-    lost = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncio.TimeoutError)
-    ends = (asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError, asyncpg.ReadOnlySQLTransactionError)
-    return isinstance(error, (*lost, *ends))
+    pg = _asyncpg()
+    lost = (OSError, pg.PostgresConnectionError, pg.InterfaceError, asyncio.TimeoutError)
+    leaving = (pg.InternalClientError,)  # asked while the database was saying that it ends the connection
+    ends = (pg.OperatorInterventionError, pg.InsufficientResourcesError, pg.ReadOnlySQLTransactionError)
+    return isinstance(error, (*lost, *leaving, *ends))
 
 
 def _asyncpg() -> Any:
