@@ -698,7 +698,8 @@ def test_connections_that_the_database_has_ended_are_not_used_again(postgres: Po
                 try:
                     return (await store.admit(paid(4))).state
                 except Failure as failure:  # in the moment in which a connection ends; a client asks again
-                    assert failure.code == "OVERLOADED"
+                    if failure.code != "OVERLOADED":
+                        raise
 
         assert set(await asyncio.gather(*(asked() for _ in range(20)))) == {"new"}
         await store.close()
