@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from infrai_runtime.request import Ask
 from infrai_runtime.store.blob import Blobs
 from infrai_runtime.vendors.base import File
 from infrai_runtime.wire import Json
+
+log = logging.getLogger("infrai_runtime")
 
 
 async def keep(blobs: Blobs, ask: Ask, project: str, files: Sequence[File]) -> Json:
@@ -17,9 +20,16 @@ async def keep(blobs: Blobs, ask: Ask, project: str, files: Sequence[File]) -> J
 
 
 async def _kept(blobs: Blobs, ask: Ask, project: str, file: File) -> Json:
-    stored = await blobs.put(file.data, file.mime, dict(file.about), project)
-    inline = {"b64": base64.b64encode(file.data).decode()} if ask.inline else {}
-    return {"url": stored.url, "mime": file.mime, **inline}
+    try:
+        url = (await blobs.put(file.data, file.mime, dict(file.about), project)).url
+    except OSError as error:  # it is paid: a disk that is full must not take it away, to be made and paid again
+        log.error("a file could not be kept, and is inside its answer: %s", error)
+        return {"url": f"data:{file.mime};base64,{_base64(file)}", "mime": file.mime, "b64": _base64(file)}
+    return {"url": url, "mime": file.mime, **({"b64": _base64(file)} if ask.inline else {})}
+
+
+def _base64(file: File) -> str:
+    return base64.b64encode(file.data).decode()
 
 
 async def _images(blobs: Blobs, ask: Ask, project: str, files: Sequence[File]) -> Json:

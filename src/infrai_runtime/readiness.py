@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Collection
 from typing import Any
 
+from infrai_runtime.failure import Failure
 from infrai_runtime.store.durable import Durable
 from infrai_runtime.store.ephemeral import Ephemeral
 
@@ -41,7 +42,7 @@ async def _asked(name: str, question: Awaitable[Any]) -> Check:
             await question
     except Exception as error:
         log.warning("%s is not ready", name, exc_info=error)
-        return {"ok": False, "error": type(error).__name__}
+        return {"ok": False, "error": error.message if isinstance(error, Failure) else type(error).__name__}
     return {"ok": True, "latency_ms": round((time.perf_counter() - began) * 1000, 3)}
 
 

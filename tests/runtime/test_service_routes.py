@@ -95,6 +95,15 @@ async def test_speech_is_a_link_on_the_native_and_the_sound_on_the_openai_surfac
     assert (sound.headers["content-type"], sound.headers["x-infrai-cost-usd"]) == (data["mime"], "0")
 
 
+async def test_a_picture_that_cannot_be_kept_comes_inside_its_answer(tmp_path: Path) -> None:
+    (tmp_path / "media").write_text("no directory")
+    async with client(tmp_path) as api:
+        data = await made(api, "/ai/image", {"prompt": "x", "size": "64x64"})
+    (image,) = data["images"]
+    assert base64.b64decode(image["b64"]).startswith(b"\x89PNG")
+    assert image["url"] == f"data:image/png;base64,{image['b64']}"
+
+
 async def test_the_embedded_runtime_links_to_files(tmp_path: Path) -> None:
     async with client(tmp_path, embedded=True) as api:
         data = await made(api, "/ai/image", {"prompt": "x", "size": "64x64"})

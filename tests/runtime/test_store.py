@@ -1183,6 +1183,64 @@ def test_a_file_of_the_first_schema_keeps_its_credit_and_keys(tmp_path: Path) ->
     asyncio.run(body())
 
 
+async def fill(store: Durable) -> None:
+    for _ in range(100):
+        made = call(uuid.uuid4().hex)
+        assert (await store.admit(made)).state == "new"
+        await store.book(end(made, answer=b"x" * 10_000))
+
+
+FULL, ROOM = "PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000"
+CLOSED, OPEN = "PRAGMA query_only = ON", "PRAGMA query_only = OFF"
+
+
+@pytest.mark.parametrize(
+    ("ends", "begins", "why"), [(FULL, ROOM, "full"), (CLOSED, OPEN, "written")], ids=["full", "read-only"]
+)
+def test_a_file_that_cannot_be_written_is_a_503_and_written_again_once_it_can(
+    tmp_path: Path, ends: str, begins: str, why: str
+) -> None:
+    async def body() -> None:
+        store = SqliteDurable(tmp_path / "x.db")
+        await store.ping()
+        store._db.execute(ends)  # as the disk may do at any time
+        with pytest.raises(Failure, match=why) as refused:
+            await fill(store)
+        assert (refused.value.code, refused.value.retry_after_s) == ("OVERLOADED", 5.0)
+        if ends == CLOSED:
+            with pytest.raises(Failure, match=why):
+                await store.ping()
+        store._db.execute(begins)
+        await store.ping()
+        await store.tend("me", 1.0)
+        assert (await store.admit(call("later"))).state == "new"
+        await store.close()
+
+    asyncio.run(body())
+
+
+def test_nothing_is_written_to_a_file_that_was_taken_away_until_it_is_back(tmp_path: Path) -> None:
+    async def body() -> None:
+        path, elsewhere = tmp_path / "x.db", tmp_path / "moved.db"
+        store = SqliteDurable(path)
+        path.rename(elsewhere)
+        with pytest.raises(Failure, match="taken away"):
+            await store.tend("me", 0.0)
+        with pytest.raises(Failure, match="taken away"):
+            await store.admit(call("k"))
+        with pytest.raises(Failure, match="cannot be opened"):
+            await store.usage(None, ("day",), 0.0)
+        with pytest.raises(Failure, match="taken away"):
+            await store.ping()
+        assert not path.exists()
+        elsewhere.rename(path)
+        await store.ping()
+        assert (await store.admit(call("k"))).state == "new"
+        await store.close()
+
+    asyncio.run(body())
+
+
 def test_a_caller_cancelled_while_the_file_is_busy_leaves_nothing_behind(tmp_path: Path) -> None:
     async def body() -> None:
         store = SqliteDurable(tmp_path / "x.db")

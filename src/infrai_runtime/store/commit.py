@@ -14,11 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from infrai_runtime.failure import Failure
+
 A = TypeVar("A")
 T = TypeVar("T")
 
 BUSY_S = 30.0
 """How long a file that other processes write to is waited for."""
+RETRY_S = 5.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.05
 _VERSION = "PRAGMA data_version"
 """Changes whenever another connection has committed."""
@@ -50,24 +53,35 @@ class Commits:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: list[_Job] = []
         self._wait_s = FIRST_WAIT_S
+        self.problem: str | None = None
+        """Why nothing is to be written: whoever knows sets it, and takes it away again."""
+        self.failed = False
+        """Whether something could not be written; whoever has seen that it can takes it away again."""
         self.count = 0
         """Transactions so far; whoever reads it may start again from 0."""
 
     async def run(self, work: Callable[[A], T], about: A, *, alone: bool = False) -> T:
-        """The result of ``work(about)``, once it is committed. Raises what it raises, and ``sqlite3.OperationalError``
-        when other processes hold the file for longer than ``BUSY_S``.
+        """The result of ``work(about)``, once it is committed. Raises what it raises, and OVERLOADED for a file that
+        cannot be used: full, not writable, damaged, or held by other processes for longer than ``BUSY_S``.
 
         Work whose caller is gone before its turn is not done. ``alone``: nobody else is expected in this turn, so it is
         done at once.
         """
-        if alone and not self._jobs:
-            try:
-                return self._at_once(work, about)
-            except sqlite3.OperationalError as error:
-                if not busy(error):
-                    raise
-        result: T = await self._add(work, about)
-        return result
+        if self.problem is not None:
+            raise unusable(self.problem)
+        try:
+            if alone and not self._jobs:
+                try:
+                    return self._at_once(work, about)
+                except sqlite3.OperationalError as error:
+                    if not busy(error):
+                        raise
+            result: T = await self._add(work, about)
+            return result
+        except sqlite3.DatabaseError as error:
+            self.failed = True
+            check_usable(error)
+            raise
 
     def _at_once(self, work: Callable[[A], T], about: A) -> T:
         execute = self._execute
@@ -94,8 +108,9 @@ class Commits:
         while True:
             try:
                 return work()
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 if not busy(error) or time.monotonic() > give_up:
+                    check_usable(error)
                     raise
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
@@ -154,3 +169,27 @@ def busy(error: Exception) -> bool:
     """Whether another process holds the file."""
     code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+_UNUSABLE = {
+    sqlite3.SQLITE_FULL: "its disk is full",
+    sqlite3.SQLITE_IOERR: "its disk fails",
+    sqlite3.SQLITE_READONLY: "it cannot be written",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+    sqlite3.SQLITE_NOTADB: "it is damaged",
+    sqlite3.SQLITE_BUSY: "other processes hold it",
+    sqlite3.SQLITE_LOCKED: "other processes hold it",
+}
+
+
+def check_usable(error: sqlite3.Error) -> None:
+    """Raises OVERLOADED where an error says that the file cannot be used, whatever it is used for."""
+    why = _UNUSABLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    if why is not None:
+        raise unusable(why) from error
+
+
+def unusable(why: str) -> Failure:
+    """What a call is told: no vendor was asked, nothing was billed."""
+    return Failure("OVERLOADED", f"the runtime's database cannot be used: {why}", retry_after_s=RETRY_S)

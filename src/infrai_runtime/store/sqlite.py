@@ -28,7 +28,7 @@ import orjson
 from infrai_core.errors import ConfigError
 from infrai_runtime.identity import made_s
 from infrai_runtime.store.batch import Outcome
-from infrai_runtime.store.commit import BUSY_S, Commits, busy
+from infrai_runtime.store.commit import BUSY_S, Commits, busy, check_usable, unusable
 from infrai_runtime.store.durable import (
     CONFLICT,
     LEASE_S,
@@ -56,6 +56,9 @@ LONG, BRIEF, BRIEF_S = 0, 1 << 62, 3600.0
 touches the fewest pages."""
 LONG_LOG = 4000
 """Transactions after which the log is brought home without waiting for the next ``tend``."""
+
+ROOM_BYTES = 1 << 20
+"""What a disk must have left, once it was full, before it is not."""
 
 log = logging.getLogger("infrai_runtime")
 
@@ -264,6 +267,28 @@ class SqliteDurable(SqlDurable):
         self._last_kept = {LONG: 0, BRIEF: 0}
         self._commits = Commits(self._cursor, self._finish, self._forget)
         self._homing: asyncio.Task[None] | None = None
+        self._file = _file_of(path)
+
+    def _look(self) -> None:
+        """A file that was taken away or replaced is written to all the same, and lost with this process: calls wait
+        until it is back."""
+        there = self._file == _file_of(self._path)
+        self._commits.problem = None if there else "its file was taken away; put it back, or restart the runtime"
+
+    async def tend(self, owner: str, now: float) -> None:
+        """Looks whether the file is there, renews leases, buries the dead, forgets what has expired."""
+        self._look()
+        await super().tend(owner, now)
+
+    async def ping(self) -> None:
+        """Raises when the store cannot be used: after something could not be written, until there is room and a
+        little can be."""
+        self._look()
+        if self._commits.failed or self._commits.problem:
+            _check_room(self._path)
+            await self._commits.run(self._execute, f"PRAGMA user_version = {len(MIGRATIONS)}")
+            self._commits.failed = False
+        await super().ping()
 
     async def _write(self, *statements: Statement) -> int:
         return await self._commits.run(self._run_other, statements)
@@ -291,8 +316,13 @@ class SqliteDurable(SqlDurable):
         return await asyncio.to_thread(self._report, _own(sql), values)
 
     def _report(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        with closing(sqlite3.connect(self._path or "", timeout=BUSY_S)) as db:
-            return db.execute(sql, values).fetchall()
+        assert self._path is not None
+        try:
+            with closing(_again(self._path, BUSY_S)) as db:
+                return db.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            check_usable(error)
+            raise
 
     def _finish(self) -> None:
         """The end of every transaction: what its calls share is written once."""
@@ -483,9 +513,32 @@ def _checkpoint(path: Path | None) -> None:
     """Most of the log is copied beside the writers; they wait only for the little that came meanwhile, after which the
     log starts anew."""
     if path is not None:
-        with closing(sqlite3.connect(path, timeout=1.0)) as db:
+        with closing(_again(path, 1.0)) as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
             db.execute("PRAGMA wal_checkpoint(RESTART)")
+
+
+def _again(path: Path, timeout_s: float) -> sqlite3.Connection:
+    """Another connection to the file; one that is gone is not made anew."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", timeout=timeout_s, uri=True)
+
+
+def _file_of(path: Path | None) -> tuple[int, int] | None:
+    """Which file stands at a path; None for none."""
+    try:
+        found = None if path is None else path.stat()
+    except FileNotFoundError:
+        return None
+    return found and (found.st_dev, found.st_ino)
+
+
+def _check_room(path: Path | None) -> None:
+    """A log that is written from its beginning again has room for a little on a disk that has none."""
+    if path is None:
+        return
+    disk = os.statvfs(path.parent)
+    if disk.f_bavail * disk.f_frsize < ROOM_BYTES:
+        raise unusable("its disk is full")
 
 
 # -- opening ---------------------------------------------------------------------------------------------------------
