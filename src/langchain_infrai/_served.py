@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -94,6 +95,11 @@ def traced(reply: ChatReply) -> dict[str, Any] | None:
     served = {"provider": meta.vendor, "model": meta.model or reply.model, "request_id": meta.request_id}
     known = {name: value for name, value in served.items() if value}
     return {_SERVED: known} if known else None
+
+
+def untraced(generation_info: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without what is for the tracer alone."""
+    return {name: value for name, value in generation_info.items() if name != _SERVED}
 
 
 _SERVED = "lc_gateway_metadata"

@@ -14,6 +14,8 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.utils.utils import LC_ID_PREFIX
 
+from langchain_infrai._served import untraced
+
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel as _Model
 else:
@@ -84,7 +86,10 @@ def _run_id(config: RunnableConfig) -> str:
 
 
 def _message(piece: ChatGenerationChunk, run_id: str) -> AIMessageChunk:
+    """The message of a piece; what a ``_stream`` of one's own says beside it goes into the message, as in LangChain."""
     message = piece.message
     if message.id is None:
         message.id = run_id
+    if piece.generation_info:
+        message.response_metadata = {**untraced(piece.generation_info), **message.response_metadata}
     return cast("AIMessageChunk", message)

@@ -12,6 +12,7 @@ from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_cal
 from langchain_core.globals import set_debug
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 
 from infrai_core.testing import Answer, Script, reply, streamed
@@ -141,3 +142,21 @@ def test_without_streaming_it_is_the_whole_answer(mode: str) -> None:
 def test_a_cut_one_raises(mode: str) -> None:
     with pytest.raises(InfraiStreamInterrupted):
         collect(model_on(streamed(["Hel", "lo"], cut=True)), mode)
+
+
+class Marking(ChatInfrai):
+    """A user's model, which says more about each piece."""
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        for piece in super()._stream(*args, **kwargs):
+            piece.generation_info = {**(piece.generation_info or {}), "mark": piece.text.upper()}
+            yield piece
+
+
+def test_a_subclass_has_its_say() -> None:
+    script = Script([streamed(["Hel", "lo"])], repeat_last=True)
+    model = Marking(api_key="key", max_retries=0, client_options={"transport": script})
+    run: RunnableConfig = {"run_id": uuid4()}
+    unheard, heard = collect(model, "sync", run), collect(model, "sync", {**run, "callbacks": [Hears()]})
+    assert [chunk.response_metadata["mark"] for chunk in unheard] == ["HEL", "LO", ""]
+    assert [chunk.model_dump() for chunk in unheard] == [chunk.model_dump() for chunk in heard]
