@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: Any) -> int:
     """Does one of them."""
-    done: int = on_database(args, lambda store: _ACTIONS[args.action](args, store))
+    done: int = on_database(args, lambda store: _ACTIONS[args.action](args, store), reads=args.action == "list")
     return done
 
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, TypeVar
 
 from infrai_core import ConfigError
@@ -28,12 +29,16 @@ def add_database(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def on_database(args: Any, work: Callable[[Durable], Awaitable[T]]) -> T:
-    """What ``work`` returns for the runtime's store. Raises ``ConfigError`` where it cannot be opened."""
+def on_database(args: Any, work: Callable[[Durable], Awaitable[T]], *, reads: bool = False) -> T:
+    """What ``work`` returns for the runtime's store. Raises ``ConfigError`` where it cannot be opened; who only
+    ``reads`` makes no file where one was named that is not there."""
 
     async def opened() -> T:
         environ = {**os.environ, **({"INFRAI_DATABASE": args.database} if args.database else {})}
-        store = await durable(Settings.from_environment(environ).database)
+        place = Settings.from_environment(environ).database
+        if reads and environ.get("INFRAI_DATABASE") and isinstance(place, Path) and not place.exists():
+            raise ConfigError(f"there is no database {place}")
+        store = await durable(place)
         try:
             return await work(store)
         finally:

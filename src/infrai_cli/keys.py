@@ -73,7 +73,7 @@ def _span(text: str) -> float:
 
 def run(args: Any) -> int:
     """Does one of them."""
-    done: int = on_database(args, lambda store: _ACTIONS[args.action](args, store))
+    done: int = on_database(args, lambda store: _ACTIONS[args.action](args, store), reads=args.action == "list")
     return done
 
 

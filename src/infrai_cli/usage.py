@@ -45,7 +45,7 @@ def run(args: Any) -> int:
     axes = _axes(args.by)
     if args.plot is not None:
         usage_plot.check_path(args.plot)
-    rows = on_database(args, lambda store: store.usage(args.project, axes, _since(args.since)))
+    rows = on_database(args, lambda store: store.usage(args.project, axes, _since(args.since)), reads=True)
     print(_FORMATS[args.format](axes, rows))
     if args.plot is not None:
         usage_plot.draw(args.plot, axes, rows)
@@ -95,8 +95,14 @@ def _csv(axes: list[str], rows: list[UsageRow]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, [*axes, *_COUNTS], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_values(row) for row in rows)
+    writer.writerows({name: _inert(value) for name, value in _values(row).items()} for row in rows)
     return out.getvalue().rstrip("\n")
+
+
+def _inert(value: Any) -> Any:
+    """Callers choose the names of tags and models: what a spreadsheet would run as a formula begins with a quote
+    (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def _json(axes: list[str], rows: list[UsageRow]) -> str:

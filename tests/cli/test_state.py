@@ -215,6 +215,44 @@ def test_usage_by_tag_has_a_row_for_each_and_one_for_calls_without(run: Run, spe
     assert {(r["tag"], r["model"], r["cost_usd"]) for r in rows} >= {("team=red", "big", "1.5"), ("", "big", "0.0")}
 
 
+@pytest.mark.parametrize(("day", "calls"), [("0001-01-01", "2"), ("1600-01-01", "2"), ("9999-12-31", None)])
+def test_usage_may_be_asked_since_any_day(run: Run, spent: None, day: str, calls: str | None) -> None:
+    lines = run("usage", "--since", day)[1].splitlines()[2:]
+    assert [line.split()[2] for line in lines] == ([calls] if calls else [])
+
+
+def test_a_spreadsheet_runs_nothing_that_a_caller_has_named(run: Run, home: Path) -> None:
+    async def write() -> None:
+        store = SqliteDurable(home / "runtime.db")
+        row = LedgerRow("answer", 0.0, "p", "k1", "r1", "chat", "acme", "=1+1", "ok", 1.0, 10, 5, 5)
+        await store.book(
+            Booking(Admission("p", "r", "f", "r", "me", 0.0), 0.0, 0, [row._replace(tags={"@SUM(1)": "x"})])
+        )
+        await store.close()
+
+    asyncio.run(write())
+    (row,) = csv.DictReader(io.StringIO(run("usage", "--by", "tag,model", "--format", "csv")[1]))
+    assert (row["tag"], row["model"]) == ("'@SUM(1)=x", "'=1+1")
+    assert json.loads(run("usage", "--format", "json")[1])[0]["model"] == "=1+1"
+
+
+@pytest.mark.parametrize("words", [("usage",), ("keys", "list"), ("budgets", "list", "p")])
+def test_who_only_reads_makes_no_database_where_one_was_misspelt(
+    run: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    named = tmp_path / "runtme.db"
+    code, _, err = run(*words, "--database", str(named))
+    assert (code, f"there is no database {named}" in err, named.exists()) == (2, True, False)
+
+
+def test_a_file_that_is_no_database_is_named(run: Run, tmp_path: Path) -> None:
+    named = tmp_path / "notes.txt"
+    named.write_text("not a database" * 100)
+    code, _, err = run("db", "upgrade", "--database", str(named))
+    assert (code, err) == (2, f"infrai: the database {named} cannot be opened: file is not a database\n")
+    assert named.read_text() == "not a database" * 100
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_usage_is_drawn(run: Run, spent: None, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"cost.{suffix}"

@@ -251,7 +251,7 @@ class SqliteDurable(SqlDurable):
     UNDER = "$1 IN (SELECT value FROM json_each(scopes))"
     TAGS = " LEFT JOIN json_each(spent.tags) AS tag"
     SKIP = ""
-    SINCE = "id >= CAST($1 * 1000 AS INTEGER) << 20 AND at_s >= $1"
+    SINCE = "id >= CAST(min(max($1, 0), 8e9) * 1000 AS INTEGER) << 20 AND at_s >= $1"  # ids have room to the year 2223
 
     def __init__(self, path: Path | None, *, upgrade: bool = False) -> None:
         """``upgrade`` also writes an old file anew, with the pages that new ones have, where no other process has it
@@ -559,6 +559,9 @@ def _open(path: Path | None, upgrade: bool) -> sqlite3.Connection:
         db.execute("PRAGMA wal_autocheckpoint = 0")
         _migrate(db, path.name if path else "memory")
         db.execute("PRAGMA busy_timeout = 0")  # from here on the loop waits, not the statement
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise ConfigError(f"the database {path or 'memory'} cannot be opened: {error}") from error
     except BaseException:
         db.close()
         raise
