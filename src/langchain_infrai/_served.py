@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -100,6 +100,39 @@ def traced(reply: ChatReply) -> dict[str, Any] | None:
 def untraced(generation_info: Mapping[str, Any]) -> dict[str, Any]:
     """The same without what is for the tracer alone."""
     return {name: value for name, value in generation_info.items() if name != _SERVED}
+
+
+def output_of(reply: ChatReply) -> dict[str, Any]:
+    """``llm_output``, as LangChain people read it: ``model_name``, ``token_usage`` with OpenAI's names, and
+    ``system_fingerprint``; what is unknown is absent. LangChain copies it into ``response_metadata``."""
+    fingerprint = (reply.model_extra or {}).get("system_fingerprint")
+    used = _dumped(reply.usage)
+    found = {
+        "model_name": reply.metadata.model or reply.model,
+        "token_usage": {name: count for name, count in used.items() if name not in _UNITS} or None,
+        "system_fingerprint": fingerprint,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def outputs_of(outputs: Iterable[Mapping[str, Any] | None], asked: str) -> dict[str, Any]:
+    """The ``llm_output`` of several prompts: their tokens added, and the model that was asked where several answered.
+    Answers from LangChain's cache and streams have none."""
+    known = [output for output in outputs if output]
+    names = {name for output in known if (name := output.get("model_name"))}
+    used: dict[str, Any] = {}
+    for output in known:
+        used = _added(used, output.get("token_usage") or {})
+    marks = [mark for output in known if (mark := output.get("system_fingerprint"))]
+    combined = {"token_usage": used, "model_name": names.pop() if len(names) == 1 else asked}
+    return combined | ({"system_fingerprint": marks[0]} if marks else {})
+
+
+def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    sums = dict(one)
+    for name, value in other.items():
+        sums[name] = _added(sums.get(name, {}), value) if isinstance(value, Mapping) else sums.get(name, 0) + value
+    return sums
 
 
 _SERVED = "lc_gateway_metadata"

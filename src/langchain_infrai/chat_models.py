@@ -26,7 +26,7 @@ from langchain_infrai._connection import ROUTING, Routed
 from langchain_infrai._convert import message_of, wire_messages
 from langchain_infrai._events import StreamedEvents
 from langchain_infrai._profile import profile_of
-from langchain_infrai._served import PROVIDER, traced
+from langchain_infrai._served import PROVIDER, output_of, outputs_of, traced
 from langchain_infrai._stream import StreamedMessage
 from langchain_infrai._tools import Method, Schema, Tool, wire_tool_choice, wire_tools
 from langchain_infrai._unheard import Unheard
@@ -177,6 +177,9 @@ class ChatInfrai(Batching, Unheard, BaseChatModel, Routed):
         if (headers := kwargs.get("extra_headers")) is not None:
             kwargs["extra_headers"] = sha256(repr(headers).encode(errors="replace")).hexdigest()
         return super()._get_llm_string(stop, **kwargs)
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        return outputs_of(llm_outputs, self.model or "auto")
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -404,7 +407,8 @@ class ChatInfrai(Batching, Unheard, BaseChatModel, Routed):
 
 
 def _result(reply: ChatReply) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=message_of(reply), generation_info=traced(reply))])
+    answer = ChatGeneration(message=message_of(reply), generation_info=traced(reply))
+    return ChatResult(generations=[answer], llm_output=output_of(reply))
 
 
 def _whole(result: ChatResult) -> ChatGenerationChunk:

@@ -62,6 +62,7 @@ def _chat_reply(data: dict[str, Any]) -> m.ChatReply:
     if not choices:
         raise ProtocolError("the answer to chat has no choices")
     message = choices[0].get("message") or {}
+    marked = {name: data[name] for name in ("system_fingerprint",) if data.get(name)}
     return m.ChatReply.model_validate(
         {
             "id": data.get("id"),
@@ -70,6 +71,7 @@ def _chat_reply(data: dict[str, Any]) -> m.ChatReply:
             "finish_reason": choices[0].get("finish_reason"),
             "usage": data.get("usage"),
             "metadata": metadata_of(data),
+            **marked,
         }
     )
 

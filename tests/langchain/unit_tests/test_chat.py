@@ -27,8 +27,8 @@ from langchain_core.tracers.schemas import Run
 from pydantic import ValidationError
 
 from infrai_core import ConfigError, Ledger
-from infrai_core.testing import Answer, Script, failure, reply, streamed
-from langchain_infrai import ChatInfrai, InfraiEmbeddings, __version__
+from infrai_core.testing import Answer, Script, Scripted, failure, reply, streamed
+from langchain_infrai import ChatInfrai, InfraiEmbeddings, __version__, get_infrai_callback
 from langchain_infrai.errors import InfraiConfigError, InfraiRateLimited, InfraiStreamInterrupted
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is in beta")  # so says LangChain of its own load and protocol
@@ -154,6 +154,44 @@ def test_the_usage_callback_counts_several_calls() -> None:
     for _ in range(3):
         model.invoke("hello", config={"callbacks": [counter]})
     assert counter.usage_metadata["served"]["total_tokens"] == 21
+
+
+class Outputs(BaseCallbackHandler):
+    """Keeps what LangChain says of each answer."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+        self.seen.append(response.llm_output)
+
+
+def test_llm_output_says_model_and_tokens_as_langchain_people_read_them() -> None:
+    used = USAGE | {"prompt_tokens_details": {"cached_tokens": 4}}
+    said = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+    answers = [{**said, "model": "m1", "usage": used, "system_fingerprint": "fp"}, {**said, "model": "m2"}]
+    script = Script([Scripted([json.dumps(answer).encode()]) for answer in answers])
+    model = ChatInfrai(api_key="key", dialect="openai", client_options={"transport": script})
+    handler = Outputs()
+    message = model.invoke("hello", {"callbacks": [handler]})
+    model.invoke("hello", {"callbacks": [handler]})
+    one = {"model_name": "m1", "token_usage": used, "system_fingerprint": "fp"}
+    assert handler.seen == [one, {"model_name": "m2"}]
+    assert message.response_metadata["token_usage"] == used
+
+
+async def test_the_tokens_of_several_prompts_are_added_up_and_counted_once() -> None:
+    answers = [reply("hi", model="m1", usage=USAGE | {"prompt_tokens_details": {"cached_tokens": n}}) for n in (1, 2)]
+    model, _ = model_on(*answers, reply("hi", model="m2", usage=USAGE), cache=InMemoryCache())
+    prompts: Any = [[HumanMessage(text)] for text in ("a", "b")]
+    with get_infrai_callback() as usage:
+        whole = (await model.agenerate(prompts)).llm_output
+        assert (usage.ledger.total.calls, usage.ledger.total.prompt_tokens) == (2, 10)
+    summed = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
+    assert whole == {"model_name": "m1", "token_usage": summed | {"prompt_tokens_details": {"cached_tokens": 3}}}
+    again = model.generate([*prompts, [HumanMessage("c")]]).llm_output  # the first two are in LangChain's cache
+    assert again == {"model_name": "m2", "token_usage": USAGE}
+    assert model.generate(prompts).llm_output == {"model_name": "auto", "token_usage": {}}
 
 
 def test_models_that_share_a_ledger_are_summed_up() -> None:
