@@ -178,8 +178,12 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._loop.call_soon(self._flush)
         else:
             self._flush()
-        while self._full and not self._transport.is_closing():
+        while self._full and not self._received and not self._transport.is_closing():
             await self._change(timeout, httpcore.WriteTimeout)
+        if self._full and self._received:
+            # Who answers before it has read a whole request, as with "too large", may never read on: httpcore reads the
+            # answer after this error.
+            raise httpcore.WriteError("the answer came before the whole request was sent")
         if self._transport.is_closing():
             raise httpcore.WriteError(str(self._failure or "the connection is closed")) from self._failure
 

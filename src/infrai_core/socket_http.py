@@ -8,6 +8,7 @@ TLS settings stay httpcore's. Through proxies httpx's own transport is used.
 from __future__ import annotations
 
 import select
+import selectors
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
@@ -67,6 +68,10 @@ class _Backend(httpcore.NetworkBackend):
         return _Socket(made)
 
 
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_PIECE_BYTES = 64 * 1024
+
+
 class _Socket(httpcore.NetworkStream):
     """One connection. It is read or written by one thread at a time, as HTTP/1.1 goes."""
 
@@ -75,11 +80,16 @@ class _Socket(httpcore.NetworkStream):
         self._timeout_s = sock.gettimeout()
         self._unsent: bytes | None = None
         """The head of a request waits for what follows it at once: they leave together. None before a request."""
+        self._early = b""
+        """What was received while a request was still being sent."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._unsent:
             self.write(b"", timeout)
         self._unsent = None
+        if self._early:
+            piece, self._early = self._early[:max_bytes], self._early[max_bytes:]
+            return piece
         try:  # no context manager: a stream reads for each of its chunks
             self._wait_at_most(timeout)
             return self._sock.recv(max_bytes)
@@ -92,11 +102,40 @@ class _Socket(httpcore.NetworkStream):
         if self._unsent is None:
             self._unsent = buffer
             return
-        rest, self._unsent = memoryview(self._unsent + buffer), b""
+        head, self._unsent = self._unsent, b""
+        rest = memoryview(head + buffer)
         with _named(httpcore.WriteTimeout, httpcore.WriteError):
-            self._wait_at_most(timeout)
-            while rest:
+            if head:
+                self._wait_at_most(timeout)
+                rest = rest[self._sock.send(rest[:_PIECE_BYTES]) :]
+            if rest:
+                self._send_on(rest, timeout)
+
+    def _send_on(self, rest: memoryview, timeout_s: float | None) -> None:
+        """Sends what the system did not take at once, as long as there is no answer. Who answers before it has read a
+        whole request, as with "too large", may never read on: httpcore reads the answer after a ``WriteError``."""
+        self._wait_at_most(0)
+        while rest:
+            try:
                 rest = rest[self._sock.send(rest) :]
+            except _NOT_NOW:
+                if self._waited_for_answer(timeout_s):
+                    raise httpcore.WriteError("the answer came before the whole request was sent") from None
+
+    def _waited_for_answer(self, timeout_s: float | None) -> bool:
+        """Waits until more can be sent, or something was received that is part of an answer: then True."""
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            found = ready.select(timeout_s)
+        if not found:
+            raise TimeoutError("timed out")
+        if not found[0][1] & selectors.EVENT_READ:
+            return False
+        try:
+            self._early = self._sock.recv(_PIECE_BYTES)
+        except _NOT_NOW:  # TLS's own messages
+            return False
+        return True
 
     def _wait_at_most(self, timeout_s: float | None) -> None:
         if timeout_s != self._timeout_s:

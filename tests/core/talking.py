@@ -63,6 +63,9 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     await reader.read()
 
 
+TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 8\r\n\r\ntoo long"
+
+
 def closing(answer: bytes) -> Talk:
     return saying(answer, [], lambda writer: writer.close())
 

@@ -15,7 +15,7 @@ import pytest
 from infrai_core import AsyncInfrai
 from infrai_core.asyncio_http import AsyncioTransport
 from infrai_core.transport import AsyncPool
-from tests.core.talking import FAULTS, OK, listening, request, saying, silent
+from tests.core.talking import FAULTS, OK, TOO_LARGE, listening, request, saying, silent
 
 TRANSPORTS: list[Callable[[], httpx.AsyncBaseTransport]] = [
     lambda: AsyncioTransport(httpx.create_ssl_context(), httpx.Limits()),
@@ -111,6 +111,28 @@ def test_a_server_that_takes_nothing_is_a_write_timeout(make: Callable[[], httpx
         async with listening(deaf) as port, make() as transport:
             with pytest.raises(httpx.WriteTimeout):
                 await ask(transport, request(f"http://127.0.0.1:{port}", bytes(30_000_000), write=0.05))
+            done.set()
+
+    run(body)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_answer_of_a_server_that_reads_no_more_is_read(tls: ssl.SSLContext, scheme: str, run: Run) -> None:
+    """As HAProxy does with what a server behind it refused early. httpx's own transport runs into its write timeout."""
+
+    async def body() -> None:
+        done = asyncio.Event()
+
+        async def unwilling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(TOO_LARGE)
+            await done.wait()
+
+        async with listening(unwilling, tls if scheme == "https" else None) as port, TRANSPORTS[0]() as transport:
+            response = await transport.handle_async_request(request(f"{scheme}://localhost:{port}", bytes(30_000_000)))
+            assert (response.status_code, await response.aread()) == (413, b"too long")
+            await response.aclose()
             done.set()
 
     run(body)

@@ -16,7 +16,7 @@ import pytest
 from infrai_core import ConfigError, Infrai, Retry, Timeout
 from infrai_core.socket_http import SocketTransport
 from infrai_core.transport import CONNECT_TIMEOUT_S, SyncPool, _tls
-from tests.core.talking import FAULTS, OK, Talk, listening, request, saying, silent
+from tests.core.talking import FAULTS, OK, TOO_LARGE, Talk, listening, request, saying, silent
 
 Make = Callable[[], httpx.BaseTransport]
 TRANSPORTS: list[Make] = [
@@ -124,6 +124,34 @@ def test_an_answer_that_comes_before_the_whole_request_was_sent_is_read(make: Ma
         response.close()
 
     against(impatient, make, use, None)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_answer_of_a_server_that_reads_no_more_is_read(tls: ssl.SSLContext, scheme: str, chunked: bool) -> None:
+    """As HAProxy does with what a server behind it refused early. httpx's own transport runs into its write timeout."""
+    read = threading.Event()
+
+    def unwilling(server: socket.socket) -> None:
+        taken, _ = server.accept()
+        with tls.wrap_socket(taken, server_side=True) if scheme == "https" else taken as connection:
+            connection.recv(1_000)
+            connection.sendall(TOO_LARGE)
+            read.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, TRANSPORTS[0]() as transport:
+        thread = threading.Thread(target=unwilling, args=(server,))
+        thread.start()
+        sent = request(f"{scheme}://localhost:{server.getsockname()[1]}", bytes(30_000_000))
+        if chunked:
+            sent.headers["transfer-encoding"] = "chunked"
+            sent.headers.pop("content-length", None)
+            sent.stream = httpx.Request("POST", sent.url, content=iter([bytes(100_000)] * 300)).stream
+        response = transport.handle_request(sent)
+        assert (response.status_code, response.read()) == (413, b"too long")
+        response.close()
+        read.set()
+        thread.join()
 
 
 def test_a_large_body_arrives_whole_in_both_directions() -> None:
