@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import httpx
 
 from infrai_core.errors import ConfigError, ProtocolError
 from infrai_core.parse import parsed
+from infrai_core.written import written
 
 NDJSON = "application/x-ndjson"
 PIECE_BYTES = 64 * 1024
@@ -34,8 +34,8 @@ class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
             raise ConfigError("an asynchronous iterable of requests needs the asynchronous client")
         self._begun = True
         piece = bytearray()
-        for row in self._rows:
-            piece += _line(row)
+        for number, row in enumerate(self._rows):
+            piece += written(row, f"requests.{number}")
             if len(piece) >= PIECE_BYTES:
                 yield bytes(piece)
                 piece.clear()
@@ -47,16 +47,10 @@ class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
                 yield piece
             return
         self._begun = True
+        number = 0
         async for row in self._rows:
-            yield _line(row)
-
-
-def _line(row: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(row, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    except (TypeError, ValueError, RecursionError) as error:
-        reason = error.reason if isinstance(error, UnicodeEncodeError) else str(error)
-        raise ConfigError(f"a request cannot be written as JSON: {reason}") from None
+            yield written(row, f"requests.{number}")
+            number += 1
 
 
 class LineReader:

@@ -21,6 +21,7 @@ from infrai_core.models import ChatReply, Reply
 from infrai_core.operation import Operation
 from infrai_core.tokens import estimate_request
 from infrai_core.trace_context import trace_context
+from infrai_core.written import broken_text, written
 
 if TYPE_CHECKING:
     from infrai_core.service import BatchRecord
@@ -268,17 +269,9 @@ def _content(op: Operation[Any], headers: dict[str, str], key: str, timeout_s: f
 
 
 def canonical_json(body: Mapping[str, Any]) -> bytes:
-    """Sorted keys, no spaces, UTF-8, a newline at the end (docs/protocol.md, section 1).
-
-    Raises ``ConfigError`` for what JSON cannot carry: foreign objects, NaN, half of a surrogate pair.
-    """
-    try:
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode() + b"\n"
-    except (TypeError, ValueError, RecursionError) as error:
-        # UnicodeEncodeError's own text would repeat the whole prompt.
-        reason = error.reason if isinstance(error, UnicodeEncodeError) else str(error)
-        raise ConfigError(f"the request cannot be written as JSON: {reason}") from None
+    """Sorted keys, no spaces, UTF-8, a newline at the end (docs/protocol.md, section 1). Raises ``ConfigError`` for
+    what JSON cannot carry."""
+    return written(body, "", sort_keys=True)
 
 
 def _multipart(form: Mapping[str, str | tuple[str, bytes, str]], boundary: str) -> bytes:
@@ -287,6 +280,8 @@ def _multipart(form: Mapping[str, str | tuple[str, bytes, str]], boundary: str) 
     for name, value in form.items():
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
         if isinstance(value, str):
+            if (broken := broken_text(value, name)) is not None:
+                raise ConfigError(f"{broken} is half of a surrogate pair, which UTF-8 cannot carry")
             pieces.append(f"{head}\r\n\r\n{value}\r\n".encode())
         else:
             filename, data, mime = value

@@ -966,6 +966,9 @@ def test_a_client_may_be_collected_while_another_takes_a_pool(wall: MakeWall) ->
     assert Infrai("k", base_url=served.url).chat("hi").content == "x"
 
 
+TEXT_PART = {"type": "text", "text": "fine"}
+
+
 def tool(name: str | None, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters or {"type": "object"}}}
 
@@ -997,6 +1000,17 @@ def tool(name: str | None, parameters: dict[str, Any] | None = None) -> dict[str
             lambda c: c.chat("x", tools=[tool("f", {"type": "array", "items": {}})]),
             "tools.0.function.parameters.type='array': allowed is 'object', the arguments by their names",
         ),
+        (
+            lambda c: c.chat([{"role": "user", "content": "fine"}, {"role": "user", "content": "caf\ud83d"}]),
+            "messages.1.content: character 3 (U+D83D) is half of a surrogate pair, which UTF-8 cannot carry",
+        ),
+        (
+            lambda c: c.chat([{"role": "user", "content": [TEXT_PART, {"type": "text", "text": "\udc00"}]}]),
+            "messages.0.content.1.text: character 0 (U+DC00) is half",
+        ),
+        (lambda c: c.embed(["fine", "a\ud800"]), "input.1: character 1 (U+D800) is half"),
+        (lambda c: c.chat("x", extra_body={"\ud800": 1}), "the name of a field of the request: a character is half"),
+        (lambda c: c.chat("x", extra_body={"when": object()}), "the request cannot be written as JSON: Object of type"),
         (lambda c: c.chat("x", parse=dict), "parse: came <class 'dict'>, allowed is a class of pydantic's BaseModel"),
     ],
 )
@@ -1018,6 +1032,10 @@ def test_what_cannot_be_meant_is_named_before_anything_is_sent(
         (lambda c: c.batch_submit({"capability": "chat"}), "requests: came dict, allowed is a list of requests"),
         (lambda c: c.batch_submit(3), "requests: came int, allowed is a list of requests"),
         (lambda c: c.batch_submit([{}, "x"]), "requests.1: came str, allowed is a mapping of capability and body"),
+        (
+            lambda c: c.batch_submit(iter([{"body": {}}, {"body": {"prompt": "\ud800"}}])),
+            "requests.1.body.prompt: character 0 (U+D800) is half",
+        ),
         (lambda c: c.batch_submit([], batch_timout="1h"), "unknown parameter 'batch_timout'; did you mean"),
         (lambda c: c.batch_submit([], batch_timeout=3600), "batch_timeout=3600: allowed is a text"),
     ],

@@ -44,7 +44,7 @@ VALUES_OF_CORE = {
 """The modules of core that the runtime may use: values and functions, never the client."""
 
 LAYERS = (
-    {"errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "schema", "tokens", "unchecked"},
+    {"errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "schema", "tokens", "unchecked", "written"},
     {"models", "root"},
     {"params", "retry", "sse", "report", "usage", "facts", "artifact", "replies", "service"},
     {"config"},
