@@ -174,7 +174,8 @@ def resolve(
     """The configuration for a client; ``options`` are fields of ``Config``.
 
     Key: argument, ``INFRAI_API_KEY``, credentials profile. Base URL: argument, ``INFRAI_BASE_URL``, profile, the
-    hosted service. The key of a profile is used only with that profile's base URL; a profile that is named must exist.
+    hosted service. The key of a profile is used only with that profile's base URL, one of argument or environment with
+    whatever base URL is in use; a profile that is named must exist.
     Raises ``ConfigError``.
     """
     env = os.environ if environ is None else environ

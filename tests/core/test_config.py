@@ -46,6 +46,20 @@ def test_a_stored_key_goes_only_to_the_base_url_it_belongs_to(own_home: Path) ->
     assert key_of(base_url="https://other.example") is None
 
 
+@pytest.mark.parametrize("elsewhere", [{}, {"INFRAI_BASE_URL": "https://other.example"}])
+def test_the_key_of_the_environment_goes_to_the_base_url_that_the_code_names(
+    own_home: Path, elsewhere: dict[str, str]
+) -> None:
+    """As OpenAI's and Anthropic's clients do: the environment says who calls, the code whom. A stored one was made by a
+    service, and stays with it."""
+    write_profile({"api_key": "stored", "base_url": "https://mine.example/v1"})
+    environ = {"INFRAI_HOME": str(own_home), "INFRAI_API_KEY": "env", **elsewhere}
+    assert key_of(base_url="https://named.example", environ=environ) == "env"
+    del environ["INFRAI_API_KEY"]
+    assert key_of(base_url="https://named.example", environ=environ) is None
+    assert key_of(base_url="embedded", environ={**environ, "INFRAI_API_KEY": "env"}) is None
+
+
 def test_no_key_and_no_base_url_says_the_ways_out() -> None:
     with pytest.raises(ConfigError, match="INFRAI_API_KEY") as caught:
         Infrai()
