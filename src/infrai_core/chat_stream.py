@@ -26,7 +26,7 @@ from infrai_core.operation import Operation
 from infrai_core.protocol import Response
 from infrai_core.stream import ChunkReader
 from infrai_core.tokens import estimate, estimate_request
-from infrai_core.transport import apieces, pieces
+from infrai_core.transport import apieces, end_pieces, pieces
 
 DRAIN_S = 0.25
 """How long the end of the body may take after the end mark, so that the connection can be used again."""
@@ -349,6 +349,7 @@ class AsyncChatStream(_BaseStream):
         try:
             if self._response is not None:
                 await self._response.aclose()
+                await end_pieces(self._bytes)
         finally:
             self._book_aborted()
 

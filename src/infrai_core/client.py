@@ -56,7 +56,17 @@ from infrai_core.protocol import (
     wait_for_batch,
 )
 from infrai_core.structured import Form, parsed_chat
-from infrai_core.transport import AsyncPool, SyncPool, Transport, apieces, asend, mapped_errors, pieces, send
+from infrai_core.transport import (
+    AsyncPool,
+    SyncPool,
+    Transport,
+    apieces,
+    asend,
+    end_pieces,
+    mapped_errors,
+    pieces,
+    send,
+)
 from infrai_core.usage import Ledger
 
 T = TypeVar("T")
@@ -547,9 +557,10 @@ class AsyncInfrai(_Client):
             for row in reader:
                 yield row
             return
+        found = apieces(response.handle)
         try:
             with mapped_errors():
-                async for piece in apieces(response.handle):
+                async for piece in found:
                     for row in reader.feed(piece):
                         yield row
                 for row in reader.end():
@@ -558,6 +569,7 @@ class AsyncInfrai(_Client):
             raise self._twin(error) from error.__cause__
         finally:
             await response.handle.aclose()
+            await end_pieces(found)
 
     async def batch_cancel(self, batch_id: str) -> m.BatchRecord:
         return await self._call(self._ops.batch_cancel(batch_id))

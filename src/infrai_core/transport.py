@@ -16,10 +16,12 @@ import threading
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from types import AsyncGeneratorType
 from typing import Any, Protocol
 
+import anyio
 import httpx
 from anyio.lowlevel import current_token
 
@@ -337,6 +339,23 @@ def apieces(response: httpx.Response) -> AsyncIterator[bytes]:
     if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
         return response.aiter_bytes()
     return aiter(response.stream)
+
+
+async def end_pieces(found: AsyncIterator[bytes]) -> None:
+    """Ends an iteration of a closed body that was left before its end: trio warns of generators that are dropped.
+
+    httpcore has them inside each other, and ``aclose`` ends the outermost only. Reading on in a scope that is cancelled
+    ends them all, after the few pieces that were read from the connection already."""
+    if asyncio_loop() is not None or not isinstance(found, AsyncGeneratorType) or found.ag_running:
+        return
+    with anyio.move_on_after(0), suppress(httpx.HTTPError, StopAsyncIteration):
+        for _ in range(_MOST_PIECES_LEFT):
+            await anext(found)
+    await found.aclose()
+
+
+_MOST_PIECES_LEFT = 10_000
+"""More than one read from a connection can hold."""
 
 
 class _Taking:

@@ -9,6 +9,8 @@ import gzip
 import json
 import pickle
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -409,6 +411,40 @@ def test_breaking_out_of_a_stream_closes_the_response_at_once(kit: Kit, wall: Ma
         await client.aclose()
 
     kit.run(body)
+
+
+LEAVING = """
+import gc, sys, trio
+from infrai_core import AsyncInfrai
+
+async def leave(base_url, way):
+    async with AsyncInfrai("k", base_url=base_url) as client:
+        if way in ("break", "embedded"):
+            async for chunk in client.stream_chat("Who are you? Tell me all of it."):
+                break
+        elif way == "with":
+            async with client.stream_chat("hi") as stream:
+                await anext(stream)
+        else:
+            rows = client.batch_rows("b")
+            async for row in rows:
+                break
+            await rows.aclose()
+
+trio.run(leave, *sys.argv[1:])
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize("way", ["break", "with", "rows", "embedded"])
+def test_a_stream_that_is_left_on_trio_leaves_nothing_to_warn_of(wall: MakeWall, way: str) -> None:
+    lines = STREAM_HEAD.replace(b"text/event-stream", b"application/x-ndjson") + b'{"ok": true}\n'
+    served = wall(Play([lines if way == "rows" else STREAM_HEAD + text_frame("a") * 9], hang=True))
+    base_url = "embedded" if way == "embedded" else served.url
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", LEAVING, base_url, way]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Exception ignored" not in ended.stderr  # asyncio, which the runtime runs on, also tells what took long
 
 
 @pytest.mark.parametrize("way", ["close", "with"])
