@@ -88,6 +88,10 @@ class Prompt:
         """A number of tokens that the text, what stands around it and its media hardly exceed."""
         return self.careful_for(1.0)
 
+    def measure(self) -> None:
+        """Works out what ``careful`` needs, which takes seconds for megabytes of text."""
+        _ = self.careful
+
     def careful_for(self, ratio: float) -> int:
         """``careful`` for a model whose own count of tokens is ``ratio`` times the estimate; no text has more tokens
         than bytes."""

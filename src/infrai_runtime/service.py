@@ -59,6 +59,8 @@ Told: TypeAlias = AsyncGenerator[tuple[bytes, bool], None]
 log = logging.getLogger("infrai_runtime")
 
 REJOIN_GRACE_S = 5.0
+LONG = 1 << 20
+"""Bytes of a prompt whose tokens are estimated on a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,8 @@ class Service:
             return known
         ask = incoming.read(await incoming.fields(raw), incoming.idempotency_key)
         check_options(self.vendors, ask.vendor_options)
+        if len(raw) > LONG and ask.prompt.in_bytes > LONG:  # everybody else would wait for seconds
+            await asyncio.to_thread(ask.prompt.measure)
         return ask
 
     async def prepare(self, trace: Trace) -> Ready:

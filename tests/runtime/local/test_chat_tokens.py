@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrai_core.tokens import estimate, estimate_upper
+from infrai_core.tokens import PIECE, estimate, estimate_upper
 
 
 def test_english_prose_is_about_four_characters_per_token() -> None:
@@ -39,3 +41,19 @@ def test_ascii_counts_the_same_alone_and_beside_another_script(text: str) -> Non
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_more_text_never_has_fewer_tokens(one: str, other: str) -> None:
     assert estimate(one + "\n" + other) >= max(estimate(one), estimate(other))
+
+
+def test_a_long_text_has_the_tokens_of_its_words() -> None:
+    words = 100_000
+    for text in ("paws " * words, "paws " * words + "中"):
+        assert words <= estimate(text) <= words + len(text) // PIECE + 2
+
+
+def test_the_tokens_of_a_long_text_are_estimated_in_little_memory() -> None:
+    text = "paws " * 200_000
+    tracemalloc.start()
+    try:
+        estimate_upper(text)
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(text)
+    finally:
+        tracemalloc.stop()
