@@ -85,14 +85,18 @@ def create_app(
     handlers: dict[Any, Any] = {HTTPException: partial(_no_such_route, runtime)}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect would lose the body's method and show in no contract
-    return Paths(app, endpoints)
+    return Paths(app, endpoints, runtime.end_calls)
 
 
 class Paths:
     """Takes ``/v1`` off the path, and knows the paths without a parameter by heart: walking the table of routes costs
     as much as reading the request. The others, and what is no route, are the application's."""
 
-    def __init__(self, app: ASGIApp, endpoints: Mapping[tuple[str, str], Endpoint]) -> None:
+    def __init__(
+        self, app: ASGIApp, endpoints: Mapping[tuple[str, str], Endpoint], end_calls: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.end_calls = end_calls
+        """Breaks off what runs."""
         self._app = app
         self._known = {key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]}
 

@@ -7,8 +7,11 @@ any length, copied anew with every packet, waits for their end for ever, and tel
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from infrai_runtime.lifespan import LEAVE
@@ -87,6 +90,28 @@ class Protocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_TOO_LARGE)
         self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """A server that, told to stop, lets answers end for ``grace_s`` and has ``end`` break off the rest: each caller
+    hears why. uvicorn would cancel its own tasks, which is a 500 without a word, and a stream without an end."""
+
+    def __init__(self, config: uvicorn.Config, grace_s: float, end: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._grace_s = grace_s
+        self._end = end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes nothing more, and ends what runs."""
+        ending = asyncio.create_task(self._end_late())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()
+
+    async def _end_late(self) -> None:
+        await asyncio.sleep(self._grace_s)
+        await self._end()
 
 
 class _Joining:

@@ -104,6 +104,11 @@ class Runtime:
         if self._worker is not None:
             self._worker.begin_no_more()
 
+    async def end_calls(self) -> None:
+        """Breaks off what runs; its callers are told that the runtime is shutting down."""
+        if self._service is not None:
+            await self._service.end_calls()
+
     async def close(self, batch_grace_s: float = BATCH_GRACE_S) -> None:
         """Ends what runs and closes the stores. Running requests of batches have ``batch_grace_s`` to end."""
         service, self._service = self._service, None

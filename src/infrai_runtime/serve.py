@@ -7,8 +7,10 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -26,6 +28,8 @@ log = logging.getLogger("infrai_runtime")
 
 GRACEFUL_S = 10
 """How long running answers may go on after the server was told to stop."""
+LAST_WORDS_S = 5
+"""How long it may take then to tell the callers of the others, and to book these."""
 KEEP_ALIVE_S = 75
 """How long a connection is kept for the next request: longer than clients and proxies keep theirs (5 to 60 seconds), so
 that none sends a request into a connection that is just being closed."""
@@ -34,36 +38,42 @@ GC_THRESHOLDS = (10_000, 20, 50)
 
 
 def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> None:
-    """Serves until SIGINT or SIGTERM, then lets running answers end for ``GRACEFUL_S`` seconds. ``make`` replaces
-    ``create_app``.
+    """Serves until SIGINT, SIGTERM or SIGHUP, then lets running answers end for ``GRACEFUL_S`` seconds. ``make``
+    replaces ``create_app``.
 
     Prints one line, once requests are answered: the URL, and how to get a key. Port 0 takes a free one. Raises
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
-    uvicorn, protocol, create_app = _packages()
+    uvicorn, packet, create_app = _packages()
     _warn_of_halves(settings)
     flush = export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
-        watched = _Watched((make or create_app)(settings), partial(_started, settings), flush)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                watched,
-                http=protocol,
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                ws="none",
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=GRACEFUL_S,
-            )
+        app = (make or create_app)(settings)
+        watched = _Watched(app, partial(_started, settings), flush)
+        config = uvicorn.Config(
+            watched,
+            http=packet.Protocol,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACEFUL_S + LAST_WORDS_S,
         )
+        server = packet.Server(config, GRACEFUL_S, getattr(app, "end_calls", _nothing))
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, server.handle_exit)  # a terminal that is closed; under nohup it is ignored
         # Once it has ended, uvicorn raises a SIGINT again, and leaves with SystemExit when the lifespan did not begin.
         with suppress(KeyboardInterrupt, SystemExit):
             server.run(sockets=[listener])
     if watched.problem is not None:
         raise _why(watched.problem) from watched.problem
+
+
+async def _nothing() -> None:
+    """What an application ends that has no calls."""
 
 
 def _warn_of_halves(settings: Settings) -> None:
@@ -77,13 +87,13 @@ def _packages() -> tuple[Any, Any, Callable[[Settings], App]]:
     try:
         import uvicorn
 
+        from infrai_runtime import packet
         from infrai_runtime.app import create_app
-        from infrai_runtime.packet import Protocol
     except ImportError as error:
         raise ConfigError(
             f'serving needs the package {error.name}: pip install "infrai-integrations[runtime]"'
         ) from error
-    return uvicorn, Protocol, create_app
+    return uvicorn, packet, create_app
 
 
 def export_telemetry() -> Callable[[], None]:

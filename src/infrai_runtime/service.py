@@ -145,9 +145,13 @@ class Service:
         """How many answers are made right now."""
         return len(self._lives)
 
-    async def close(self) -> None:
-        """Cancels what runs and waits until it has been settled, then frees the vendors."""
+    async def end_calls(self) -> None:
+        """Cancels what runs and waits until it has been settled."""
         await self._lives.close()
+
+    async def close(self) -> None:
+        """Ends what runs, then frees the vendors."""
+        await self.end_calls()
         await asyncio.gather(*(vendor.close() for vendor in self.vendors.values()))
 
     async def tend(self) -> None:

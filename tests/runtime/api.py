@@ -19,7 +19,7 @@ from infrai_core.fetch import Fetcher
 from infrai_runtime.app import create_app
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.observe import Observer
-from infrai_runtime.packet import Protocol
+from infrai_runtime.packet import Protocol, Server
 from infrai_runtime.runtime import Stores
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors.base import Vendor
@@ -73,12 +73,11 @@ async def client(
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """The base URL of a real server that runs in a thread of its own."""
+def served(app: ASGIApp, grace_s: float = 5.0) -> Iterator[str]:
+    """The base URL of a real server that runs in a thread of its own, and lets answers end for ``grace_s``."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, http=Protocol, log_level="critical", lifespan="on", timeout_graceful_shutdown=5)
-    )
+    config = uvicorn.Config(app, http=Protocol, log_level="critical", lifespan="on", timeout_graceful_shutdown=10)
+    server = Server(config, grace_s, getattr(app, "end_calls", _nothing))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
     try:
@@ -87,6 +86,10 @@ def served(app: ASGIApp) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+async def _nothing() -> None:
+    """What an application ends that has no calls."""
 
 
 def events(text: str) -> list[Any]:

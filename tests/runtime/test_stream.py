@@ -6,12 +6,14 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from infrai_runtime.app import create_app
 from infrai_runtime.failure import Failure
@@ -293,3 +295,22 @@ def test_a_server_that_stops_cancels_its_streams(tmp_path: Path) -> None:
         response.close()
         client.close()
     assert ended.is_set()
+
+
+@pytest.mark.parametrize("path", ["/ai/chat", "/chat/completions"])
+def test_a_server_that_stops_tells_the_callers_whose_answers_it_breaks_off(tmp_path: Path, path: str) -> None:
+    asked = threading.Semaphore(0)
+
+    async def works(request: Request, call: Call) -> AsyncIterator[Event]:
+        asked.release()
+        async for event in stuck(threading.Event(), "one")(request, call):
+            yield event
+
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", works)], catalogue=ONE)
+    body = {"messages": [{"role": "user", "content": "hi"}], "model": "big"}
+    with ThreadPoolExecutor(2) as pool, served(app, grace_s=0.01) as url:
+        whole = pool.submit(post, url, body, path)
+        stream = pool.submit(post, url, body | {"stream": True}, path)
+        assert all(asked.acquire(timeout=20) for _ in range(2))
+    assert (whole.result().status_code, whole.result().json()["error"]["code"]) == (503, "SHUTTING_DOWN")
+    assert events(stream.result().text)[-1]["error"]["code"] == "SHUTTING_DOWN"

@@ -11,8 +11,8 @@ from infrai_runtime.settings import Settings
 
 
 def work(settings: Settings, grace_s: float) -> None:
-    """Works on batches until SIGINT or SIGTERM, then lets running requests end for ``grace_s`` seconds; what is left
-    is taken up by other workers.
+    """Works on batches until SIGINT, SIGTERM or SIGHUP, then lets running requests end for ``grace_s`` seconds; what is
+    left is taken up by other workers.
 
     Prints one line once it has begun, and one when it was told to end. Raises ``ConfigError`` for a database that other
     processes cannot see.
@@ -24,7 +24,8 @@ def work(settings: Settings, grace_s: float) -> None:
 
 async def _work(settings: Settings, grace_s: float) -> None:
     over = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    hangs_up = signal.getsignal(signal.SIGHUP) == signal.SIG_DFL  # under nohup it is ignored
+    for name in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])):
         asyncio.get_running_loop().add_signal_handler(name, over.set)
     runtime = Runtime(settings, None, None)
     try:
