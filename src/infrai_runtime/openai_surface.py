@@ -242,7 +242,12 @@ def completion(data: Json) -> Json:
         "choices": [_choice(place, answer) for place, answer in enumerate(answers)],
         "usage": data["usage"],
         **({"service_tier": data["usage"]["service_tier"]} if "service_tier" in data["usage"] else {}),
+        **_fingerprint(data),
     }
+
+
+def _fingerprint(data: Json) -> Json:
+    return {"system_fingerprint": data["system_fingerprint"]} if "system_fingerprint" in data else {}
 
 
 def _choice(place: int, answer: Json) -> Json:
@@ -409,6 +414,9 @@ class ChunkFrames:
         answers = data.get("choices") or [data]
         signed = [part for part in data["parts"] if _is_more_than_flat(part)]
         infrai = infrai_of(metadata) | ({"parts": data["parts"]} if signed else {})
+        if fingerprint := _fingerprint(data):
+            self._head |= fingerprint
+            self._end += b"," + orjson.dumps(fingerprint)[1:-1]
         ends = [self._chunk(place, {}, answer["finish_reason"]) for place, answer in enumerate(answers)]
         if self._include_usage:
             usage = frame(self._head | {"choices": [], "usage": data["usage"], "infrai": infrai})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from infrai_core.errors import ConfigError
 from infrai_core.fetch import Fetcher
@@ -82,16 +82,17 @@ class Runtime:
     async def _open_on(self, durable: Durable, ephemeral: Ephemeral) -> Service:
         settings = self._settings
         signer = await asyncio.to_thread(sign.load, settings.home)
+        vendors = configured(settings) if self._vendors is None else self._vendors
         return Service(
             settings,
-            configured(settings) if self._vendors is None else self._vendors,
+            vendors,
             await self._catalogues(),
             durable,
             ephemeral,
             Blobs(settings, signer),
             signer,
             fetcher=self._fetcher,
-            observers=[*_observers(settings), *self._observers],
+            observers=[*_observers(settings, {vendor.name: vendor for vendor in vendors}), *self._observers],
         )
 
     async def _catalogues(self) -> Catalogues:
@@ -123,20 +124,20 @@ class Runtime:
             await service.ephemeral.close()
 
 
-def _observers(settings: Settings) -> list[Observer]:
+def _observers(settings: Settings, vendors: Mapping[str, Any]) -> list[Observer]:
     """In one's own process the caller hears of failures, and needs no log of them."""
     log: list[Observer] = [] if settings.embedded else [CallLog()]
-    return log + ([_telemetry(settings)] if settings.telemetry else [])
+    return log + ([_telemetry(settings, vendors)] if settings.telemetry else [])
 
 
-def _telemetry(settings: Settings) -> Observer:
+def _telemetry(settings: Settings, vendors: Mapping[str, Any]) -> Observer:
     try:
         from infrai_runtime.telemetry import Telemetry
     except ImportError as error:
         raise ConfigError(
             f'telemetry needs the package {error.name}: pip install "infrai-integrations[otel]"'
         ) from error
-    return Telemetry(settings.telemetry_content)
+    return Telemetry(settings.telemetry_content, vendors=vendors)
 
 
 async def _tend(service: Service) -> None:

@@ -72,8 +72,10 @@ class Telemetry:
         content: bool = False,
         tracers: trace.TracerProvider | None = None,
         meters: metrics.MeterProvider | None = None,
+        vendors: Mapping[str, Any] | None = None,
     ) -> None:
-        """``content``: whether spans hold messages and answers."""
+        """``content``: whether spans hold messages and answers. ``vendors``: by name, for where they are."""
+        self._vendors = vendors or {}
         self._tracer: Tracer = trace.get_tracer("infrai_runtime", tracer_provider=tracers)
         self._content = content
         self._labels = ModelLabels()
@@ -136,6 +138,7 @@ class Telemetry:
             "gen_ai.operation.name": _operation(call),
             "gen_ai.provider.name": _provider(row["vendor"]),
             "gen_ai.request.model": row["model"],
+            **self._server(row["vendor"]),
         }
         error = None if row["outcome"] == "ok" else row["outcome"]
         span = self._tracer.start_span(
@@ -144,6 +147,11 @@ class Telemetry:
         _end(span, error, min(start_ns + int(seconds * 1e9), latest_ns))
         counted = facts | {"gen_ai.request.model": self._labels.of(row["vendor"], row["model"])}
         self._seconds.record(seconds, counted | ({"error.type": error} if error else {}))
+
+    def _server(self, vendor: str) -> Facts:
+        """Where a vendor is; one on this machine, or behind a library of its own, says no address."""
+        host, port = getattr(self._vendors.get(vendor), "address", ("", 0))
+        return {"server.address": host, "server.port": port} if host else {}
 
     def _count(self, call: Trace) -> None:
         if call.vendor is None or call.cache_hit:

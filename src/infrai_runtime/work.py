@@ -148,6 +148,8 @@ def chat_outcome(assembly: Assembly, ask: Ask, model: str, said: Mapping[str, An
     reported = None if finish is None or finish.cost_usd is None else nano_of_usd(finish.cost_usd)
     named = (finish and finish.model) or model
     data = chat_data("", named, assembly.parts, assembly.finish_reason, usage, assembly.others())
+    if finish is not None and finish.fingerprint:
+        data["system_fingerprint"] = finish.fingerprint
     return Outcome(data, usage, (), assembly.warnings, assembly.invented, reported)
 
 
@@ -172,7 +174,9 @@ async def _embed(vendor: Any, ask: Ask, call: Call) -> Outcome:
 
 async def _image(vendor: Any, ask: Ask, call: Call) -> Outcome:
     made = await vendor.draw(ask.body, call)
-    return Outcome({"model": call.model, "usage": made.usage}, made.usage, made.files, made.warnings)
+    reported = None if made.cost_usd is None else nano_of_usd(made.cost_usd)
+    data = {"model": call.model, "usage": made.usage}
+    return Outcome(data, made.usage, made.files, made.warnings, reported_nano=reported)
 
 
 async def _tts(vendor: Any, ask: Ask, call: Call) -> Outcome:

@@ -19,6 +19,9 @@ from infrai_runtime.metrics import Histogram, Metrics
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.trace import Trace
+from infrai_runtime.vendors.configuration import Entry
+from infrai_runtime.vendors.http import Pool
+from infrai_runtime.vendors.openai_like import make
 from infrai_runtime.wire import Native
 from tests.serving import served_process
 
@@ -197,11 +200,11 @@ def watched() -> Any:
 
     from infrai_runtime.telemetry import Telemetry
 
-    def make(content: bool = False) -> Any:
+    def make(content: bool = False, vendors: Any = None) -> Any:
         exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
         tracers = TracerProvider()
         tracers.add_span_processor(SimpleSpanProcessor(exporter))
-        observer = Telemetry(content, tracers, MeterProvider(metric_readers=[reader]))
+        observer = Telemetry(content, tracers, MeterProvider(metric_readers=[reader]), vendors)
 
         def points() -> dict[str, list[Any]]:
             data: Any = reader.get_metrics_data()
@@ -244,6 +247,18 @@ async def test_a_call_is_a_span_with_a_span_for_each_attempt(tmp_path: Path, wat
 
 def attributes(found: Any) -> dict[str, Any]:
     return dict(found.attributes)
+
+
+async def test_an_attempt_says_where_its_vendor_is(tmp_path: Path, watched: Any) -> None:
+    # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/ (server.address, server.port)
+    away = make(Entry("a", "openai", "https://models.example/v1", "test"), Pool())
+    observer, spans, points = watched(vendors={"a": away})
+    async with client(tmp_path, failing_over(), ROWS, observers=[observer]) as api:
+        await api.post("/ai/chat", json=ASKED)
+    places = [(s.attributes.get("server.address"), s.attributes.get("server.port")) for s in spans()[1:]]
+    assert places == [("models.example", 443), (None, None)]
+    counted = {p.attributes.get("server.address") for p in points()["gen_ai.client.operation.duration"]}
+    assert counted == {"models.example", None}
 
 
 async def test_vendors_have_the_names_that_the_conventions_give_them(tmp_path: Path, watched: Any) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors import configured
 from tests.runtime.api import client, events
 from tests.vendors.fake import KEY, Fake, Seen, says, serving, streams
-from tests.vendors.openai_answers import OPENAI, QUIRKS
+from tests.vendors.openai_answers import FINGERPRINT, OPENAI, QUIRKS
 from tests.vendors.test_openai_media import IMAGES, SECRET, embedding
 
 CHAT = "/v1/chat/completions"
@@ -64,6 +66,26 @@ def test_a_streamed_chat_is_passed_on_over_both_surfaces(tmp_path: Path) -> None
         assert plain[-1] == "[DONE]"
 
     with_runtime(tmp_path, Fake({CHAT: streams(OPENAI["text"].chunks)}), body)
+
+
+def test_what_the_vendor_ran_on_is_told_as_the_sdk_reads_it(tmp_path: Path) -> None:
+    """https://platform.openai.com/docs/api-reference/chat/object (system_fingerprint), also where usage is a chunk."""
+
+    async def body(api: httpx.AsyncClient) -> None:
+        asked: Any = {"messages": [{"role": "user", "content": "hi"}], "model": "gpt-5.2"}
+        whole = ChatCompletion.model_validate((await api.post("/chat/completions", json=asked)).json())
+        assert whole.system_fingerprint == FINGERPRINT
+        assert (await api.post("/ai/chat", json=asked)).json()["data"]["system_fingerprint"] == FINGERPRINT
+        for options in ({}, {"stream_options": {"include_usage": True}}):
+            state: Any = ChatCompletionStreamState()
+            reply = await api.post("/chat/completions", json=asked | {"stream": True, **options})
+            for chunk in events(reply.text)[:-1]:
+                state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+            assert state.current_completion_snapshot.system_fingerprint == FINGERPRINT
+
+    answer = OPENAI["text"]
+    said = [says(answer.completion), says(answer.completion), streams(answer.chunks), streams(answer.chunks)]
+    with_runtime(tmp_path, Fake({CHAT: said}), body)
 
 
 def test_a_cut_stream_is_never_whole(tmp_path: Path) -> None:
@@ -149,7 +171,7 @@ def test_the_other_capabilities_pass_through_the_runtime(tmp_path: Path) -> None
         vectors = await api.post("/ai/embed", json={"input": "a", "model": "text-embedding-3-small", **pins})
         assert vectors.json()["data"]["embeddings"] == [[0.5, 1.0]]
         picture = await api.post("/ai/image", json={"prompt": "p", "model": "gpt-image-2", "inline": True, **pins})
-        assert picture.json()["data"]["images"][0]["b64"] == IMAGES["data"][0]["b64_json"]  # type: ignore[index]
+        assert picture.json()["data"]["images"][0]["b64"] == IMAGES["data"][0]["b64_json"]
         session = await api.post("/ai/realtime/token", json={"model": "gpt-realtime-2", **pins})
         assert session.json()["data"] == {
             "session_id": "sess_C9CiUVUzUzYIssh3ELY1d",

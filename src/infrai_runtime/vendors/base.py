@@ -83,6 +83,8 @@ class Finish:
     cost_usd: float | None = None
     others: Mapping[int, str] = field(default_factory=dict)
     """Why the further answers ended, by their ``choice``, where several were asked for."""
+    fingerprint: str | None = None
+    """The vendor's ``system_fingerprint``: what it ran on, which says whether a ``seed`` can give the same again."""
 
 
 Event = Fragment | Note | Finish
@@ -121,6 +123,8 @@ class Files:
     files: Sequence[File]
     usage: dict[str, Any]
     warnings: Sequence[str] = ()
+    cost_usd: float | None = None
+    """Only where the vendor reports its own price."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ class Bill:
     refused: bool = False
     """The vendor answered the latest with an error, or could not be reached: no model worked."""
     reading: Reading | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the latest answer: some vendors say there what they charge for."""
     usage: Mapping[str, Any] = field(default_factory=dict)
     cost_nano: int | None = None
     open_nano: int = 0

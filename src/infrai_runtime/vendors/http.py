@@ -319,6 +319,7 @@ class Http:
             response = await self._send(sent, key, call)
             if 200 <= response.status < 300:
                 self.keys.worked(key, call.model)
+                call.bill.headers = response.headers
                 return response
             call.bill.refused = True
             failure = await self._refusal(response, key)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequen
 from contextlib import aclosing
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from infrai_core.sse import Event as SentEvent
 from infrai_runtime.failure import Failure
@@ -37,6 +38,12 @@ class Remote:
     def keys(self) -> Keyring:
         """The keys and how they are."""
         return self.http.keys
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the service."""
+        parts = urlsplit(self.http.endpoint.base_url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -57,7 +57,9 @@ class Gemini(RemoteChat[Draft]):
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
         """The events of a response object."""
         response = await self.http.post(_path(call.model, "generateContent"), draft.body, call)
-        return self._complete(self._reader(draft, call), response)
+        reader = self._reader(draft, call)
+        reader.served(call.bill.headers)
+        return self._complete(reader, response)
 
     def _complete(self, reader: Reader, response: Json) -> list[Event]:
         events = read(self.http, reader.whole(response))
@@ -71,6 +73,7 @@ class Gemini(RemoteChat[Draft]):
         path = f"{_path(call.model, 'streamGenerateContent')}?alt=sse"
         async with aclosing(self.http.stream(path, draft.body, call, ends=None)) as lists:
             async for events in lists:
+                reader.served(call.bill.headers)
                 made, failure = made_of(events, partial(self._read_event, reader))
                 yield made
                 if failure is not None:

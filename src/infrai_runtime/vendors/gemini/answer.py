@@ -39,6 +39,7 @@ _OF_EVERY_CHUNK = frozenset({"content", "index"})
 CODE = "code_execution"
 SEARCH = "google_search"
 FETCH = "url_context"
+TIER = "x-gemini-service-tier"
 SEARCHED = "Gemini bills its searches apart; where the catalogue has no price for them, cost_usd is without them"
 
 
@@ -78,7 +79,7 @@ class Reader:
         new_id: Callable[[], str] = made_id,
         tier: Any = None,
     ) -> None:
-        """``tier``: the service tier that was asked for; an answer says it in a header alone."""
+        """``tier``: the service tier that was asked for; an answer says its own in a header alone (``served``)."""
         self._vendor = vendor
         self._tier = tier_of(tier)
         self._answer_tool = answer_tool
@@ -86,6 +87,12 @@ class Reader:
         self._answers: dict[int, _Answer] = {}
         self._usage: dict[str, Any] | None = None
         self._model: str | None = None
+
+    def served(self, headers: Mapping[str, str]) -> None:
+        """Notes the tier that the answer was made at: ``priority`` is lowered to ``standard`` where there is no room
+        (https://ai.google.dev/gemini-api/docs/priority-inference#graceful-downgrade)."""
+        tier = headers.get(TIER)
+        self._tier = tier_of(tier) if tier else self._tier
 
     @property
     def finished(self) -> bool:

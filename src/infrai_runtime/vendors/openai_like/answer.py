@@ -108,6 +108,7 @@ class Reader:
         self._usage: Any = None
         self._tier: Any = None
         self._model: str | None = None
+        self._fingerprint: str | None = None
         self._sources: list[Json] = []
         self._held: list[str] = []
         self._held_at = (0, 0)
@@ -182,11 +183,12 @@ class Reader:
         for reason in sorted({choice.reason for choice in self._choices.values() if choice.reason} - REASONS.keys()):
             yield Note(warning=unknown_reason(reason))
         cost = cost_of(self._usage, self._row.cost, self._row.cost_units)
-        yield Finish(_reason(first) if first else "stop", usage, self._model, cost, others)
+        yield Finish(_reason(first) if first else "stop", usage, self._model, cost, others, self._fingerprint)
 
     def _feed(self, chunk: Json, name: str) -> Iterator[Event]:
         self._usage = chunk.get("usage") or _groq_usage(chunk) or self._usage
         self._model = self._model or chunk.get("model") or None
+        self._fingerprint = self._fingerprint or chunk.get("system_fingerprint") or None
         self._tier = chunk.get("service_tier") or self._tier
         self._sources = _sources(chunk) or self._sources
         for row in chunk.get("choices") or ():

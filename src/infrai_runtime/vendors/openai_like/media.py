@@ -19,7 +19,7 @@ from infrai_runtime.vendors.http import Http
 from infrai_runtime.vendors.material import MAX_MEDIA_BYTES, material
 from infrai_runtime.vendors.openai_like.chat import Base
 from infrai_runtime.vendors.openai_like.row import PROTECTED
-from infrai_runtime.vendors.openai_like.usage import usage_of
+from infrai_runtime.vendors.openai_like.usage import cost_of, usage_of
 from infrai_runtime.vendors.vector import vector
 
 Json = dict[str, Any]
@@ -98,7 +98,8 @@ class Draws(Base):
             files = [await self._image(row, call) for row in rows]
         if not files:
             raise self.http.broken("no image came")
-        return Files(files, _image_usage(answer.get("usage")) | {"images": len(files)}, warnings)
+        usage = _image_usage(answer.get("usage")) | {"images": len(files)}
+        return Files(files, usage, warnings, cost_of(answer.get("usage"), self.row.cost, self.row.cost_units))
 
     async def _image(self, row: Mapping[str, Any], call: Call) -> File:
         prompt = {"revised_prompt": row["revised_prompt"]} if row.get("revised_prompt") else {}
