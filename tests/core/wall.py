@@ -43,6 +43,8 @@ class Play:
     keep: bool = False
     trickle: bytes | None = None
     """Sent again and again, every few milliseconds, until the client closes."""
+    faithful: bool = True
+    """It stands for what the service there really answers."""
 
 
 @dataclass
@@ -53,6 +55,10 @@ class Wall:
     requests: list[Seen] = field(default_factory=list)
     connections: int = 0
     client_closed: threading.Event = field(default_factory=threading.Event)
+    witness: Callable[[Seen, bytes], None] | None = None
+    """Is shown every faithful answer before it is sent."""
+    ruling: Callable[[], None] | None = None
+    """Is asked at the end, and raises where the witness has seen something wrong."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,6 +81,8 @@ class Wall:
         for thread in self._threads:
             thread.join(5)
             assert not thread.is_alive()
+        if self.ruling is not None and not any(exc):
+            self.ruling()
 
     def _spawn(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -100,6 +108,8 @@ class Wall:
                 with self._lock:
                     self.requests.append(seen)
                     play = self.plays.pop(0)
+                if self.witness is not None and play.faithful:
+                    self.witness(seen, b"".join(piece for piece in play.pieces if isinstance(piece, bytes)))
                 self._send(connection, play)
                 if not play.keep:
                     return

@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from infrai_runtime.vendors.base import Call, Event, Finish, Note
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.http import Pool
 from infrai_runtime.vendors.keyring import Hidden
+from tests.wire.judge import COURT, Heard
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -49,6 +50,13 @@ class Said:
     mime: str = "application/json"
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    faithful: bool = True
+    """It stands for what the vendor answers, and is held against its official SDK (``tests.wire``)."""
+
+
+def unlike(said: Said) -> Said:
+    """An answer that is wrong on purpose, or of a shape that the vendor does not have yet."""
+    return replace(said, faithful=False)
 
 
 def says(value: Any, status: int = 200, **headers: str) -> Said:
@@ -64,7 +72,7 @@ def streams(chunks: Iterable[Any], *, mark: bool = True) -> Said:
 
 
 def in_single_bytes(said: Said) -> Said:
-    return Said([bytes([byte]) for piece in said.pieces for byte in piece], said.mime, said.status, said.headers)
+    return replace(said, pieces=[bytes([byte]) for piece in said.pieces for byte in piece])
 
 
 @dataclass
@@ -75,6 +83,8 @@ class Fake:
     auth: tuple[str, str] = ("authorization", f"Bearer {KEY}")
     requests: list[Seen] = field(default_factory=list)
     url: str = ""
+    vendor: str = ""
+    """Whose service it is, where no ``entry`` says so."""
 
     def answer(self, seen: Seen) -> Said:
         self.requests.append(seen)
@@ -109,6 +119,8 @@ def serving(fake: F) -> Iterator[F]:
             path, _, query = self.path.partition("?")
             headers = {name.lower(): value for name, value in self.headers.items()}
             said = fake.answer(Seen(self.command, path, query, headers, content))
+            if said.faithful:
+                COURT.hears(fake.url, Heard(path, said.status, said.mime, b"".join(said.pieces)))
             self.send_response(said.status)
             self.send_header("content-type", said.mime)
             self.send_header("content-length", str(sum(map(len, said.pieces))))
@@ -127,17 +139,22 @@ def serving(fake: F) -> Iterator[F]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+        COURT.forgets(fake.url)
+        if fake.vendor:
+            COURT.names(fake.url, fake.vendor)
         try:
             yield fake
         finally:
             server.shutdown()
             thread.join()
+        COURT.rules(fake.url)
 
 
 # -- an adapter against it ---------------------------------------------------------------------------------------------
 
 
 def entry(name: str, url: str, dialect: str = "openai", **options: Any) -> Entry:
+    COURT.names(url, name)
     return Entry(name, dialect, url, "test", (Hidden(KEY),), options=options)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+FINGERPRINT = "fp_44709d6fcb"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -22,7 +24,8 @@ class Answer:
 def completion(message: Json, finish: str = "stop", usage: Any = None, model: str = "gpt-5.2", **more: Any) -> Json:
     choice = {"index": 0, "message": {"role": "assistant", **message}, "logprobs": None, "finish_reason": finish}
     head = {"id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT", "object": "chat.completion", "created": 1741569952}
-    return head | {"model": model, "choices": [choice], "usage": usage or USAGE, "service_tier": "default"} | more
+    tail = {"usage": usage or USAGE, "service_tier": "default", "system_fingerprint": FINGERPRINT}
+    return head | {"model": model, "choices": [choice]} | tail | more
 
 
 def chunk(
@@ -30,7 +33,7 @@ def chunk(
 ) -> Json:
     head = {"id": "chatcmpl-123", "object": "chat.completion.chunk", "created": 1694268190, "model": model}
     rows = [] if delta is None else [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
-    return head | {"system_fingerprint": "fp_44709d6fcb", "choices": rows, "usage": usage} | more
+    return head | {"system_fingerprint": FINGERPRINT, "choices": rows, "usage": usage} | more
 
 
 def text_chunks(*texts: str) -> Iterator[Json]:
@@ -213,6 +216,17 @@ RESULTS = [
 ]
 
 
+SOURCES = ["https://one.example", "https://two.example"]
+
+
+def perplexity_answer(text: str, delta: str, finish: str | None = None, **more: Any) -> Json:
+    """Whole and streamed alike: what came so far, and what is new."""
+    said = {"message": {"role": "assistant", "content": text}, "delta": {"role": "assistant", "content": delta}}
+    head = {"id": "8e7b0f4f", "object": "chat.completion", "created": 1741569952, "model": "sonar-pro"}
+    usage = {"usage": PERPLEXITY_USAGE} if finish else {}
+    return head | {"choices": [{"index": 0, "finish_reason": finish, **said}], **usage, **more}
+
+
 def _stream(*deltas: Json, finish: str = "stop", usage: Any = None, **more: Any) -> list[Json]:
     return [*(chunk(delta, **more) for delta in deltas), chunk({"content": ""}, finish, usage, **more)]
 
@@ -230,12 +244,15 @@ class Quirk:
     reason: str = "stop"
     cost_usd: float | None = None
     mark: bool = True
+    faithful: bool = True
+    """The vendor still answers so."""
 
 
 def _usage(**more: Any) -> Json:
     return {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12} | more
 
 
+GROQ = {"service_tier": "on_demand"}
 EXECUTED = {"index": 0, "type": "search", "arguments": '{"query": "raccoons"}', "output": "Title: Raccoon"}
 DOCUMENT = {"type": "document_url", "document_url": "https://example.com/a.pdf"}
 REASONED = [{"type": "reasoning", "text": "So… think."}, {"type": "text", "text": "42."}]
@@ -298,7 +315,9 @@ QUIRKS: dict[str, Quirk] = {
     "groq: reasoning, usage in x_groq": Quirk(
         "https://console.groq.com/docs/reasoning, https://github.com/groq/groq-python (ChatCompletionChunk.x_groq)",
         "groq",
-        completion({"content": "42.", "reasoning": "So… think."}, usage=plain_usage(queue_time=0.01, total_time=0.3)),
+        completion(
+            {"content": "42.", "reasoning": "So… think."}, usage=plain_usage(queue_time=0.01, total_time=0.3), **GROQ
+        ),
         [
             *_stream({"role": "assistant", "content": ""}, {"reasoning": "So…", "channel": "analysis"})[:2],
             chunk({"reasoning": " think."}),
@@ -311,7 +330,7 @@ QUIRKS: dict[str, Quirk] = {
     "groq: tools that ran at the vendor": Quirk(
         "https://console.groq.com/docs/compound/built-in-tools, https://github.com/groq/groq-python (ExecutedTool)",
         "groq",
-        completion({"content": "42.", "executed_tools": [EXECUTED]}, usage=plain_usage()),
+        completion({"content": "42.", "executed_tools": [EXECUTED]}, usage=plain_usage(), **GROQ),
         [
             *_stream({"role": "assistant", "content": ""})[:1],
             chunk({"executed_tools": [{name: EXECUTED[name] for name in ("index", "type", "arguments")}]}),
@@ -389,16 +408,11 @@ QUIRKS: dict[str, Quirk] = {
     "perplexity: sources, cost, no end mark": Quirk(
         "https://docs.perplexity.ai/api-reference/chat-completions-post",
         "perplexity",
-        completion(
-            {"content": "So [1] and [2][9]."},
-            usage=PERPLEXITY_USAGE,
-            citations=["https://one.example", "https://two.example"],
-            search_results=RESULTS,
-        ),
+        perplexity_answer("So [1] and [2][9].", "", "stop", citations=SOURCES, search_results=RESULTS),
         [
-            chunk({"role": "assistant", "content": "So [1]"}),
-            chunk({"content": " and [2][9]."}),
-            chunk({"content": ""}, "stop", PERPLEXITY_USAGE, citations=["https://one.example"], search_results=RESULTS),
+            perplexity_answer("So [1]", "So [1]"),
+            perplexity_answer("So [1] and [2][9].", " and [2][9]."),
+            perplexity_answer("So [1] and [2][9].", "", "stop", citations=SOURCES, search_results=RESULTS),
         ],
         [
             {
@@ -436,8 +450,51 @@ QUIRKS: dict[str, Quirk] = {
         [{"type": "text", "text": "42."}],
         _usage(prompt_tokens_details={"cached_tokens": 3}),
     ),
-    "ollama: whole tool calls, reason stop, no index": Quirk(
+    "ollama: whole tool calls": Quirk(
         "https://docs.ollama.com/api/openai-compatibility, https://github.com/ollama/ollama/blob/main/openai/openai.go",
+        "ollama",
+        completion(
+            {
+                "content": "",
+                "reasoning": "So… think.",
+                "tool_calls": [
+                    {"id": "call_a", "type": "function", "function": {"name": "now", "arguments": "{}"}},
+                    {"id": "call_b", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}},
+                ],
+            },
+            "tool_calls",
+            usage=plain_usage(),
+        ),
+        _stream(
+            {"role": "assistant", "content": "", "reasoning": "So… think."},
+            {
+                "tool_calls": [
+                    {"index": 0, "id": "call_a", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+                ]
+            },
+            {
+                "tool_calls": [
+                    {
+                        "index": 1,
+                        "id": "call_b",
+                        "type": "function",
+                        "function": {"name": "add", "arguments": '{"a":1}'},
+                    }
+                ]
+            },
+            finish="tool_calls",
+            usage=plain_usage(),
+        ),
+        [
+            {"type": "reasoning", "text": "So… think."},
+            {"type": "tool_call", "id": "call_a", "name": "now", "arguments": "{}"},
+            {"type": "tool_call", "id": "call_b", "name": "add", "arguments": '{"a":1}'},
+        ],
+        _usage(),
+        reason="tool_calls",
+    ),
+    "ollama: calls as its own interface has them, without an index, its reason stop": Quirk(
+        "https://docs.ollama.com/api/chat (arguments as an object, no index)",
         "ollama",
         completion(
             {
@@ -463,6 +520,7 @@ QUIRKS: dict[str, Quirk] = {
         ],
         _usage(),
         reason="tool_calls",
+        faithful=False,
     ),
     "vllm: all calls numbered 0, name repeated": Quirk(
         "https://docs.vllm.ai/en/stable/features/tool_calling.html",

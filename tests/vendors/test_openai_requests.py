@@ -16,7 +16,19 @@ from infrai_runtime.vendors.openai_like import make
 from infrai_runtime.vendors.openai_like.message import short_id
 from infrai_runtime.vendors.openai_like.rows import ROWS
 from infrai_runtime.vendors.openai_like.schema import strict
-from tests.vendors.fake import KEY, Fake, call_of, entry, events_of, says, serving, streams, warnings_of, with_vendor
+from tests.vendors.fake import (
+    KEY,
+    Fake,
+    call_of,
+    entry,
+    events_of,
+    says,
+    serving,
+    streams,
+    unlike,
+    warnings_of,
+    with_vendor,
+)
 from tests.vendors.openai_answers import OPENAI
 
 CHAT = "/v1/chat/completions"
@@ -35,7 +47,8 @@ def sent_and_told(
 ) -> tuple[dict[str, Any], list[str]]:
     """The body that goes out, and the warnings."""
     given = call or call_of("gpt-5.2")
-    with serving(Fake({CHAT: streams(OPENAI["text"].chunks) if given.stream else ANSWER})) as fake:
+    said = streams(OPENAI["text"].chunks) if given.stream else ANSWER
+    with serving(Fake({CHAT: said if vendor == "openai" else unlike(said)})) as fake:  # what is asked matters here
 
         async def body(made: Any) -> list[Event]:
             return await events_of(made.chat(request, given))

@@ -146,6 +146,30 @@ ANSWERS: dict[str, Json] = {
 }
 
 
+_CLAUDE = "https://platform.claude.com/docs/en"
+_THINKING = f"{_CLAUDE}/build-with-claude/extended-thinking"
+_TESTS = "anthropic 2.14: tests/lib/streaming/fixtures"
+SOURCES: dict[str, str] = {
+    "text": f"{_TESTS}/basic_response.txt",
+    "nothing": f"{_CLAUDE}/build-with-claude/handling-stop-reasons#empty-responses-with-end_turn",
+    "empty text": f"{_CLAUDE}/build-with-claude/handling-stop-reasons#empty-responses-with-end_turn",
+    "thinking, then text": _THINKING,
+    "redacted and interleaved thinking with tools": f"{_THINKING}#interleaved-thinking",
+    "parallel tools, one without arguments": f"{_TESTS}/tool_use_response.txt",
+    "citations of a document": f"{_CLAUDE}/build-with-claude/citations",
+    "web search": f"{_CLAUDE}/agents-and-tools/tool-use/web-search-tool#response",
+    "refused": f"{_CLAUDE}/build-with-claude/handling-stop-reasons#refusal",
+    "too long": f"{_CLAUDE}/build-with-claude/handling-stop-reasons#max_tokens",
+    "stopped by a sequence": f"{_CLAUDE}/build-with-claude/handling-stop-reasons#stop_sequence",
+    "context exhausted": f"{_CLAUDE}/build-with-claude/handling-stop-reasons#model_context_window_exceeded",
+    "paused": f"{_CLAUDE}/build-with-claude/handling-stop-reasons#pause_turn",
+    "a file that code made": f"{_CLAUDE}/agents-and-tools/tool-use/code-execution-tool#retrieve-generated-files",
+    "a call that code made": f"{_CLAUDE}/agents-and-tools/tool-use/programmatic-tool-calling#example-workflow",
+    "full usage": f"{_CLAUDE}/build-with-claude/prompt-caching#tracking-cache-performance",
+}
+"""Name of an answer -> where its shape is from."""
+
+
 def stream_of(answer: Json, *, pieces: int = 4) -> bytes:
     """The event stream of a message."""
     return b"".join(_sse(event) for event in events_of(answer, pieces))

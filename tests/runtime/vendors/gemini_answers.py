@@ -133,6 +133,25 @@ ANSWERS: dict[str, list[Json]] = {
 }
 
 
+_GUIDE = "https://ai.google.dev/gemini-api/docs"
+_REFERENCE = "https://ai.google.dev/api/generate-content"
+SOURCES: dict[str, str] = {
+    "text": f"{_GUIDE}/text-generation#streaming-responses",
+    "text with an empty end": f"{_REFERENCE}#v1beta.GenerateContentResponse",
+    "thought, then text": f"{_GUIDE}/thinking#summaries",
+    "a signature at the end": f"{_GUIDE}/thought-signatures",
+    "parallel calls, one without arguments": f"{_GUIDE}/function-calling#parallel_function_calling",
+    "grounded": f"{_GUIDE}/google-search#understanding-the-response",
+    "quoted": f"{_REFERENCE}#citationmetadata",
+    "code": f"{_GUIDE}/code-execution",
+    "an image": f"{_GUIDE}/image-generation",
+    "too long": f"{_REFERENCE}#FinishReason",
+    "blocked while it was written": f"{_GUIDE}/safety-settings",
+    "full usage": f"{_REFERENCE}#UsageMetadata",
+}
+"""Name of an answer -> where its shape is from."""
+
+
 def whole_of(responses: list[Json]) -> Json:
     """The one object that ``generateContent`` answers with: texts of one kind are one part there."""
     parts: list[Json] = []

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from infrai_core.fetch import Fetcher
@@ -16,6 +17,7 @@ from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.http import Pool
 from infrai_runtime.vendors.keyring import Hidden
 from tests.core.wall import Play, Wall, http
+from tests.wire.judge import COURT, Heard
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -44,8 +46,24 @@ def cut_at(data: bytes, place: int) -> Play:
 DELIVERIES: dict[str, Callable[[bytes], Play]] = {"one segment": in_one_segment, "single bytes": byte_by_byte}
 
 
+def unlike(play: Play) -> Play:
+    """An answer that is wrong on purpose, or of a shape that the vendor does not have yet."""
+    return replace(play, faithful=False)
+
+
 def entry(name: str, wall: Wall) -> Entry:
+    COURT.forgets(wall.url)
+    COURT.names(wall.url, name)
+    wall.witness = lambda seen, sent: _shown(wall.url, seen.path, sent)
+    wall.ruling = lambda: COURT.rules(wall.url)
     return Entry(name, name, wall.url, "test", (Hidden(KEY),))
+
+
+def _shown(url: str, path: str, sent: bytes) -> None:
+    head, _, body = sent.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    COURT.hears(url, Heard(path.partition("?")[0], int(first.split()[1]), headers.get("content-type", ""), body))
 
 
 def call_of(model: str, **more: Any) -> Call:

@@ -13,7 +13,7 @@ from infrai_runtime.vendors.anthropic import Anthropic, make
 from infrai_runtime.vendors.base import Batches
 from tests.core.wall import Play, Wall, http
 from tests.runtime.vendors.claude_answers import error, message, text, tool_use
-from tests.runtime.vendors.oracle import KEY, call_of, failure_of, parts_of, run, user, vendor, whole
+from tests.runtime.vendors.oracle import KEY, call_of, failure_of, parts_of, run, unlike, user, vendor, whole
 
 Json = dict[str, Any]
 
@@ -131,7 +131,7 @@ def test_a_row_that_cannot_be_read_or_is_of_no_request_leaves_the_others_alone()
         {"custom_id": "2"},
     ]
     lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    found, _ = with_vendor([Play([http(lines, kind="application/x-jsonlines")])], ask)
+    found, _ = with_vendor([unlike(Play([http(lines, kind="application/x-jsonlines")]))], ask)
     assert {place: row.failure and row.failure.code for place, row in found.items()} == {
         0: "VENDOR_ERROR", 1: None, 2: "VENDOR_ERROR"
     }  # fmt: skip

@@ -13,7 +13,7 @@ from google.genai import errors, types
 from infrai_runtime.vendors.base import Event
 from infrai_runtime.vendors.gemini import make
 from infrai_runtime.vendors.gemini.answer import SEARCHED, Reader, usage_of
-from tests.core.wall import Play, Wall
+from tests.core.wall import Play, Wall, http
 from tests.runtime.vendors.gemini_answers import (
     ANSWERS,
     GROUNDED,
@@ -39,6 +39,7 @@ from tests.runtime.vendors.oracle import (
     fragments_of,
     in_one_segment,
     parts_of,
+    unlike,
     user,
     warnings_of,
     whole,
@@ -267,7 +268,7 @@ def test_probabilities_of_tokens_come_in_the_wires_shape() -> None:
 
 
 def test_an_unknown_part_is_kept_as_it_came_and_told_by_name() -> None:
-    events = by_us(whole(response({"hologram": {"colour": "red"}}, {"text": "ok"}, finish="STOP")))
+    events = by_us(unlike(whole(response({"hologram": {"colour": "red"}}, {"text": "ok"}, finish="STOP"))))
     kept = {"type": "server_tool_result", "name": "hologram", "vendor": "gemini"}
     assert parts_of(events) == [kept | {"native": {"hologram": {"colour": "red"}}}, {"type": "text", "text": "ok"}]
     assert "hologram" in warnings_of(events)[0]
@@ -287,6 +288,37 @@ def test_a_tier_that_was_asked_for_is_part_of_the_usage() -> None:
     usage = finish_of(by_us(answer, options={"serviceTier": "flex"})).usage
     assert usage is not None
     assert usage["service_tier"] == "flex"
+
+
+# https://ai.google.dev/gemini-api/docs/priority-inference (x-gemini-service-tier)
+@pytest.mark.parametrize(
+    ("asked", "served", "told"),
+    [
+        ("priority", "standard", None),
+        ("priority", "priority", "priority"),
+        ("priority", "", "priority"),
+        ("", "flex", "flex"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_is_charged_at_the_tier_that_it_was_made_at(
+    asked: str, served: str, told: str | None, stream: bool
+) -> None:
+    answer, headers = response({"text": "ok"}, finish="STOP"), {"x_gemini_service_tier": served} if served else {}
+    kind = "text/event-stream" if stream else "application/json"
+    data = stream_of([answer]) if stream else json.dumps(answer).encode()
+    play = Play([http(data, 200, kind, connection="close", **headers)])
+    usage = finish_of(by_us(play, stream=stream, options={"serviceTier": asked} if asked else {})).usage
+    assert usage is not None
+    assert usage.get("service_tier") == told
+    options = types.HttpOptions(base_url="")
+    with Wall([Play([http(data, 200, kind, connection="close", **headers)])]) as wall:
+        options.base_url = wall.url
+        read: Any = None
+        if not stream:
+            with genai.Client(api_key=KEY, http_options=options) as client:
+                read = client.models.generate_content(model=MODEL, contents="hi")
+    assert stream or read.sdk_http_response.headers.get("x-gemini-service-tier", "") == served
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------
@@ -311,7 +343,9 @@ def test_a_cut_stream_is_a_failure_though_it_has_no_end_mark(place: int) -> None
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_that_gemini_failed_to_make_is_a_failure_that_says_why(reason: str, code: str, stream: bool) -> None:
     answer = response(finish=reason, finishMessage="Malformed function call: print(")
-    failure = failure_of(lambda: by_us(in_one_segment(stream_of([answer])) if stream else whole(answer), stream=stream))
+    play = in_one_segment(stream_of([answer])) if stream else whole(answer)
+    play = unlike(play) if reason == "SOMETHING_NEW" else play
+    failure = failure_of(lambda: by_us(play, stream=stream))
     assert failure.code == code
     assert reason in failure.message
     assert "Malformed function call" in failure.message
@@ -385,7 +419,7 @@ def test_an_error_inside_a_stream_is_the_failure_that_it_says() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"candidates": []}, {"candidates": [{"content": 3}]}, {"candidates": [{}]}])
 def test_an_answer_of_another_shape_is_the_vendors_failure(body: Json) -> None:
-    assert failure_of(lambda: by_us(whole(body))).code == "VENDOR_ERROR"
+    assert failure_of(lambda: by_us(unlike(whole(body)))).code == "VENDOR_ERROR"
 
 
 @pytest.mark.parametrize(("model", "billed"), [("gemini-3.5-flash", 2), ("gemini-2.5-flash", 1)])

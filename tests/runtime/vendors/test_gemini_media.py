@@ -289,7 +289,7 @@ def job(state: str, **more: Any) -> Json:
 
 
 ROWS = [
-    {"metadata": {"key": "2"}, "error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}},
+    {"metadata": {"key": "2"}, "error": {"code": 3, "message": "bad"}},
     {"metadata": {"key": "0"}, "response": response({"text": "hi"}, finish="STOP")},
     {
         "metadata": {"key": "1", "answer": "give_answer"},

@@ -22,7 +22,7 @@ from tests.runtime.vendors.claude_answers import error, message, stream_of, text
 from tests.runtime.vendors.gemini_answers import ANSWERS as GEMINI
 from tests.runtime.vendors.gemini_answers import SIGNATURE, response, whole_of
 from tests.runtime.vendors.gemini_answers import stream_of as gemini_stream
-from tests.runtime.vendors.oracle import KEY, cut_at, entry, in_one_segment, whole
+from tests.runtime.vendors.oracle import KEY, cut_at, entry, in_one_segment, unlike, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -142,7 +142,7 @@ async def test_signed_thinking_streams_out_and_goes_back_as_it_came(tmp_path: Pa
         whole(error("rate_limit_error", "slow down"), 429, retry_after="30"),
         whole(error("authentication_error", "invalid x-api-key"), 401),
         whole(error("api_error", "oh"), 500),
-        whole({"type": "message"}),
+        unlike(whole({"type": "message"})),
     ],
 )
 async def test_what_claude_fails_at_gemini_answers_and_the_attempts_tell(

@@ -1,0 +1,240 @@
+"""What a vendor's own SDK understands of its own ways equals what the adapter understands; where the vendor says to use
+``openai``, that one. Errors too: the SDK raises what our code says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import groq
+import httpx
+import openai
+import openrouter
+import perplexity
+import pytest
+from mistralai.client import Mistral
+from mistralai.client.errors import SDKError
+
+from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.base import Event
+from infrai_runtime.vendors.openai_like import make
+from tests.vendors.fake import (
+    KEY,
+    Fake,
+    assembled,
+    call_of,
+    entry,
+    events_of,
+    finish_of,
+    says,
+    serving,
+    streams,
+    with_vendor,
+)
+from tests.vendors.openai_answers import QUIRKS, Quirk
+
+Json = dict[str, Any]
+PATHS = ("/v1/chat/completions", "/openai/v1/chat/completions", "/chat/completions", "/v1/sonar")
+ASKED: list[Any] = [{"role": "user", "content": "hi"}]
+REQUEST = {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
+Chunks = Iterator[Any]
+
+
+def by_openai(url: str, stream: bool, http: Any) -> Any:
+    sdk: Any = openai.OpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0, http_client=http)
+    return sdk.chat.completions.create(model="m", messages=ASKED, stream=stream)
+
+
+def by_groq(url: str, stream: bool, http: Any) -> Any:
+    sdk: Any = groq.Groq(api_key=KEY, base_url=url, max_retries=0, http_client=http)
+    return sdk.chat.completions.create(model="m", messages=ASKED, stream=stream)
+
+
+def by_perplexity(url: str, stream: bool, http: Any) -> Any:
+    sdk: Any = perplexity.Perplexity(api_key=KEY, base_url=url, max_retries=0, http_client=http)
+    return sdk.chat.completions.create(model="m", messages=ASKED, stream=stream)
+
+
+def by_mistral(url: str, stream: bool, http: Any) -> Any:
+    chat: Any = Mistral(api_key=KEY, server_url=url, client=http).chat
+    if not stream:
+        return chat.complete(model="m", messages=ASKED)
+    return (event.data for event in chat.stream(model="m", messages=ASKED))
+
+
+def by_openrouter(url: str, stream: bool, http: Any) -> Any:
+    sdk = openrouter.OpenRouter(api_key=KEY, server_url=f"{url}/v1", client=http)
+    return sdk.chat.send(model="m", messages=ASKED, stream=stream, retries=None)
+
+
+OWN: dict[str, Callable[[str, bool, Any], Any]] = {
+    "groq": by_groq,
+    "mistral": by_mistral,
+    "openrouter": by_openrouter,
+    "perplexity": by_perplexity,
+}
+"""The vendors of this dialect that have an SDK of their own for chat (the others' pages show ``openai``)."""
+
+
+@pytest.fixture(scope="module")
+def connections() -> Iterator[httpx.Client]:
+    """Making a client of its own for every call would take most of the time of these tests."""
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        yield client
+
+
+# -- what the SDK says, in plain words
+
+
+def texts(content: Any) -> tuple[str, str]:
+    """(thought, text) of a content: a text, or Mistral's list of chunks."""
+    if not isinstance(content, list):
+        return "", content if isinstance(content, str) else ""
+    thoughts = "".join(one.text for part in content if part.type == "thinking" for one in part.thinking)
+    return thoughts, "".join(part.text for part in content if part.type == "text")
+
+
+def field(of: Any, name: str) -> Any:
+    """A field of an SDK's object, also one that its types do not have; None where it is not set."""
+    value = getattr(of, name, None)
+    value = (getattr(of, "model_extra", None) or {}).get(name) if value is None else value
+    return None if type(value).__name__ in ("Unset", "UNSET") else value
+
+
+class Told:
+    """What came, put together."""
+
+    def __init__(self) -> None:
+        self.thought, self.text, self.finish, self.usage = "", "", None, None
+        self.calls: list[list[str]] = []
+
+    def add(self, answer: Any, name: str) -> None:
+        self.usage = field(answer, "usage") or field(field(answer, "x_groq"), "usage") or self.usage
+        for choice in answer.choices[:1]:
+            said = getattr(choice, name)
+            thought, text = texts(field(said, "content"))
+            self.thought += thought + (field(said, "reasoning_content") or field(said, "reasoning") or "")
+            self.text += text
+            self.finish = field(choice, "finish_reason") or self.finish
+            for call in field(said, "tool_calls") or ():
+                self._call(call)
+
+    def _call(self, call: Any) -> None:
+        called = call.function
+        if call.id and [call.id] not in [row[:1] for row in self.calls]:
+            self.calls.append([call.id, called.name, ""])
+        arguments = called.arguments
+        self.calls[-1][2] += arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+
+    def words(self) -> Json:
+        usage: Any = self.usage
+        calls = [(call_id, name, json.loads(arguments)) for call_id, name, arguments in self.calls]
+        counts = (usage.prompt_tokens, usage.total_tokens)
+        return {"thought": self.thought, "text": self.text, "calls": calls, "finish": self.finish, "counts": counts}
+
+
+def told_by_us(events: list[Event]) -> Json:
+    parts, finish = assembled(events).parts, finish_of(events)
+    assert finish.usage is not None
+
+    def joined(kind: str) -> str:
+        return "".join(part["text"] for part in parts if part["type"] == kind)
+
+    calls = [(p["id"], p["name"], json.loads(p["arguments"])) for p in parts if p["type"] == "tool_call"]
+    counts = (finish.usage["prompt_tokens"], finish.usage["total_tokens"])
+    words = {"thought": joined("reasoning"), "text": joined("text"), "calls": calls}
+    return words | {"finish": finish.reason, "counts": counts}
+
+
+SPOKEN = {name: quirk for name, quirk in QUIRKS.items() if quirk.faithful}
+
+
+@pytest.mark.parametrize("quirk", SPOKEN.values(), ids=SPOKEN)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_vendors_own_way_means_what_its_sdk_says(quirk: Quirk, stream: bool, connections: httpx.Client) -> None:
+    said = streams(quirk.chunks, mark=quirk.mark) if stream else says(quirk.completion)
+    told = Told()
+    with serving(Fake(dict.fromkeys(PATHS, said))) as service:
+        read = OWN.get(quirk.vendor, by_openai)(service.url, stream, connections)
+        for answer in read if stream else [read]:
+            told.add(answer, "delta" if stream else "message")
+
+        async def body(made: Any) -> list[Event]:
+            return await events_of(made.chat(REQUEST, call_of("m", stream=stream)))
+
+        events = with_vendor(make, entry(quirk.vendor, f"{service.url}/v1"), body)
+    assert told_by_us(events) == told.words()
+
+
+# -- errors, as the vendors' pages have them
+
+
+def openai_error(message: str, kind: str, code: str | None = None) -> Json:
+    # https://platform.openai.com/docs/guides/error-codes, https://console.groq.com/docs/errors
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def mistral_error(message: str, kind: str, code: str) -> Json:
+    # https://docs.mistral.ai/api (errors)
+    return {"object": "error", "message": message, "type": kind, "param": None, "code": code}
+
+
+ERRORS: list[tuple[str, int, Json, str]] = [
+    ("openai", 400, openai_error("Invalid value for 'temperature'.", "invalid_request_error"), "INVALID_REQUEST"),
+    ("openai", 401, openai_error("Incorrect API key.", "invalid_request_error", "invalid_api_key"), "UNAUTHORIZED"),
+    ("openai", 403, openai_error("Country not supported.", "request_forbidden"), "FORBIDDEN"),
+    ("openai", 404, openai_error("No such model.", "invalid_request_error", "model_not_found"), "VENDOR_ERROR"),
+    ("openai", 422, openai_error("Unprocessable.", "invalid_request_error"), "INVALID_REQUEST"),
+    ("openai", 429, openai_error("Rate limit reached.", "requests", "rate_limit_exceeded"), "RATE_LIMITED"),
+    ("openai", 429, openai_error("Quota.", "insufficient_quota", "insufficient_quota"), "INSUFFICIENT_CREDIT"),
+    ("openai", 500, openai_error("The server had an error.", "server_error"), "VENDOR_ERROR"),
+    ("openai", 503, openai_error("The engine is overloaded.", "server_error"), "VENDOR_ERROR"),
+    (
+        "groq",
+        400,
+        openai_error("Failed to call a function.", "invalid_request_error", "tool_use_failed"),
+        "INVALID_REQUEST",
+    ),
+    ("groq", 413, openai_error("Request too large.", "tokens", "rate_limit_exceeded"), "RATE_LIMITED"),
+    ("groq", 429, openai_error("Rate limit reached.", "tokens", "rate_limit_exceeded"), "RATE_LIMITED"),
+    ("groq", 498, openai_error("Flex tier capacity exceeded.", "flex", "capacity_exceeded"), "RATE_LIMITED"),
+    ("groq", 503, openai_error("Service unavailable.", "internal_server_error"), "VENDOR_ERROR"),
+    ("mistral", 400, mistral_error("Invalid model: x", "invalid_model", "1500"), "INVALID_REQUEST"),
+    ("mistral", 401, {"detail": "Unauthorized"}, "UNAUTHORIZED"),
+    ("mistral", 429, mistral_error("Requests rate limit exceeded", "rate_limited", "1300"), "RATE_LIMITED"),
+    ("mistral", 500, mistral_error("Service unavailable.", "internal_server_error", "3000"), "VENDOR_ERROR"),
+    ("perplexity", 401, openai_error("Invalid API key.", "invalid_api_key"), "UNAUTHORIZED"),
+    ("perplexity", 429, openai_error("Request rate limit exceeded.", "rate_limit"), "RATE_LIMITED"),
+    ("openrouter", 402, {"error": {"code": 402, "message": "Insufficient credits"}}, "INSUFFICIENT_CREDIT"),
+    ("openrouter", 429, {"error": {"code": 429, "message": "Rate limit exceeded"}}, "RATE_LIMITED"),
+    ("openrouter", 502, {"error": {"code": 502, "message": "Provider returned error"}}, "VENDOR_ERROR"),
+    (
+        "deepseek",
+        402,
+        openai_error("Insufficient Balance", "unknown_error", "invalid_request_error"),
+        "INSUFFICIENT_CREDIT",
+    ),
+    ("xai", 400, {"code": "Client specified an invalid argument", "error": "Model not found: m"}, "INVALID_REQUEST"),
+]
+RAISED = (openai.APIStatusError, groq.APIStatusError, perplexity.APIStatusError)
+
+
+@pytest.mark.parametrize(("vendor", "status", "body", "code"), ERRORS)
+def test_an_error_is_the_one_that_the_sdk_raises(
+    vendor: str, status: int, body: Json, code: str, connections: httpx.Client
+) -> None:
+    said = says(body, status)
+    with serving(Fake(dict.fromkeys(PATHS, said))) as service:
+        with pytest.raises((*RAISED, SDKError, openrouter.errors.OpenRouterError)) as raised:
+            OWN.get(vendor, by_openai)(service.url, False, connections)
+
+        async def ours(made: Any) -> list[Event]:
+            return await events_of(made.chat(REQUEST, call_of("m")))
+
+        with pytest.raises(Failure) as caught:
+            with_vendor(make, entry(vendor, f"{service.url}/v1"), ours)
+    error: Any = raised.value
+    assert error.status_code == status
+    assert caught.value.code == code
+    assert f"HTTP {status}" in caught.value.message
