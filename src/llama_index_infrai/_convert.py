@@ -10,6 +10,7 @@ import base64
 import json
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from io import IOBase
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,25 @@ def _message(message: ChatMessage) -> Message:
     role = _ROLES[message.role]
     if role == "tool":
         return {"role": role, "parts": [_tool_result(message)]}
-    parts = parts_of(message.blocks)
-    if role == "assistant":
-        parts = [*message.additional_kwargs.get(OTHER_PARTS, ()), *parts, *_legacy_calls(message)]
-        _keep_written_arguments(parts, message)
+    parts = _spoken(message) if role == "assistant" else parts_of(message.blocks)
     shaped: Message = {"role": role, "parts": parts or [{"type": "text", "text": ""}]}
     name = message.additional_kwargs.get("name")
     return {**shaped, "name": name} if name else shaped
+
+
+def _spoken(message: ChatMessage) -> list[Part]:
+    """The parts of a model's message: those of its blocks, and in their places those that no block could carry."""
+    others = [dict(part) for part in message.additional_kwargs.get(OTHER_PARTS, ())]
+    waiting = [(part.pop(AFTER_BLOCKS, 0), part) for part in others]
+    placed: list[Part] = []
+    for place, block in enumerate(message.blocks):
+        placed += [part for after, part in waiting if after == place]
+        placed += _parts(block)
+    placed += [part for after, part in waiting if after >= len(message.blocks)]
+    parts = [*_with_annotations(placed), *_legacy_calls(message)]
+    _keep_written_arguments(parts, message)
+    signatures = message.additional_kwargs.get(SIGNATURES) or {}
+    return [{**part, **signatures.get(signed_key(part), {})} for part in parts] if signatures else parts
 
 
 def parts_of(blocks: Sequence[Any]) -> list[Part]:
@@ -107,7 +120,7 @@ def _tool_result(message: ChatMessage) -> Part:
 
 
 def _thinking(block: ThinkingBlock) -> list[Part]:
-    known = {name: block.additional_information.get(name) for name in ("opaque", "vendor", "model")}
+    known = {name: block.additional_information.get(name) for name in _SIGNATURE}
     return [{"type": "reasoning", "text": block.content or "", **_set_ones(known)}]
 
 
@@ -282,11 +295,30 @@ def legacy_call(id_: str, name: str, arguments: str) -> dict[str, Any]:
 OTHER_PARTS = "other_parts"
 """Key of ``additional_kwargs`` for parts that no block can carry (calls of tools that ran at the vendor); they are
 sent back with the message."""
+AFTER_BLOCKS = "after_blocks"
+"""Key of such a part: how many blocks of the message stand before it."""
+SIGNATURES = "signatures"
+"""Key of ``additional_kwargs`` for what a vendor signed of calls, texts and media, which their blocks have no place
+for: it goes back to the vendor and model that made it. By ``signed_key``."""
+_SIGNATURE = ("opaque", "vendor", "model")
+
+
+def signed_key(part: Part) -> str:
+    """What a signature belongs to, as long as that is unchanged: a call by its id, anything else by its content."""
+    if part["type"] == "tool_call":
+        return str(part.get("id"))
+    content = next((str(part[name]) for name in ("text", "base64", "url") if part.get(name)), "")
+    return f"{part['type']}:{sha256(content.encode(errors='replace')).hexdigest()[:16]}"
+
+
+def signature_of(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part, or a piece of one, says of its signature."""
+    return {name: part[name] for name in _SIGNATURE if part.get(name) is not None}
 
 
 def thinking_block(part: Part) -> ThinkingBlock:
     """A reasoning part; its signature stays with it, to be sent back to the vendor and model that made it."""
-    known = {name: part.get(name) for name in ("opaque", "vendor", "model")}
+    known = {name: part.get(name) for name in _SIGNATURE}
     return ThinkingBlock(content=part.get("text") or None, additional_information=_set_ones(known))
 
 

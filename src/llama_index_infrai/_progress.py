@@ -25,7 +25,17 @@ from llama_index.core.base.llms.types import (
 
 from infrai_core import AsyncChatStream, ChatChunk, ChatReply, ChatStream, Metadata, Usage
 from infrai_core.unchecked import unchecked
-from llama_index_infrai._convert import OTHER_PARTS, citation_blocks, legacy_call, media_blocks, thinking_block
+from llama_index_infrai._convert import (
+    AFTER_BLOCKS,
+    OTHER_PARTS,
+    SIGNATURES,
+    citation_blocks,
+    legacy_call,
+    media_blocks,
+    signature_of,
+    signed_key,
+    thinking_block,
+)
 from llama_index_infrai._partial_json import PartialObject, whole
 from llama_index_infrai._report import Batches
 
@@ -39,12 +49,17 @@ _response = unchecked(ChatResponse, "message", "delta", "raw", "logprobs", "addi
 _completion = unchecked(CompletionResponse, "text", "additional_kwargs", "raw", "logprobs", "delta")
 
 
+_TEXT_ALONE = 3
+"""How many fields a piece has that brings nothing but more of a text: index, type and the text."""
+
+
 # -- parts that grow -----------------------------------------------------------------------------------------------
 
 
 class _Growing(Protocol):
     def add(self, fragment: Mapping[str, Any]) -> None: ...
     def blocks(self, done: bool) -> list[Any]: ...
+    def signature(self) -> tuple[str, dict[str, Any]]: ...
 
 
 @dataclass
@@ -53,14 +68,20 @@ class _Text:
 
     text: str = ""
     annotations: list[dict[str, Any]] = field(default_factory=list)
+    signed: dict[str, Any] = field(default_factory=dict)
 
     def add(self, fragment: Mapping[str, Any]) -> None:
         self.text += fragment.get("text") or ""
         self.annotations += fragment.get("annotations") or ()
+        if len(fragment) > _TEXT_ALONE:
+            self.signed |= signature_of(fragment)
 
     def blocks(self, done: bool) -> list[Any]:
         text = _text_block(self.text)
         return [text, *citation_blocks(self.annotations, self.text)] if self.annotations else [text]
+
+    def signature(self) -> tuple[str, dict[str, Any]]:
+        return signed_key({"type": "text", "text": self.text}), self.signed
 
 
 @dataclass
@@ -75,6 +96,9 @@ class _Reasoning:
     def blocks(self, done: bool) -> list[Any]:
         return [thinking_block(self.part)]
 
+    def signature(self) -> tuple[str, dict[str, Any]]:
+        return "", {}  # its block has a place for it
+
 
 @dataclass
 class _Call:
@@ -86,6 +110,7 @@ class _Call:
     arguments: str = ""
     reader: PartialObject = field(default_factory=PartialObject)
     closed: bool = False
+    signed: dict[str, Any] = field(default_factory=dict)
 
     def add(self, fragment: Mapping[str, Any]) -> None:
         self.id = self.id or fragment.get("id") or ""
@@ -94,6 +119,8 @@ class _Call:
         self.arguments += piece
         self.reader.feed(piece)
         self.closed = self.closed or bool(fragment.get("done"))
+        if len(fragment) > _TEXT_ALONE:
+            self.signed |= signature_of(fragment)
 
     def blocks(self, done: bool) -> list[Any]:
         given: dict[str, Any] | str = self.reader.value()
@@ -101,6 +128,9 @@ class _Call:
             read = whole(self.arguments)
             given = self.arguments if read is None else read
         return [_call_block(self.id, self.name, given)]
+
+    def signature(self) -> tuple[str, dict[str, Any]]:
+        return self.id, self.signed
 
     def legacy(self) -> dict[str, Any]:
         return legacy_call(self.id, self.name, self.arguments)
@@ -121,6 +151,9 @@ class _Whole:
 
     def other(self) -> dict[str, Any] | None:
         return dict(self.part) if media_blocks(self.part) is None else None
+
+    def signature(self) -> tuple[str, dict[str, Any]]:
+        return signed_key(self.part), {} if self.other() else signature_of(self.part)
 
 
 _GROWING: dict[str, Callable[[], _Growing]] = {
@@ -195,12 +228,27 @@ class Progress:
         beside: dict[str, Any] = {}
         if self._calls:
             beside["tool_calls"] = [call.legacy() for call in self._calls]
-        others = [other for part in self._wholes if (other := part.other())]
-        if others:
+        if others := self._others():
             beside[OTHER_PARTS] = others
+        if self.done and (signatures := self._signatures()):
+            beside[SIGNATURES] = signatures
         if self._refusal:
             beside["refusal"] = self._refusal
         return beside
+
+    def _others(self) -> list[dict[str, Any]]:
+        """The parts that no block carries, with their places among the blocks."""
+        found, before = [], 0
+        for place in self._places if self._wholes else ():
+            part = self._parts[place]
+            if isinstance(part, _Whole) and (other := part.other()):
+                found.append({**other, AFTER_BLOCKS: before})
+            before += len(self._blocks.get(place, ()))
+        return found
+
+    def _signatures(self) -> dict[str, dict[str, Any]]:
+        found = (self._parts[place].signature() for place in self._places)
+        return {key: signed for key, signed in found if "opaque" in signed}
 
 
 _END = ChatChunk(finish_reason="stop")

@@ -23,9 +23,9 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 
-from infrai_core import ChatReply, ConfigError, UnsupportedContent
+from infrai_core import ChatChunk, ChatReply, ConfigError, UnsupportedContent
 from llama_index_infrai._convert import messages_of, parts_of
-from llama_index_infrai._progress import response_of
+from llama_index_infrai._progress import Progress, response_of
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -290,14 +290,52 @@ def test_a_refusal_can_be_read_and_told_apart() -> None:
 def test_what_no_block_can_carry_is_kept_and_sent_back() -> None:
     search = {"type": "server_tool_call", "id": "s1", "name": "web_search", "vendor": "v", "input": {"q": "x"}}
     message = replied(search, {"type": "text", "text": "Found."})
-    assert message.additional_kwargs["other_parts"] == [search]
+    assert message.additional_kwargs["other_parts"] == [{**search, "after_blocks": 0}]
     assert sent(message)["parts"] == [search, {"type": "text", "text": "Found."}]
 
 
-def test_a_reply_goes_back_as_the_parts_it_came_as() -> None:
-    parts = [
-        {"type": "reasoning", "text": "Hm", "opaque": "sig", "vendor": "v", "model": "m"},
-        {"type": "text", "text": "Look"},
-        {"type": "tool_call", "id": "c1", "name": "f", "arguments": '{"a":1}'},
-    ]
-    assert sent(replied(*parts))["parts"] == parts
+SIGNED = {"opaque": "c2ln", "vendor": "gemini", "model": "m"}
+THOUGHT = {"type": "reasoning", "text": "Hm", **SIGNED}
+LOOK = {"type": "text", "text": "Look"}
+CALL = {"type": "tool_call", "id": "c1", "name": "f", "arguments": '{"a":1}'}
+SEARCH = {"type": "server_tool_call", "id": "s1", "name": "web_search", "vendor": "v", "input": {"q": "x"}}
+FOUND = {"type": "server_tool_result", "id": "s1", "name": "web_search", "vendor": "v", "output": ["a"]}
+PICTURE = {"type": "image", "base64": PNG_B64, "mime": "image/png"}
+REPLIES: dict[str, list[dict[str, Any]]] = {
+    "thoughts, text and a call": [THOUGHT, LOOK, CALL],
+    "a call before thoughts": [CALL, THOUGHT, LOOK],
+    "a signed call": [LOOK, {**CALL, **SIGNED}, {**CALL, "id": "c2"}],
+    "signed calls": [{**CALL, **SIGNED}, {**CALL, **SIGNED, "id": "c2", "opaque": "b3RoZXI="}],
+    "a signed text": [{**LOOK, **SIGNED}],
+    "a signed picture": [{**PICTURE, **SIGNED}, LOOK],
+    "tools at the vendor": [LOOK, SEARCH, FOUND, {**LOOK, "text": "Found."}, SEARCH],
+}
+
+
+@pytest.mark.parametrize("parts", REPLIES.values(), ids=REPLIES)
+def test_a_reply_goes_back_as_the_parts_it_came_as(parts: list[dict[str, Any]]) -> None:
+    message = replied(*parts)
+    assert sent(message)["parts"] == parts
+    kept = ChatMessage.model_validate_json(message.model_dump_json())  # as stores of chats keep it
+    assert sent(kept)["parts"] == parts
+
+
+@pytest.mark.parametrize("parts", REPLIES.values(), ids=REPLIES)
+def test_a_streamed_reply_goes_back_as_a_whole_one(parts: list[dict[str, Any]]) -> None:
+    progress = Progress()
+    for index, part in enumerate(parts):
+        progress.add(chunk({**{n: v for n, v in part.items() if n not in SIGNED}, "index": index}))
+        signed = {name: value for name, value in part.items() if name in SIGNED}
+        progress.add(chunk({"index": index, "type": part["type"], "done": True, **signed}))
+    last = progress.add(ChatChunk(finish_reason="stop"))
+    assert sent(last.message)["parts"] == parts
+
+
+def chunk(fragment: dict[str, Any]) -> ChatChunk:
+    return ChatChunk.model_validate({"delta": {"parts": [fragment]}})
+
+
+def test_a_signature_stays_with_what_was_signed() -> None:
+    message = replied({**LOOK, **SIGNED}, {**CALL, **SIGNED})
+    message.blocks[0] = TextBlock(text="Look elsewhere")
+    assert sent(message)["parts"] == [{**LOOK, "text": "Look elsewhere"}, {**CALL, **SIGNED}]
