@@ -201,7 +201,7 @@ def plot(runs: list[Numbers], path: Path) -> None:
         axis.set_xlabel("seconds")
         axis.set_ylabel("resident memory, MB")
         axis.set_ylim(bottom=0)
-        axis.legend()
+        axis.legend(loc="lower right")  # memory is far above 0
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)

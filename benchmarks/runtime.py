@@ -301,6 +301,7 @@ def _plot_streams(axis: Any, streams: Mapping[str, Mapping[str, float]]) -> None
     axis.set_xticks(counts, map(str, counts))
     axis.minorticks_off()
     axis.set_ylim(0, 1.25 * max(*costs, 1.0))
+    axis.margins(x=0.1)  # room for the number at the first point
     axis.legend(loc="upper right", frameon=False)
 
 
