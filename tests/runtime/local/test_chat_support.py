@@ -311,6 +311,49 @@ def test_what_the_text_does_not_tie_to_its_field_is_declared(
     assert fill(schema, text)[1] == declared
 
 
+UNSUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (obj(phone=S), "The two rooms on floor 4 are ready.", {"phone": ""}),
+    (obj(email=S), "Ask Vera Holt at the desk.", {"email": ""}),
+    (obj(error_code=S), "It stops every ten minutes on Firefox 130.", {"error_code": ""}),
+    (obj(medication=S), "Hello, this is Olga Brandt, I need an appointment.", {"medication": ""}),
+    (obj(caterer=S), "Anyone but Mr Brandt this time.", {"caterer": ""}),
+    (obj(substitute=S), "Perhaps Tobias stands in for me.", {"substitute": ""}),
+    (obj(salary=N), "He has worked here for 12 years.", {"salary": 0}),
+    (obj(discount_percent=N), "Six stools at 48.00 EUR each.", {"discount_percent": 0}),
+    (obj(has_dog=B), "Is a dog allowed?", {"has_dog": False}),
+    (obj(level=one_of("basic", "expert")), "The course starts in May.", {"level": "basic"}),
+    (obj(tags=many(S)), "The course starts in May.", {"tags": []}),
+    (obj(电话=S), "两个房间都空着。", {"电话": ""}),
+    (obj(酒店=S), "我从杭州东站出发。", {"酒店": ""}),
+    (obj(审批人=S), "记一笔打车费，36元。", {"审批人": ""}),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "least"), UNSUPPORTED)
+def test_what_the_text_does_not_support_is_the_least_value_and_declared(
+    schema: dict[str, Any], text: str, least: dict[str, Any]
+) -> None:
+    assert fill(schema, text) == (least, list(least))
+
+
+LIKELY: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (obj(meeting_date=S), "Minutes of the garden committee, 3 May 2026", {"meeting_date": "3 May 2026"}),
+    (obj(patient=S), "Reception: Mrs Irene Falk rang about a form for Dr Orr.", {"patient": "Irene Falk"}),
+    (obj(rice_grams=INTEGER), "Boil 80 g rice, then add 200 g spinach.", {"rice_grams": 80}),
+    (obj(supplier=S), "Norrby Timber Ltd\nQuote for two doors", {"supplier": "Norrby Timber Ltd"}),
+    (obj(start_date=DATE), "Leave please, 3 May 2026 to 9 May 2026.", {"start_date": "2026-05-03"}),
+    (obj(quantity=INTEGER), "订货30箱，周五要。", {"quantity": 30}),
+    (obj(wait_minutes=INTEGER), "我们等了35分钟。", {"wait_minutes": 35}),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "value"), LIKELY)
+def test_a_likely_value_of_the_kind_stands_and_is_declared(
+    schema: dict[str, Any], text: str, value: dict[str, Any]
+) -> None:
+    assert fill(schema, text) == (value, list(value))
+
+
 def test_an_optional_field_without_a_reason_is_left_out() -> None:
     schema = obj(("po_number", "phone", "discount"), total=N, po_number=S, phone=S, discount=N)
     text = "Receipt: two cappuccinos and a cheesecake, total 14.20 euros."
@@ -440,6 +483,29 @@ def test_a_number_that_a_call_needs_is_asked_for(text: str, lacking: str) -> Non
     (part,) = asked(text, tools=OFFERED).parts
     assert part["type"] == "text"
     assert lacking in part["text"]
+
+
+MEETING = function("create_meeting", "Set up a meeting", obj(title=S, date=DATE, person=S, minutes=INTEGER))
+CANCEL = function("cancel_order", "取消订单", obj(order_id={**S, "description": "订单号"}))
+
+
+def test_a_call_of_which_most_is_given_is_made_without_a_number() -> None:
+    answer = asked("Set up a meeting with Nora Lind on 3 May 2026 called 'Roof repair'.", tools=[MEETING])
+    arguments = {"title": "Roof repair", "date": "2026-05-03", "person": "Nora Lind", "minutes": 0}
+    assert [json.loads(part["arguments"]) for part in answer.parts] == [arguments]
+    assert answer.invented == ["tool_calls.0.arguments.minutes"]
+
+
+@pytest.mark.parametrize("taken_back", ["No wait, forget it.", "Never mind.", "算了。"])
+def test_a_request_that_is_taken_back_calls_nothing(taken_back: str) -> None:
+    answer = asked(f"Set up a meeting with Nora Lind on 3 May 2026 called 'Roof repair'. {taken_back}", tools=[MEETING])
+    assert all(part["type"] == "text" for part in answer.parts)
+
+
+def test_a_code_ends_where_chinese_begins() -> None:
+    answer = asked("订单B70412我不要了，请取消。", tools=[CANCEL])
+    assert [json.loads(part["arguments"]) for part in answer.parts] == [{"order_id": "B70412"}]
+    assert answer.invented == []
 
 
 LONE: list[tuple[str, dict[str, Any], str, list[str]]] = [

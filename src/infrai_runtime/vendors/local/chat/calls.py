@@ -212,21 +212,14 @@ def _complete_by_phrase(call: Call, clause: str, filled: Filled, told: bool) -> 
     texts = [p for p in call.declared if takes_text(call.tool, p) and not (told and not roles_of(p, ""))]
     names = [path for path in call.missing if not told and _takes_name(call.tool, path)]
     for path in texts[:1] or names[:1]:
-        other = {**filled.guessed, **filled.given}.items()
+        other = {**filled.likely, **filled.given}.items()
         used = [_used(one, clause) for at, one in other if at != (path,) and one.end > one.start]
-        guess = filled.guessed.get((path,))
         expression = arithmetic.expression(clause) if stem(path) in EXPRESSION else None
         phrase = expression or subject(clause, call.tool, used, name_vocabulary(path))
-        if (
-            phrase
-            and (guess is None or guess.fit < _SETTLED or guess.value == phrase)
-            and (path in texts or len(phrase.split()) <= 3)
-        ):
-            alone = not told and call.declared == [path] and _is_meant(call.tool, path, clause, phrase, used)
+        meant = bool(phrase) and (bool(expression) or _is_meant(call.tool, path, clause, phrase, used))
+        if meant and (path in texts or len(phrase.split()) <= 3):
+            alone = not told and call.declared == [path]
             call.take(path, phrase, bool(expression) or alone)
-
-
-_SETTLED = 0.4
 
 
 def _used(one: Offer, clause: str) -> tuple[int, int]:
@@ -248,7 +241,7 @@ def subject(clause: str, tool: Tool, used: Sequence[tuple[int, int]] = (), keep:
     found = _without_opening(found, tool)
     broken = (at for at in range(1, len(found)) if _is_end(found, at, used, tool))
     found = found[: next(broken, None)]
-    while found and (found[-1].low in _TAIL or not found[-1].low[0].isalnum()):
+    while found and (found[-1].low in _TAIL or found[-1].low in "从到去" or not found[-1].low[0].isalnum()):
         found.pop()
     while (
         len(found) > 1
@@ -378,7 +371,7 @@ def _told(clause: str) -> bool:
     found = tokens(clause)
     opening = next((word for word in found if word not in STOP), "")
     tells = any(word in _TELLING or is_past(word) for word in found)
-    return tells and stem(opening) not in VERB_STEMS and not is_question(clause)
+    return tells and found[0] != "please" and stem(opening) not in VERB_STEMS and not is_question(clause)
 
 
 _TELLING_CJK = re.compile(r"(?:[他她它]们?|我们?)(?![要想需得]).*[了过]")
@@ -403,7 +396,7 @@ _WITH_TOOL = re.compile(
 
 # -- several values for one argument
 
-_AND = re.compile(r"^\s*(?:,|and|or|&|, and|、|和|与|以及|跟|及)\s*(?:in|for|to|at|from|the)?\s*$", re.IGNORECASE)
+_AND = re.compile(r"^\s*(?:,|、|和|与|以及|跟|及|,?\s*(?:and|or|&)\s*(?:in|for|to|at|from|the)?)\s*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -418,7 +411,7 @@ class _Shared:
 def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared | None:
     """The argument whose value is followed by more of its kind, as in 'in Cairo and Athens'. Two names with a bare
     comma between are one: 'Portland, Oregon'."""
-    likely = {path: one for path, one in filled.guessed.items() if one.fit >= 0.5} | filled.given
+    likely = filled.likely | filled.given
     spread = {
         p: c for p, c in likely.items() if len(p) == 1 and c.end > c.start and not isinstance(c.value, list | dict)
     }

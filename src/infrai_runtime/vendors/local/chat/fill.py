@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .evidence import Claim, doubted, speaks
+from .evidence import Claim, doubted, likely, speaks
 from .lists import listed, segmentations
-from .offer import GUESS, Offer, offers
+from .offer import Offer, offers
 from .scene import Scene
 from .schema import Schema, kind_of, least, valid
 from .slot import Slot
@@ -24,19 +24,21 @@ class Filled:
     """``value`` satisfies the schema; ``declared`` are the paths in it that no evidence in the text shows to be true,
     and ``missing`` those of them that nothing in the text even suits.
 
-    ``given`` is what the text gives; ``guessed`` what may stand in a required place to which it gives nothing.
+    ``given`` is what the text gives, ``likely`` what stands, declared, in a required place to which it gives nothing,
+    and ``offered`` all that the text has of the kinds that are asked for.
     """
 
     value: Any
     declared: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     given: dict[Path, Offer] = field(default_factory=dict)
-    guessed: dict[Path, Offer] = field(default_factory=dict)
+    likely: dict[Path, Offer] = field(default_factory=dict)
+    offered: dict[Path, Offer] = field(default_factory=dict)
 
     @property
     def worth(self) -> float:
-        """How much of a record stands in the text: what is given, half of what is guessed, less what is missing."""
-        return len(self.given) + 0.5 * len(self.guessed) - 1.5 * len(self.missing)
+        """How much of a record stands in the text: what is given, half of what is likely, less what is missing."""
+        return len(self.given) + 0.5 * len(self.likely) - 1.5 * len(self.missing)
 
 
 def fill(
@@ -56,37 +58,48 @@ def fill(
 # -- which value for which slot
 
 
-def assign(slots: Sequence[Slot], scene: Scene, command: bool) -> tuple[dict[Path, Offer], dict[Path, Offer]]:
-    """What the text gives to each path, and its best guess for each path to which it gives nothing. The strongest
-    pair goes first; no stretch of the text is used twice."""
+@dataclass(frozen=True)
+class Assigned:
+    """The values of slots: what the text has ``given`` them, what it has ``likely`` for required ones to which it gives
+    nothing, and what it has ``offered`` of their kinds, whether it means it or not."""
+
+    given: dict[Path, Offer]
+    likely: dict[Path, Offer]
+    offered: dict[Path, Offer]
+
+
+def assign(slots: Sequence[Slot], scene: Scene, command: bool) -> Assigned:
+    """Which value goes where. The strongest pair goes first; no stretch of the text is used twice."""
     wanted = {slot.path: slot for slot in slots[:_MOST_SLOTS]}
     found = [(one, slot) for slot in wanted.values() for one in _offers(slot, scene, command)]
 
-    def claims(pairs: Sequence[_Pair], likely: Mapping[Path, Offer]) -> list[Claim]:
-        others = [(wanted[path], one) for path, one in likely.items()]
+    def claims(pairs: Sequence[_Pair], offered: Mapping[Path, Offer]) -> list[Claim]:
+        others = [(wanted[path], one) for path, one in offered.items()]
         return [Claim(*pair, scene, others, command, wanted.values()) for pair in pairs]
 
-    backed = [claim for claim in claims(found, _likely(found, scene)) if speaks(claim)]
+    backed = [claim for claim in claims(found, _offered(found, scene)) if speaks(claim)]
     raised = [(replace(claim.chosen, fit=max(claim.chosen.fit, _BACKED)), claim.slot) for claim in backed]
-    likely = _likely([*raised, *found], scene)
-    seen = [(claim.chosen, claim.slot) for claim in claims(raised, likely) if not doubted(claim)]
+    offered = _offered([*raised, *found], scene)
+    seen = [(claim.chosen, claim.slot) for claim in claims(raised, offered) if not doubted(claim)]
     given = _chosen([pair for pair in seen if not _disputed(*pair, seen, command)], scene, {})
-    wished = [(one, to) for one, to in (*raised, *found) if one.fit >= GUESS and to.required and to.path not in given]
-    guessed = _chosen(wished, scene, given)
-    return given, {path: one for path, one in guessed.items() if path not in given}
+    open_ = [(one, to) for one, to in (*raised, *found) if to.required and to.path not in given]
+    weighed = [(claim, likely(claim)) for claim in claims(open_, offered)]
+    wished = [(replace(claim.chosen, fit=claim.chosen.fit + weight), claim.slot) for claim, weight in weighed if weight]
+    stands = _chosen(wished, scene, given)
+    return Assigned(given, {path: one for path, one in stands.items() if path not in given}, offered)
 
 
 _BACKED = 0.6
-"""The least fit of what evidence speaks for: even where it is doubted, it is the best guess."""
+"""The least fit of what evidence speaks for, even where it is doubted."""
 
 
-def _likely(found: Sequence[_Pair], scene: Scene) -> dict[Path, Offer]:
-    """Which slot most likely takes what: what evidence speaks for, then required slots, then the others."""
-    likely = _chosen([pair for pair in found if pair[0].fit >= _BACKED], scene, {})
+def _offered(found: Sequence[_Pair], scene: Scene) -> dict[Path, Offer]:
+    """Which slot would take what: what evidence speaks for, then required slots, then the others."""
+    offered = _chosen([pair for pair in found if pair[0].fit >= _BACKED], scene, {})
     for required in (True, False):
-        pairs = [(one, to) for one, to in found if one.fit >= GUESS and to.required >= required]
-        likely = _chosen([pair for pair in pairs if pair[1].path not in likely], scene, likely)
-    return likely
+        pairs = [(one, to) for one, to in found if to.required >= required]
+        offered = _chosen([pair for pair in pairs if pair[1].path not in offered], scene, offered)
+    return offered
 
 
 def _offers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
@@ -173,13 +186,13 @@ class _Filling:
         scene = Scene(text, piece=self._piece)
         title = str(node.get("title") or "")
         slots = self._slots(shape, (*self._parents, title) if title else self._parents)
-        given, guessed = assign([slot for slot in slots if slot.path not in known], scene, self._command)
-        left = _blanked(text, given)
-        given |= {path: Offer(value, 0, 0, 1.0) for path, value in known.items()}
+        assigned = assign([slot for slot in slots if slot.path not in known], scene, self._command)
+        left = _blanked(text, assigned.given)
+        given = assigned.given | {path: Offer(value, 0, 0, 1.0) for path, value in known.items()}
         for lists in shape.leaves():
             if _holds_objects(lists.node, self._schema):
                 given.update(self._records(lists, left, depth))
-        filled = Filled(None, given=given, guessed=guessed)
+        filled = Filled(None, given=given, likely=assigned.likely, offered=assigned.offered)
         filled.value = self._built(shape, filled, depth, scene)
         return filled
 
@@ -247,8 +260,8 @@ class _Filling:
             wanted = [m for m in shape.members if m.required or _has_any(m, filled)]
             return {member.path[-1]: self._built(member, filled, depth, scene) for member in wanted}
         filled.declared.append(_dotted(shape.path))
-        if shape.path in filled.guessed and not shape.nullable:
-            return filled.guessed[shape.path].value
+        if shape.path in filled.likely and not shape.nullable:
+            return filled.likely[shape.path].value
         filled.missing.append(_dotted(shape.path))
         return least(self._schema, shape.source, depth)
 
@@ -298,14 +311,14 @@ def _blanked(text: str, given: Mapping[Path, Offer]) -> str:
 
 def _kept(found: list[Filled]) -> list[Filled]:
     """Those that are records; where some are complete, a half empty one is something else."""
-    kept = [filled for filled in found if filled.given | filled.guessed and _size(filled) >= len(filled.missing)]
+    kept = [filled for filled in found if filled.given | filled.likely and _size(filled) >= len(filled.missing)]
     if any(not filled.missing for filled in kept):
         return [filled for filled in kept if len(filled.missing) < _size(filled)]
     return kept
 
 
 def _size(filled: Filled) -> int:
-    return len(filled.given) + len(filled.guessed)
+    return len(filled.given) + len(filled.likely)
 
 
 def _worth(records: list[Filled]) -> float:

@@ -228,6 +228,7 @@ _MONTH = {name: i for i, name in enumerate(MONTHS, 1)} | {name[:3]: i for i, nam
 
 def iso_date(written: str, year: int | None = None) -> str | None:
     """A written date as YYYY-MM-DD; None where the year is not known or the date does not exist."""
+    written = _HOUR.sub("", written)
     parts = [int(part) for part in re.findall(r"\d+", written)]
     month = next((_MONTH[w] for w in re.findall(r"[a-z]+", written.lower()) if w in _MONTH), None)
     if month:
@@ -239,6 +240,10 @@ def iso_date(written: str, year: int | None = None) -> str | None:
     if len(parts) == 3:
         return _iso(parts[2] + (2000 if parts[2] < 100 else 0), *(parts[:2] if parts[0] <= 12 else parts[1::-1]))
     return _iso(year, *parts) if len(parts) == 2 and "月" in written else None
+
+
+_HOUR = re.compile(r"(?<=\d)[T ]\d{1,2}:\d{2}\S*$")
+"""The hour behind a date."""
 
 
 def _iso(year: int | None, month: int, day: int) -> str | None:

@@ -73,7 +73,10 @@ _TYPED: tuple[tuple[str, str], ...] = (
         r"|Dr|Boulevard|Blvd|Way|Court|Ct|Place|Square|Terrace|Row|Close)\b\.?|[\u3400-\u9fff]{1,8}(?:路"
         r"|街|大道|巷)\d{1,5}号",
     ),
-    ("zip", r"(?<=,\s)\d{5}(?:-\d{4})?\b(?!,)|(?<=[A-Z]{2}\s)\d{5}(?:-\d{4})?\b|\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\b"),
+    (
+        "zip",
+        r"(?<=,\s)\d{5}(?:-\d{4})?\b(?!,)|(?<=,\s[A-Z]{2}\s)\d{5}(?:-\d{4})?\b|\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\b",
+    ),
     (
         "phone",
         r"(?<![\w.])(?:\+\d{1,3}[\s.\-]?)?\(?\d{2,4}\)?(?:[\s.\-]\(?\d{2,5}\)?){2,4}(?!\w)|(?<![\w.])\+?\d{10,14}(?"
@@ -96,9 +99,18 @@ _TYPED: tuple[tuple[str, str], ...] = (
         r"(?<![\d.])\d{1,30}(?:\.\d{1,30})?\s?(?:%|％|percent\b|per cent\b)|百分之[\d.零一二两三四五六七八九十百]+",
     ),
 )
-_TYPED_PATTERN = tuple(
-    (kind, re.compile(pattern, 0 if kind in ("code", "street", "zip") else re.IGNORECASE)) for kind, pattern in _TYPED
-)
+
+
+def _cased(kind: str) -> re.RegexFlag:
+    return re.NOFLAG if kind in ("code", "street", "zip") else re.IGNORECASE
+
+
+def _ascii(kind: str) -> re.RegexFlag:
+    """Figures and codes end where Chinese begins, without a space."""
+    return re.ASCII if kind in ("code", "date", "datetime", "day", "time", "phone", "version", "ip") else re.NOFLAG
+
+
+_TYPED_PATTERN = tuple((kind, re.compile(pattern, _cased(kind) | _ascii(kind))) for kind, pattern in _TYPED)
 _CAPITAL_WORD = (
     r"(?:(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Prof)\.(?=\s)|[A-Z][A-Za-z\d\u00c0-\u024f]*(?:[-'\u2019&.][A-Za-z\d\u00c0-\u024f]+)*)"
 )

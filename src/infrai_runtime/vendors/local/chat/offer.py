@@ -1,7 +1,7 @@
 """What a text offers a slot: every stretch of a kind that the slot takes, with how well it fits.
 
-An offer is no answer: whether the text means it is for ``evidence`` to show. Among offers that nothing shows the fit
-decides which of them stands in a required place, declared.
+An offer is no answer: whether the text means it, or may mean it, is for ``evidence`` to show. Among offers that are
+shown alike the fit decides.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from .phrase import PHRASES, phrase
 from .scene import MARKERS, Field, Scene
 from .slot import INTRODUCES, KIND, Role, Slot
 from .word import STOP, is_past, name_words, stem, stems, tokens, words
-
-GUESS = 0.3
-"""The least fit with which a value may stand in a required place."""
 
 
 @dataclass(frozen=True)
@@ -281,8 +278,8 @@ def _number_fit(slot: Slot, scene: Scene, mention: Mention, command: bool) -> fl
         return 0.5
     counts = mention.unit or counted(after[:1])
     if mention.kind != "number" or (counts and not wants_count(slot) and (slot.units or slot.specific or not command)):
-        return GUESS if command else 0.1
-    return 0.4 if command or counts else 0.1 if year else GUESS
+        return 0.3 if command else 0.1
+    return 0.4 if command or counts else 0.1 if year else 0.3
 
 
 # -- options, yes or no

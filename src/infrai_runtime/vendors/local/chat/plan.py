@@ -15,7 +15,7 @@ from .choose import POLITE, THRESHOLD, Tool, read_tools, scores
 from .conversation import Conversation
 from .fill import fill
 from .form import source_text
-from .sentence import clauses, idle, is_question, refuses
+from .sentence import clauses, idle, is_question, refuses, withdraws
 from .word import VERB_STEMS, has_cjk, name_words, stem, tokens
 
 _MOST_CALLS = 16
@@ -63,11 +63,11 @@ def _forced(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None) -> To
 
 
 def _unsupported(call: Call) -> bool:
-    """Whether the conversation gives none of the arguments that a call needs, or not one number that it needs."""
+    """Whether the conversation gives no argument that a call needs, or lacks a number and gives no two."""
     wanted = call.tool.required
-    if any(path in wanted and takes_number(call.tool, path) for path in call.missing):
-        return True
-    return bool(wanted) and all(any(path.split(".")[0] == name for path in call.missing) for name in wanted)
+    lacking = [name for name in wanted if any(path.split(".")[0] == name for path in call.missing)]
+    number = any(takes_number(call.tool, name) for name in lacking)
+    return bool(lacking) and (len(lacking) == len(wanted) or (number and len(wanted) - len(lacking) < 2))
 
 
 def _repeats(call: Call, before: Sequence[Call]) -> bool:
@@ -132,19 +132,25 @@ def _steps(request: str, tools: Sequence[Tool]) -> list[Step]:
     steps: list[Step] = []
     pending = ""
     for clause in clauses(request):
-        if refuses(clause):
+        if withdraws(clause):
+            steps, pending = [], ""
+        if refuses(clause) or withdraws(clause):
             continue
         tool = _best(clause, tools)
         if steps and (tool is None or not _asks(clause)):
-            steps[-1] = Step(steps[-1].tool, f"{steps[-1].clause}, {clause}", steps[-1].later)
+            steps[-1] = Step(steps[-1].tool, _joined(steps[-1].clause, clause), steps[-1].later)
         elif tool is None:
             pending = f"{pending}{clause} "
         else:
             steps.append(Step(tool, pending + clause, bool(steps)))
             pending = ""
-    if not steps and (tool := _best(request, tools)):
+    if not steps and not any(map(withdraws, clauses(request))) and (tool := _best(request, tools)):
         steps.append(Step(tool, request))
     return steps
+
+
+def _joined(before: str, clause: str) -> str:
+    return f"{before} {clause}" if before[-1:] in ".!?。！？" else f"{before}, {clause}"
 
 
 def _asks(clause: str) -> bool:
@@ -164,15 +170,10 @@ def _best(text: str, tools: Sequence[Tool]) -> Tool | None:
 
 def _evident(text: str, tool: Tool) -> bool:
     """Whether the text holds a typed value for every required argument of a tool that it half speaks of."""
-    if not tool.required:
-        return False
     every = {**tool.parameters, "required": list(tool.properties)}
-    filled = fill(every, text, param="tools", about=tool.about)
-    found = filled.given | filled.guessed
-    missing = [path for path in filled.missing if path.split(".")[0] in tool.required]
-    if not found or not all(takes_text(tool, path) for path in missing):
-        return False
-    return all(one.fit >= _SURE for path, one in found.items() if path[0] in tool.required)
+    offered = fill(every, text, param="tools", about=tool.about).offered
+    held = {path[0] for path, one in offered.items() if one.fit >= _SURE}
+    return bool(tool.required and held) and all(name in held or takes_text(tool, name) for name in tool.required)
 
 
 def _anyhow(conversation: Conversation, tools: Sequence[Tool]) -> Call:
@@ -182,7 +183,9 @@ def _anyhow(conversation: Conversation, tools: Sequence[Tool]) -> Call:
     found = scores(conversation.request, tools)
     order = sorted(range(len(tools)), key=lambda at: (tools[at].name in done, -found[at], at))[:8]
     order = [at for at in order if tools[at].name not in done] or order
-    made = [(found[at], calls(Step(tools[at], text), conversation.request, (), command=False)[0]) for at in order]
-    best = max(made, key=lambda pair: pair[0] + 0.5 * len(pair[1].arguments) - 1.5 * len(pair[1].declared))[1]
+    opening = next(iter(clauses(conversation.request)), "")
+    command = is_question(opening)
+    made = [(found[at], calls(Step(tools[at], text), conversation.request, (), command=command)[0]) for at in order]
+    best = max(made, key=lambda pair: pair[0] + 0.5 * len(pair[1].arguments) - len(pair[1].declared))[1]
     guess_by_phrase(best, conversation.request)
     return best

@@ -168,6 +168,14 @@ def refuses(clause: str) -> bool:
     return bool(_REFUSES.match(clause))
 
 
+def withdraws(clause: str) -> bool:
+    """Whether ``clause`` takes back what was asked for before it."""
+    return bool(_WITHDRAWS.search(clause))
+
+
+_WITHDRAWS = re.compile(r"\b(?:forget (?:about )?(?:it|that)|never ?mind|scratch that)\b|算了|当我没说", re.IGNORECASE)
+
+
 def idle(clause: str) -> bool:
     """Whether ``clause`` wants nothing done."""
     told = _TOLD.match(clause)

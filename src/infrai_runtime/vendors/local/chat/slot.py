@@ -277,6 +277,8 @@ class Slot:
     def units(self) -> frozenset[str]:
         """The kinds of unit and the unit words that a number for this slot may carry."""
         named = [NUMBER_UNITS[word] for word in self.words if word in NUMBER_UNITS]
+        if "percent" in self.words:
+            return frozenset({"percent"})
         return frozenset().union(*named) if named else frozenset()
 
     @cached_property

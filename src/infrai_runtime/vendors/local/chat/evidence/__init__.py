@@ -13,12 +13,13 @@ from collections.abc import Callable
 from .choice import affirmed, mood, said_option, unit_option
 from .claim import Claim
 from .command import commanded
-from .doubt import DOUBTS
+from .doubt import DENIED, DOUBTS, MISREAD
 from .kind import aged, alone
+from .likely import beside, bounds, counts, done_to, first, heads, led_to, only, ordered, spelt
 from .name import introduced, opens, person, placed, quoted, subject
 from .named import done, holds, job, labelled, named, owned, sized, told_cjk, told_of
 
-__all__ = ["Claim", "doubted", "speaks"]
+__all__ = ["Claim", "doubted", "likely", "speaks"]
 
 
 def speaks(claim: Claim) -> bool:
@@ -31,6 +32,27 @@ def doubted(claim: Claim) -> bool:
     """Whether something about the value, or about what is said of it, outweighs all evidence."""
     return "const" not in claim.slot.schema and any(doubt(claim) for doubt in DOUBTS)
 
+
+def likely(claim: Claim) -> int:
+    """How likely a value is that of a required field where no evidence gives it: 3 where evidence for it is doubted, 2
+    where it stands as a value of the field stands, 1 where it is only the sole or foremost one of its kind, else 0."""
+    if any(misread(claim) for misread in MISREAD) or claim.slot.kind == "boolean":
+        return 0
+    kind = "enum" if "enum" in claim.slot.schema else claim.slot.kind
+    if speaks(claim):
+        return 3
+    open_ = not any(denies(claim) for denies in DENIED)
+    if open_ and any(form(claim) for form in _WEAK.get(kind, ())):
+        return 2
+    return int(only(claim) or (open_ and first(claim)))
+
+
+_WEAK: dict[str, tuple[Callable[[Claim], bool], ...]] = {
+    "enum": (spelt,),
+    "number": (beside, counts, ordered),
+    "integer": (beside, counts, ordered),
+    "string": (beside, led_to, bounds, done_to, heads),
+}
 
 _WORDS: tuple[Callable[[Claim], bool], ...] = (labelled, named, told_of, told_cjk, done)
 _TEXT = (*_WORDS, holds, alone, person, placed, introduced, owned, job, subject, opens, quoted, unit_option, commanded)

@@ -21,14 +21,14 @@ def said_option(claim: Claim) -> bool:
     ]
     if said != [claim.chosen.value] or not claim.text:
         return False
-    if _words_of(claim.text) != _words_of(str(claim.chosen.value)):
+    if words_of(claim.text) != words_of(str(claim.chosen.value)):
         return False
     beside = [*claim.scene.before(claim.start, 6), *claim.scene.after(claim.end, 2)]
     spoken = {stem(word) for word in beside}
     if any(akin(word, own) for word in spoken for own in claim.slot.own):
         return True
     alone = claim.command or _apart(claim)
-    return alone and not LOWER.match(claim.scene.text, claim.end) and not _words_of(claim.text) <= _GRADES
+    return alone and not LOWER.match(claim.scene.text, claim.end) and not words_of(claim.text) <= _GRADES
 
 
 def _apart(claim: Claim) -> bool:
@@ -41,7 +41,7 @@ def _apart(claim: Claim) -> bool:
 _EDGE = frozenset(",.;()\n-–|/，。；（）、")
 
 
-def _words_of(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
     return frozenset(word.removesuffix("s") for word in name_words(text.replace("-", " ")))
 
 

@@ -55,7 +55,8 @@ class Claim:
     def mention(self) -> Mention | None:
         """The typed mention that the value is of; a currency is that of the amount before it."""
         here = (m for m in self.scene.mentions if m.start <= self.start < m.end)
-        paid = (m for m in self.scene.mentions if m.kind == "money" and m.end == self.start == self.end)
+        coins = ("money", "currency")
+        paid = (m for m in self.scene.mentions if m.kind in coins and m.end == self.start == self.end)
         return next(here, next(paid, None))
 
     @cached_property

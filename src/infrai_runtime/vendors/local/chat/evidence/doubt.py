@@ -115,6 +115,8 @@ def cut(claim: Claim) -> bool:
     text, where = claim.text, claim.scene.text
     if not isinstance(claim.chosen.value, str) or not text[-1:].isalnum() or has_cjk(text):
         return False
+    if claim.mention and claim.mention.kind in MOMENT | {"colour"}:
+        return bool(_GLUED.match(where, claim.end))
     after = _WORD_AFTER.match(where, claim.end)
     if _GLUED.match(where, claim.end) or (after and not text[0].islower()):
         return True
@@ -310,8 +312,8 @@ _OF_ALL = stems("re fwd subject note info update ps hi hello input")
 _KIN = re.compile(
     r"\b(?:my|your|his|her|their|our|[A-Z][a-z]+['\u2019]s)\s+(?:\w+\s)?(mother|father|mum|mom|dad|parents|sister"
     r"|brother|son|daughter|wife|husband|partner|uncle|aunt|cousin|grandma|grandpa|grandmother|grandfather|friend"
-    r"|colleague|boss|neighbou?r|flatmate|roommate|teacher|manager|landlord)s?\b"
-    r"|([我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居))",
+    r"|colleague|boss|neighbou?r|flatmate|roommate|teacher|manager|landlord|predecessor)s?\b"
+    r"|([我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居)|[前上]一?任)",
     re.IGNORECASE,
 )
 
@@ -329,3 +331,7 @@ DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(of_another_kind, relative, another_left, one_of_a_label, of_another_label, of_kin, unclaimed),
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
+MISREAD = (no_code, of_no_kind, cut, runs_on, own_label)
+"""Those that show that a value is not even the one that the text gives."""
+DENIED = (unclaimed, relative, another_left, of_kin)
+"""Those that outweigh weak evidence."""

@@ -44,8 +44,8 @@ _SAID_OF_THINGS = words("colour language")
 def _alone_number(claim: Claim, here: Mention) -> bool:
     """Whether a number has the unit that its field asks for, or the age or the year that it is."""
     if here.kind == "money":
-        paid = "amount" in claim.slot.words or bool(_PAID.search(claim.scene.text, 0, here.start))
-        return "money" in claim.slot.units and paid and not _another_sum(claim)
+        said = "amount" in claim.slot.words or paid(claim)
+        return "money" in claim.slot.units and said and not _another_sum(claim)
     if here.kind == "percent":
         return "percent" in claim.slot.units
     if "year" in claim.slot.words:
@@ -53,6 +53,11 @@ def _alone_number(claim: Claim, here: Mention) -> bool:
     measure = unit_of(here.unit)
     fits = measure is not None and (measure.kind in claim.slot.units or own_unit(claim.slot, measure) is not None)
     return fits and not _AWAY.match(claim.scene.text, here.end)
+
+
+def paid(claim: Claim) -> bool:
+    """Whether a price is spoken of right before a value."""
+    return bool(_PAID.search(claim.scene.text, 0, claim.start))
 
 
 _AWAY = re.compile(
