@@ -7,6 +7,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -28,6 +29,7 @@ log = logging.getLogger("infrai_runtime")
 
 GRACEFUL_S = 10
 """How long running answers may go on after the server was told to stop."""
+MOST_FILES = 65_536
 LAST_WORDS_S = 5
 """How long it may take then to tell the callers of the others, and to book these."""
 KEEP_ALIVE_S = 75
@@ -45,6 +47,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
     uvicorn, packet, create_app = _packages()
+    _allow_files()
     _warn_of_halves(settings)
     flush = export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
@@ -70,6 +73,14 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
             server.run(sockets=[listener])
     if watched.problem is not None:
         raise _why(watched.problem) from watched.problem
+
+
+def _allow_files() -> None:
+    """A call takes two connections; what systems let a process open unasked is often 1,024 files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _nothing() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -109,6 +110,18 @@ def test_a_server_that_is_told_to_stop_finishes_the_answer_it_has_begun(tmp_path
             received += chunks
         assert b"".join(received).endswith(b"data: [DONE]\n\n")
         assert server.process.wait(30) in (0, -told)
+
+
+def test_a_server_may_open_as_many_files_as_its_system_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with served_process(tmp_path / "home") as server:
+            limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    most = serving.MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, serving.MOST_FILES)
+    assert re.findall(r"Max open files +(\d+)", limits) == [str(most)]
 
 
 def test_a_server_without_keys_is_refused_off_this_machine(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from infrai_core.fetch import Fetcher
+from infrai_runtime.breaker import asked_s
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
 from infrai_runtime.vendors.connection import MAX_HEAD_BYTES, WINDOW_BYTES, Connection, Origin, Trouble, head_of
@@ -49,6 +52,24 @@ def saying(said: bytes, heard: list[bytes]) -> Talk:
         writer.close()
 
     return talk
+
+
+def test_a_runtime_without_a_free_file_is_overloaded_and_its_vendor_not_ill() -> None:
+    async def ask() -> Failure:
+        async with vendor("http://127.0.0.1:9/v1") as made:
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            os.close(least := os.dup(0))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (least, limits[1]))
+            try:
+                with pytest.raises(Failure) as caught:
+                    await made.post("/x", {"a": 1}, CALL)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            return caught.value
+
+    failure = asyncio.run(ask())
+    assert (failure.code, failure.retry_after_s) == ("OVERLOADED", 1.0)
+    assert asked_s(failure) is None  # the breaker counts nothing
 
 
 # -- what may be sent -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import socket
 import ssl
 from asyncio.staggered import staggered_race
@@ -21,6 +22,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import httptools
+
+from infrai_runtime.failure import Failure
 
 KEEP_S = 15.0
 """How long a connection waits for its next request."""
@@ -277,6 +280,8 @@ class Connections:
         except TimeoutError:
             raise TimeoutError("no connection in time") from None
         except (OSError, ssl.CertificateError) as error:
+            if error.errno in _NO_FILES:
+                raise Failure("OVERLOADED", "the runtime has too many connections", retry_after_s=1.0) from None
             raise Trouble(_why_not_connected(error)) from None
 
     def give_back(self, origin: Origin, connection: Connection) -> None:
@@ -409,6 +414,8 @@ def _why_not_connected(error: Exception) -> str:
     return next((why for kind, why in _NOT_CONNECTED if isinstance(error, kind)), "no connection could be made")
 
 
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+"""No fault of the vendor, which is not to rest for it."""
 _NOT_CONNECTED: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "its name could not be resolved"),
     (ssl.CertificateError, "its certificate was not accepted"),
