@@ -389,6 +389,9 @@ def _described(tools: Sequence[Any]) -> list[dict[str, Any]]:
                 "allowed are LlamaIndex tools, such as FunctionTool.from_defaults(…)"
             )
     described = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+    for tool, shown in zip(tools, described, strict=True):
+        # LlamaIndex shows some names otherwise than it looks them up by when the model calls them.
+        shown["function"]["name"] = tool.metadata.name
     check_tools(described)
     return described
 

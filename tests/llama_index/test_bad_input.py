@@ -32,6 +32,7 @@ def multiply(a: int, b: int) -> int:
 
 TOOL = FunctionTool.from_defaults(multiply)
 ENDLESS = FunctionTool.from_defaults(multiply, name="x" * 129)
+NAMELESS = FunctionTool.from_defaults(lambda a: a, description="The same.")
 TEMPLATE = PromptTemplate("Extract: {text}")
 MESSAGES: Any = {
     "a string": ("hi", "messages: came an object of type str; allowed is a sequence of ChatMessage"),
@@ -86,6 +87,7 @@ TOOLS: dict[str, Refused] = {
         lambda llm: llm.chat_with_tools([TOOL, TOOL], "hi"),
         "tools.1.function.name='multiply': came twice",
     ),
+    "a lambda": (lambda llm: llm.chat_with_tools([NAMELESS], "hi"), r"tools\.0\.function\.name='<lambda>': allowed"),
     "a name that no vendor takes": (
         lambda llm: llm.chat_with_tools([ENDLESS], "hi"),
         r"tools.0.function.name='.*': allowed is a name of 1 to 128 letters",

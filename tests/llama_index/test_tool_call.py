@@ -228,3 +228,16 @@ def test_an_agent_without_streams_works_too(scripted: Make) -> None:
     llm, _ = scripted(reply(tool_calls=[("weather", {"city": "Rome"})]), reply("It rains"))
     agent = FunctionAgent(tools=[WEATHER], llm=llm, streaming=False)
     assert asyncio.run(run(agent, "Weather?"))[0] == "It rains"
+
+
+def test_an_agent_sends_a_call_back_with_its_vendors_signature(scripted: Make) -> None:
+    signed = {"opaque": "c2ln", "vendor": "gemini", "model": "m"}
+    pieces = [
+        {"index": 0, "type": "tool_call", "id": "c1", "name": "weather", "arguments": '{"city": "Rome"}'},
+        {"index": 0, "type": "tool_call", "done": True, **signed},
+    ]
+    llm, script = scripted(streamed(pieces), streamed(["Rain."]))
+    answer, _ = asyncio.run(run(FunctionAgent(tools=[WEATHER], llm=llm), "Rome?"))
+    assert answer == "Rain."
+    (call,) = script.requests[1].body["messages"][1]["parts"]
+    assert call == {"type": "tool_call", "id": "c1", "name": "weather", "arguments": '{"city": "Rome"}', **signed}
