@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+from infrai_runtime.batch.desk import Desk
+from infrai_runtime.batch.job import Job
+from infrai_runtime.keys import Caller
+from infrai_runtime.request import Ask
 from infrai_runtime.store.batch import JOB_GRACE_S, LOADING_S, Batch, Outcome, Shard, row_key
 from infrai_runtime.store.durable import LEASE_S, Durable, project_scope
 
@@ -298,5 +303,43 @@ def test_what_is_old_is_purged_and_so_is_what_was_never_handed_in_whole(run: Run
             await store.purge_batches(DEADLINE_S + 1000)
         assert await store.find_batch("p", "b1", 1) is None
         assert await store.outcomes("b1", 0, 9) == []
+
+    run(body)
+
+
+def test_who_is_long_silent_while_handing_in_keeps_its_batch(run: Run) -> None:  # noqa: F811
+    class Hasty(Desk):
+        keep_open_every_s = 0.001
+
+    now = 0.0
+
+    async def estimate(caller: Caller, ask: Ask) -> None: ...
+
+    async def body(store: Durable) -> None:
+        async def requests() -> AsyncIterator[tuple[str, Any]]:
+            nonlocal now
+            for number in range(4):
+                yield f"line {number}", {"capability": "chat", "body": {"messages": "hi"}}
+                now += 0.9 * LOADING_S
+                while (await store._fetch("SELECT purge_s FROM batch"))[0][0] < now + LOADING_S:  # type: ignore[attr-defined]
+                    await asyncio.sleep(0)
+                await store.purge_batches(now)
+
+        handed_in = await Hasty(store, {}, estimate, lambda: now).submit(Caller("p"), Job(), requests())
+        assert (handed_in.record["state"], handed_in.record["total_count"]) == ("queued", 4)
+
+    run(body)
+
+
+def test_a_batch_that_was_given_up_meanwhile_is_not_sealed(run: Run) -> None:  # noqa: F811
+    async def body(store: Durable) -> None:
+        await store.open_batch(batch(), 0.0)
+        await store.purge_batches(LOADING_S)
+        assert not await store.seal_batch(batch(total=1))
+        await store.keep_open("b1", LOADING_S)
+        await handed_in(store, batch("b2"), 1)
+        await store.keep_open("b2", 1.0)  # too late: it is whole, and kept for its own time
+        await store.purge_batches(10 * LOADING_S)
+        assert (await seen(store, batch_id="b2")).batch_id == "b2"
 
     run(body)

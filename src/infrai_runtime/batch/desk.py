@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -18,8 +19,10 @@ from infrai_runtime.field import refuse
 from infrai_runtime.keys import Caller
 from infrai_runtime.metrics import Gauge
 from infrai_runtime.request import Ask
-from infrai_runtime.store.batch import Batch, BatchStore
+from infrai_runtime.store.batch import LOADING_S, Batch, BatchStore
 from infrai_runtime.wire import Json
+
+log = logging.getLogger("infrai_runtime")
 
 SHARD_REQUESTS = 500
 SHARD_BYTES = 4 * 1024 * 1024
@@ -43,6 +46,8 @@ Estimate: TypeAlias = Callable[[Caller, Ask], Awaitable[int | None]]
 class Desk:
     """Batches of projects. ``news`` is set when there may be work, ``cancels`` when a batch was cancelled."""
 
+    keep_open_every_s = LOADING_S / 5
+
     def __init__(
         self, store: BatchStore, vendors: Mapping[str, object], estimate: Estimate, now: Callable[[], float]
     ) -> None:
@@ -63,14 +68,27 @@ class Desk:
         standing = await self._store.open_batch(batch, batch.created_s)
         if standing is not None:
             return await self._again(standing, checked, requests)
+        keeping = asyncio.create_task(self._keep_open(batch))
         try:
             await self._load(batch.batch_id, checked, requests)
-            await self._store.seal_batch(await self._sealed(batch, caller, checked))
+            if not await self._store.seal_batch(await self._sealed(batch, caller, checked)):
+                raise Failure("OVERLOADED", "the batch was given up while it was handed in; hand it in again")
         except BaseException:
             await asyncio.shield(self._store.drop_batch(batch.batch_id))
             raise
+        finally:
+            keeping.cancel()
         self.news.set()
         return HandedIn(await self.record(caller, batch.batch_id))
+
+    async def _keep_open(self, batch: Batch) -> None:
+        """Who hands in what it makes meanwhile may be silent for long, up to the batch's own deadline."""
+        while self._now() < batch.deadline_s:
+            await asyncio.sleep(self.keep_open_every_s)
+            try:
+                await self._store.keep_open(batch.batch_id, self._now())
+            except Exception as error:
+                log.warning("a batch could not be kept open (%s); it is tried again", type(error).__name__)
 
     async def _sealed(self, batch: Batch, caller: Caller, checked: Checked) -> Batch:
         """The batch as it was handed in; what it may cost is worked out from its first requests."""

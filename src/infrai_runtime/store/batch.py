@@ -17,7 +17,7 @@ from typing import Protocol
 JOB_GRACE_S = 3600.0
 """How long after a batch's deadline a vendor's job is still waited for."""
 LOADING_S = 300.0
-"""After this long without a new shard, a batch that is still being handed in is given up."""
+"""After this long without a sign of life, a batch that is still being handed in is given up."""
 PURGED_AT_ONCE = 1000
 STATES = ("queued", "running", "completed", "failed", "cancelled", "expired")
 """The states of a batch in the wire's words."""
@@ -138,9 +138,12 @@ class BatchStore(Protocol):
     async def add_shard(self, batch_id: str, number: int, first: int, requests: Sequence[bytes], now: float) -> None:
         """Adds the next requests, one line of JSON each."""
 
-    async def seal_batch(self, batch: Batch) -> None:
+    async def keep_open(self, batch_id: str, now: float) -> None:
+        """A batch is still being handed in, also where nothing of it has come for a while."""
+
+    async def seal_batch(self, batch: Batch) -> bool:
         """The batch is whole, with its total, fingerprint, estimate and time to be purged: from now on it is worked
-        on."""
+        on. False where it was given up meanwhile."""
 
     async def drop_batch(self, batch_id: str) -> None:
         """Forgets a batch and everything of it."""

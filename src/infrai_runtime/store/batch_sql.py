@@ -58,6 +58,7 @@ _ADD = (
     "INSERT INTO batch_shard (batch_id, number, first, rows, requests, turn_s)"
     " SELECT batch_id, $2, $3, $4, $5, created_s + $6 FROM batch WHERE batch_id = $1 AND total IS NULL"
 )
+_KEEP_OPEN = "UPDATE batch SET purge_s = $2 WHERE batch_id = $1 AND total IS NULL"
 _SEAL = "UPDATE batch SET total = $2, fingerprint = $3, estimated_nano = $4, purge_s = $5 WHERE batch_id = $1"
 _TAKE = (
     "UPDATE batch_shard SET owner = $1, lease_s = $3, fence = fence + 1 WHERE (batch_id, number) ="
@@ -105,13 +106,16 @@ class SqlBatches(Sql):
     async def add_shard(self, batch_id: str, number: int, first: int, requests: Sequence[bytes], now: float) -> None:
         """Adds the next requests."""
         shard = (batch_id, number, first, len(requests), b"\n".join(requests), TURN_S * number)
-        alive = ("UPDATE batch SET purge_s = $2 WHERE batch_id = $1", (batch_id, now + LOADING_S))
-        await self._write((_ADD, shard), alive)
+        await self._write((_ADD, shard), _still_open(batch_id, now))
 
-    async def seal_batch(self, batch: Batch) -> None:
-        """The batch is whole: from now on it is worked on."""
+    async def keep_open(self, batch_id: str, now: float) -> None:
+        """It is still being handed in."""
+        await self._write(_still_open(batch_id, now))
+
+    async def seal_batch(self, batch: Batch) -> bool:
+        """The batch is whole: from now on it is worked on. False where it was given up meanwhile."""
         facts = (batch.total, batch.fingerprint, batch.estimated_nano, batch.purge_s)
-        await self._write((_SEAL, (batch.batch_id, *facts)))
+        return await self._write((_SEAL, (batch.batch_id, *facts))) > 0
 
     async def drop_batch(self, batch_id: str) -> None:
         """Forgets a batch and everything of it."""
@@ -192,6 +196,10 @@ class SqlBatches(Sql):
             sql = f"DELETE FROM batch_row WHERE batch_id = $1 AND place IN {some}"
             if await self._write((sql, (batch_id, PURGED_AT_ONCE))) < PURGED_AT_ONCE:
                 await self.drop_batch(batch_id)
+
+
+def _still_open(batch_id: str, now: float) -> Statement:
+    return _KEEP_OPEN, (batch_id, now + LOADING_S)
 
 
 def _ours(shard: Shard) -> tuple[str, int, int]:
