@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 import resource
 import signal
@@ -13,9 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infrai_core import AuthenticationError, Infrai
+from infrai_core import AsyncInfrai, AuthenticationError, Infrai, InvalidRequest, Retry
 from infrai_runtime import serve as serving
 from infrai_runtime.settings import Settings
+from tests.servers import free_port, haproxy
 from tests.serving import ServedProcess, served, served_process
 
 
@@ -170,3 +172,24 @@ def test_a_server_that_starts_says_which_vendor_is_configured_by_half(tmp_path: 
     with served_process(tmp_path / "home", environ={"AZURE_OPENAI_API_KEY": "k", "INFRAI_VENDORS": "azure,local"}):
         told = (tmp_path / "home.server.log").read_text()
     assert "AZURE_OPENAI_API_KEY is set, which is half of azure: set AZURE_OPENAI_ENDPOINT too" in told
+
+
+def test_a_request_that_is_too_large_is_told_so_through_a_reverse_proxy(tmp_path: Path) -> None:
+    """HAProxy hands on the answer that came before the whole request, and takes the rest at leisure or not at all."""
+    front, configuration = free_port(), Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
+    content = "x" * (70 * 1024 * 1024)
+
+    async def ask(url: str, key: str) -> None:
+        async with AsyncInfrai(key, base_url=url, retry=Retry(attempts=0)) as client:
+            await client.chat(content)
+
+    with served_process(tmp_path / "home") as server:
+        key, behind = server.activate(), server.base_url.removeprefix("http://").removesuffix("/v1")
+        named = {f"INFRAI_RUNTIME_{number}": behind for number in (1, 2, 3)}
+        with haproxy(configuration, front, tmp_path, named):
+            url = f"http://127.0.0.1:{front}"
+            told = pytest.raises(InvalidRequest, match="HTTP 413, PAYLOAD_TOO_LARGE")
+            with Infrai(key, base_url=url, retry=Retry(attempts=0)) as client, told:
+                client.chat(content)
+            with pytest.raises(InvalidRequest, match="HTTP 413, PAYLOAD_TOO_LARGE"):
+                asyncio.run(ask(url, key))
