@@ -502,6 +502,15 @@ def test_a_request_that_is_taken_back_calls_nothing(taken_back: str) -> None:
     assert all(part["type"] == "text" for part in answer.parts)
 
 
+def test_a_name_behind_the_label_of_an_argument_is_passed_on() -> None:
+    listen = function("transcribe", "Write down a recording", obj(audio={**S, "description": "A URL, or a name"}))
+    look = function("look_at_images", "Look at images", obj(images=many(S), question=S))
+    heard = asked("transcribe audio: sound-07ab.wav", tools=[listen, look])
+    seen = asked("Look at images. question: Is it red? images: image-07ab.png", tools=[listen, look])
+    assert json.loads(heard.parts[0]["arguments"]) == {"audio": "sound-07ab.wav"}
+    assert json.loads(seen.parts[0]["arguments"])["images"] == ["image-07ab.png"]
+
+
 def test_a_code_ends_where_chinese_begins() -> None:
     answer = asked("订单B70412我不要了，请取消。", tools=[CANCEL])
     assert [json.loads(part["arguments"]) for part in answer.parts] == [{"order_id": "B70412"}]

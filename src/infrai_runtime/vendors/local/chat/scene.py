@@ -20,10 +20,12 @@ _TOKEN = re.compile(
     r"\b[Nn][or]\.(?=\s?[A-Z#\d])|[A-Za-z\u00c0-\u024f]+(?:['\u2019\-][A-Za-z\u00c0-\u024f]+)*|\d+(?:[.,]\d+)*|[\u3400-\u9fff]|[^\w\s]"
 )
 _FIELD = re.compile(
-    r"(?:^|[\n;,|，；。{(]|\.\s)[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
+    r"(?:^|[\n;,|，；。？！{(]|[.?!]\s)[ \t\"'*-]*(?P<key>[A-Za-z][\w \-/]{0,39}?|[\u3400-\u9fff]{1,10})[\"'*]*[ "
     r"\t]*(?<!\d(?=:\d))(?:[:：]|(?<=\s)=)\**[ \t]*(?![ \t{])(?P<value>[^\n;|；]{1,500})"
 )
-_FIELD_END = re.compile(r"(?:[,，。]\s*|\.\s+)[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]")
+_FIELD_END = re.compile(
+    r"(?:[,，。？！]\s*|[.?!]\s+)[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]"
+)
 
 _SENTENCE_END = re.compile(r"(?<=[^\W_]{3})(?<!Prof)\.\s+(?=[A-Z])")
 """What ends the value of a label that stands inside a line."""

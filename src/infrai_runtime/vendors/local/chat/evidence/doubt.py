@@ -331,7 +331,14 @@ DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(of_another_kind, relative, another_left, one_of_a_label, of_another_label, of_kin, unclaimed),
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
-MISREAD = (no_code, of_no_kind, cut, runs_on, own_label)
+
+
+def of_no_named_kind(claim: Claim) -> bool:
+    """A value without the kind that the field's own name asks for; a description may tell of several."""
+    return bool(claim.slot.roles) and claim.slot.roles[0][1] >= 1 and of_no_kind(claim)
+
+
+MISREAD = (no_code, of_no_named_kind, cut, runs_on, own_label)
 """Those that show that a value is not even the one that the text gives."""
 DENIED = (unclaimed, relative, another_left, of_kin)
 """Those that outweigh weak evidence."""
