@@ -13,6 +13,7 @@ import openai
 import openrouter
 import perplexity
 import pytest
+import zai
 from mistralai.client import Mistral
 from mistralai.client.errors import SDKError
 
@@ -22,6 +23,7 @@ from infrai_runtime.vendors.openai_like import make
 from tests.vendors.fake import (
     KEY,
     Fake,
+    Said,
     assembled,
     call_of,
     entry,
@@ -32,7 +34,7 @@ from tests.vendors.fake import (
     streams,
     with_vendor,
 )
-from tests.vendors.openai_answers import QUIRKS, Quirk
+from tests.vendors.openai_answers import OPENAI, QUIRKS, Quirk, chunk
 
 Json = dict[str, Any]
 PATHS = ("/v1/chat/completions", "/openai/v1/chat/completions", "/chat/completions", "/v1/sonar")
@@ -68,11 +70,17 @@ def by_openrouter(url: str, stream: bool, http: Any) -> Any:
     return sdk.chat.send(model="m", messages=ASKED, stream=stream, retries=None)
 
 
+def by_zhipu(url: str, stream: bool, http: Any) -> Any:
+    sdk: Any = zai.ZaiClient(api_key=KEY, base_url=f"{url}/v1", max_retries=0, http_client=http)
+    return sdk.chat.completions.create(model="m", messages=ASKED, stream=stream)
+
+
 OWN: dict[str, Callable[[str, bool, Any], Any]] = {
     "groq": by_groq,
     "mistral": by_mistral,
     "openrouter": by_openrouter,
     "perplexity": by_perplexity,
+    "zhipu": by_zhipu,
 }
 """The vendors of this dialect that have an SDK of their own for chat (the others' pages show ``openai``)."""
 
@@ -108,6 +116,8 @@ class Told:
     def __init__(self) -> None:
         self.thought, self.text, self.finish, self.usage = "", "", None, None
         self.calls: list[list[str]] = []
+        self.at: dict[Any, list[str]] = {}
+        """The call that the next piece with this index belongs to."""
 
     def add(self, answer: Any, name: str) -> None:
         self.usage = field(answer, "usage") or field(field(answer, "x_groq"), "usage") or self.usage
@@ -121,17 +131,27 @@ class Told:
                 self._call(call)
 
     def _call(self, call: Any) -> None:
-        called = call.function
-        if call.id and [call.id] not in [row[:1] for row in self.calls]:
-            self.calls.append([call.id, called.name, ""])
+        called, index = call.function, field(call, "index")
+        call_id = field(call, "id")
+        if call_id and [call_id] not in [row[:1] for row in self.calls]:
+            self.calls.append([call_id, called.name, ""])
+            self.at[index] = self.calls[-1]
         arguments = called.arguments
-        self.calls[-1][2] += arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+        self.at[index][2] += arguments if isinstance(arguments, str) else json.dumps(arguments or {})
 
     def words(self) -> Json:
         usage: Any = self.usage
         calls = [(call_id, name, json.loads(arguments)) for call_id, name, arguments in self.calls]
-        counts = (usage.prompt_tokens, usage.total_tokens)
+        counts = (usage.prompt_tokens, usage.total_tokens, _cached(usage))
         return {"thought": self.thought, "text": self.text, "calls": calls, "finish": self.finish, "counts": counts}
+
+
+def _cached(usage: Any) -> Any:
+    """Cached tokens, also where DeepSeek and Moonshot have them."""
+    inner = field(usage, "prompt_tokens_details")
+    found = inner.get("cached_tokens") if isinstance(inner, dict) else field(inner, "cached_tokens")
+    others = (field(usage, name) for name in ("prompt_cache_hit_tokens", "cached_tokens"))
+    return next((value for value in others if value is not None), None) if found is None else found
 
 
 def told_by_us(events: list[Event]) -> Json:
@@ -142,7 +162,8 @@ def told_by_us(events: list[Event]) -> Json:
         return "".join(part["text"] for part in parts if part["type"] == kind)
 
     calls = [(p["id"], p["name"], json.loads(p["arguments"])) for p in parts if p["type"] == "tool_call"]
-    counts = (finish.usage["prompt_tokens"], finish.usage["total_tokens"])
+    cached = finish.usage.get("prompt_tokens_details", {}).get("cached_tokens")
+    counts = (finish.usage["prompt_tokens"], finish.usage["total_tokens"], cached)
     words = {"thought": joined("reasoning"), "text": joined("text"), "calls": calls}
     return words | {"finish": finish.reason, "counts": counts}
 
@@ -154,17 +175,79 @@ SPOKEN = {name: quirk for name, quirk in QUIRKS.items() if quirk.faithful}
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_vendors_own_way_means_what_its_sdk_says(quirk: Quirk, stream: bool, connections: httpx.Client) -> None:
     said = streams(quirk.chunks, mark=quirk.mark) if stream else says(quirk.completion)
+    means_the_same(quirk.vendor, said, stream, connections)
+
+
+def means_the_same(vendor: str, said: Said, stream: bool, connections: httpx.Client) -> None:
     told = Told()
     with serving(Fake(dict.fromkeys(PATHS, said))) as service:
-        read = OWN.get(quirk.vendor, by_openai)(service.url, stream, connections)
+        read = OWN.get(vendor, by_openai)(service.url, stream, connections)
         for answer in read if stream else [read]:
             told.add(answer, "delta" if stream else "message")
 
         async def body(made: Any) -> list[Event]:
             return await events_of(made.chat(REQUEST, call_of("m", stream=stream)))
 
-        events = with_vendor(make, entry(quirk.vendor, f"{service.url}/v1"), body)
+        events = with_vendor(make, entry(vendor, f"{service.url}/v1"), body)
     assert told_by_us(events) == told.words()
+
+
+# -- what all of them have, in the words of each
+
+
+def in_the_words_of(vendor: str, row: Json) -> Any:
+    """An answer of OpenAI's, or a chunk of one, as another vendor has it."""
+    usage = {"usage": COUNTED} if row.get("usage") else {}
+    choices = [_without(one, "logprobs") for one in row["choices"]]
+    made = row | {"choices": choices} | usage
+    plain = [{n: _without(v, "refusal", "annotations") for n, v in one.items()} for one in choices]
+    if vendor == "zhipu":  # https://docs.z.ai/api-reference/llm/chat-completion
+        return _without(made, "object", "service_tier", "system_fingerprint") | {"choices": plain}
+    if vendor == "groq":
+        return _without(made, "service_tier") | {"choices": plain}
+    return made
+
+
+def at_mistral(rows: list[Json]) -> list[Json]:
+    """A stream of Mistral's: calls come whole, and the usage in the last chunk of the choice
+    (https://docs.mistral.ai/capabilities/function_calling)."""
+    last = rows[-2] | {"usage": COUNTED}
+    calls: dict[int, Json] = {}
+    for call in (call for row in rows[:-2] for call in row["choices"][0]["delta"].get("tool_calls") or ()):
+        whole = calls.setdefault(call["index"], call | {"function": call["function"] | {"arguments": ""}})
+        whole["function"]["arguments"] += call["function"]["arguments"]
+    texts = [row for row in rows[:-2] if "tool_calls" not in row["choices"][0]["delta"]]
+    return [*texts, *([chunk({"content": "", "tool_calls": list(calls.values())})] if calls else []), last]
+
+
+def _without(value: Any, *names: str) -> Any:
+    return {n: v for n, v in value.items() if n not in names} if isinstance(value, dict) else value
+
+
+COUNTED = {
+    "prompt_tokens": 19,
+    "completion_tokens": 10,
+    "total_tokens": 29,
+    "prompt_tokens_details": {"cached_tokens": 4},
+    "completion_tokens_details": {"reasoning_tokens": 3},
+}
+SAME = ("text", "cut by length", "one tool call", "parallel tool calls, one without arguments")
+ALIKE = (
+    *("groq", "mistral", "openrouter", "zhipu", "deepseek", "xai", "moonshot", "dashscope", "together", "fireworks"),
+    *("ollama", "vllm", "llamacpp", "lmstudio"),
+)
+
+
+@pytest.mark.parametrize("name", SAME)
+@pytest.mark.parametrize("vendor", ALIKE)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_texts_tools_and_usage_mean_what_the_sdk_says(
+    vendor: str, name: str, stream: bool, connections: httpx.Client
+) -> None:
+    rows = OPENAI[name].chunks if stream else [OPENAI[name].completion]
+    told = [in_the_words_of(vendor, row) for row in rows]
+    told = at_mistral(told) if stream and vendor == "mistral" else told
+    means_the_same(vendor, streams(told) if stream else says(told[0]), stream, connections)
 
 
 # -- errors, as the vendors' pages have them

@@ -176,6 +176,8 @@ SHAPES: dict[str, Shapes] = {
                 typed("mistralai.client.models:ChatCompletionResponse"),
                 typed("mistralai.client.models:CompletionChunk"),
                 "mistralai 3.7",
+                # https://docs.mistral.ai/studio-api/conversations/advanced/prompt-caching
+                *("prompt_tokens_details", "completion_tokens_details"),
             ),
         ),
         (
@@ -298,7 +300,7 @@ SHAPES: dict[str, Shapes] = {
             own(
                 "https://docs.z.ai/api-reference/llm/chat-completion; zai-sdk 0.2: types/chat",
                 typed("zai.types.chat.chat_completion:Completion"),
-                typed("zai.types.chat.chat_completion_chunk:ChatCompletionChunk"),
+                called("tests.wire.readers:zhipu_chunk"),
                 "zai-sdk 0.2",
             ),
         ),

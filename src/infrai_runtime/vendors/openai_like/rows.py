@@ -78,7 +78,7 @@ ROWS: dict[str, Row] = {
         sound_field="audio_data",
         speech_formats=frozenset({"mp3", "opus", "flac", "wav", "pcm"}),
         verbose="$^",
-    ).with_options("safe_prompt", "prompt_mode"),
+    ).with_options("safe_prompt", "prompt_mode", "prompt_cache_key", "prediction"),
     "groq": Row(
         page="https://console.groq.com/docs/openai",
         speak="/audio/speech",
