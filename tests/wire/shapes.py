@@ -234,19 +234,20 @@ SHAPES: dict[str, Shapes] = {
                 "channel",  # https://console.groq.com/docs/reasoning
             ),
         ),
-        ("/v1/audio/speech", own(f"{_GROQ}/audio/speech_create_params.py", _BYTES, None, "groq 1.7")),
+        ("(/openai)?/v1/audio/speech", own(f"{_GROQ}/audio/speech_create_params.py", _BYTES, None, "groq 1.7")),
         (
-            "/v1/audio/transcriptions",
+            "(/openai)?/v1/audio/transcriptions",
             own(f"{_GROQ}/audio/transcription.py", typed("groq.types.audio:Transcription"), None, "groq 1.7"),
         ),
         (
-            "/v1/batches(/[^/]+)?(/cancel)?",
+            "(/openai)?/v1/batches(/[^/]+)?(/cancel)?",
             own(f"{_GROQ}/batch_retrieve_response.py", typed("groq.types:BatchRetrieveResponse"), None, "groq 1.7"),
         ),
         (
-            "/v1/files",
+            "(/openai)?/v1/files",
             own(f"{_GROQ}/file_create_response.py", typed("groq.types:FileCreateResponse"), None, "groq 1.7"),
         ),
+        ("(/openai)?/v1/files/[^/]+/content", replace(ROWS, source="https://console.groq.com/docs/batch")),
     ),
     "openrouter": (
         (
