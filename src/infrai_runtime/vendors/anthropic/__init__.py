@@ -24,6 +24,8 @@ from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.remote import RemoteChat, made_of
 
 VERSION = "2023-06-01"
+"""The one that still takes ``temperature``, ``top_p`` and ``top_k``; 2026-10-21, which the vendor's SDK sends by now,
+refuses them (https://platform.claude.com/docs/en/api/versioning)."""
 MESSAGES = "/v1/messages"
 BATCHES = "/v1/messages/batches"
 
