@@ -361,6 +361,7 @@ async def _submission(settings: Settings, request: Request) -> tuple[batch_job.J
     """The options and the requests of a submission: a JSON body, or lines with the options in the query."""
     key = request.headers.get("idempotency-key")
     if guard.content_type(request.headers) == NDJSON:
+        guard.check_coding(request.headers)
         options = batch_job.job_in_query(request.query_params, key)
         return options, batch_job.in_lines(request.receive, settings.max_batch_bytes)
     guard.check_content_type(request.headers, "application/json")

@@ -51,6 +51,11 @@ def check_content_type(headers: Mapping[str, str], allowed: str) -> None:
         raise Failure(
             "UNSUPPORTED_MEDIA_TYPE", f"content-type: came {came[:100]!r}, allowed is {allowed}", param="content-type"
         )
+    check_coding(headers)
+
+
+def check_coding(headers: Mapping[str, str]) -> None:
+    """Raises UNSUPPORTED_MEDIA_TYPE for a compressed body."""
     coding = headers.get("content-encoding", "identity")
     if coding.strip().lower() != "identity":
         message = f"content-encoding: came {coding[:100]!r}, allowed is a body as it is"

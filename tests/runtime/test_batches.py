@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -254,6 +255,13 @@ async def test_lines_that_are_no_json_too_long_or_too_many_are_refused_by_number
             reply = await at.post("/ai/batch/submit", content=body, headers={"content-type": NDJSON})
             assert (reply.status_code, body[:1]) == (status, body[:1])
             assert told in reply.json()["error"]["message"] or not body
+
+
+async def test_compressed_lines_are_refused_as_what_they_are(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+        refused = await at.post("/ai/batch/submit", content=gzip.compress(b"{}"), headers=headers)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (415, "content-encoding")
 
 
 async def test_a_repetition_of_a_submission_is_the_same_batch(tmp_path: Path) -> None:
