@@ -102,6 +102,18 @@ TOOL_EVENTS = [
     event("tool-call-end", index=0),
     end("TOOL_CALL"),
 ]
+# https://docs.cohere.com/v2/docs/parallel-tool-calling-example
+NOW = {"id": "now_6df1sjzzt0vh", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+PARALLEL = answer({"tool_plan": "I will look up both.", "tool_calls": [CALLED, NOW]}, "TOOL_CALL")
+PARALLEL_EVENTS = [
+    START,
+    event("tool-plan-delta", {"tool_plan": "I will look up both."}),
+    *TOOL_EVENTS[3:7],
+    event("tool-call-start", {"tool_calls": {**NOW, "function": {"name": "now", "arguments": ""}}}, index=1),
+    event("tool-call-delta", {"tool_calls": {"function": {"arguments": "{}"}}}, index=1),
+    event("tool-call-end", index=1),
+    end("TOOL_CALL"),
+]
 THOUGHT_EVENTS = [
     START,
     event("content-start", {"content": {"type": "thinking", "thinking": ""}}, index=0),
@@ -153,6 +165,7 @@ def flat_parts(parts: list[Json]) -> tuple[str, str, list[tuple[str, str, str]]]
 CASES = {
     "text": (TEXT, TEXT_EVENTS),
     "tool": (TOOL, TOOL_EVENTS),
+    "parallel tools, one without arguments": (PARALLEL, PARALLEL_EVENTS),
     "thought": (THOUGHT, THOUGHT_EVENTS),
     "cited": (CITED, CITED_EVENTS),
 }
@@ -177,7 +190,7 @@ def test_an_answer_is_the_one_that_the_sdk_reads_whole_and_streamed(name: str) -
         "completion_tokens": theirs.usage.billed_units.output_tokens,
         "total_tokens": 423,
     }
-    assert finish.reason == ("tool_calls" if name == "tool" else "stop")
+    assert finish.reason == ("tool_calls" if "tool" in name else "stop")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -370,6 +383,34 @@ BROKEN: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_no_answer_is_the_vendors_failure(name: str) -> None:
     assert failure_of(BROKEN[name]).code == "VENDOR_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "INVALID_REQUEST"),
+        (401, "UNAUTHORIZED"),
+        (402, "INSUFFICIENT_CREDIT"),
+        (404, "VENDOR_ERROR"),
+        (422, "INVALID_REQUEST"),
+        (429, "RATE_LIMITED"),
+        (500, "VENDOR_ERROR"),
+        (503, "VENDOR_ERROR"),
+    ],
+)
+def test_an_error_is_the_one_that_the_sdk_raises(status: int, code: str) -> None:
+    # https://docs.cohere.com/reference/errors
+    body = {"id": "e", "message": "what went wrong"}
+    failure = failure_of(lambda: asked(ASK, [whole(body, status)]))
+    with Wall([whole(body, status)]) as wall, pytest.raises(cohere.core.ApiError) as raised:
+        sdk(wall).chat(
+            model=MODEL,
+            messages=[cohere.UserChatMessageV2(content="Hello!")],
+            request_options={"max_retries": 0},
+        )
+    assert (failure.code, raised.value.status_code) == (code, status)
+    assert body["message"] in failure.message
+    assert body["message"] in str(raised.value.body)
 
 
 def test_cohere_alone_of_the_rerankers_answers_messages() -> None:
