@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,8 +18,9 @@ import zai
 from mistralai.client import Mistral
 from mistralai.client.errors import SDKError
 
+from infrai_core.fetch import stand_in
 from infrai_runtime.failure import Failure
-from infrai_runtime.vendors.base import Event
+from infrai_runtime.vendors.base import Call, Event
 from infrai_runtime.vendors.openai_like import make
 from tests.vendors.fake import (
     KEY,
@@ -248,6 +250,70 @@ def test_texts_tools_and_usage_mean_what_the_sdk_says(
     told = [in_the_words_of(vendor, row) for row in rows]
     told = at_mistral(told) if stream and vendor == "mistral" else told
     means_the_same(vendor, streams(told) if stream else says(told[0]), stream, connections)
+
+
+# -- sounds and pictures
+
+
+def made_by(method: str, request: Any, vendor: str, url: str) -> Any:
+    async def body(made: Any) -> Any:
+        return await getattr(made, method)(request, call_of("m"))
+
+    return with_vendor(make, entry(vendor, url), body)
+
+
+def test_speech_of_groq_is_that_of_its_sdk(connections: httpx.Client) -> None:
+    # https://console.groq.com/docs/text-to-speech
+    with serving(Fake({"/openai/v1/audio/speech": Said([b"RIFFsound"], "audio/wav")})) as service:
+        made = made_by("speak", {"input": "Hi", "voice": "troy", "format": "wav"}, "groq", f"{service.url}/openai/v1")
+        sdk = groq.Groq(api_key=KEY, base_url=service.url, max_retries=0, http_client=connections)
+        theirs = sdk.audio.speech.create(model="m", voice="troy", input="Hi", response_format="wav")
+        assert made.files[0].data == theirs.read()
+        mine, others = (seen.body for seen in service.requests)
+    assert mine == others
+
+
+def test_a_transcript_of_groq_is_that_of_its_sdk(connections: httpx.Client) -> None:
+    # https://console.groq.com/docs/speech-to-text (verbose_json)
+    segment = {"id": 8, "seek": 3000, "start": 43.92, "end": 50.16, "text": " document that", "tokens": [51061]}
+    more = {"temperature": 0, "avg_logprob": -0.097, "compression_ratio": 1.66, "no_speech_prob": 0.012}
+    heard = {"task": "transcribe", "language": "English", "duration": 51.0, "text": "A document that"} | {
+        "segments": [segment | more], "x_groq": {"id": "req_1"}
+    }  # fmt: skip
+    sound = base64.b64encode(b"RIFF0000WAVEfmt ").decode()
+    request = {"audio": {"base64": sound, "mime": "audio/wav"}}
+    path = "/openai/v1/audio/transcriptions"
+    with serving(Fake({path: says(heard)})) as service:
+
+        async def body(made: Any) -> Any:
+            return await made.listen(request, call_of("whisper-large-v3"))
+
+        made = with_vendor(make, entry("groq", f"{service.url}/openai/v1"), body)
+        sdk: Any = groq.Groq(api_key=KEY, base_url=service.url, max_retries=0, http_client=connections)
+        theirs = sdk.audio.transcriptions.create(
+            model="whisper-large-v3", file=("audio.wav", b"RIFF0000WAVEfmt "), response_format="verbose_json"
+        )
+    assert (made.text, made.language) == (theirs.text, theirs.language)
+    assert [(row["start"], row["text"]) for row in made.segments] == [(s["start"], s["text"]) for s in theirs.segments]
+
+
+def test_a_picture_of_zhipu_is_that_of_its_sdk(connections: httpx.Client) -> None:
+    # https://docs.z.ai/api-reference/image/generate-image: a link, which is fetched at once
+    picture = b"\x89PNG\r\n\x1a\n0000"
+    with serving(Fake({"/i.png": Said([picture], "image/png")}, auth=("host", "pictures.example"))) as pictures:
+        place = ("127.0.0.1", int(pictures.url.rpartition(":")[2]))
+        told: Any = {"created": 1760335349, "data": [{"url": "http://pictures.example/i.png"}]}
+        with serving(Fake({"/v1/images/generations": says(told)})) as service:
+
+            async def body(made: Any) -> Any:
+                return await made.draw({"prompt": "a fox"}, Call("m", 10.0, stand_in({"pictures.example": place})))
+
+            made = with_vendor(make, entry("zhipu", f"{service.url}/v1"), body)
+            sdk: Any = zai.ZaiClient(api_key=KEY, base_url=f"{service.url}/v1", http_client=connections)
+            theirs = sdk.images.generations(model="m", prompt="a fox", n=1)
+            mine, others = (seen.body for seen in service.requests)
+    assert (theirs.data[0].url, made.files[0].data) == (told["data"][0]["url"], picture)
+    assert mine == {name: value for name, value in others.items() if value is not None}
 
 
 # -- errors, as the vendors' pages have them

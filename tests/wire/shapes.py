@@ -237,7 +237,14 @@ SHAPES: dict[str, Shapes] = {
         ("(/openai)?/v1/audio/speech", own(f"{_GROQ}/audio/speech_create_params.py", _BYTES, None, "groq 1.7")),
         (
             "(/openai)?/v1/audio/transcriptions",
-            own(f"{_GROQ}/audio/transcription.py", typed("groq.types.audio:Transcription"), None, "groq 1.7"),
+            own(
+                f"{_GROQ}/audio/transcription.py",
+                typed("groq.types.audio:Transcription"),
+                None,
+                "groq 1.7",
+                # verbose_json: https://console.groq.com/docs/speech-to-text
+                *("task", "language", "duration", "segments", "words", "x_groq"),
+            ),
         ),
         (
             "(/openai)?/v1/batches(/[^/]+)?(/cancel)?",
