@@ -18,7 +18,7 @@ ROAD = {
     "properties": {"from": {"type": "string", "description": "where it begins: Portland, Oregon, or an address there"}},
     "required": ["from"],
 }
-TOOL = {"type": "function", "function": {"name": "road", "description": "Finds a road.", "parameters": ROAD}}
+TOOL: Json = {"type": "function", "function": {"name": "road", "description": "Finds a road.", "parameters": ROAD}}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "road", "schema": ROAD}}
 
 
@@ -27,8 +27,9 @@ def prompt(capability: str = "chat", **body: Any) -> Prompt:
 
 
 def test_tools_are_read_too() -> None:
-    few, many = prompt(tools=[TOOL]), prompt(tools=[TOOL] * 40)
-    schema = estimate_upper(orjson.dumps(TOOL).decode())
+    tools = [TOOL | {"function": TOOL["function"] | {"name": f"road{number:02}"}} for number in range(40)]
+    few, many = prompt(tools=tools[:1]), prompt(tools=tools)
+    schema = estimate_upper(orjson.dumps(tools[0]).decode())
     assert few.careful >= prompt().careful + TOOLS_TOKENS + schema - 1
     assert many.careful - few.careful == pytest.approx(39 * schema, rel=0.05)
     assert many.in_bytes > 40 * len(orjson.dumps(TOOL))
