@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from array import array
-from typing import Any
+from typing import Any, Literal
 
 from google.genai import batches, types
 from google.genai.models import _EmbedContentResponse_from_mldev, _GenerateContentResponse_from_mldev
@@ -12,6 +12,7 @@ from mistralai.client.models import BatchJob, ListBatchJobsResponse
 from openai.types import Batch, CreateEmbeddingResponse, FileObject, ImagesResponse, Model
 from openai.types.audio import Transcription, TranscriptionDiarized, TranscriptionVerbose
 from openai.types.chat import ChatCompletion
+from openai.types.chat import chat_completion_chunk as completion_chunk
 from pydantic import BaseModel
 from zai.types.chat.chat_completion_chunk import ChatCompletionChunk
 
@@ -74,6 +75,21 @@ class BatchRow(BaseModel, extra="forbid"):
     error: Error | None
 
 
+def openai_chunk(body: Any) -> Any:
+    """A chunk; its client hands out the pieces of a custom call as they come, and has a type for functions alone."""
+    choices = [choice | {"delta": _functions_of(choice["delta"])} for choice in body["choices"]]
+    return completion_chunk.ChatCompletionChunk.model_validate(body | {"choices": choices})
+
+
+def _functions_of(delta: Any) -> Any:
+    calls = delta.get("tool_calls") or []
+    for call in calls:
+        if "custom" in call:
+            CustomPiece.model_validate(call)
+    functions = [call for call in calls if "custom" not in call]
+    return {**delta, "tool_calls": functions} if calls else delta
+
+
 def openai_rows(line: Any) -> Any:
     """A line of a batch's output: its answer is one of the interface that the batch was for."""
     row = BatchRow.model_validate(line)
@@ -132,6 +148,20 @@ class Ranking(_Exact):
     model: str | None = None
     results: list[Row]
     usage: dict[str, int] | None = None
+
+
+class CustomPiece(_Exact):
+    """https://platform.openai.com/docs/guides/function-calling#custom-tools; openai 3.57 has the whole of it,
+    ``ChatCompletionMessageCustomToolCall``."""
+
+    class Custom(_Exact):
+        input: str
+        name: str | None = None
+
+    index: int
+    custom: Custom
+    id: str | None = None
+    type: Literal["custom"] | None = None
 
 
 class JinaRanking(_Exact):

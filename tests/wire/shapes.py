@@ -18,7 +18,7 @@ DAY = "2026-11-27"
 
 _OPENAI = "https://platform.openai.com/docs/api-reference"
 _BYTES = called("tests.wire.readers:anything")
-_COMPLETION, _CHUNK = typed("openai.types.chat:ChatCompletion"), typed("openai.types.chat:ChatCompletionChunk")
+_COMPLETION, _CHUNK = typed("openai.types.chat:ChatCompletion"), called("tests.wire.readers:openai_chunk")
 _VECTORS = called("tests.wire.readers:openai_vectors")
 
 CHAT = Shape(f"{_OPENAI}/chat/object, .../chat-streaming", OPENAI_SDK, _COMPLETION, _CHUNK)
