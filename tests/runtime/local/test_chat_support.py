@@ -511,6 +511,19 @@ def test_a_name_behind_the_label_of_an_argument_is_passed_on() -> None:
     assert json.loads(seen.parts[0]["arguments"])["images"] == ["image-07ab.png"]
 
 
+@pytest.mark.parametrize("asking", ["Is there a dog in photo-07ab.jpg?", "photo-07ab.jpg 里有狗吗？"])
+def test_a_question_about_a_file_is_put_as_it_is_with_the_files_name(asking: str) -> None:
+    look = function("inspect_photos", "Inspect photos and answer a question", obj(images=many(S), question=S))
+    answer = asked(asking, tools=[look])
+    assert json.loads(answer.parts[0]["arguments"]) == {"images": ["photo-07ab.jpg"], "question": asking}
+
+
+def test_what_is_dictated_behind_a_colon_is_taken_as_it_is() -> None:
+    speak = function("speak", "Read a text aloud", obj(text=S))
+    answer = asked("Please read aloud: the late bus is here", tools=[speak])
+    assert json.loads(answer.parts[0]["arguments"]) == {"text": "the late bus is here"}
+
+
 def test_a_code_ends_where_chinese_begins() -> None:
     answer = asked("订单B70412我不要了，请取消。", tools=[CANCEL])
     assert [json.loads(part["arguments"]) for part in answer.parts] == [{"order_id": "B70412"}]

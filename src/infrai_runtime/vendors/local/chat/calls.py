@@ -215,8 +215,9 @@ def _complete_by_phrase(call: Call, clause: str, filled: Filled, told: bool) -> 
         other = {**filled.likely, **filled.given}.items()
         used = [_used(one, clause) for at, one in other if at != (path,) and one.end > one.start]
         expression = arithmetic.expression(clause) if stem(path) in EXPRESSION else None
-        phrase = expression or subject(clause, call.tool, used, name_vocabulary(path))
-        meant = bool(phrase) and (bool(expression) or _is_meant(call.tool, path, clause, phrase, used))
+        sure = expression or (_word_for_word(path, clause, call.tool, used) if path in texts else None)
+        phrase = sure or subject(clause, call.tool, used, name_vocabulary(path))
+        meant = bool(phrase) and (bool(sure) or _is_meant(call.tool, path, clause, phrase, used))
         if meant and (path in texts or len(phrase.split()) <= 3):
             alone = not told and call.declared == [path]
             call.take(path, phrase, bool(expression) or alone)
@@ -231,6 +232,29 @@ def _used(one: Offer, clause: str) -> tuple[int, int]:
 
 
 _MEASURE = re.compile(r"\s*\S+(?:\s+of\b)?")
+
+
+def _word_for_word(path: str, clause: str, tool: Tool, used: Sequence[tuple[int, int]]) -> str | None:
+    """A text that the caller gives as it is: the question itself, or what is dictated."""
+    if stem(path) in _QUESTION and is_question(clause):
+        return clause
+    return dictated(clause, tool, used)
+
+
+_QUESTION = stems("question 问题")
+_DICTATED = re.compile(r"([^:：]{1,60})[:：](?!//)\s*(\S.*)", re.DOTALL)
+
+
+def dictated(clause: str, tool: Tool, used: Sequence[tuple[int, int]]) -> str | None:
+    """What stands behind a colon after nothing but the tool's verb and its words: 'Read aloud: …'."""
+    found = _DICTATED.fullmatch(clause)
+    if not found or any(found.start(2) < b for _, b in used):
+        return None
+    lead = Scene(found[1]).tokens
+    opening = _cjk_verb(lead, tool)
+    said = [token for token in lead[opening:] if token.low not in _POLITE | _PARTICLE and token.low not in _CJK_HEAD]
+    own = [_of_tool(token, tool) or stem(token.low) in tool.told for token in said]
+    return found[2].rstrip() if (opening or own) and all(own) else None
 
 
 def subject(clause: str, tool: Tool, used: Sequence[tuple[int, int]] = (), keep: frozenset[str] = frozenset()) -> str:

@@ -29,7 +29,8 @@ _TABLE = """\
     host: host ip server hostname 主机 服务器 | ip url | on at to for
     version: version release 版本 | version number | version to
     phone: phone telephone mobile tel fax 电话 手机 | phone number | at on
-    path: path file filename filepath folder directory document 文件 路径 | path quoted | in to from named called
+    path: path file filename filepath folder directory document image picture photo audio recording video attachment \
+        文件 路径 图片 照片 录音 音频 视频 附件 | path quoted url | in to from named called
     datetime: datetime timestamp 时间 | datetime date day time | on at by for
     end: end until finish checkout return | date datetime day time | until to through till and ending 到 至
     date: date day month deadline due when birthday dob birthdate checkin arrival departure_date 日期 日子 截止 \
