@@ -24,7 +24,7 @@ _OPEN = re.compile(
     r"|either|might|could|would(?! like)|guess|think|believe|suppose|assume|assuming|wonder|wondering|hope|hopes|hoping"
     r"|doubt|doubts|unlikely|not sure|uncertain|denies|deny"
     r"|wish|wishes|imagine|unsure|unknown|unclear|rumou?red|as if|as though)\b|(?-i:\bmay\s+[a-z])"
-    r"|如果|要是|假如|假设|倘若|万一|除非|也许|可能|大概|或许|说不定|是否|是不是|不确定|不知道|希望|考虑|听说|好像",
+    r"|如果|要是|假如|假设|倘若|万一|除非|也许|可能|大概|或许|说不定|是否|是不是|不确定|不知道|希望|考虑|听说|好像|的话",
     re.IGNORECASE,
 )
 """What leaves a whole sentence open."""
@@ -326,9 +326,20 @@ def of_kin(claim: Claim) -> bool:
     return any(not any(akin(stem(word), one) for word in match.groups() if word for one in own) for match in found[-1:])
 
 
+def of_the_next(claim: Claim) -> bool:
+    """A Chinese name that only says whose or from where the next one is, as in "the shop in …"."""
+    rest = claim.scene.text[claim.end :]
+    return claim.slot.role in _SOMEBODY and has_cjk(claim.text) and bool(_NEXT.match(rest))
+
+
+_SOMEBODY = words("person recipient company")
+_NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
+
+
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, own_label, of_no_kind, cut, runs_on, before_a_noun, part_of_moment),
-    *(of_another_kind, relative, another_left, one_of_a_label, of_another_label, of_kin, unclaimed),
+    *(of_another_kind, relative, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
+    unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
 
