@@ -525,7 +525,9 @@ def test_what_is_dictated_behind_a_colon_is_taken_as_it_is() -> None:
 
 
 def test_a_place_that_only_says_where_somebody_is_from_is_not_taken_for_them_unlisted() -> None:
-    send = function("send_parcel", "寄快递", obj(recipient={**S, "description": "收件人"}, weight_kg={"type": "number"}))
+    send = function(
+        "send_parcel", "寄快递", obj(recipient={**S, "description": "收件人"}, weight_kg={"type": "number"})
+    )
     answer = asked("寄个包裹给成都的王敏，两公斤。", tools=[send], tool_choice="send_parcel")
     given = json.loads(answer.parts[0]["arguments"])["recipient"]
     assert given == "王敏" or "tool_calls.0.arguments.recipient" in answer.invented
