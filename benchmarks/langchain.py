@@ -221,8 +221,8 @@ TASKS: dict[str, tuple[str, int]] = {
     "paced": ("stream, µs per chunk a millisecond apart", 25),
     "arguments 1000": ("tool call, µs per argument fragment of 1,000", 12),
     "arguments 2000": ("tool call, µs per argument fragment of 2,000", 12),
-    "embed": ("2,048 embeddings of 1,536 dimensions, µs", 12),
-    "decode": ("decoding 2,048 embeddings alone, µs", 12),
+    "embed": ("2,048 embeddings of 1,536 dimensions, µs", 24),
+    "decode": ("decoding 2,048 embeddings alone, µs", 24),
     "construct": ("a new instance, µs", 12),
 }
 """Task -> title, rounds."""
