@@ -289,14 +289,14 @@ def added(one: Usage | None, other: Usage | None) -> Usage | None:
     """What two calls used. A number that one of them does not know is unknown."""
     if one is None or other is None:
         return None
-    return Usage.model_validate(_added(one.model_dump(exclude_none=True), other.model_dump(exclude_none=True)))
+    sums = _added(one.model_dump(exclude_none=True), other.model_dump(exclude_none=True))
+    return Usage.model_validate({**sums, "estimated": one.estimated or other.estimated})
 
 
 def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     known = one.keys() & other.keys()
     sums = {name: _added(one[name], other[name]) for name in known if isinstance(one[name], Mapping)}
-    sums |= {name: one[name] + other[name] for name in known if isinstance(one[name], int | float)}
-    return {**sums, "estimated": bool(one.get("estimated") or other.get("estimated")) or None}
+    return sums | {name: one[name] + other[name] for name in known if isinstance(one[name], int | float)}
 
 
 def entry_of(

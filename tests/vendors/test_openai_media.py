@@ -804,11 +804,11 @@ def test_a_row_that_cannot_be_read_or_is_of_no_request_leaves_the_others_alone()
         ["no object"],
     ]
     file = unlike(Said([b"\n\n".join(json.dumps(row).encode() for row in rows)], "application/octet-stream"))
-    answers = {
+    answers: dict[str, Any] = {
         "/v1/batches/b": says(openai_batch("completed", output_file_id="file-o")),
         "/v1/files/file-o/content": file,
     }
-    with serving(Fake(answers)) as service:  # type: ignore[arg-type]
+    with serving(Fake(answers)) as service:
         found = ours_of_the_job("b", service)
     assert {place: row.failure and row.failure.code for place, row in found.items()} == {
         0: "VENDOR_ERROR", 1: "VENDOR_ERROR", 2: None, 3: "VENDOR_ERROR"

@@ -52,7 +52,7 @@ def test_every_known_vendor_has_its_shapes_and_its_errors() -> None:
 
 
 def test_every_named_fixture_says_where_it_is_from() -> None:
-    sources = [row.source for row in (*OPENAI.values(), *QUIRKS.values())]  # type: ignore[attr-defined]
+    sources = [*(row.source for row in OPENAI.values()), *(row.source for row in QUIRKS.values())]
     assert claude_answers.SOURCES.keys() == claude_answers.ANSWERS.keys()
     assert gemini_answers.SOURCES.keys() == gemini_answers.ANSWERS.keys()
     for source in [*sources, *claude_answers.SOURCES.values(), *gemini_answers.SOURCES.values()]:

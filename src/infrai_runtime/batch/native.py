@@ -364,7 +364,7 @@ class Jobs:
         left = dict(enumerate(group.rows))
         answered = 0
         results = vendor.results(group.job or "", self._call(group, HARVEST_S))
-        async with aclosing(results) as found:  # type: ignore[type-var]  # every vendor's iterator is a generator
+        async with aclosing(results) as found:
             async for result in found:
                 row = left.pop(result.place, None)
                 if row is None:

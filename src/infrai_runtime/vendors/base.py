@@ -268,7 +268,7 @@ class Batches(Protocol):
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """``{"state", "completed_count", "failed_count"}``; the counts are 0 where the vendor does not count."""
 
-    def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+    def results(self, job: str, call: Call) -> AsyncGenerator[Result, None]:
         """What the vendor has answered, in any order, as it is read. A request that it did not come to is not there, or
         is a failure."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -108,7 +108,7 @@ class Anthropic(RemoteChat[Draft]):
         with documented(self.http):
             return _progress(batch)
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+    async def results(self, job: str, call: Call) -> AsyncGenerator[Result, None]:
         """The rows of a batch that has ended, in whichever order the service gives them."""
         async with aclosing(self.http.get_lines(f"{_path(job)}/results", call)) as lines:
             async for line in lines:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -180,7 +180,7 @@ class Gemini(RemoteChat[Draft]):
         with documented(self.http):
             return batch.progress(found)
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+    async def results(self, job: str, call: Call) -> AsyncGenerator[Result, None]:
         """The rows of a batch that has ended, in whichever order the service gives them."""
         found = await self.http.get(batch.path_of(job), call)
         with documented(self.http):

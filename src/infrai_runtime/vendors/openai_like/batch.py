@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -166,7 +166,7 @@ class Batches(Chat):
             state = self.words.states.get(str(batch["status"]).lower(), "running")
             return {"state": state, "completed_count": done, "failed_count": failed}
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+    async def results(self, job: str, call: Call) -> AsyncGenerator[Result, None]:
         """The rows of the job's files: what was answered in one, what failed in another."""
         batch = await self._batch(job, call)
         for file in (batch[name] for name in self.words.outputs if batch.get(name)):
@@ -235,7 +235,7 @@ class CountedBatches(Batches):
             counts = _Counts.of(batch)
         return {"state": counts.state, "completed_count": counts.done, "failed_count": counts.failed}
 
-    async def results(self, job: str, call: Call) -> AsyncIterator[Result]:
+    async def results(self, job: str, call: Call) -> AsyncGenerator[Result, None]:
         """The rows of all pages."""
         token: str | None = ""
         while token is not None:
