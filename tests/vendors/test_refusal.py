@@ -62,6 +62,48 @@ XAI = {"code": "Client specified an invalid argument", "error": "Model not found
 MISTRAL = {"object": "error", "message": "Requests rate limit exceeded", "type": "rate_limited", "code": "1300"}
 FASTAPI = {"detail": [{"loc": ["body", "messages"], "msg": "field required", "type": "value_error.missing"}]}
 OPENROUTER = {"error": {"code": 402, "message": "Insufficient credits"}}
+FLAGGED = {  # https://openrouter.ai/docs/api/reference/errors-and-debugging ("Moderation Errors")
+    "error": {
+        "code": 403,
+        "message": "x requires moderation. Your input was flagged for violence.",
+        "metadata": {
+            "reasons": ["violence"],
+            "flagged_input": "how to",
+            "provider_name": "OpenAI",
+            "model_slug": "openai/gpt-4o",
+        },
+    }
+}
+GUARDED = {  # https://docs.mistral.ai/studio-api/safety-moderation
+    "error": {
+        "code": "guardrail_triggered",
+        "message": "Request blocked due to: harassment",
+        "details": {"categories": ["harassment"]},
+    }
+}
+LONG_AT_TOGETHER = {  # https://docs.together.ai/docs/error-codes
+    "error": {
+        "message": "Input token count + max_tokens parameter must be less than the context length of the model.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": None,
+    }
+}
+SUSPENDED = {  # https://docs.fireworks.ai/guides/inference-error-codes
+    "error": {
+        "message": "Account a is suspended, possibly due to reaching the monthly spending limit.",
+        "param": None,
+        "code": "PRECONDITION_FAILED",
+        "type": "error",
+    }
+}
+MINUTE = {  # https://www.alibabacloud.com/help/en/model-studio/error-code#token-limit
+    "error": {
+        "message": "You exceeded your current quota. For details, see: https://x.com/model-studio/error-code#token-limit",
+        "type": "insufficient_quota",
+        "code": "insufficient_quota",
+    }
+}
 GROQ = {"error": {"message": "Request too large for model", "type": "tokens", "code": "rate_limit_exceeded"}}
 
 
@@ -90,6 +132,19 @@ GROQ = {"error": {"message": "Request too large for model", "type": "tokens", "c
         (403, {"error": {"message": "no"}}, "FORBIDDEN", "no"),
         (400, {"message": "prompt is too long: 9 tokens > 8 maximum"}, "CONTEXT_LENGTH_EXCEEDED", "too long"),
         (500, {"message": "maximum context"}, "VENDOR_ERROR", "maximum context"),
+        (403, FLAGGED, "CONTENT_FILTERED", "flagged"),
+        (
+            403,
+            {"error": {"code": 403, "message": "no", "metadata": {"error_type": "refusal"}}},
+            "CONTENT_FILTERED",
+            "no",
+        ),
+        (403, {"error": {"code": 403, "message": "no", "metadata": ["x"]}}, "FORBIDDEN", "no"),
+        (403, GUARDED, "CONTENT_FILTERED", "harassment"),
+        (403, LONG_AT_TOGETHER, "CONTEXT_LENGTH_EXCEEDED", "context length"),
+        (412, SUSPENDED, "INSUFFICIENT_CREDIT", "suspended"),
+        (412, {"error": {"message": "The LoRA could not be loaded."}}, "VENDOR_ERROR", "LoRA"),
+        (429, MINUTE, "RATE_LIMITED", "quota"),
     ],
 )
 def test_an_error_body_becomes_a_failure(status: int, body: Any, code: str, words: str) -> None:

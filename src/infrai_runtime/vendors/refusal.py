@@ -7,6 +7,7 @@ Vendors write errors in a few shapes; one tolerant reader knows them all:
 - ``{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [...]}}``, also in a list: Gemini
 - ``{"error": "text"}`` (Ollama, llama.cpp), with ``code`` beside it (xAI); ``{"message"}`` (Cohere, Mistral)
 - ``{"detail": "text" | [{"loc", "msg"}]}``: servers made with FastAPI (vLLM, Mistral)
+- ``{"error": {"code": 403, "message", "metadata": {"error_type", "flagged_input", ...}}}``: OpenRouter
 
 The status decides; the vendor's own word for the error is more exact and goes before it.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,13 +81,34 @@ _BY_WORD = {
     "deadline_exceeded": "VENDOR_TIMEOUT",
     "unavailable": "VENDOR_ERROR",
     "internal": "VENDOR_ERROR",
+    # OpenRouter, in `metadata`: https://openrouter.ai/docs/api/reference/errors-and-debugging
+    "refusal": "CONTENT_FILTERED",
+    "string_too_long": "CONTEXT_LENGTH_EXCEEDED",
+    "authentication": "UNAUTHORIZED",
+    "payment_required": "INSUFFICIENT_CREDIT",
+    "payload_too_large": "PAYLOAD_TOO_LARGE",
+    "timeout": "VENDOR_TIMEOUT",
+    # Mistral's guardrails: https://docs.mistral.ai/studio-api/safety-moderation
+    "guardrail_triggered": "CONTENT_FILTERED",
 }
 
 _TOO_LONG = re.compile(
     r"(?i)context (?:length|window|size)|maximum context|too many (?:input )?tokens|prompt is too long|too long for"
     r"|input token count|exceeds? the (?:model'?s )?max(?:imum)?(?: input)? (?:length|tokens)|reduce the length"
+    r"|range of input length"
 )
-"""Some say only in words that the prompt does not fit; looked at for 400, 413 and 422 alone."""
+_SUSPENDED = re.compile(r"(?i)account .{0,100}suspended|spending limit")
+_ONLY_IN_WORDS: tuple[tuple[Set[int], re.Pattern[str], str], ...] = (
+    # 403 is Together's: https://docs.together.ai/docs/error-codes
+    (frozenset({400, 403, 413, 422}), _TOO_LONG, "CONTEXT_LENGTH_EXCEEDED"),
+    # Fireworks: https://docs.fireworks.ai/guides/inference-error-codes
+    (frozenset({412}), _SUSPENDED, "INSUFFICIENT_CREDIT"),
+)
+"""What some say in the message alone: statuses, words, our code."""
+
+_OF_A_MINUTE = re.compile(r"#token-limit")
+"""DashScope says ``insufficient_quota`` for its limit of tokens in a minute too, and links to that
+(https://www.alibabacloud.com/help/en/model-studio/error-code#token-limit)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +150,14 @@ _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "cf-ray")
 def code_of(status: int, found: Said) -> str:
     """The wire's error code of an answer."""
     named = next((_BY_WORD[word] for word in found.words if word in _BY_WORD), None)
-    usual = _BY_STATUS.get(status, "VENDOR_ERROR")
-    if usual in ("INVALID_REQUEST", "PAYLOAD_TOO_LARGE") and named is None and _TOO_LONG.search(found.message):
-        return "CONTEXT_LENGTH_EXCEEDED"
-    return named or usual
+    if named == "INSUFFICIENT_CREDIT" and _OF_A_MINUTE.search(found.message):
+        return "RATE_LIMITED"
+    return named or _in_words(status, found.message) or _BY_STATUS.get(status, "VENDOR_ERROR")
+
+
+def _in_words(status: int, message: str) -> str | None:
+    told = (code for statuses, words, code in _ONLY_IN_WORDS if status in statuses and words.search(message))
+    return next(told, None)
 
 
 def said(body: bytes | Any) -> Said:
@@ -156,9 +182,17 @@ def _of_object(body: Mapping[str, Any]) -> Said:
     message = error.get("message") or error.get("msg") or error.get("detail") or body.get("message") or ""
     code = error.get("code")
     inner_status = code if isinstance(code, int) and 400 <= code <= 599 else None
-    return Said(
-        _text(message), tuple(word for row in rows for word in _words(row)), _retry_delay_s(details), inner_status
-    )
+    words = (*_routed(error.get("metadata")), *(word for row in rows for word in _words(row)))
+    return Said(_text(message), words, _retry_delay_s(details), inner_status)
+
+
+def _routed(metadata: Any) -> tuple[str, ...]:
+    """OpenRouter's words; what its moderation flagged has none but the input itself."""
+    if not isinstance(metadata, dict):
+        return ()
+    kind = metadata.get("error_type")
+    flagged = ("content_policy_violation",) if "flagged_input" in metadata else ()
+    return (*flagged, kind) if isinstance(kind, str) else flagged
 
 
 def _words(row: Mapping[str, Any]) -> tuple[str, ...]:
