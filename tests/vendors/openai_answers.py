@@ -227,6 +227,36 @@ def perplexity_answer(text: str, delta: str, finish: str | None = None, **more: 
     return head | {"choices": [{"index": 0, "finish_reason": finish, **said}], **usage, **more}
 
 
+THOUGHT_IN_TEXT = '<think>\nSo… think.</think>\n\n{"n": 42}'
+STEP = {
+    "thought": "So… think.",
+    "type": "web_search",
+    "web_search": {"search_keywords": ["42"], "search_results": []},
+}
+
+
+def with_steps(answer: Json, name: str) -> Json:
+    """An answer of Perplexity's with a step in its message, or in what is new."""
+    (choice,) = answer["choices"]
+    return answer | {"choices": [choice | {name: choice[name] | {"reasoning_steps": [STEP]}}]}
+
+
+def zhipus(row: Json) -> Json:
+    """What Zhipu does not say."""
+    return {n: v for n, v in row.items() if n not in ("object", "service_tier", "system_fingerprint")} | {
+        "choices": [{n: v for n, v in choice.items() if n != "logprobs"} for choice in row["choices"]]
+    }
+
+
+ZHIPU_USAGE = {
+    "prompt_tokens": 7,
+    "completion_tokens": 5,
+    "total_tokens": 12,
+    "prompt_tokens_details": {"cached_tokens": 2},
+    "completion_tokens_details": {"reasoning_tokens": 3},
+}
+
+
 def _stream(*deltas: Json, finish: str = "stop", usage: Any = None, **more: Any) -> list[Json]:
     return [*(chunk(delta, **more) for delta in deltas), chunk({"content": ""}, finish, usage, **more)]
 
@@ -441,6 +471,52 @@ QUIRKS: dict[str, Quirk] = {
         _usage(search_units=2),
         cost_usd=0.00628,
         mark=False,
+    ),
+    "perplexity: thoughts in the text": Quirk(
+        "https://docs.perplexity.ai/docs/sonar/models/sonar-reasoning-pro, https://docs.perplexity.ai/guides/structured-outputs",
+        "perplexity",
+        perplexity_answer(THOUGHT_IN_TEXT, "", "stop"),
+        [
+            *(
+                perplexity_answer(THOUGHT_IN_TEXT[:end], THOUGHT_IN_TEXT[start:end])
+                for start, end in ((0, 4), (4, 10), (10, 21), (21, 24), (24, 28), (28, 32), (32, len(THOUGHT_IN_TEXT)))
+            ),
+            perplexity_answer(THOUGHT_IN_TEXT, "", "stop"),
+        ],
+        [{"type": "reasoning", "text": "\nSo… think."}, {"type": "text", "text": '{"n": 42}'}],
+        _usage(search_units=2),
+        cost_usd=0.00628,
+        mark=False,
+    ),
+    "perplexity: steps of reasoning": Quirk(
+        "https://docs.perplexity.ai/docs/sonar/pro-search/stream-mode; perplexityai 0.46: types/shared",
+        "perplexity",
+        with_steps(perplexity_answer("42.", "", "stop"), "message"),
+        [
+            with_steps(perplexity_answer("", ""), "delta"),
+            perplexity_answer("42.", "42."),
+            perplexity_answer("42.", "", "stop"),
+        ],
+        REASONED,
+        _usage(search_units=2),
+        cost_usd=0.00628,
+        mark=False,
+    ),
+    "zhipu: reasoning_content": Quirk(
+        "https://docs.z.ai/guides/capabilities/thinking-mode; zai-sdk 0.2: types/chat",
+        "zhipu",
+        zhipus(completion({"content": "42.", "reasoning_content": "So… think."}, usage=ZHIPU_USAGE)),
+        [
+            zhipus(row)
+            for row in _stream(
+                {"role": "assistant", "reasoning_content": "So…"},
+                {"reasoning_content": " think."},
+                {"content": "42."},
+                usage=ZHIPU_USAGE,
+            )
+        ],
+        REASONED,
+        _usage(prompt_tokens_details={"cached_tokens": 2}, completion_tokens_details={"reasoning_tokens": 3}),
     ),
     "moonshot: usage inside the choice's chunk, cached_tokens": Quirk(
         "https://platform.moonshot.ai/docs/api/chat",

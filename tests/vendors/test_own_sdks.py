@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fireworks
 import groq
 import httpx
 import openai
@@ -77,7 +79,13 @@ def by_zhipu(url: str, stream: bool, http: Any) -> Any:
     return sdk.chat.completions.create(model="m", messages=ASKED, stream=stream)
 
 
+def by_fireworks(url: str, stream: bool, http: Any) -> Any:
+    sdk: Any = fireworks.Fireworks(api_key=KEY, base_url=url, max_retries=0, http_client=http)
+    return sdk.chat.completions.create(model="m", messages=ASKED, stream=stream)
+
+
 OWN: dict[str, Callable[[str, bool, Any], Any]] = {
+    "fireworks": by_fireworks,
     "groq": by_groq,
     "mistral": by_mistral,
     "openrouter": by_openrouter,
@@ -116,7 +124,7 @@ class Told:
     """What came, put together."""
 
     def __init__(self) -> None:
-        self.thought, self.text, self.finish, self.usage = "", "", None, None
+        self.thought, self.text, self.refusal, self.finish, self.usage = "", "", "", None, None
         self.calls: list[list[str]] = []
         self.at: dict[Any, list[str]] = {}
         """The call that the next piece with this index belongs to."""
@@ -126,8 +134,10 @@ class Told:
         for choice in answer.choices[:1]:
             said = getattr(choice, name)
             thought, text = texts(field(said, "content"))
-            self.thought += thought + (field(said, "reasoning_content") or field(said, "reasoning") or "")
+            steps = "".join(step.thought for step in field(said, "reasoning_steps") or ())
+            self.thought += thought + (field(said, "reasoning_content") or field(said, "reasoning") or steps)
             self.text += text
+            self.refusal += field(said, "refusal") or ""
             self.finish = field(choice, "finish_reason") or self.finish
             for call in field(said, "tool_calls") or ():
                 self._call(call)
@@ -145,7 +155,11 @@ class Told:
         usage: Any = self.usage
         calls = [(call_id, name, json.loads(arguments)) for call_id, name, arguments in self.calls]
         counts = (usage.prompt_tokens, usage.total_tokens, _cached(usage))
-        return {"thought": self.thought, "text": self.text, "calls": calls, "finish": self.finish, "counts": counts}
+        # Perplexity's guide to structured outputs has its readers take the thoughts out of the text so
+        in_text = re.fullmatch(r"<think>(.*?)</think>\s*(.*)", self.text, re.DOTALL)
+        thought, text = in_text.groups() if in_text else (self.thought, self.text)
+        said = {"thought": thought, "text": text, "refusal": self.refusal}
+        return said | {"calls": calls, "finish": self.finish, "counts": counts}
 
 
 def _cached(usage: Any) -> Any:
@@ -166,8 +180,8 @@ def told_by_us(events: list[Event]) -> Json:
     calls = [(p["id"], p["name"], json.loads(p["arguments"])) for p in parts if p["type"] == "tool_call"]
     cached = finish.usage.get("prompt_tokens_details", {}).get("cached_tokens")
     counts = (finish.usage["prompt_tokens"], finish.usage["total_tokens"], cached)
-    words = {"thought": joined("reasoning"), "text": joined("text"), "calls": calls}
-    return words | {"finish": finish.reason, "counts": counts}
+    words = {"thought": joined("reasoning"), "text": joined("text"), "refusal": joined("refusal")}
+    return words | {"calls": calls} | {"finish": finish.reason, "counts": counts}
 
 
 SPOKEN = {name: quirk for name, quirk in QUIRKS.items() if quirk.faithful}
@@ -205,6 +219,9 @@ def in_the_words_of(vendor: str, row: Json) -> Any:
     plain = [{n: _without(v, "refusal", "annotations") for n, v in one.items()} for one in choices]
     if vendor == "zhipu":  # https://docs.z.ai/api-reference/llm/chat-completion
         return _without(made, "object", "service_tier", "system_fingerprint") | {"choices": plain}
+    if vendor == "fireworks":  # https://docs.fireworks.ai/api-reference/post-chatcompletions
+        counted = {"usage": _without(made["usage"], "completion_tokens_details")}
+        return _without(made, "service_tier", "system_fingerprint") | {"choices": plain} | counted
     if vendor == "groq":
         return _without(made, "service_tier") | {"choices": plain}
     return made
@@ -252,6 +269,18 @@ def test_texts_tools_and_usage_mean_what_the_sdk_says(
     means_the_same(vendor, streams(told) if stream else says(told[0]), stream, connections)
 
 
+@pytest.mark.parametrize("name", ["refusal", "filtered"])
+@pytest.mark.parametrize("vendor", ["openai", "openrouter"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_refusal_and_a_filtered_answer_mean_what_the_sdk_says(
+    vendor: str, name: str, stream: bool, connections: httpx.Client
+) -> None:
+    """The models of the other vendors refuse in their text; their services refuse with an error, see below."""
+    rows = OPENAI[name].chunks if stream else [OPENAI[name].completion]
+    told = [_without(in_the_words_of(vendor, row), "prompt_filter_results") for row in rows]
+    means_the_same(vendor, streams(told) if stream else says(told[0]), stream, connections)
+
+
 # -- sounds and pictures
 
 
@@ -260,6 +289,21 @@ def made_by(method: str, request: Any, vendor: str, url: str) -> Any:
         return await getattr(made, method)(request, call_of("m"))
 
     return with_vendor(make, entry(vendor, url), body)
+
+
+def test_vectors_of_mistral_are_those_of_its_sdk(connections: httpx.Client) -> None:
+    # https://docs.mistral.ai/api/endpoint/embeddings
+    rows = [{"object": "embedding", "index": n, "embedding": v} for n, v in enumerate([[0.25, -1.5], [3.0, 0.125]])]
+    usage = {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}
+    said = says({"id": "e1", "object": "list", "data": rows[::-1], "model": "mistral-embed", "usage": usage})
+    with serving(Fake({"/v1/embeddings": said})) as service:
+        made = made_by("embed", {"input": ["a", "b"]}, "mistral", f"{service.url}/v1")
+        sdk = Mistral(api_key=KEY, server_url=service.url, client=connections)
+        theirs = sdk.embeddings.create(model="m", inputs=["a", "b"])
+        mine, others = (seen.body for seen in service.requests)
+    assert mine == {name: value for name, value in others.items() if value is not None}
+    assert made.vectors == [row.embedding for row in sorted(theirs.data, key=lambda row: row.index or 0)]
+    assert made.usage == usage == theirs.usage.model_dump(include={*usage})
 
 
 def test_speech_of_groq_is_that_of_its_sdk(connections: httpx.Client) -> None:
@@ -329,6 +373,25 @@ def mistral_error(message: str, kind: str, code: str) -> Json:
     return {"object": "error", "message": message, "type": kind, "param": None, "code": code}
 
 
+def fireworks_error(message: str, code: str = "error", kind: str = "error") -> Json:
+    # https://docs.fireworks.ai/guides/inference-error-codes
+    return {"error": {"message": message, "param": None, "code": code, "type": kind}, "request_id": "11650e2f"}
+
+
+def dashscope_error(message: str, code: str, kind: str = "") -> Json:
+    # https://www.alibabacloud.com/help/en/model-studio/error-code (the compatible interface)
+    return {"error": {"code": code, "param": None, "message": message, "type": kind or code}, "request_id": "81a373d6"}
+
+
+def openrouter_error(code: int, message: str, **metadata: Any) -> Json:
+    # https://openrouter.ai/docs/api/reference/errors-and-debugging
+    return {"error": {"code": code, "message": message, **({"metadata": metadata} if metadata else {})}}
+
+
+FLAGGED = {"reasons": ["violence"], "flagged_input": "how", "provider_name": "OpenAI", "model_slug": "openai/gpt-5"}
+MINUTE = "You exceeded your current quota. Details: https://help.aliyun.com/zh/model-studio/error-code#token-limit"
+BAD = "invalid_request_error"
+
 ERRORS: list[tuple[str, int, Json, str]] = [
     ("openai", 400, openai_error("Invalid value for 'temperature'.", "invalid_request_error"), "INVALID_REQUEST"),
     ("openai", 401, openai_error("Incorrect API key.", "invalid_request_error", "invalid_api_key"), "UNAUTHORIZED"),
@@ -355,9 +418,78 @@ ERRORS: list[tuple[str, int, Json, str]] = [
     ("mistral", 500, mistral_error("Service unavailable.", "internal_server_error", "3000"), "VENDOR_ERROR"),
     ("perplexity", 401, openai_error("Invalid API key.", "invalid_api_key"), "UNAUTHORIZED"),
     ("perplexity", 429, openai_error("Request rate limit exceeded.", "rate_limit"), "RATE_LIMITED"),
-    ("openrouter", 402, {"error": {"code": 402, "message": "Insufficient credits"}}, "INSUFFICIENT_CREDIT"),
-    ("openrouter", 429, {"error": {"code": 429, "message": "Rate limit exceeded"}}, "RATE_LIMITED"),
-    ("openrouter", 502, {"error": {"code": 502, "message": "Provider returned error"}}, "VENDOR_ERROR"),
+    (
+        "mistral",
+        403,
+        {"error": {"code": "guardrail_triggered", "message": "Request blocked due to: harassment"}},
+        "CONTENT_FILTERED",
+    ),
+    ("openrouter", 400, openrouter_error(400, "x is not a valid model ID"), "INVALID_REQUEST"),
+    (
+        "openrouter",
+        400,
+        openrouter_error(400, "This endpoint's maximum context length is 8 tokens."),
+        "CONTEXT_LENGTH_EXCEEDED",
+    ),
+    ("openrouter", 401, openrouter_error(401, "No auth credentials found"), "UNAUTHORIZED"),
+    ("openrouter", 402, openrouter_error(402, "Insufficient credits"), "INSUFFICIENT_CREDIT"),
+    ("openrouter", 403, openrouter_error(403, "Your input was flagged.", **FLAGGED), "CONTENT_FILTERED"),
+    ("openrouter", 403, openrouter_error(403, "The model declined.", error_type="refusal"), "CONTENT_FILTERED"),
+    ("openrouter", 403, openrouter_error(403, "This key may not do that."), "FORBIDDEN"),
+    ("openrouter", 404, openrouter_error(404, "No endpoints found for x."), "VENDOR_ERROR"),
+    ("openrouter", 408, openrouter_error(408, "Request timed out"), "VENDOR_TIMEOUT"),
+    ("openrouter", 429, openrouter_error(429, "Rate limit exceeded"), "RATE_LIMITED"),
+    ("openrouter", 502, openrouter_error(502, "Provider returned error"), "VENDOR_ERROR"),
+    ("openrouter", 503, openrouter_error(503, "No provider meets your requirements"), "VENDOR_ERROR"),
+    ("fireworks", 400, fireworks_error("Extra inputs are not permitted", BAD, BAD), "INVALID_REQUEST"),
+    (
+        "fireworks",
+        400,
+        fireworks_error("The prompt is too long: 9000, model maximum context length: 8191", BAD, BAD),
+        "CONTEXT_LENGTH_EXCEEDED",
+    ),
+    ("fireworks", 401, fireworks_error("The API key you provided is invalid.", "UNAUTHORIZED"), "UNAUTHORIZED"),
+    ("fireworks", 402, fireworks_error("Payment required."), "INSUFFICIENT_CREDIT"),
+    ("fireworks", 403, fireworks_error("Forbidden."), "FORBIDDEN"),
+    ("fireworks", 404, fireworks_error("Model not found, inaccessible.", "NOT_FOUND"), "VENDOR_ERROR"),
+    ("fireworks", 408, fireworks_error("Request timed out."), "VENDOR_TIMEOUT"),
+    (
+        "fireworks",
+        412,
+        fireworks_error("Account a is suspended, possibly due to the spending limit.", "PRECONDITION_FAILED"),
+        "INSUFFICIENT_CREDIT",
+    ),
+    ("fireworks", 413, fireworks_error("Request entity too large."), "PAYLOAD_TOO_LARGE"),
+    ("fireworks", 429, fireworks_error("Rate limit exceeded.", "RATE_LIMITED"), "RATE_LIMITED"),
+    ("fireworks", 500, fireworks_error("Internal server error."), "VENDOR_ERROR"),
+    ("fireworks", 502, fireworks_error("Bad gateway."), "VENDOR_ERROR"),
+    ("fireworks", 503, fireworks_error("Service overloaded."), "VENDOR_ERROR"),
+    ("fireworks", 504, fireworks_error("Gateway timeout."), "VENDOR_TIMEOUT"),
+    ("dashscope", 400, dashscope_error("Unsupported parameter.", "invalid_parameter_error", BAD), "INVALID_REQUEST"),
+    (
+        "dashscope",
+        400,
+        dashscope_error(
+            "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 983616]",
+            "invalid_parameter_error",
+            BAD,
+        ),
+        "CONTEXT_LENGTH_EXCEEDED",
+    ),
+    (
+        "dashscope",
+        400,
+        dashscope_error("Input data may contain inappropriate content.", "data_inspection_failed"),
+        "CONTENT_FILTERED",
+    ),
+    ("dashscope", 400, dashscope_error("Access denied: overdue payment.", "Arrearage"), "INSUFFICIENT_CREDIT"),
+    ("dashscope", 401, dashscope_error("Incorrect API key provided.", "invalid_api_key", BAD), "UNAUTHORIZED"),
+    ("dashscope", 403, dashscope_error("Access denied.", "access_denied"), "FORBIDDEN"),
+    ("dashscope", 404, dashscope_error("The model does not exist.", "model_not_found", BAD), "VENDOR_ERROR"),
+    ("dashscope", 429, dashscope_error("Requests rate limit exceeded.", "limit_requests"), "RATE_LIMITED"),
+    ("dashscope", 429, dashscope_error(MINUTE, "insufficient_quota"), "RATE_LIMITED"),
+    ("dashscope", 500, dashscope_error("An internal error has occurred.", "internal_error"), "VENDOR_ERROR"),
+    ("dashscope", 503, dashscope_error("Too many requests for the system.", "ServiceUnavailable"), "VENDOR_ERROR"),
     (
         "deepseek",
         402,
@@ -366,7 +498,25 @@ ERRORS: list[tuple[str, int, Json, str]] = [
     ),
     ("xai", 400, {"code": "Client specified an invalid argument", "error": "Model not found: m"}, "INVALID_REQUEST"),
 ]
-RAISED = (openai.APIStatusError, groq.APIStatusError, perplexity.APIStatusError)
+RAISED = (
+    *(openai.APIStatusError, groq.APIStatusError, perplexity.APIStatusError, fireworks.APIStatusError),
+    *(SDKError, openrouter.errors.OpenRouterError),
+)
+CLASSES = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError",
+}
+"""The classes of the SDKs that Stainless makes; those above them are InternalServerError, others APIStatusError."""
+
+
+def words_of(body: Json) -> str:
+    """What an error body says."""
+    error = body.get("error", body)
+    return str(error) if isinstance(error, str) else str(error.get("message") or error.get("detail"))
 
 
 @pytest.mark.parametrize(("vendor", "status", "body", "code"), ERRORS)
@@ -375,7 +525,7 @@ def test_an_error_is_the_one_that_the_sdk_raises(
 ) -> None:
     said = says(body, status)
     with serving(Fake(dict.fromkeys(PATHS, said))) as service:
-        with pytest.raises((*RAISED, SDKError, openrouter.errors.OpenRouterError)) as raised:
+        with pytest.raises(RAISED) as raised:
             OWN.get(vendor, by_openai)(service.url, False, connections)
 
         async def ours(made: Any) -> list[Event]:
@@ -387,3 +537,9 @@ def test_an_error_is_the_one_that_the_sdk_raises(
     assert error.status_code == status
     assert caught.value.code == code
     assert f"HTTP {status}" in caught.value.message
+    words = words_of(body).partition(" Details")[0]  # of a link only the place is shown
+    assert words in caught.value.message
+    assert words in f"{error} {error.body}"  # xAI's stands in the body alone
+    if not isinstance(error, SDKError | openrouter.errors.OpenRouterError):
+        unnamed = "InternalServerError" if status >= 500 else "APIStatusError"
+        assert type(error).__name__ == CLASSES.get(status, unnamed)

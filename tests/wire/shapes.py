@@ -366,8 +366,17 @@ SHAPES: dict[str, Shapes] = {
             own("https://docs.together.ai/docs/inference/batch/manage", _BYTES),
         ),
     ),
-    "fireworks": like_openai(
-        "https://docs.fireworks.ai/api-reference/post-chatcompletions", "reasoning_content", prefix="/v1"
+    "fireworks": (
+        (
+            "/v1/chat/completions",
+            own(
+                "https://docs.fireworks.ai/api-reference/post-chatcompletions; fireworks-ai 1.2: types/chat",
+                typed("fireworks.types.chat:CompletionCreateResponse"),
+                typed("fireworks.types.chat:ChatCompletionChunk"),
+                "fireworks-ai 1.2",
+                "index",  # of a call in a stream: https://docs.fireworks.ai/guides/function-calling
+            ),
+        ),
     ),
     "ollama": like_openai("https://docs.ollama.com/api/openai-compatibility", "reasoning"),
     "vllm": like_openai("https://docs.vllm.ai/en/stable/serving/openai_compatible_server/", "reasoning_content"),

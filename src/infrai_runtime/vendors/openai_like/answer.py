@@ -16,6 +16,7 @@ import orjson
 
 from infrai_runtime.vendors.base import Event, Finish, Fragment, Note, unknown_reason
 from infrai_runtime.vendors.openai_like.row import Row
+from infrai_runtime.vendors.openai_like.thought import Marked
 from infrai_runtime.vendors.openai_like.usage import cost_of, usage_of
 from infrai_runtime.vendors.service_tier import tier_of
 
@@ -84,6 +85,7 @@ class _Choice:
     text: list[str] = field(default_factory=list)
     reason: str | None = None
     audio: int | None = None
+    marked: Marked = field(default_factory=Marked)
     executed: dict[Any, dict[str, Any]] = field(default_factory=dict)
     """Groq's own tools, by their index (https://console.groq.com/docs/compound/built-in-tools)."""
 
@@ -204,7 +206,7 @@ class Reader:
 
     def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> Iterator[Event]:
         details = delta.get("reasoning_details")
-        thought = next((delta[name] for name in _REASONING if delta.get(name)), None)
+        thought = next((delta[name] for name in _REASONING if delta.get(name)), None) or _steps(delta)
         if thought or details:
             yield from self._reasoning(choice, thought, details)
         content = delta.get("content")
@@ -256,6 +258,10 @@ class Reader:
             _merge(choice.details, row)
 
     def _content(self, choice: _Choice, content: Any, tokens: Any) -> Iterator[Event]:
+        if isinstance(content, str) and self._row.thinks_in_text:
+            for kind, said in choice.marked.feed(content):
+                yield from self._say(choice, kind, said)
+            return
         if isinstance(content, str):
             yield from self._say(choice, "text", content, **({"logprobs": tokens} if tokens else {}))
             return
@@ -327,6 +333,8 @@ class Reader:
             yield choice.made(call.place, **kind, arguments=pieces)
 
     def _close_all(self, choice: _Choice) -> Iterator[Fragment]:
+        for kind, said in choice.marked.end():
+            yield from self._say(choice, kind, said)
         if self._sources and choice.text:
             yield from self._cite(choice, _marked_sources("".join(choice.text), self._sources))
         yield from self._close(choice)
@@ -400,6 +408,11 @@ def _merge(details: dict[tuple[Any, Any], dict[str, Any]], row: Json) -> None:
             before[name] = before.get(name, "") + value
         elif value is not None or name not in before:
             before[name] = value
+
+
+def _steps(delta: Json) -> str:
+    """Perplexity's steps of a search with reasoning (https://docs.perplexity.ai/docs/sonar/pro-search/stream-mode)."""
+    return "".join(str(step.get("thought") or "") for step in delta.get("reasoning_steps") or ())
 
 
 def _thought(row: Any) -> str:

@@ -87,6 +87,8 @@ class Row:
     # -- the answer
     end_mark: bool = True
     """Streams end with ``[DONE]``."""
+    thinks_in_text: bool = False
+    """Thoughts stand in the text, between marks at its beginning."""
     cost: tuple[str, ...] = ()
     """Where in ``usage`` the price in USD stands."""
     cost_units: int = 1

@@ -218,6 +218,7 @@ ROWS: dict[str, Row] = {
         refuses=frozenset({"stop", "seed", "user", "logprobs", "top_logprobs", "parallel_tool_calls", "choices"}),
         stream_usage=False,
         end_mark=False,
+        thinks_in_text=True,
         cost=("cost", "total_cost"),
     ).with_options(
         *("search_mode", "search_domain_filter", "search_recency_filter", "web_search_options", "return_images"),
