@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 import warnings
 import wave
 from collections.abc import Mapping
@@ -147,6 +148,50 @@ def test_images_are_made_one_by_one_and_counted_together() -> None:
     assert made.warnings == []
 
 
+def asked_for(seen: Any) -> tuple[str, Any]:
+    """What of whom. The reference writes ``v1beta`` and ``mimeType``; the SDK says ``v1`` of what both have, and
+    ``mime_type`` in places, which the service reads as well (https://protobuf.dev/programming-guides/json)."""
+    return seen.path.partition("/models/")[2], camel(seen.body)
+
+
+def camel(value: Any) -> Any:
+    if isinstance(value, list):
+        return [camel(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {re.sub("_(.)", lambda found: found[1].upper(), name): camel(one) for name, one in value.items()}
+
+
+def test_an_image_is_asked_for_and_read_as_by_the_sdk() -> None:
+    made, wall = drawn([whole(IMAGE)], size="1024x1024")
+    with Wall([whole(IMAGE)]) as other, sdk(other) as client:
+        shape = types.ImageConfig(aspect_ratio="1:1")
+        config = types.GenerateContentConfig(response_modalities=["IMAGE"], image_config=shape)
+        read = client.models.generate_content(model="gemini-3.1-flash-image", contents="a fox", config=config)
+    (mine,), (theirs,) = wall.requests, other.requests
+    assert asked_for(mine) == asked_for(theirs)
+    (part,) = read.parts or ()
+    assert part.inline_data is not None
+    assert [(file.data, file.mime) for file in made.files] == [(part.inline_data.data, part.inline_data.mime_type)]
+    counts = read.usage_metadata
+    assert counts is not None
+    assert (made.usage["prompt_tokens"], made.usage["completion_tokens"], made.usage["total_tokens"]) == (
+        counts.prompt_token_count,
+        counts.candidates_token_count,
+        counts.total_token_count,
+    )
+
+
+def test_a_blocked_image_is_one_that_the_sdk_gives_no_part_of() -> None:
+    blocked = response(finish="IMAGE_SAFETY", finishMessage="Unable to show the generated image.")
+    failure = failure_of(lambda: drawn([whole(blocked)]))
+    with Wall([whole(blocked)]) as other, sdk(other) as client:
+        read = client.models.generate_content(model="gemini-3.1-flash-image", contents="a fox")
+    (candidate,) = read.candidates or ()
+    assert (not read.parts, candidate.finish_reason) == (True, types.FinishReason.IMAGE_SAFETY)
+    assert failure.code == "CONTENT_FILTERED"
+
+
 @pytest.mark.parametrize(
     ("size", "shape", "told"),
     [
@@ -207,13 +252,40 @@ def test_the_samples_are_those_that_the_sdk_reads() -> None:
         assert sound.readframes(sound.getnframes()) == read.parts[0].inline_data.data
 
 
-def test_a_transcript_has_times_language_and_speakers_where_the_model_gives_them() -> None:
-    # google.genai.types.Transcription
-    said = [
-        {"audioTranscription": {"text": "Hello", "languageCode": "en-US", "startOffset": "0s", "endOffset": "1.5s"}},
-        {"audioTranscription": {"text": "there.", "startOffset": "1.5s", "endOffset": "2s", "speakerLabel": "spk_1"}},
+# google.genai.types.Transcription
+HEARD = (
+    {"audioTranscription": {"text": "Hello", "languageCode": "en-US", "startOffset": "0s", "endOffset": "1.5s"}},
+    {"audioTranscription": {"text": "there.", "startOffset": "1.5s", "endOffset": "2s", "speakerLabel": "spk_1"}},
+)
+
+
+def test_a_transcript_is_asked_for_and_read_as_by_the_sdk() -> None:
+    answer = response(*HEARD, finish="STOP")
+    sound = b"RIFF....WAVE"
+    request = {"audio": {"base64": base64.b64encode(sound).decode(), "mime": "audio/wav"}, "language": "en"}
+    heard, wall = with_vendor([whole(answer)], lambda made: made.listen(request, call_of("gemini-3.5-transcribe")))
+    (mine,) = wall.requests
+    asked = mine.body["contents"][0]["parts"][1]["text"]
+    with Wall([whole(answer)]) as other, sdk(other) as client:
+        config = types.GenerateContentConfig(
+            audio_transcription_config=types.AudioTranscriptionConfig(language_codes=["en"])
+        )
+        parts = [types.Part.from_bytes(data=sound, mime_type="audio/wav"), types.Part.from_text(text=asked)]
+        read = client.models.generate_content(model="gemini-3.5-transcribe", contents=list[Any](parts), config=config)
+    (theirs,) = other.requests
+    assert asked_for(mine) == asked_for(theirs)
+    spoken = [part.audio_transcription for part in read.parts or () if part.audio_transcription]
+    assert heard.text == " ".join(str(row.text) for row in spoken)
+    assert heard.language == spoken[0].language_code
+    assert [(f"{row['start']:g}s", f"{row['end']:g}s", row.get("speaker")) for row in heard.segments] == [
+        (row.start_offset, row.end_offset, row.speaker_label) for row in spoken
     ]
-    answer = response(*said, finish="STOP")
+    assert read.usage_metadata is not None
+    assert heard.usage["total_tokens"] == read.usage_metadata.total_token_count
+
+
+def test_a_transcript_has_times_language_and_speakers_where_the_model_gives_them() -> None:
+    answer = response(*HEARD, finish="STOP")
     types.GenerateContentResponse.model_validate(answer)
     request = {"audio": {"base64": base64.b64encode(b"RIFF....WAVE").decode()}, "language": "en"}
     heard, wall = with_vendor([whole(answer)], lambda made: made.listen(request, call_of("gemini-3.5-transcribe")))
