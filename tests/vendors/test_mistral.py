@@ -1,6 +1,6 @@
 """Mistral's batches, speech and transcripts, and Together's batches: Mistral's official SDK is the judge of its own.
 
-Together's SDK cannot be installed beside this project's other tools, so its shapes are those of its pages alone.
+Together's SDK cannot be installed beside this project's other tools: ``tests/peers/test_together.py`` has it judge.
 """
 
 from __future__ import annotations

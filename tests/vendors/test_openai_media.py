@@ -209,6 +209,9 @@ def test_a_vendor_is_asked_for_images_in_its_own_words(
     vendor: str, model: str, expected: dict[str, Any], warned: bool
 ) -> None:
     plain = {name: value for name, value in IMAGES.items() if name != "usage"}  # which OpenAI alone tells
+    if vendor == "together":
+        row = {"index": 0, "type": "b64_json", "b64_json": PNG_64}
+        plain = {"id": "i1", "model": model, "object": "list", "data": [row]}
     with serving(fake("/images/generations", says(plain))) as service:
         made = ours("draw", {"prompt": "p", "size": "64x32"}, model, service, vendor)
         assert service.last.body == {"model": model, "prompt": "p", "n": 1} | expected

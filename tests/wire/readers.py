@@ -276,6 +276,53 @@ def xai_page(body: Any) -> Any:
     return _XaiPage(**body)
 
 
+class TogetherImage(_Exact):
+    index: int
+    type: Literal["b64_json", "url"]
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class TogetherImages(_Exact):
+    """together 3.1: types/image_file.py"""
+
+    id: str
+    model: str
+    object: Literal["list"]
+    data: list[TogetherImage]
+
+
+class TogetherVector(_Exact):
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float]
+
+
+class TogetherVectors(_Exact):
+    """together 3.1: types/embedding.py; it tells no usage."""
+
+    object: Literal["list"]
+    model: str
+    data: list[TogetherVector]
+
+
+class TogetherSegment(_Exact):
+    id: int
+    start: float
+    end: float
+    text: str
+
+
+class TogetherHeard(_Exact):
+    """together 3.1: types/audio/transcription_create_response.py"""
+
+    text: str
+    language: str | None = None
+    duration: float | None = None
+    segments: list[TogetherSegment] | None = None
+    words: list[dict[str, Any]] | None = None
+
+
 class TogetherFile(BaseModel):
     """https://docs.together.ai/reference/upload-file"""
 

@@ -351,7 +351,24 @@ SHAPES: dict[str, Shapes] = {
         ),
     ),
     "together": (
-        *like_openai("https://docs.together.ai/reference/chat-completions-1", others=_MEDIA),
+        *like_openai(
+            "https://docs.together.ai/reference/chat-completions-1",
+            *("prompt", "warnings", "seed", "reasoning", "index"),  # together 3.1: types/chat, types/tool_choice.py
+            others=_MEDIA
+            | {
+                "images/generations": own(
+                    "https://docs.together.ai/reference/post-images-generations",
+                    typed("tests.wire.readers:TogetherImages"),
+                ),
+                "embeddings": own(
+                    "https://docs.together.ai/reference/embeddings", typed("tests.wire.readers:TogetherVectors")
+                ),
+                "audio/transcriptions": own(
+                    "https://docs.together.ai/reference/audio-transcriptions",
+                    typed("tests.wire.readers:TogetherHeard"),
+                ),
+            },
+        ),
         ("/v1/rerank", own("https://docs.together.ai/reference/rerank-1", typed("tests.wire.readers:Ranking"))),
         (
             "/v1/files/upload",

@@ -39,6 +39,7 @@ _BY_STATUS = {
     429: "RATE_LIMITED",
     498: "RATE_LIMITED",  # Groq: flex capacity
     504: "VENDOR_TIMEOUT",
+    524: "VENDOR_TIMEOUT",  # Cloudflare, before Together and OpenRouter
 }
 """Everything else is a VENDOR_ERROR: also 404 (the vendor does not have the model), which another vendor may have."""
 
