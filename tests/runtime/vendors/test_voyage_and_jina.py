@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.embeddings.jinaai.base import _JinaAPICaller as JinaCaller  # type: ignore[import-untyped]
+from llama_index.postprocessor.jinaai_rerank import JinaRerank  # type: ignore[import-untyped]
+from voyageai import error as voyage_errors
 from voyageai.client import Client as Voyage
 
 from infrai_runtime.vendors.base import Chats, Embeds, Reranks
@@ -122,13 +125,32 @@ def test_an_answer_of_another_shape_is_the_vendors_failure(answer: Json) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "detail", "code"),
+    ("status", "detail", "kind", "code"),
     [
         # https://docs.voyageai.com/docs/error-codes
-        ("voyage", 400, "Model nope is not supported.", "INVALID_REQUEST"),
-        ("voyage", 401, "Provided API key is invalid.", "UNAUTHORIZED"),
-        ("voyage", 429, "You have exceeded your rate limit.", "RATE_LIMITED"),
-        ("voyage", 500, "Internal server error.", "VENDOR_ERROR"),
+        (400, "Model nope is not supported.", voyage_errors.InvalidRequestError, "INVALID_REQUEST"),
+        (401, "Provided API key is invalid.", voyage_errors.AuthenticationError, "UNAUTHORIZED"),
+        (403, "This address is forbidden.", voyage_errors.APIError, "FORBIDDEN"),
+        (422, "input: field required", voyage_errors.MalformedRequestError, "INVALID_REQUEST"),
+        (429, "You have exceeded your rate limit.", voyage_errors.RateLimitError, "RATE_LIMITED"),
+        (500, "Internal server error.", voyage_errors.ServerError, "VENDOR_ERROR"),
+        (502, "Bad gateway.", voyage_errors.ServiceUnavailableError, "VENDOR_ERROR"),
+        (503, "Service unavailable.", voyage_errors.ServiceUnavailableError, "VENDOR_ERROR"),
+        (504, "Gateway timeout.", voyage_errors.ServiceUnavailableError, "VENDOR_TIMEOUT"),
+    ],
+)
+def test_an_error_of_voyage_is_the_one_that_the_sdk_raises(status: int, detail: str, kind: Any, code: str) -> None:
+    failure = failure_of(lambda: embedded("voyage", ["a"], [whole({"detail": detail}, status)]))
+    with Wall([whole({"detail": detail}, status)]) as other, pytest.raises(kind) as raised:
+        Voyage(KEY, base_url=f"{other.url}/v1").embed(["a"], "voyage-4")
+    assert (failure.code, raised.value.http_status) == (code, status)
+    assert detail in failure.message
+    assert detail in f"{raised.value} {raised.value.http_body}"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "detail", "code"),
+    [
         # https://api.jina.ai/redoc (errors)
         ("jina", 401, "Invalid API key", "UNAUTHORIZED"),
         ("jina", 422, [{"loc": ["body", "task"], "msg": "unexpected value"}], "INVALID_REQUEST"),
@@ -157,6 +179,31 @@ def test_a_ranking_of_voyage_is_the_one_that_the_sdk_reads() -> None:
     assert (mine.path, mine.body) == (theirs.path, {n: v for n, v in theirs.body.items() if n != "truncation"})
     assert list(made.results) == [(row.index, row.relevance_score) for row in read.results]
     assert made.usage["total_tokens"] == read.total_tokens
+
+
+def test_a_ranking_of_jina_is_the_one_that_the_client_reads() -> None:
+    # https://api.jina.ai/redoc#tag/rerank; its order is by relevance
+    rows = [{"index": 1, "relevance_score": 0.75}, {"index": 0, "relevance_score": 0.25}]
+    usage = {"total_tokens": 26, "prompt_tokens": 26}
+    answer = {"model": "jina-reranker-v3", "object": "list", "usage": usage, "results": rows}
+    with Wall([whole(answer), whole(answer)]) as wall:
+
+        async def body() -> Any:
+            async with vendor(make, "jina", wall) as made:
+                assert isinstance(made, Reranks)
+                return await made.rerank(
+                    {"query": "q", "candidates": ["a", "b"], "top_k": 2}, call_of(str(answer["model"]))
+                )
+
+        made = run(body)
+        client = JinaRerank(2, str(answer["model"]), f"{wall.url}/v1", KEY)
+        nodes = [NodeWithScore(node=TextNode(text=text)) for text in ("a", "b")]
+        read = client.postprocess_nodes(nodes, QueryBundle("q"))
+        client._session.close()
+        mine, theirs = wall.requests
+    assert (mine.path, mine.headers["authorization"]) == (theirs.path, theirs.headers["authorization"])
+    assert mine.body == theirs.body
+    assert [("ab"[place], score) for place, score in made.results] == [(n.node.get_content(), n.score) for n in read]
 
 
 def test_both_are_found_by_their_usual_variables(tmp_path: Path) -> None:
