@@ -41,7 +41,7 @@ from infrai_runtime.settings import Settings
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Vendor
 from infrai_runtime.vendors.configuration import LOCAL
-from infrai_runtime.wire import Native, Surface, dumps, envelope, status_of
+from infrai_runtime.wire import Native, Surface, dumps, envelope, is_retryable, status_of
 
 log = logging.getLogger("infrai_runtime")
 
@@ -145,6 +145,8 @@ def refused(failure: Failure, trace: Trace, **more: str) -> ASGIApp:
     headers = trace.headers() | more
     if failure.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after_s)))
+    if not is_retryable(failure):
+        headers["X-Should-Retry"] = "false"  # the SDKs of OpenAI's kind try every 5xx again
     body = trace.surface.failure(failure, trace.metadata())
     return Whole(Head(status_of(failure), headers=headers), body)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-from infrai_core.errors import CODES
 from infrai_runtime import transcript
 from infrai_runtime.body import ASR, CHAT, EMBED, IMAGE, TTS
 from infrai_runtime.failure import Failure
@@ -22,7 +21,7 @@ from infrai_runtime.message import KNOWN
 from infrai_runtime.request import Ask, ask, fingerprint
 from infrai_runtime.tool import FUNCTIONS_AND_CUSTOM
 from infrai_runtime.vendors.base import Fragment
-from infrai_runtime.wire import DONE, JSON, Frames, Json, ToolIndex, flat_delta, frame
+from infrai_runtime.wire import DONE, JSON, Frames, Json, ToolIndex, flat_delta, frame, is_retryable, status_of
 
 # -- requests ---------------------------------------------------------------------------------------------------------
 
@@ -369,14 +368,13 @@ _TYPES = {
 
 def error_object(failure: Failure, metadata: Json) -> Json:
     """``{"error": {message, type, code, param}}``; hint, retryable and attempts ride along."""
-    rule = CODES.get(failure.code)
-    status = rule.status if rule else 500
+    status = status_of(failure)
     error = {
         "message": failure.message,
         "type": _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error"),
         "code": failure.code,
         "param": failure.param,
-        "retryable": bool(rule and rule.retryable),
+        "retryable": is_retryable(failure),
     }
     hint = {"hint": failure.hint} if failure.hint else {}
     rows = {"attempts": list(failure.attempts)} if failure.attempts else {}

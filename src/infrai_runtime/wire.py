@@ -65,10 +65,15 @@ def status_of(failure: Failure) -> int:
     return rule.status if rule else 500
 
 
+def is_retryable(failure: Failure) -> bool:
+    """Whether the same call may go well later."""
+    rule = CODES.get(failure.code)
+    return bool(rule and rule.retryable)
+
+
 def error_of(failure: Failure) -> Json:
     """The ``error`` object of the envelope."""
-    rule = CODES.get(failure.code)
-    error = {"code": failure.code, "message": failure.message, "retryable": bool(rule and rule.retryable)}
+    error = {"code": failure.code, "message": failure.message, "retryable": is_retryable(failure)}
     more = {"hint": failure.hint, "param": failure.param, "retry_after": failure.retry_after_s}
     return error | {name: value for name, value in more.items() if value is not None}
 

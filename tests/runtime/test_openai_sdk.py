@@ -12,6 +12,7 @@ import json
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ SUM: Any = [{"role": "user", "content": "What is 2+2?"}]
 
 @contextmanager
 def sync_client(url: str, **more: Any) -> Iterator[Ask]:
-    with openai.OpenAI(api_key="x", base_url=url, max_retries=0, **more) as client:
+    with openai.OpenAI(**{"api_key": "x", "base_url": url, "max_retries": 0, **more}) as client:
 
         def ask(make: Callable[[Any], Any]) -> Any:
             made = make(client)
@@ -56,7 +57,7 @@ def sync_client(url: str, **more: Any) -> Iterator[Ask]:
 @contextmanager
 def async_client(url: str, **more: Any) -> Iterator[Ask]:
     with asyncio.Runner() as runner:
-        client = openai.AsyncOpenAI(api_key="x", base_url=url, max_retries=0, **more)
+        client = openai.AsyncOpenAI(**{"api_key": "x", "base_url": url, "max_retries": 0, **more})
 
         async def answer(make: Callable[[Any], Any]) -> Any:
             made = make(client)
@@ -71,16 +72,17 @@ CLIENTS = {"sync": sync_client, "async": async_client}
 Opened = Callable[[ASGIApp], Any]
 
 
+@contextmanager
+def client_of(kind: str, app: ASGIApp, **more: Any) -> Iterator[Ask]:
+    """A client of this application, of one of the two kinds."""
+    with served(app) as url, CLIENTS[kind](url, **more) as ask:
+        yield ask
+
+
 @pytest.fixture(params=CLIENTS)
 def on(request: pytest.FixtureRequest) -> Opened:
     """``with on(app) as ask``: a client of this application."""
-
-    @contextmanager
-    def opened(app: ASGIApp) -> Iterator[Ask]:
-        with served(app) as url, CLIENTS[request.param](url) as ask:
-            yield ask
-
-    return opened
+    return partial(client_of, request.param)
 
 
 @pytest.fixture
