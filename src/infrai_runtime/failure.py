@@ -35,6 +35,12 @@ class Failure(Exception):
         self.attempts = tuple(attempts)
         self.transient = transient
 
+    @property
+    def says_no(self) -> bool:
+        """Whether it is a vendor's plain answer that it has no such thing, and no break of its service or of the way to
+        it."""
+        return self.code == "VENDOR_ERROR" and not self.transient
+
 
 def missing_extra(extra: str, package: str, what: str) -> Failure:
     """The failure for an on-machine part whose packages are not installed; its hint is the command that helps."""

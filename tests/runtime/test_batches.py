@@ -63,6 +63,7 @@ class Shop:
     store: SqliteDurable
     echo: Echo
     key: str = "one"
+    model: str = "big"
 
     @property
     def auth(self) -> dict[str, str]:
@@ -76,7 +77,9 @@ class Shop:
 
     async def submit(self, prompts: Iterable[str], **options: Any) -> Json:
         """The record of a batch of chats that was taken in."""
-        reply = await self.post("/ai/batch/submit", json={"requests": [chat(p) for p in prompts], **options})
+        reply = await self.post(
+            "/ai/batch/submit", json={"requests": [chat(p, model=self.model) for p in prompts], **options}
+        )
         assert reply.status_code == 200, reply.text
         record: Json = reply.json()["data"]
         return record

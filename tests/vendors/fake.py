@@ -131,7 +131,7 @@ def serving(fake: F) -> Iterator[F]:
                 self.wfile.write(piece)
                 self.wfile.flush()
 
-        do_GET = do_POST = _answer  # the names that http.server calls
+        do_GET = do_POST = do_DELETE = _answer  # the names that http.server calls
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -151,7 +151,10 @@ def _bodies(mime: str, data: bytes) -> Iterator[Any]:
 
 def _tells_of_an_error(body: Any) -> bool:
     """With status 200 or inside a stream; such bodies are those of ``shapes.ERRORS``."""
-    return isinstance(body, dict) and (("error" in body and "choices" not in body) or body.get("type") == "error")
+    if not isinstance(body, dict):
+        return False
+    failed = bool(body.get("error")) and "choices" not in body and body.get("object") != "batch"
+    return failed or body.get("type") == "error"
 
 
 def _unknown(made: Any) -> Iterator[str]:

@@ -70,6 +70,7 @@ _MISTRAL = "mistralai 3.7: src/mistralai/client/models"
 _CLAUDE = "https://platform.claude.com/docs/en/api/messages"
 _GEMINI = "https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse"
 _COHERE = "https://docs.cohere.com/reference"
+_FIREWORKS = "https://docs.fireworks.ai/api-reference"
 _DASHSCOPE = "https://www.alibabacloud.com/help/en/model-studio"
 
 SHAPES: dict[str, Shapes] = {
@@ -266,6 +267,15 @@ SHAPES: dict[str, Shapes] = {
                 "openrouter 1.3",
             ),
         ),
+        (
+            "/v1/batches(/[^/]+)?",
+            own(
+                "https://openrouter.ai/docs/api/api-reference/batch/get-a-batch; components/batchobject.py",
+                called("tests.wire.readers:openrouter_batches"),
+                None,
+                "openrouter 1.3",
+            ),
+        ),
     ),
     "xai": (
         *like_openai(
@@ -321,6 +331,33 @@ SHAPES: dict[str, Shapes] = {
                 "zai-sdk 0.2",
             ),
         ),
+        (
+            "/v1/files",
+            own(
+                "https://docs.bigmodel.cn/cn/guide/tools/batch; zai-sdk 0.2: types/files/file_object.py",
+                typed("zai.types.files:FileObject"),
+                None,
+                "zai-sdk 0.2",
+            ),
+        ),
+        (
+            "/v1/batches(/[^/]+)?(/cancel)?",
+            own(
+                "https://docs.bigmodel.cn/cn/guide/tools/batch; zai-sdk 0.2: types/batch/batch.py",
+                called("tests.wire.readers:zhipu_batches"),
+                None,
+                "zai-sdk 0.2",
+            ),
+        ),
+        (
+            "/v1/files/[^/]+/content",
+            own(
+                "https://docs.bigmodel.cn/cn/guide/tools/batch",
+                called("tests.wire.readers:zhipu_rows"),
+                None,
+                "zai-sdk 0.2",
+            ),
+        ),
     ),
     "perplexity": (
         (
@@ -342,7 +379,14 @@ SHAPES: dict[str, Shapes] = {
             ),
         ),
     ),
-    "moonshot": like_openai("https://platform.moonshot.ai/docs/api/chat", "reasoning_content", "cached_tokens"),
+    "moonshot": like_openai(
+        "https://platform.moonshot.ai/docs/api/chat",
+        *("reasoning_content", "cached_tokens"),
+        others={
+            path: replace(shape, source="https://platform.kimi.ai/docs/guide/use-batch-api")
+            for path, shape in _BATCH.items()
+        },
+    ),
     "dashscope": (
         *like_openai(f"{_DASHSCOPE}/compatibility-of-openai-with-dashscope", "reasoning_content", others=_BATCH),
         (
@@ -385,7 +429,7 @@ SHAPES: dict[str, Shapes] = {
     ),
     "fireworks": (
         (
-            "/v1/chat/completions",
+            "(/inference)?/v1/chat/completions",
             own(
                 "https://docs.fireworks.ai/api-reference/post-chatcompletions; fireworks-ai 1.2: types/chat",
                 typed("fireworks.types.chat:CompletionCreateResponse"),
@@ -393,6 +437,50 @@ SHAPES: dict[str, Shapes] = {
                 "fireworks-ai 1.2",
                 "index",  # of a call in a stream: https://docs.fireworks.ai/guides/function-calling
             ),
+        ),
+        (
+            "/v1/accounts",
+            own(
+                f"{_FIREWORKS}/list-accounts",
+                called("tests.wire.readers:fireworks_accounts"),
+                None,
+                "fireworks-ai 1.2",
+            ),
+        ),
+        (
+            "/v1/accounts/[^/]+/datasets(/[^/:]+)?",
+            own(f"{_FIREWORKS}/get-dataset", typed("fireworks.types:Dataset"), None, "fireworks-ai 1.2"),
+        ),
+        (
+            "/v1/accounts/[^/]+/datasets/[^/]+:upload",
+            own(
+                f"{_FIREWORKS}/upload-dataset-files",
+                typed("fireworks.types:DatasetUploadResponse"),
+                None,
+                "fireworks-ai 1.2",
+            ),
+        ),
+        (
+            "/v1/accounts/[^/]+/datasets/[^/]+:getDownloadEndpoint",
+            own(
+                f"{_FIREWORKS}/get-dataset-download-endpoint",
+                typed("fireworks.types:DatasetGetDownloadEndpointResponse"),
+                None,
+                "fireworks-ai 1.2",
+            ),
+        ),
+        (
+            "/v1/accounts/[^/]+/batchInferenceJobs(/[^/]+)?",
+            own(
+                f"{_FIREWORKS}/get-batch-inference-job",
+                called("tests.wire.readers:fireworks_job"),
+                None,
+                "fireworks-ai 1.2",
+            ),
+        ),
+        (
+            "/dataset/.+",
+            own("https://docs.fireworks.ai/guides/batch-inference", typed("tests.wire.readers:FireworksRow")),
         ),
     ),
     "ollama": like_openai("https://docs.ollama.com/api/openai-compatibility", "reasoning"),

@@ -52,7 +52,8 @@ CALL_S = 120.0
 HARVEST_S = 3600.0
 """What reading the results of a job may take: its rows are booked while they come."""
 LOST_S = 600.0
-"""How long a job whose id was lost is looked for at a vendor that cannot be reached."""
+"""How long a job whose id was lost is looked for at a vendor that cannot be reached, and how old a job is that cannot
+be too new for a vendor to know it."""
 MOST_HARVESTS = 3
 """How often results are read that are fewer than the vendor counts."""
 FULL_PAUSE_S = 60.0
@@ -171,8 +172,9 @@ class Jobs:
             facts = (model.vendor, model.id, options, ask.cache_strategy == "vendor")
             key = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
             group = groups.setdefault(key, Group(*facts, at_s=self._now(), key=identity.request_id()))
-            group.rows.append(Row(place, identity.request_id(), _reserve_nano(ask, model)))
-        self._groups = list(groups.values())
+            if self._vendor(group).takes(_body_of(ask, group), self._call(group)):
+                group.rows.append(Row(place, identity.request_id(), _reserve_nano(ask, model)))
+        self._groups = [group for group in groups.values() if group.rows]
         return asks
 
     def _trace(self, place: int, caller: Caller, line: bytes) -> Trace | None:
@@ -241,7 +243,7 @@ class Jobs:
         """The job could not be handed in, as far as is known: one that was too much waits, others' requests are run
         here, once it is known that the vendor does not have the job."""
         log.warning("%s took no batch job (%s): %s", group.vendor, failure.code, failure.message)
-        lost = failure.code in ("VENDOR_ERROR", "VENDOR_TIMEOUT")
+        lost = failure.code in ("VENDOR_ERROR", "VENDOR_TIMEOUT") and not failure.says_no
         self.here = self.here or failure.code != "RATE_LIMITED"
         if lost:
             return self._wake(group, failure)
@@ -335,6 +337,7 @@ class Jobs:
                 await self._cancel(group, vendor, call)
             progress = await vendor.poll(group.job, call)
             if progress["state"] == "failed" and not closed:
+                log.warning("job %s of %s failed as a whole; its requests are run here", group.job, group.vendor)
                 await self._give_back(group, unknown=False)
             elif progress["state"] in ENDED:
                 await self._harvest(group, vendor, progress["completed_count"], closed)
@@ -342,9 +345,16 @@ class Jobs:
                 return self._wake(group)
         except Failure as failure:
             log.warning("job %s of %s: %s: %s", group.job, group.vendor, failure.code, failure.message)
-            return self._wake(group, failure)
+            if not (failure.says_no and self._may_be_gone(group)):
+                return self._wake(group, failure)
+            await self._give_back(group, unknown=True)
         self.here = True  # what it did not answer is run here
         await self._drop(group)
+
+    def _may_be_gone(self, group: Group) -> bool:
+        """Whether a job that the vendor does not know is no longer there, and not yet: it was to be stopped, which some
+        do by deleting it, or is old enough to have been deleted by somebody. What it has cost is not known."""
+        return group.cancelled or self._now() - group.at_s > LOST_S
 
     async def _cancel(self, group: Group, vendor: Batches, call: Call) -> None:
         """Asks the vendor to stop; until it has heard, it is asked again beside each look at the job, which may have

@@ -258,6 +258,9 @@ class Result:
 class Batches(Protocol):
     """Runs many requests as one job at the vendor's own batch service."""
 
+    def takes(self, request: Request, call: Call) -> bool:
+        """Whether the service runs such a request; does no I/O."""
+
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """The vendor's id of the job, which carries ``call.idempotency_key`` where the vendor has a place for it."""
 

@@ -225,6 +225,10 @@ class Http:
         """The JSON object at a path."""
         return await self._json(_Sent("GET", path), call)
 
+    async def delete(self, path: str, call: Call) -> Json:
+        """Deletes what is at a path; the JSON object that tells so."""
+        return await self._json(_Sent("DELETE", path), call)
+
     async def get_lines(self, path: str, call: Call) -> AsyncGenerator[bytes, None]:
         """The lines of the file at a path as they come, without empty ones: only a line has to fit into memory. A file
         that was cut raises there."""

@@ -48,7 +48,7 @@ class Known:
 DIALECTS: dict[str, Dialect] = {
     "openai": Dialect(
         "infrai_runtime.vendors.openai_like:make",
-        frozenset({"api_version", "organization", "project", "deployments", "like", "finish_reason"}),
+        frozenset({"api_version", "organization", "project", "account", "deployments", "like", "finish_reason"}),
     ),
     "anthropic": Dialect("infrai_runtime.vendors.anthropic:make", models="/v1/models"),
     "gemini": Dialect("infrai_runtime.vendors.gemini:make", models="/v1beta/models"),
@@ -90,7 +90,11 @@ KNOWN: dict[str, Known] = {
     "xai": Known("openai", "https://api.x.ai/v1", ("XAI_API_KEY",), ("XAI_BASE_URL",)),
     "together": Known("openai", "https://api.together.xyz/v1", ("TOGETHER_API_KEY",), ("TOGETHER_BASE_URL",)),
     "fireworks": Known(
-        "openai", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), ("FIREWORKS_BASE_URL",)
+        "openai",
+        "https://api.fireworks.ai/inference/v1",
+        ("FIREWORKS_API_KEY",),
+        ("FIREWORKS_BASE_URL",),
+        from_environment={"account": ("FIREWORKS_ACCOUNT_ID",)},
     ),
     "openrouter": Known("openai", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), ("OPENROUTER_BASE_URL",)),
     "moonshot": Known("openai", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), ("MOONSHOT_BASE_URL",)),

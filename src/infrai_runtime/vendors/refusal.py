@@ -84,6 +84,8 @@ _BY_WORD = {
     "internal": "VENDOR_ERROR",
     # OpenRouter, in `metadata`: https://openrouter.ai/docs/api/reference/errors-and-debugging
     "refusal": "CONTENT_FILTERED",
+    "invalid_request": "INVALID_REQUEST",
+    "invalid_prompt": "INVALID_REQUEST",
     "string_too_long": "CONTEXT_LENGTH_EXCEEDED",
     "authentication": "UNAUTHORIZED",
     "payment_required": "INSUFFICIENT_CREDIT",
@@ -197,7 +199,7 @@ def _routed(metadata: Any) -> tuple[str, ...]:
 
 
 def _words(row: Mapping[str, Any]) -> tuple[str, ...]:
-    found = (row.get(name) for name in ("reason", "code", "type", "status"))
+    found = (row.get(name) for name in ("error_type", "reason", "code", "type", "status"))
     return tuple(word.lower() for word in found if isinstance(word, str))
 
 

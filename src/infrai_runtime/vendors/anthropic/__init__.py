@@ -88,6 +88,10 @@ class Anthropic(RemoteChat[Draft]):
 
     # -- batches: https://platform.claude.com/docs/en/build-with-claude/batch-processing
 
+    def takes(self, request: Request, call: Call) -> bool:
+        """Yes: every model has the service."""
+        return True
+
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the id that the service gave it."""
         drafts = [await self.drafted(request, call) for request in requests]

@@ -158,6 +158,10 @@ class Gemini(RemoteChat[Draft]):
 
     # -- batches: https://ai.google.dev/gemini-api/docs/batch-api
 
+    def takes(self, request: Request, call: Call) -> bool:
+        """Yes: every model has the service."""
+        return True
+
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the name that the service gave it."""
         drafts = [await self.drafted(request, call) for request in requests]

@@ -12,6 +12,8 @@ from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from infrai_runtime.vendors.openai_like.batch import Batches, CountedBatches
 from infrai_runtime.vendors.openai_like.chat import Chat
+from infrai_runtime.vendors.openai_like.dataset import DatasetBatches
+from infrai_runtime.vendors.openai_like.inline import InlineBatches
 from infrai_runtime.vendors.openai_like.media import (
     Draws,
     DrawsInMessages,
@@ -34,8 +36,10 @@ _CLASSES: tuple[tuple[type, Callable[[Row], Any]], ...] = (
     (Listens, lambda row: row.listen),
     (Reranks, lambda row: row.rerank),
     (Opens, lambda row: row.realtime),
-    (Batches, lambda row: row.batches and row.batch_words != "xai"),
     (CountedBatches, lambda row: row.batches and row.batch_words == "xai"),
+    (InlineBatches, lambda row: row.batches and row.batch_words == "openrouter"),
+    (DatasetBatches, lambda row: row.batches and row.batch_words == "fireworks"),
+    (Batches, lambda row: row.batches),
 )
 """Class -> whether a row has its capability."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ Json = dict[str, Any]
 
 ENDPOINT = f"/v1{CHAT}"
 _FILE = "batch.jsonl"
-_MARK = "infrai"
+MARK = "infrai"
 """The name under which a job carries the key that it was handed in with."""
 _LISTED = 100
 """How many of the newest jobs a lost one is looked for among."""
@@ -41,6 +42,10 @@ class Words:
     upload: str = "/files"
     form: tuple[tuple[str, str], ...] = (("purpose", "batch"),)
     line: Callable[[Json], Json] = lambda body: {"method": "POST", "body": body}
+    endpoint: str = ENDPOINT
+    """What a line is for."""
+    state: str = "status"
+    """The field of a job that has its state."""
     wrapped: str = ""
     """Where the new job stands in the answer that tells of it."""
     id: str = "id"
@@ -49,7 +54,7 @@ class Words:
     """What stands behind the path of the jobs to list the newest; empty: they carry no mark to be known by."""
     rows: str = "data"
     """Where the jobs stand in a list of them."""
-    marks: Callable[[str], Json] = lambda key: {"metadata": {_MARK: key}}
+    marks: Callable[[str], Json] = lambda key: {"metadata": {MARK: key}}
     """The fields of a job that carry the key that it was handed in with."""
 
 
@@ -82,7 +87,7 @@ _MISTRAL = Words(
     start=lambda file, model, marks: {"input_files": [file], "endpoint": ENDPOINT, "model": model, **marks},
     counts=(("succeeded_requests",), ("failed_requests",)),
     outputs=("output_file", "error_file"),
-    line=lambda body: {"body": {name: value for name, value in body.items() if name != "model"}},
+    line=lambda body: {"body": _without_model(body)},
     listed=f"?page_size={_LISTED}&order_by=-created",
 )
 """https://docs.mistral.ai/capabilities/batch: one model for the whole job; https://docs.mistral.ai/api/endpoint/batch"""
@@ -101,11 +106,11 @@ https://docs.together.ai/docs/inference/batch/manage: it tells its progress, but
 
 _XAI = Words(
     states={},
-    start=lambda file, model, marks: {"name": _MARK, "input_file_id": file, **marks},
+    start=lambda file, model, marks: {"name": MARK, "input_file_id": file, **marks},
     form=(),
     id="batch_id",
     rows="batches",
-    marks=lambda key: {"name": f"{_MARK} {key}"},
+    marks=lambda key: {"name": f"{MARK} {key}"},
 )
 """https://docs.x.ai/developers/advanced-api-usage/batch-api: its jobs have counts and no state."""
 
@@ -113,9 +118,51 @@ _DASHSCOPE = Words(
     states=_OPENAI.states,
     start=_OPENAI.start,
     counts=_OPENAI.counts,
-    marks=lambda key: {"metadata": {"ds_name": f"{_MARK} {key}"}},
+    marks=lambda key: {"metadata": {"ds_name": f"{MARK} {key}"}},
 )
 """https://www.alibabacloud.com/help/en/model-studio/batch-interfaces-compatible-with-openai"""
+
+_ZHIPU_ENDPOINT = f"/v4{CHAT}"
+_ZHIPU = Words(
+    states=_OPENAI.states,
+    start=lambda file, model, marks: {
+        "input_file_id": file,
+        "endpoint": _ZHIPU_ENDPOINT,
+        "auto_delete_input_file": True,
+        **marks,
+    },
+    counts=_OPENAI.counts,
+    endpoint=_ZHIPU_ENDPOINT,
+)
+"""https://docs.bigmodel.cn/cn/guide/tools/batch; zai-sdk 0.2: api_resource/batch/batches.py"""
+
+_OPENROUTER = Words(
+    states=_OPENAI.states,
+    start=_OPENAI.start,
+    counts=_OPENAI.counts,
+    line=lambda body: {"body": _without_model(body)},
+    listed="",
+)
+"""https://openrouter.ai/docs/api/api-reference/batch/get-a-batch: as OpenAI's, and nothing of whoever handed it in."""
+
+_FIREWORKS = Words(
+    states={
+        "job_state_unspecified": "queued",
+        "job_state_validating": "queued",
+        "job_state_pending": "queued",
+        "job_state_completed": "completed",
+        "job_state_failed": "failed",
+        "job_state_expired": "expired",
+        "job_state_early_stopped": "expired",
+        "job_state_cancelled": "cancelled",
+    },
+    start=lambda file, model, marks: {"model": model, "inputDatasetId": file},
+    counts=(("jobProgress", "successfullyProcessedRequests"), ("jobProgress", "failedRequests")),
+    line=lambda body: {"body": _without_model(body)},
+    state="state",
+    id="name",
+)
+"""https://docs.fireworks.ai/api-reference/get-batch-inference-job"""
 
 WORDS: dict[str, Words] = {
     "openai": _OPENAI,
@@ -123,6 +170,9 @@ WORDS: dict[str, Words] = {
     "together": _TOGETHER,
     "xai": _XAI,
     "dashscope": _DASHSCOPE,
+    "zhipu": _ZHIPU,
+    "openrouter": _OPENROUTER,
+    "fireworks": _FIREWORKS,
 }
 
 
@@ -134,11 +184,13 @@ class Batches(Chat):
         """How the vendor says it."""
         return WORDS[self.row.batch_words]
 
+    def takes(self, request: Request, call: Call) -> bool:
+        """Whether the service has the model."""
+        return not self.row.batch_models or bool(re.fullmatch(self.row.batch_models, call.model))
+
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Uploads the requests and starts the job; its id."""
-        drafts = [await self.drafted(request, call) for request in requests]
-        rows = [self._line(place, draft.body) for place, draft in enumerate(drafts)]
-        upload = Upload("file", _FILE, b"\n".join(map(orjson.dumps, rows)), "application/jsonl")
+        upload = batch_file(await self.lines(requests, call))
         stored = await self.http.post_form(self.words.upload, list(self.words.form), [upload], call)
         await self._until_read(stored, call)
         marks = self.words.marks(call.idempotency_key) if call.idempotency_key else {}
@@ -160,51 +212,64 @@ class Batches(Chat):
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """``state``, ``completed_count``, ``failed_count`` (0 where the vendor does not count)."""
-        batch = await self._batch(job, call)
+        batch = await self.job(job, call)
         with documented(self.http):
             done, failed = (_at(batch, path) for path in self.words.counts)
-            state = self.words.states.get(str(batch["status"]).lower(), "running")
+            state = self.words.states.get(str(batch[self.words.state]).lower(), "running")
             return {"state": state, "completed_count": done, "failed_count": failed}
 
     async def results(self, job: str, call: Call) -> AsyncGenerator[Result, None]:
         """The rows of the job's files: what was answered in one, what failed in another."""
-        batch = await self._batch(job, call)
+        batch = await self.job(job, call)
         for file in (batch[name] for name in self.words.outputs if batch.get(name)):
             async with aclosing(self.http.get_lines(f"/files/{segment(file)}/content", call)) as lines:
                 async for line in lines:
                     with documented(self.http):
                         row = orjson.loads(line)
-                    for result in self._result(row, "custom_id"):
+                    for result in self.result(row, "custom_id"):
                         yield result
 
     async def cancel(self, job: str, call: Call) -> None:
         """Stops a job; what is done by then can still be read."""
         await self.http.post(f"{self.row.batches}/{segment(job)}/cancel", {}, call)
 
-    async def _batch(self, job: str, call: Call) -> Mapping[str, Any]:
+    async def job(self, job: str, call: Call) -> Mapping[str, Any]:
+        """A job as the vendor tells it."""
         return await self.http.get(f"{self.row.batches}/{segment(job)}", call)
 
     async def _until_read(self, file: Mapping[str, Any], call: Call) -> None:
         """Azure takes a file for a job only when it has read it
-        (https://learn.microsoft.com/azure/foundry/openai/how-to/batch); that may take as long as the call."""
+        (https://learn.microsoft.com/azure/foundry/openai/how-to/batch)."""
+        if _is_being_read(file):
+            path = f"/files/{segment(str(file.get('id')))}"
+            await self.until(lambda: self.http.get(path, call), _is_being_read, call)
+
+    async def until(
+        self, look: Callable[[], Awaitable[Json]], waits: Callable[[Mapping[str, Any]], bool], call: Call
+    ) -> None:
+        """Looks at a file until the vendor has read it, which may take as long as the call."""
         clock, pause_s = asyncio.get_running_loop().time, _FIRST_LOOK_S
         until = clock() + call.deadline_s
-        while str(file.get("status")).lower() in _BEING_READ:
+        while waits(await look()):
             if clock() > until:
                 raise Failure("VENDOR_TIMEOUT", f"{self.name}: it has not read the file of a batch in time")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_LOOK_S)
-            file = await self.http.get(f"/files/{segment(str(file.get('id')))}", call)
+
+    async def lines(self, requests: Sequence[Request], call: Call) -> list[Json]:
+        """The requests as lines of a file, each known again by its place."""
+        drafts = [await self.drafted(request, call) for request in requests]
+        return [self._line(place, draft.body) for place, draft in enumerate(drafts)]
 
     def _line(self, place: int, body: Json) -> Json:
         line = {"custom_id": str(place), **self.words.line(body)}
-        return self._placed({**line, "url": ENDPOINT}, "url") if "method" in line else line
+        return self._placed({**line, "url": self.words.endpoint}, "url") if "method" in line else line
 
     def _placed(self, body: Json, name: str) -> Json:
         """Azure's dated interface has its paths without the version of the other one."""
         return body | {name: CHAT} if self._dated and name in body else body
 
-    def _result(self, row: Any, key: str) -> Iterable[Result]:
+    def result(self, row: Any, key: str) -> Iterable[Result]:
         """The result that a row tells; a row of a request that is not ours tells none. One that cannot be read is a
         failure of its request alone."""
         place = row.get(key) if isinstance(row, Mapping) else None
@@ -230,7 +295,7 @@ class CountedBatches(Batches):
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """``state``, ``completed_count``, ``failed_count``."""
-        batch = await self._batch(job, call)
+        batch = await self.job(job, call)
         with documented(self.http):
             counts = _Counts.of(batch)
         return {"state": counts.state, "completed_count": counts.done, "failed_count": counts.failed}
@@ -244,7 +309,7 @@ class CountedBatches(Batches):
             with documented(self.http):
                 rows, token = page["results"], page.get("pagination_token") or None
             for row in rows:
-                for result in self._result(row, "batch_request_id"):
+                for result in self.result(row, "batch_request_id"):
                     yield result
 
     async def cancel(self, job: str, call: Call) -> None:
@@ -260,6 +325,20 @@ class CountedBatches(Batches):
         if not isinstance(error, Mapping):
             return Result(place, failure=self.http.broken("no result came for this request"))
         return Result(place, failure=self.http.failure(_STATUS_OF.get(error.get("code"), 502), {"error": error}))
+
+
+def batch_file(rows: Sequence[Json]) -> Upload:
+    """The rows as a file that is handed in."""
+    return Upload("file", _FILE, b"\n".join(map(orjson.dumps, rows)), "application/jsonl")
+
+
+def _without_model(body: Json) -> Json:
+    """The model is the whole job's."""
+    return {name: value for name, value in body.items() if name != "model"}
+
+
+def _is_being_read(file: Mapping[str, Any]) -> bool:
+    return str(file.get("status")).lower() in _BEING_READ
 
 
 _BEING_READ = frozenset({"notrunning", "pending", "running"})

@@ -33,6 +33,7 @@ class Base(Remote):
         self.allowed_options = frozenset(row.allowed_options)
         self._deployments: Mapping[str, str] = entry.options.get("deployments", {})
         self._dated = bool(entry.options.get("api_version"))
+        self.account: str | None = entry.options.get("account")
         self.says_why = entry.options.get("finish_reason") != "optional"
         """Every answer says why it ended; one that does not was cut, with or without its end mark."""
 

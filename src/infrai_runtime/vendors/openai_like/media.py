@@ -30,10 +30,12 @@ def options(request: Request, call: Call) -> Json:
     return passed | dict(call.options)
 
 
-async def fetched(http: Http, url: str, call: Call, kind: str, about: Mapping[str, Any]) -> File:
+async def fetched(
+    http: Http, url: str, call: Call, kind: str, about: Mapping[str, Any], max_bytes: int = MAX_MEDIA_BYTES
+) -> File:
     """The file behind a link that a vendor gave, at once, because such links do not live long."""
     try:
-        found = await call.fetcher.get(url, max_bytes=MAX_MEDIA_BYTES, timeout_s=call.deadline_s)
+        found = await call.fetcher.get(url, max_bytes=max_bytes, timeout_s=call.deadline_s)
     except (FetchRefused, FetchFailed) as error:
         raise http.broken(f"the {kind} that it made could not be fetched ({error.reason})") from None
     return File(found.data, found.mime, about)

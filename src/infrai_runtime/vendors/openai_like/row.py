@@ -39,8 +39,12 @@ class Row:
     rerank: str = ""
     realtime: str = ""
     batches: str = ""
-    batch_words: Literal["openai", "mistral", "together", "xai", "dashscope"] = "openai"
+    batch_words: Literal["openai", "mistral", "together", "xai", "dashscope", "zhipu", "openrouter", "fireworks"] = (
+        "openai"
+    )
     """In whose words batches are told (``batch.WORDS``)."""
+    batch_models: str = ""
+    """A pattern of the models that its batch service has; empty: its pages name none that it lacks."""
 
     # -- the request
     auth: tuple[str, str] = ("Authorization", "Bearer ")

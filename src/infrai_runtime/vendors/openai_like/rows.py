@@ -43,6 +43,13 @@ _LOCAL = Row(
 PLAIN = Row(page="https://platform.openai.com/docs/api-reference/chat", embed="/embeddings", fetches=False)
 """Any other server: what it has beyond chat and embeddings is said with ``like``."""
 
+_QWEN_BATCHES = (
+    r"qwen3\.[5-8]-(max|plus|flash|omni-.*)|qwen3-(max|vl-plus|vl-flash)|qwen-(max|plus|flash|turbo|long)(-latest)?"
+    r"|qwen-vl-.*|deepseek-(r1|v3|v3\.2)"
+)
+"""https://help.aliyun.com/zh/model-studio/batch-interfaces-compatible-with-openai: of all regions; one that a region
+lacks fails there as a job and is run on the usual way."""
+
 ROWS: dict[str, Row] = {
     "openai": _OPENAI,
     "azure": replace(
@@ -135,6 +142,8 @@ ROWS: dict[str, Row] = {
         page="https://docs.fireworks.ai/api-reference/post-chatcompletions",
         embed="/embeddings",
         rerank="/rerank",
+        batches="/batchInferenceJobs",
+        batch_words="fireworks",
         reasoning_back="reasoning_content",
     ).with_options(
         "top_k", "min_p", "repetition_penalty", "context_length_exceeded_behavior", "prompt_cache_isolation_key"
@@ -142,6 +151,8 @@ ROWS: dict[str, Row] = {
     "openrouter": Row(
         page="https://openrouter.ai/docs/api-reference/overview",
         embed="/embeddings",
+        batches="/batches",
+        batch_words="openrouter",
         effort="reasoning.effort",
         strict_tools=True,
         reads=frozenset({"image", "audio", "file", "video"}),
@@ -151,6 +162,8 @@ ROWS: dict[str, Row] = {
     ).with_options("provider", "plugins", "transforms", "reasoning", "verbosity", "top_k", "min_p", "top_a"),
     "moonshot": Row(
         page="https://platform.moonshot.ai/docs/api/chat",
+        batches="/batches",
+        batch_models=r"kimi-k2\.[56]",  # https://platform.kimi.ai/docs/guide/use-batch-api
         names={"max_tokens": "max_completion_tokens"},
         refuses=frozenset({"seed", "logprobs", "top_logprobs", "user", "parallel_tool_calls", "choices"}),
         fixed_sampling="kimi",
@@ -166,6 +179,8 @@ ROWS: dict[str, Row] = {
         draw="/images/generations",
         listen="/audio/transcriptions",
         rerank="/rerank",
+        batches="/batches",
+        batch_words="zhipu",
         names={"user": "user_id"},
         refuses=frozenset({"seed", "logprobs", "top_logprobs", "parallel_tool_calls", "choices"}),
         structured="object",
@@ -185,6 +200,7 @@ ROWS: dict[str, Row] = {
         most_texts=10,
         batches="/batches",
         batch_words="dashscope",
+        batch_models=_QWEN_BATCHES,
         refuses=frozenset({"user"}),
         structured="object",
         reads=frozenset({"image", "audio", "video"}),
