@@ -6,9 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from infrai_core.tokens import estimate
+
+if TYPE_CHECKING:
+    from .proof import Held
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 
@@ -33,10 +36,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Draft:
-    """What one way of answering made, before stop sequences and token limits."""
+    """What one way of answering made, before stop sequences and token limits; ``held`` are the values in its parts."""
 
     parts: list[dict[str, Any]]
-    invented: list[str] = field(default_factory=list)
+    held: Sequence[Held] = ()
     grounded: bool | None = None
 
 
@@ -58,17 +61,27 @@ def call_part(name: str, arguments: Mapping[str, Any], salt: str = "") -> dict[s
 
 
 def finish(draft: Draft, *, prompt: str, stop: Sequence[str], max_tokens: int | None) -> Answer:
-    """The answer of a draft: cut before the first stop sequence, then at ``max_tokens`` (finish reason length)."""
+    """The answer of a draft: cut before the first stop sequence, then at ``max_tokens`` (finish reason length).
+
+    What its values hold that cannot be read from words of ``prompt`` is listed as invented, here and nowhere else.
+    """
     parts = [_stopped(part, stop) for part in draft.parts]
     parts, cut = _limited(parts, max_tokens)
+    kept = zip(parts, draft.held, strict=False)
+    invented = [path for at, (part, held) in enumerate(kept) for path in _listed(part, held, at, prompt)]
     return Answer(
         parts=parts,
         finish_reason=_reason(parts, cut),
-        invented=draft.invented,
-        grounded=draft.grounded,
+        invented=invented,
+        grounded=not invented if draft.held and "text" in draft.parts[0] else draft.grounded,
         prompt_tokens=estimate(prompt),
         completion_tokens=sum(_size(part) for part in parts),
     )
+
+
+def _listed(part: Mapping[str, Any], held: Held, at: int, prompt: str) -> list[str]:
+    where = "content" if "text" in part else f"tool_calls.{at}.arguments"
+    return [f"{where}.{path}" if path else where for path in held.listed(prompt)]
 
 
 def _reason(parts: list[dict[str, Any]], cut: bool) -> FinishReason:

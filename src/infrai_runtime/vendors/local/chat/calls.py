@@ -13,14 +13,15 @@ from . import arithmetic
 from .choose import EXPRESSION, Tool
 from .concept import chinese_words, name_vocabulary, related
 from .conversation import Result
-from .fill import Filled, fill
-from .measure import numbers, plain, unit_after
+from .fill import Filled, Known, fill
+from .measure import json_number, numbers, plain, unit_after
 from .mention import Mention, mentions
 from .offer import Offer
+from .proof import Held, Path, Proof
 from .scene import MARKERS, Scene, Token
 from .schema import kind_of
 from .sentence import is_question, refuses
-from .slot import roles_of
+from .slot import Slot, roles_of
 from .summary import facts, readable
 from .word import STOP, VERB_STEMS, VERBS, has_cjk, is_past, stem, stems, tokens, words
 
@@ -42,24 +43,40 @@ class Step:
 @dataclass
 class Call:
     """A call ready to be made, or not: ``declared`` are arguments that nothing shows to be meant so, ``missing`` those
-    of them for which nothing at all was found."""
+    of them for which nothing at all was found, ``proofs`` the words that the others were read from."""
 
     tool: Tool
     arguments: dict[str, Any]
     declared: list[str]
     missing: list[str]
+    proofs: dict[Path, Proof]
+
+    @property
+    def held(self) -> Held:
+        """The arguments with all that is needed to list what nothing shows."""
+        return Held(self.arguments, self.declared, self.proofs)
 
     def same_as(self, result: Result) -> bool:
         """Whether this call was made already."""
         return self.tool.name == result.name and _comparable(self.arguments) == _comparable(result.arguments)
 
-    def take(self, path: str, value: Any, shown: bool) -> None:
-        """Gives an argument a value that its schema allows; it is declared unless it is shown to be meant."""
+    def take(self, path: str, value: Any, proofs: dict[Path, Proof]) -> None:
+        """Gives an argument a value that its schema allows; it stays declared unless words show that it is meant."""
         if not self.tool.takes(path, value):
             return
         self.arguments[path] = value
         self.missing = [one for one in self.missing if one.split(".")[0] != path]
-        self.declared = [one for one in self.declared if one.split(".")[0] != path or not shown]
+        self.declared = [one for one in self.declared if one.split(".")[0] != path or not proofs]
+        self.proofs = {at: proof for at, proof in self.proofs.items() if at[0] != path} | proofs
+
+    def again(self, path: str, value: Any, quote: str) -> Call:
+        """The same call with another value of an argument, read from the words ``quote``."""
+        proofs = self.quoted(path, quote) if (path,) in self.proofs else {}
+        return replace(self, arguments={**self.arguments, path: value}, proofs={**self.proofs, **proofs})
+
+    def quoted(self, path: str, quote: str) -> dict[Path, Proof]:
+        """The proof that an argument was read from the words ``quote``."""
+        return {(path,): Proof(Slot((path,), self.tool.properties.get(path, {}), True), quote)}
 
 
 def _comparable(arguments: Mapping[str, Any]) -> str:
@@ -82,10 +99,10 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
         known=_known(step, clause, results),
         about=step.tool.about,
     )
-    call = Call(step.tool, dict(filled.value or {}), filled.declared, filled.missing)
+    call = Call(step.tool, dict(filled.value or {}), filled.declared, filled.missing, filled.proofs)
     shared = _shared(filled, clause, step.tool)
-    if shared:
-        call.take(shared.name, shared.value, True)
+    for value, written in shared.values[:1]:
+        call.take(shared.name, value, call.quoted(shared.name, written) if shared.shown else {})
     if step.later:
         pointing = [path for path, value in call.arguments.items() if str(value).lower() in _POINTERS]
         call.declared, call.missing = [*call.declared, *pointing], [*call.missing, *pointing]
@@ -96,11 +113,7 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
         _complete(call, request, request=True, command=command and not step.later)
     if command:
         _complete_by_phrase(call, clause, filled, told)
-    return (
-        [call, *(replace(call, arguments={**call.arguments, shared.name: v}) for v in shared.more)]
-        if shared
-        else [call]
-    )
+    return [call, *(call.again(shared.name, *other) for other in shared.values[1:])]
 
 
 # -- earlier results
@@ -134,13 +147,13 @@ def _facts(text: str) -> list[tuple[str, Any]]:
         return []
 
 
-def _known(step: Step, clause: str, results: Sequence[Result]) -> dict[tuple[str, ...], Any]:
+def _known(step: Step, clause: str, results: Sequence[Result]) -> dict[Path, Known]:
     """'then subtract 4': the first number argument is the last result where the clause has one number too few."""
     value = _last_number(results) if step.later else None
     wanted = [name for name in step.tool.required if takes_number(step.tool, name)]
     if value is None or clause != step.clause or len(wanted) < 2 or len(numbers(clause)) != len(wanted) - 1:
         return {}
-    return {(wanted[0],): value.numerator if value.denominator == 1 else float(value)}
+    return {(wanted[0],): (json_number(value), results[-1].text)}
 
 
 def _as_fields(text: str) -> str:
@@ -163,7 +176,7 @@ def _complete(call: Call, source: str, *, request: bool = False, command: bool =
     for name in properties:
         shown = not any(path.split(".")[0] == name for path in found.declared)
         if shown:
-            call.take(name, found.value[name], True)
+            call.take(name, found.value[name], {at: proof for at, proof in found.proofs.items() if at[0] == name})
 
 
 def complete_from_results(call: Call, results: Sequence[Result]) -> None:
@@ -171,7 +184,7 @@ def complete_from_results(call: Call, results: Sequence[Result]) -> None:
     good = [result for result in results if not result.is_error]
     for path in list(call.missing):
         if good and takes_text(call.tool, path):
-            call.take(path, readable(good[-1].text), True)
+            call.take(path, readable(good[-1].text), call.quoted(path, good[-1].text))
 
 
 # -- what an argument takes
@@ -220,7 +233,7 @@ def _complete_by_phrase(call: Call, clause: str, filled: Filled, told: bool) -> 
         meant = bool(phrase) and (bool(sure) or _is_meant(call.tool, path, clause, phrase, used))
         if meant and (path in texts or len(phrase.split()) <= 3):
             alone = not told and call.declared == [path]
-            call.take(path, phrase, bool(expression) or alone)
+            call.take(path, phrase, call.quoted(path, clause) if expression or alone else {})
 
 
 def _used(one: Offer, clause: str) -> tuple[int, int]:
@@ -409,7 +422,7 @@ def guess_by_phrase(call: Call, request: str) -> None:
     if len(wanted) == 1 and call.missing == wanted and kind_of(call.tool.properties.get(wanted[0], {})) == "string":
         phrase = subject(_WITH_TOOL.sub("", request), call.tool, (), name_vocabulary(wanted[0]))
         if phrase and len(phrase.split()) <= 3:
-            call.take(wanted[0], phrase, False)
+            call.take(wanted[0], phrase, {})
 
 
 _WITH_TOOL = re.compile(
@@ -425,14 +438,14 @@ _AND = re.compile(r"^\s*(?:,|、|和|与|以及|跟|及|,?\s*(?:and|or|&)\s*(?:i
 
 @dataclass(frozen=True)
 class _Shared:
-    """An argument for which a clause lists several values: the first one and ``more``."""
+    """An argument for which a clause lists several ``values``, each with its words, and whether they are ``shown``."""
 
-    name: str
-    value: Any
-    more: list[Any]
+    name: str = ""
+    values: Sequence[tuple[Any, str]] = ()
+    shown: bool = False
 
 
-def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared | None:
+def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared:
     """The argument whose value is followed by more of its kind, as in 'in Cairo and Athens'. Two names with a bare
     comma between are one: 'Portland, Oregon'."""
     likely = filled.likely | filled.given
@@ -443,16 +456,18 @@ def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared | None:
     for (name,), first in spread.items():
         others = list(_further(clause, first.start, first.end, taken))
         if len(others) == 1 and others[0].kind == "name" and clause[first.end : others[0].start].strip() == ",":
-            return _Shared(name, clause[first.start : others[0].end], [])
-        more = [_like(other.value, first.value) for other in others]
-        if more and all(tool.takes(name, value) for value in more):
-            return _Shared(name, first.value, more)
-    return None
+            whole = clause[first.start : others[0].end]
+            return _Shared(name, [(whole, whole)], (name,) in filled.given)
+        more = [(_like(other.value, first.value), other.text) for other in others]
+        if more and all(tool.takes(name, value) for value, _ in more):
+            values = [(first.value, clause[first.start : first.end]), *more]
+            return _Shared(name, values, (name,) in filled.given)
+    return _Shared()
 
 
 def _like(value: Any, model: Any) -> Any:
     if isinstance(value, Fraction):
-        return plain(value) if isinstance(model, str) else value.numerator if value.denominator == 1 else float(value)
+        return plain(value) if isinstance(model, str) else json_number(value)
     return value
 
 

@@ -9,11 +9,12 @@ from typing import Any
 from .evidence import Claim, doubted, likely, speaks
 from .lists import listed, segmentations
 from .offer import Offer, offers
+from .proof import Held, Path, Proof, proven
 from .scene import Scene
 from .schema import Schema, kind_of, least, valid
 from .slot import Slot
 
-Path = tuple[str, ...]
+Known = tuple[Any, str]
 _NESTED_OPTIONAL = 6
 _MOST_RECORDS = 200
 _MOST_SLOTS = 300
@@ -24,8 +25,9 @@ class Filled:
     """``value`` satisfies the schema; ``declared`` are the paths in it that no evidence in the text shows to be true,
     and ``missing`` those of them that nothing in the text even suits.
 
-    ``given`` is what the text gives, ``likely`` what stands, declared, in a required place to which it gives nothing,
-    and ``offered`` all that the text has of the kinds that are asked for.
+    ``given`` is what the text gives, with the ``proofs``, the words that it was read from. ``likely`` is what stands,
+    declared, in a required place to which it gives nothing, and ``offered`` all that the text has of the kinds that are
+    asked for.
     """
 
     value: Any
@@ -34,6 +36,12 @@ class Filled:
     given: dict[Path, Offer] = field(default_factory=dict)
     likely: dict[Path, Offer] = field(default_factory=dict)
     offered: dict[Path, Offer] = field(default_factory=dict)
+    proofs: dict[Path, Proof] = field(default_factory=dict)
+
+    @property
+    def held(self) -> Held:
+        """The value with all that is needed to list what nothing shows."""
+        return Held(self.value, self.declared, self.proofs)
 
     @property
     def worth(self) -> float:
@@ -42,12 +50,18 @@ class Filled:
 
 
 def fill(
-    node: Any, text: str, *, param: str, command: bool = False, known: Mapping[Path, Any] | None = None, about: str = ""
+    node: Any,
+    text: str,
+    *,
+    param: str,
+    command: bool = False,
+    known: Mapping[Path, Known] | None = None,
+    about: str = "",
 ) -> Filled:
     """The value of the JSON schema ``node`` that ``text`` supports.
 
     A ``command`` is meant for the fields, a text need not be; ``about`` tells what all fields are about. ``known``
-    values win over those of the text.
+    values win over those of the text; each comes with the words that it was read from.
     Raises ``Failure("INVALID_REQUEST", param=param)`` for a schema that is too deep, too large or cannot be satisfied.
     """
     if not isinstance(node, Mapping):
@@ -175,24 +189,29 @@ class _Filling:
         self._parents = parents
         self._piece = piece
 
-    def whole(self, node: Any, text: str, known: Mapping[Path, Any], depth: int = 0) -> Filled:
+    def whole(self, node: Any, text: str, known: Mapping[Path, Known], depth: int = 0) -> Filled:
         """The best filled of the schema's alternatives."""
         variants = self._schema.variants(self._schema.plain(node, depth), depth)
         tried = [self._variant(v, node, text, known, depth) for v in variants if kind_of(v) != "null"]
         return max(tried, key=lambda filled: filled.worth, default=Filled(None))
 
-    def _variant(self, node: dict[str, Any], source: Any, text: str, known: Mapping[Path, Any], depth: int) -> Filled:
+    def _variant(self, node: dict[str, Any], source: Any, text: str, known: Mapping[Path, Known], depth: int) -> Filled:
         shape = self._shape((), node, True, depth, source)
         scene = Scene(text, piece=self._piece)
         title = str(node.get("title") or "")
-        slots = self._slots(shape, (*self._parents, title) if title else self._parents)
+        slots = [*self._slots(shape, (*self._parents, title) if title else self._parents)]
         assigned = assign([slot for slot in slots if slot.path not in known], scene, self._command)
         left = _blanked(text, assigned.given)
-        given = assigned.given | {path: Offer(value, 0, 0, 1.0) for path, value in known.items()}
+        given = assigned.given | {path: Offer(value, 0, 0, 1.0) for path, (value, _) in known.items()}
+        proofs = {
+            slot.path: Proof(slot, known[slot.path][1]) if slot.path in known else proven(slot, given[slot.path], scene)
+            for slot in slots
+            if slot.path in given
+        }
         for lists in shape.leaves():
             if _holds_objects(lists.node, self._schema):
                 given.update(self._records(lists, left, depth))
-        filled = Filled(None, given=given, likely=assigned.likely, offered=assigned.offered)
+        filled = Filled(None, given=given, likely=assigned.likely, offered=assigned.offered, proofs=proofs)
         filled.value = self._built(shape, filled, depth, scene)
         return filled
 
@@ -276,6 +295,7 @@ class _Filling:
                 found[label.label] = label.value
             elif fitting:
                 found[label.label] = max(fitting, key=lambda offer: offer.fit).value
+            filled.proofs[*shape.path, label.label] = Proof(Slot((label.label,), wanted, True), label.value)
         if not found:
             filled.declared.append(_dotted(shape.path))
             filled.missing.append(_dotted(shape.path))
@@ -294,6 +314,7 @@ def _given(path: Path, filled: Filled) -> Any:
         inside = _dotted((*path, str(at)))
         filled.declared += [f"{inside}.{name}".rstrip(".") for name in record.declared]
         filled.missing += [f"{inside}.{name}".rstrip(".") for name in record.missing]
+        filled.proofs |= {(*path, str(at), *within): proof for within, proof in record.proofs.items()}
     return [record.value for record in value]
 
 

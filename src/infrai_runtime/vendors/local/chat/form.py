@@ -12,9 +12,11 @@ from infrai_runtime.failure import Failure
 from .answer import Draft, text_part
 from .conversation import Conversation, wanted_keys, without_keys
 from .fill import Filled, fill
+from .proof import Proof
 from .quote import split
 from .scene import Scene
 from .sentence import is_question, sentences
+from .slot import Slot
 from .word import words
 
 _KINDS = ("text", "json_object", "json_schema")
@@ -40,7 +42,8 @@ def _free(conversation: Conversation) -> Filled:
     """An object with the keys that the prompt names; without such, the facts of the text."""
     schema = wanted_keys(conversation.request) or wanted_keys(conversation.system)
     if schema is None:
-        return Filled(facts(source_text(conversation)))
+        text = source_text(conversation)
+        return Filled(facts(text), proofs={(): Proof(Slot((), {}, True), text)})
     text = source_text(replace(conversation, request=without_keys(conversation.request)))
     filled = fill(schema, text, param="response_format")
     # A key that was only named may be a text or a number; what no text fills is tried as a number.
@@ -57,9 +60,7 @@ def _schema_of(response_format: Mapping[str, Any]) -> Any:
 
 
 def _json(filled: Filled) -> Draft:
-    text = json.dumps(filled.value, ensure_ascii=False)
-    invented = [f"content.{path}" if path else "content" for path in filled.declared]
-    return Draft([text_part(text)], invented, grounded=not invented)
+    return Draft([text_part(json.dumps(filled.value, ensure_ascii=False))], [filled.held])
 
 
 def source_text(conversation: Conversation) -> str:
@@ -118,7 +119,7 @@ def facts(text: str) -> dict[str, Any]:
     kinds: dict[str, list[str]] = {}
     for mention in scene.mentions:
         kinds.setdefault(_LABEL.get(mention.kind, mention.kind), []).append(str(mention.text).strip("\"'"))
-    return found or {k: v[0] if len(v) == 1 else v for k, v in kinds.items()} or {"text": text}
+    return found or {k: v[0] if len(v) == 1 else v for k, v in kinds.items()} or ({"text": text} if text else {})
 
 
 _LABEL = {"day": "date", "datetime": "date", "colour": "color"}

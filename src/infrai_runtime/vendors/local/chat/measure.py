@@ -253,7 +253,7 @@ def _iso(year: int | None, month: int, day: int) -> str | None:
         return None
 
 
-def _clock(written: str) -> str | None:
+def clock(written: str) -> str | None:
     """A written time of day as HH:MM; None where it is not one."""
     lower = written.lower().replace(".", "")
     if lower in ("noon", "midnight"):
@@ -269,7 +269,7 @@ def _clock(written: str) -> str | None:
 
 def iso_time(value: str) -> str | None:
     """A written time of day as HH:MM:SS; None where it is not one."""
-    found = _clock(value)
+    found = clock(value)
     return f"{found}:00" if found else None
 
 

@@ -18,6 +18,7 @@ from .measure import Unit, converted, iso_date, iso_datetime, iso_time, json_num
 from .mention import CURRENCY, Mention
 from .phrase import PHRASES, phrase
 from .scene import MARKERS, Field, Scene
+from .schema import settled
 from .slot import INTRODUCES, KIND, Role, Slot
 from .word import STOP, is_past, name_words, stem, stems, tokens, words
 
@@ -39,12 +40,21 @@ class Offer:
 
 def offers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
     """What ``scene`` offers a slot of one value. A ``command`` also offers phrases and figures that nothing names."""
-    if "const" in slot.schema:
-        yield Offer(slot.schema["const"], 0, 0, 1.0)
+    if only := settled(slot.schema):
+        yield Offer(only[0], 0, 0, 1.0)
     elif "enum" in slot.schema:
         yield from (found for option in slot.schema["enum"] for found in _option(slot, option, scene))
     elif slot.kind in _OFFERS:
         yield from _OFFERS[slot.kind](slot, scene, command)
+
+
+def reads(value: Any, slot: Slot, scene: Scene) -> bool:
+    """Whether a few words, which may be just those of the value, say an option or answer yes or no."""
+    if isinstance(value, bool) and scene.text.strip().lower() in (_TRUE if value else _FALSE):
+        return True
+    if isinstance(value, str) and any(said_option(value, scene)):
+        return True
+    return any(one.value == value for command in (False, True) for one in offers(slot, scene, command))
 
 
 # -- labels
@@ -309,7 +319,7 @@ def _measure(slot: Slot, option: str, scene: Scene) -> Iterator[Offer]:
         if option.upper() in CURRENCY.values() and coin == option.upper():
             yield Offer(option, mention.end, mention.end, 0.5 + _side(slot, scene.marker(mention.start)))
         elif measure and mention.unit and unit_of(mention.unit) == measure:
-            yield Offer(option, 0, 0, 0.5)
+            yield Offer(option, mention.end, mention.end, 0.5)
     for token in scene.tokens:
         base = stem(token.low)
         if measure and len(base) > 1 and unit_of(token.low) == measure:

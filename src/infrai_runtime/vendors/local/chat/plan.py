@@ -76,8 +76,7 @@ def _repeats(call: Call, before: Sequence[Call]) -> bool:
 
 def _draft(kept: Sequence[Call], salt: str) -> Draft:
     parts = [call_part(call.tool.name, call.arguments, f"{salt}{at}") for at, call in enumerate(kept)]
-    invented = [f"tool_calls.{at}.arguments.{path}" for at, call in enumerate(kept) for path in call.declared]
-    return Draft(parts, invented)
+    return Draft(parts, [call.held for call in kept])
 
 
 def _planned(conversation: Conversation, tools: Sequence[Tool], must: bool) -> list[Call]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -321,6 +321,14 @@ _BY_KIND: dict[str, Callable[[Schema, dict[str, Any], int], Any]] = {
     "null": lambda schema, node, depth: None,
     "any": lambda schema, node, depth: None,
 }
+
+
+def settled(schema: Mapping[str, Any]) -> Sequence[Any]:
+    """The value of a resolved schema that allows only one; empty where it leaves a choice."""
+    if "const" in schema:
+        return [schema["const"]]
+    options = [None] if schema.get("type") == "null" else schema.get("enum", ())
+    return options if len(options) == 1 else ()
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..schema import settled
 from .choice import affirmed, mood, said_option, unit_option
 from .claim import Claim
 from .command import commanded
@@ -25,12 +26,12 @@ __all__ = ["Claim", "doubted", "likely", "speaks"]
 def speaks(claim: Claim) -> bool:
     """Whether a form of evidence says that the value is that of the field."""
     forms = _FORMS.get("enum" if "enum" in claim.slot.schema else claim.slot.kind, ())
-    return "const" in claim.slot.schema or any(form(claim) for form in forms)
+    return bool(settled(claim.slot.schema)) or any(form(claim) for form in forms)
 
 
 def doubted(claim: Claim) -> bool:
     """Whether something about the value, or about what is said of it, outweighs all evidence."""
-    return "const" not in claim.slot.schema and any(doubt(claim) for doubt in DOUBTS)
+    return not settled(claim.slot.schema) and any(doubt(claim) for doubt in DOUBTS)
 
 
 def likely(claim: Claim) -> int:
