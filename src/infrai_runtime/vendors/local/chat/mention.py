@@ -87,6 +87,7 @@ _TYPED: tuple[tuple[str, str], ...] = (
         r"(?<![\w-])(?!\d{4}-\d{4}\b)\d{1,6}-\d{3,8}(?![\w-])|(?<![\w])#?(?=[A-Za-z]*\d|[A-Z]+-)(?:[A-Z]{1,8}[-_]?\d[\w\-]{0,30}|[A-Z]{1,8}(?:-[A-Z0-9]{1,12}){1,4}"
         r"|\d{1,6}[A-Z]{1,4}[\w\-]*|(?=[\d-]{1,24}[A-Z])\d{1,8}(?:-[A-Z0-9]{1,12}){1,4})\b|#\d{1,12}\b",
     ),
+    ("handle", r"(?<![\w./-])[a-z]{2,20}(?:[-_][a-z\d]{1,20}){0,4}[-_]\d{1,4}(?![\w./-])"),
     (
         "money",
         r"(?:US)?[$€£¥￥]\s?\d[\d,]*(?:\.\d+)?(?:\s?(?:[kKM]\b|million|billion|thousand))?|\b(?<![\d,.])\d[\d,]{0,3"
@@ -102,12 +103,16 @@ _TYPED: tuple[tuple[str, str], ...] = (
 
 
 def _cased(kind: str) -> re.RegexFlag:
-    return re.NOFLAG if kind in ("code", "street", "zip") else re.IGNORECASE
+    return re.NOFLAG if kind in ("code", "street", "zip", "handle") else re.IGNORECASE
 
 
 def _ascii(kind: str) -> re.RegexFlag:
     """Figures and codes end where Chinese begins, without a space."""
-    return re.ASCII if kind in ("code", "date", "datetime", "day", "time", "phone", "version", "ip") else re.NOFLAG
+    return (
+        re.ASCII
+        if kind in ("code", "handle", "date", "datetime", "day", "time", "phone", "version", "ip")
+        else re.NOFLAG
+    )
 
 
 _TYPED_PATTERN = tuple((kind, re.compile(pattern, _cased(kind) | _ascii(kind))) for kind, pattern in _TYPED)
@@ -252,11 +257,20 @@ def _part_unit(text: str, match: re.Match[str], taken: bytearray) -> Mention | N
 
 def _number(text: str, value: Fraction, start: int, end: int, taken: bytearray) -> Mention | None:
     written = text[start:end]
-    if any(taken[start:end]) or (written.lower() == "one" and not unit_after(text, end)) or _glued(text, start, end):
+    if (
+        any(taken[start:end])
+        or _HYPHEN.search(text, 0, start)
+        or (written.lower() == "one" and not unit_after(text, end))
+        or _glued(text, start, end)
+    ):
         return None
     taken[start:end] = b"\1" * (end - start)
     after = unit_after(text, end)
     return Mention("number", written, value, start, end, after[0].lower() if after else "")
+
+
+_HYPHEN = re.compile(r"[A-Za-z][-_]\Z")
+"""What makes a figure a part of a word: 'redis-0'."""
 
 
 def _glued(text: str, start: int, end: int) -> bool:

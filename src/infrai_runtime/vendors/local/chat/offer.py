@@ -144,7 +144,7 @@ def _is_deed_of(slot: Slot, scene: Scene, at: int) -> bool:
     return is_past(low) or (low.endswith("s") and any(m.kind == "name" and m.end == start - 1 for m in scene.mentions))
 
 
-_LOOSE = words("name number code quoted")
+_LOOSE = words("name number code handle quoted")
 _NAMES = words("name title 名称 名字 标题")
 NAMING = words("named called titled name title 叫 名为")
 _SUMMARY = stems("summary abstract gist overview synopsis 摘要 总结 概要")
@@ -203,7 +203,7 @@ def _hint(slot: Slot, role: Role, scene: Scene, mention: Mention) -> float:
     written = scene.text[max(0, mention.start - 1) : mention.start]
     marker = written if not written.isascii() else scene.marker(mention.start) if mention.start else ""
     way = 0.1 if marker in role.markers else -0.15 if marker in _HARDLY.get(role.name, ()) else 0.0
-    return way + _side(slot, marker)
+    return way + side(slot, marker)
 
 
 _HARDLY = {
@@ -217,7 +217,7 @@ FROM_WORDS, _TO = stems("from source base origin src start begin"), stems("to ta
 _TOWARDS, _AWAY = words("to into in until till through 到 成 为 是 至 少"), words("from since 从 由")
 
 
-def _side(slot: Slot, marker: str) -> float:
+def side(slot: Slot, marker: str) -> float:
     """'from' speaks for a source and against a target, 'to' and 'in' the other way round."""
     asked = {stem(word) for word in name_words(slot.name)}
     return 0.15 * (bool(asked & _TO) - bool(asked & FROM_WORDS)) * ((marker in _TOWARDS) - (marker in _AWAY))
@@ -305,7 +305,7 @@ def _option(slot: Slot, option: object, scene: Scene) -> Iterator[Offer]:
         paid = next((m for m in scene.mentions if m.kind == "money" and m.start <= match.start() < m.end), None)
         start, end = (paid.end, paid.end) if paid else match.span()
         if len(option) > 1 or slot.words & {stem(word) for word in scene.before(start, 2)}:
-            yield Offer(option, start, end, 0.8 + _side(slot, scene.marker(paid.start if paid else start)))
+            yield Offer(option, start, end, 0.8 + side(slot, scene.marker(paid.start if paid else start)))
     yield from _measure(slot, option, scene)
     if polarity.means(option, scene.text):
         yield Offer(option, 0, 0, 0.45)
@@ -317,7 +317,7 @@ def _measure(slot: Slot, option: str, scene: Scene) -> Iterator[Offer]:
     for mention in scene.mentions:
         coin = CURRENCY.get(mention.text.lower(), "") if mention.kind == "currency" else mention.unit
         if option.upper() in CURRENCY.values() and coin == option.upper():
-            yield Offer(option, mention.end, mention.end, 0.5 + _side(slot, scene.marker(mention.start)))
+            yield Offer(option, mention.end, mention.end, 0.5 + side(slot, scene.marker(mention.start)))
         elif measure and mention.unit and unit_of(mention.unit) == measure:
             yield Offer(option, mention.end, mention.end, 0.5)
     for token in scene.tokens:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .concept import chinese_words, derived, related, translated, vocabulary
+from .concept import akin, chinese_words, derived, related, translated, vocabulary
 from .scene import Scene, Token
 from .slot import Slot
 from .word import is_past, name_words, stem, stems, words
@@ -35,7 +35,7 @@ def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, flo
     said = _said(scene, asked) if asked else None
     if said:
         value, known, token = said
-        exact = known == _SURE or not token.low.isascii()
+        exact = known == _SURE or (not token.low.isascii() and _is_told_cjk(scene, token))
         told = (command and exact) or _is_told(scene, asked, token, slot.name)
         yield value != bool(_WITHOUT & set(name_words(slot.name))), 0.6 + known if told else 0.4, token.end
 
@@ -50,13 +50,21 @@ def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | No
         if base.startswith("un") and base[2:] in asked:
             return False, _SURE, token
         if any(related(base, word) for word in asked):
-            found.append((not negated(scene, at), _SURE if base in asked else 0.1, token))
+            found.append((not negated(scene, at), _SURE if _is_whole(scene, at, asked) else 0.1, token))
     found += [
         (not any(letter in _NO for letter in scene.text[max(0, start - 3) : start]), 0.1, Token(word, start, end))
         for word, start, end in chinese_words(scene.text)
         if any(related(word, other) for other in asked)
     ]
     return max(found, key=lambda one: one[1], default=None)
+
+
+def _is_whole(scene: Scene, at: int, asked: frozenset[str]) -> bool:
+    """Whether a word is one of those asked for and all others stand beside it: a car is no courtesy car."""
+    beside = {stem(token.low) for token in scene.tokens[max(0, at - 3) : at + 4]}
+    return stem(scene.tokens[at].low) in asked and all(
+        any(akin(word, own) for word in beside) for own in asked - _SWITCH
+    )
 
 
 def _is_told(scene: Scene, asked: frozenset[str], token: Token, name: str) -> bool:
@@ -80,12 +88,21 @@ def _same_form(said: str, own: str) -> bool:
 
 def _is_there(scene: Scene, token: Token) -> bool:
     """Whether a word opens what is said, is said of something, or is had: 'Wifi', 'is confirmed', 'has a pool'."""
+    if not token.low.isascii():
+        return _is_told_cjk(scene, token)
     before = [word for word in scene.before(token.start, 4) if word not in _DETERMINERS]
-    if not token.low.isascii() or not before or not before[0].isalpha() or before[0] in _HAVING:
+    if not before or not before[0].isalpha() or before[0] in _HAVING:
         return True
     return is_past(token.low) or any(m.kind == "name" and m.end + 1 == token.start for m in scene.mentions)
 
 
+def _is_told_cjk(scene: Scene, token: Token) -> bool:
+    """Whether a Chinese word is had, allowed, wanted or denied by what stands beside it: 有电梯, 不带车位."""
+    return bool(_HAD_CJK.search(scene.text, 0, token.start) or _IS_CJK.match(scene.text, token.end))
+
+
+_HAD_CJK = re.compile(r"[有没无不未别带含可能需要已是包供持许允开关启停][^\s，。,.;；!?！？:：、]{0,3}\Z")
+_IS_CJK = re.compile(r"[^\s，。,.;；!?！？:：、]{0,2}?(?:有|在|没|无|不|未|可|能|已|是|齐|完|好了|[:：]\s*[是否有无])")
 _DETERMINERS = words("a an the any own also free private very fully not yet been being")
 _HAVING = words("""
     has have had having with without no not never is are was were be and or but include includes included including

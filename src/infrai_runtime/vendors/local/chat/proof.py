@@ -85,9 +85,8 @@ class Proof:
     @cached_property
     def _forms(self) -> frozenset[str | None]:
         inside = self._scene.mentions
-        written = {
-            form(text) for text in (self.quote, *(one.text for one in inside)) for form in _MOMENTS if len(text) < 60
-        }
+        texts = [text for text in (self.quote, *(one.text for one in inside)) if len(text) < 60]
+        written = {form(text) for text in texts for form in _MOMENTS}
         coins = {CURRENCY.get(one.text.lower(), one.unit) for one in inside if one.kind in ("money", "currency")}
         return frozenset(written | coins | {plain(number.value) for number in numbers(self.quote)})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .measure import UNIT, unit_of
 from .schema import kind_of
-from .word import STOP, name_words, stem, stems, words
+from .word import STOP, VERB_STEMS, name_words, stem, stems, words
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ class Slot:
     def own(self) -> frozenset[str]:
         """The words that name the value: the field's own, and those of the record whose name it is."""
         around = self.parents[-1] if self.parents and self.name == "name" else ""
-        return self.words | self.owner | {stem(word) for word in name_words(around)}
+        return self.words | self.owner | ({stem(word) for word in name_words(around)} - VERB_STEMS)
 
     @cached_property
     def role(self) -> str:

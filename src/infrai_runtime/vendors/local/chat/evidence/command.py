@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..offer import FROM_WORDS
+from ..concept import akin
+from ..measure import unit_of
+from ..offer import FROM_WORDS, counted, wants_count
 from ..slot import INTRODUCES, Slot
-from ..word import STOP, name_words, stem, words
+from ..word import STOP, has_cjk, name_words, stem, words
 from .claim import MOMENT, Claim
 
 
@@ -41,6 +43,8 @@ def _behind_marker(claim: Claim) -> bool:
     markers = (
         own if claim.slot.specific and claim.slot.role not in _FREE_ROLES else own | _MARKERS.get(claim.slot.role, own)
     )
+    if not named and claim.slot.role in ("recipient", "person", "company"):
+        markers &= _SPEAKING
     names = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
     return claim.marker in markers and not any(claim.scene.marker(m.start) == claim.marker for m in names)
 
@@ -56,6 +60,8 @@ _MARKERS: Mapping[str, frozenset[str]] = {
     "person": words("with named called 和 跟 叫"),
     "company": words("at with from 在"),
 }
+_SPEAKING = words("tell message email text notify ping ask")
+"""What makes somebody of a common noun: 'tell the landlord'."""
 
 
 def _all_numbers(claim: Claim) -> bool:
@@ -63,7 +69,23 @@ def _all_numbers(claim: Claim) -> bool:
     numbers with names of their own the order says nothing."""
     numbers = [m for m in claim.scene.mentions if m.kind in ("number", "money", "percent")]
     taken = [to for to, one in claim.others if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
-    return len(numbers) == len(taken) and (len(taken) < 2 or all(map(_is_operand, taken)))
+    alone = len(taken) < 2 and not _counts_another(claim)
+    return len(numbers) == len(taken) and (alone or all(map(_is_operand, taken)))
+
+
+def _counts_another(claim: Claim) -> bool:
+    """Whether a number counts or measures something that its field does not speak of: 2 of 'a 2 bedroom flat'."""
+    slot, after = claim.slot, claim.scene.after(claim.end, 3)
+    if wants_count(slot) or (slot.units & _MONEY and unit_of("".join(after[:1])) is None):
+        return False
+    said = {stem(word) for word in after} | {word for word, at, _ in claim.scene.chinese if 0 <= at - claim.end < 3}
+    things = counted(after[:1]) or has_cjk(claim.scene.text[claim.end : claim.end + 1])
+    return things and not any(
+        akin(word, own) for word in said for own in slot.own | slot.units | {*slot.description.lower().split()}
+    )
+
+
+_MONEY = words("money")
 
 
 def _is_operand(slot: Slot) -> bool:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from ..concept import akin, related
 from ..measure import unit_of
 from ..mention import Mention
-from ..offer import Offer, labels
+from ..offer import Offer, labels, side
 from ..scene import Field, Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
@@ -35,8 +35,9 @@ _NOT = re.compile(
 )
 """What denies the clause that it stands in."""
 _BYGONE = re.compile(
-    r"\b(?:used to|formerly|previously|former|earlier|originally|initially|ex-|back then|once|until recently)"
-    r"|以前|原来|曾经?|之前|过去|本来",
+    r"\b(?:(?:last|previous|the other) time|used to|formerly|previously|former|earlier|originally|initially|ex-"
+    r"|back then|once|until recently)"
+    r"|上[次回]|以前|原来|曾经?|之前|过去|本来",
     re.IGNORECASE,
 )
 """What moves the clause that it stands in into the past."""
@@ -49,6 +50,12 @@ _ENDED = re.compile(
 )
 """What ends the thing that it is said of."""
 _REQUEST = re.compile(r"\b(?:can|could) (?:you|we)\b|\bwould you (?:please|mind|kindly)\b", re.IGNORECASE)
+_UNSETTLED = re.compile(
+    r"\b(?:please|pls) (?:ask|enquire)\b|\bon request\b|\bdepend(?:s|ing)\b"
+    r"|([要能会可是行好])不\1|有没有|可不可以|看情况|再[问说定]",
+    re.IGNORECASE,
+)
+"""What leaves the clause that it stands in open."""
 _TURN = re.compile(r";|；|\b(?:but|however|though|although|whereas)\b|但是?|不过|然而|而是")
 _COMMA = re.compile(r"[,，(（)）:：]\s|[，（）：]|\band (?=\w+ (?:is|are|was|were|has|had)\b)|\bwhile\b")
 _ASKED = re.compile(r"[?？]|[吗呢](?=[。，！\s]|$)")
@@ -61,11 +68,14 @@ def unclaimed(claim: Claim) -> bool:
     part, place = piece(_TURN, sentence, at)
     if _meant(_OPEN, _REQUEST.sub("", part), slot):
         return True
-    if claim.command:
-        return _denied(chosen, scene)
-    if _ASKED.search(sentence, at) and not _REQUEST.search(sentence):
-        return True
     clause, _ = piece(_COMMA, part, place)
+    if _UNSETTLED.search(clause):
+        return True
+    asked = _ASKED.search(sentence, at) and not _REQUEST.search(sentence)
+    if claim.command:
+        return _denied(chosen, scene) or (bool(asked) and slot.kind == "boolean") or _meant(_BYGONE, part, slot)
+    if asked:
+        return True
     if _meant(_ENDED, part, slot):
         return True
     return (slot.kind != "boolean" and _meant(_NOT, clause, slot)) or _meant(_BYGONE, clause, slot)
@@ -154,12 +164,50 @@ _SLASHED = re.compile(r"0?(\d{1,2})[/.]0?(\d{1,2})[/.]\d{2,4}")
 
 
 def half_address(claim: Claim) -> bool:
-    """A street whose town follows."""
-    here = claim.mention
-    return here is not None and here.kind == "street" and bool(_TOWN.match(claim.scene.text, claim.end))
+    """A street whose town follows, or behind or before which a flat or a floor stands."""
+    here, where = claim.mention, claim.scene.text
+    if here is None or here.kind != "street":
+        return False
+    return bool(_TOWN.match(where, claim.end) or _DOOR.search(where, 0, claim.start))
 
 
-_TOWN = re.compile(r"[,，]\s*(?:[A-Z][a-z]|[A-Z]{1,2}\d)")
+_TOWN = re.compile(r"[,，]\s*(?:[A-Z][a-z]|[A-Z]{1,2}\d)|[^\s，。,]{0,8}[楼座室栋层号]|\S*单元")
+_DOOR = re.compile(r"(?:\b[A-Z][a-z]+\s(?:\d+[A-Za-z]?|[A-Z])|\b\d+[A-Z]),?\s*\Z|[\u3400-\u9fff][省市区县镇]\Z")
+
+
+def of_another_sort(claim: Claim) -> bool:
+    """An address of the net, a sum or a measure where a name is wanted: 'two nights' for a hotel, 'From: a@b.co'."""
+    here, kinds = claim.mention, {kind for role, _ in claim.slot.roles for kind in role.kinds}
+    free = claim.slot.kind == "string" and not {"enum", "format"} & set(claim.slot.schema)
+    if not free or not here or "name" not in kinds or here.kind in kinds:
+        return False
+    measured = here.kind == "number" and bool(here.unit)
+    return here.start == claim.start and (measured or here.kind in _NO_NAMES)
+
+
+_NO_NAMES = words("email url ip phone date datetime time money percent")
+
+
+def on_the_other_side(claim: Claim) -> bool:
+    """A place behind 'to' for one to come from, and the other way round."""
+    return claim.slot.kind == "string" and claim.slot.role in PROPER and side(claim.slot, claim.marker) < 0
+
+
+def numbered(claim: Claim) -> bool:
+    """A number that tells which of several things is meant, 'room 302', where a count or a sum is wanted."""
+    here, where = claim.mention, claim.scene.text
+    if not claim.is_number or not here or here.kind != "number" or here.unit:
+        return False
+    found = _NUMBERED.search(where, 0, claim.start) or _NUMBERED_CJK.match(where, claim.end)
+    return found is not None and not any(akin(stem(found[1].lower()), own) for own in claim.slot.own)
+
+
+_NUMBERED = re.compile(
+    r"\b(room|gate|platform|table|flight|line|bus|tram|page|chapter|floor|level|apartment|flat|suite|door|seat|row|lane"
+    r"|building|terminal|track|route|highway|studio|unit|locker|desk|bay|ward|dock|hall|section|exit|stop|bed)s?\s\Z",
+    re.IGNORECASE,
+)
+_NUMBERED_CJK = re.compile(r"(会议室|教室|病房|包[间厢房]|房间?|室|号|路|线|栋|幢|座|排|班|页|题|章|航班|床)")
 
 
 def own_label(claim: Claim) -> bool:
@@ -197,7 +245,7 @@ def of_no_kind(claim: Claim) -> bool:
     return bool(_NOTHING.fullmatch(claim.text)) or (bool(kinds) and kinds <= _TYPED and not kinds & inside)
 
 
-_TYPED = words("email url ip version phone date datetime day time street zip money number")
+_TYPED = words("email url ip version phone date datetime day time street zip money currency number")
 _NOTHING = re.compile(
     r"\W*(?:n/?a|none|nobody|unknown|tb[dac]|open|pending|to be \w+|not (?:yet )?\w+|待\w?|无|未\w|暂\w?|不详|没有)\W*",
     re.IGNORECASE,
@@ -337,7 +385,8 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 
 
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
-    *(no_code, either_way, half_address, own_label, of_no_kind, cut, runs_on, before_a_noun, part_of_moment),
+    *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
+    *(cut, runs_on, before_a_noun, part_of_moment),
     *(of_another_kind, relative, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
     unclaimed,
 )
@@ -349,7 +398,7 @@ def of_no_named_kind(claim: Claim) -> bool:
     return bool(claim.slot.roles) and claim.slot.roles[0][1] >= 1 and of_no_kind(claim)
 
 
-MISREAD = (no_code, of_no_named_kind, cut, runs_on, own_label)
+MISREAD = (no_code, of_no_named_kind, of_another_sort, on_the_other_side, numbered, cut, runs_on, own_label)
 """Those that show that a value is not even the one that the text gives."""
 DENIED = (unclaimed, relative, another_left, of_kin)
 """Those that outweigh weak evidence."""

@@ -26,7 +26,8 @@ def person(claim: Claim) -> bool:
 
 
 _INTRODUCED = re.compile(
-    r"(?:\b(?:i['\u2019]m|i am|(?:my|his|her|the|full) name is|(?:named|called) |this is|mr|mrs|ms)\.?"
+    r"(?:\b(?:i['\u2019]m|i am|(?:my|his|her|the|full) name is|(?:in|under) the name of|(?:named|called) "
+    r"|this is|mr|mrs|ms)\.?"
     r"|我叫|我是|名叫|名字[叫是]|姓名[是为])\s*\Z",
     re.IGNORECASE,
 )

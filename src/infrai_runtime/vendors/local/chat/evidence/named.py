@@ -107,10 +107,17 @@ def _named_cjk(claim: Claim) -> bool:
     written = [word for word in (claim.slot.name, *names) if not word.isascii() and len(word) > 1]
     if written:
         return any(lead.endswith(word) and not _CJK_MORE.search(lead[: -len(word)]) for word in written)
+    if lead.endswith(claim.scene.text[: claim.start][-1:]) and claim.mention and not _joins(claim, claim.mention):
+        return False
     ends = max(0, claim.start - 14) + len(lead)
     said = [word for word, _, end in claim.scene.chinese if end == ends]
     least = claim.slot.specific or claim.slot.own
     return bool(said) and all(any(related(word, own) for word in said) for own in least)
+
+
+def _joins(claim: Claim, mention: Mention) -> bool:
+    """Whether a value may follow its field's word without a link: a figure, a moment, a person, Latin letters."""
+    return mention.kind != "name" or not has_cjk(claim.text) or bool(CJK_PERSON.fullmatch(claim.text))
 
 
 _CJK_LINK = re.compile(r"(?:[是为约共达：:\s\"“（(叫]|名叫|大约)*$")
@@ -126,7 +133,7 @@ def told_of(claim: Claim) -> bool:
     if claim.is_number:
         return _counts(claim, after) or _counts_cjk(claim)
     at = next((at for at, word in enumerate(after) if word not in _TELLING), len(after))
-    if not at or (claim.mention and claim.mention.kind not in ("name", "code", "quoted")):
+    if not at or (claim.mention and claim.mention.kind not in ("name", "code", "handle", "quoted")):
         return False
     run = _run(after[at:])
     if any(is_past(word) for word in run):
@@ -158,7 +165,7 @@ def told_cjk(claim: Claim) -> bool:
     return any(len(word) > 1 and not word.isascii() and rest.startswith(word) for word in claim.slot.specific)
 
 
-_TELLING = words(", ( is was are became a an the our my new being")
+_TELLING = words("这 个 , ( is was are became a an the our my new being")
 
 
 def _counts(claim: Claim, after: list[str]) -> bool:
