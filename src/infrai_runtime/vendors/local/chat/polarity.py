@@ -13,7 +13,8 @@ from .word import is_past, name_words, stem, stems, words
 _NO = words("""
     not no never without except exclude excluding non none neither nor n't don't doesn't didn't isn't aren't wasn't
     won't can't cannot off disable disabled deactivate false skip avoid lack lacks lacking unavailable free deny
-    denies denied refuse refuses refused reject rejected 不 没 无 别 非 否 未 勿
+    denies denied refuse refuses refused reject rejected ignore
+    ignoring omit omitting 不 没 无 别 非 否 未 勿
 """)
 _OFF = stems("off disable deactivate close lower stop mute 关 关闭 关掉 停 禁用")
 _ON = stems("on enable activate open start unmute 开 打开 开启 启用 启动")
@@ -36,8 +37,14 @@ def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, flo
     if said:
         value, known, token = said
         exact = known == _SURE or (not token.low.isascii() and _is_told_cjk(scene, token))
-        told = (command and exact) or _is_told(scene, asked, token, slot.name)
+        told = ((command and exact) or _is_told(scene, asked, token, slot.name)) and not _is_turned(slot.name, scene)
         yield value != bool(_WITHOUT & set(name_words(slot.name))), 0.6 + known if told else 0.4, token.end
+
+
+def _is_turned(name: str, scene: Scene) -> bool:
+    """Whether a text says the 'free' of a name of something else: 'dogs travel free' for 'dog_free'."""
+    lacks = _WITHOUT & set(name_words(name)) & {token.low for token in scene.tokens}
+    return bool(lacks) and " ".join(name_words(name)) not in scene.text.lower().replace("-", " ")
 
 
 def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | None:

@@ -35,8 +35,8 @@ _NOT = re.compile(
 )
 """What denies the clause that it stands in."""
 _BYGONE = re.compile(
-    r"\b(?:(?:last|previous|the other) time|used to|formerly|previously|former|earlier|originally|initially|ex-"
-    r"|back then|once|until recently)"
+    r"\b(?:(?<!like )(?<!as )(?:last|previous|the other) time|used to|formerly|previously|former|earlier|originally"
+    r"|initially|ex-|back then|once|until recently)"
     r"|上[次回]|以前|原来|曾经?|之前|过去|本来",
     re.IGNORECASE,
 )
@@ -73,7 +73,7 @@ def unclaimed(claim: Claim) -> bool:
         return True
     asked = _ASKED.search(sentence, at) and not _REQUEST.search(sentence)
     if claim.command:
-        return _denied(chosen, scene) or (bool(asked) and slot.kind == "boolean") or _meant(_BYGONE, part, slot)
+        return _denied(chosen, scene) or (bool(asked) and slot.kind == "boolean") or _meant(_BYGONE, clause, slot)
     if asked:
         return True
     if _meant(_ENDED, part, slot):
@@ -277,6 +277,9 @@ _START = re.compile(
     r"|\b(?:up to|at least|at most|more than|less than|over|under|nearly|almost)\s*\S?\Z",
     re.IGNORECASE,
 )
+_BOUND = re.compile(
+    r"\s*\S*\s*(?:\b(?:tops|max|maximum|at most|at least|or (?:so|less|more|fewer|under|over))\b|[以之]内)"
+)
 _ENDS = stems("min max minimum maximum from to start end least most lower upper low high range until")
 
 
@@ -337,7 +340,23 @@ def relative(claim: Claim) -> bool:
     if _DIFFERENCE.match(where, claim.end) or _COMPARED.search(where, 0, claim.start):
         return True
     ends = claim.text and not claim.slot.words & _ENDS
-    return bool(ends) and bool(_END.match(where, claim.end) or _START.search(where, 0, claim.start))
+    behind = _END.match(where, claim.end) or _BOUND.match(where, claim.end)
+    return bool(ends) and bool(behind or _START.search(where, 0, claim.start))
+
+
+def limit(claim: Claim) -> bool:
+    """A moment that something is to be before or after, where just a date or a time is wanted."""
+    here, where = claim.mention, claim.scene.text
+    if not here or here.kind not in MOMENT or not claim.slot.words <= _WHEN:
+        return False
+    said = {*claim.scene.before(claim.start, 2)} & _LIMITS
+    return bool(said or _LIMIT_CJK.search(where, 0, claim.start) or _LIMITED_CJK.match(where, claim.end))
+
+
+_WHEN = stems("date day time when datetime 日期 时间")
+_LIMITS = words("before after until till than")
+_LIMIT_CJK = re.compile(r"(?:超过|晚于|早于|迟于)\Z")
+_LIMITED_CJK = re.compile(r"[之以]?[前后]")
 
 
 def of_another_label(claim: Claim) -> bool:
@@ -361,7 +380,8 @@ _KIN = re.compile(
     r"\b(?:my|your|his|her|their|our|[A-Z][a-z]+['\u2019]s)\s+(?:\w+\s)?(mother|father|mum|mom|dad|parents|sister"
     r"|brother|son|daughter|wife|husband|partner|uncle|aunt|cousin|grandma|grandpa|grandmother|grandfather|friend"
     r"|colleague|boss|neighbou?r|flatmate|roommate|teacher|manager|landlord|predecessor)s?\b"
-    r"|([我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居)|[前上]一?任)",
+    r"|(?:^|[.,;]\s)(mother|father|mum|mom|dad|parents|sister|brother|wife|husband|daughter|son)\b"
+    r"|([我你他她][妈爸姐妹哥弟]|[我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居)|[前上]一?任)",
     re.IGNORECASE,
 )
 
@@ -387,7 +407,7 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
     *(cut, runs_on, before_a_noun, part_of_moment),
-    *(of_another_kind, relative, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
+    *(of_another_kind, relative, limit, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
     unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""

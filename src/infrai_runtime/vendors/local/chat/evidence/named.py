@@ -50,7 +50,8 @@ def named(claim: Claim) -> bool:
     ordered = claim.command and bool(before) and stem(before[0]) in claim.slot.own
     if claim.text[:1].islower() and not ordered and (claim.slot.role in PROPER or before[:1] not in _NOUNS):
         return False
-    if before and claim.mention and is_label(claim.scene, claim.mention) and {stem(before[0])} == claim.slot.words:
+    said = {stem(word) for word in _run(before)}
+    if claim.mention and is_label(claim.scene, claim.mention) and said == claim.slot.words:
         return True
     at = next((at for at, word in enumerate(before) if word not in _links(claim)), len(before))
     run = [stem(word) for word in _run(before[at:])]
