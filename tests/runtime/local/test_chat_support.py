@@ -576,3 +576,49 @@ def test_a_statement_tells_more_about_the_command_before_it() -> None:
 def test_a_deed_after_to_is_no_place(text: str) -> None:
     answer = asked(text, tools=[function("remember", "Remembers something", obj(place=S))], tool_choice="required")
     assert answer.invented == ["tool_calls.0.arguments.place"]
+
+
+OF_ANOTHER: list[tuple[dict[str, Any], str, str, Any]] = [
+    (obj(recipient=S, amount=N), "wire Noor 30 euros for the tent", "recipient", "tent"),
+    (obj(hotel_name=S), "We stayed five weeks and left happy.", "hotel_name", ""),
+    (obj(origin=S, item=S), "From: depot@alder.example\nItem: paint", "origin", ""),
+    (obj(people=INTEGER), "Please reserve room 405 for the seminar", "people", 0),
+    (obj(people=INTEGER), "帮我订405教室", "people", 0),
+    (obj(seats=INTEGER), "restart worker-7 please", "seats", 0),
+    (obj(nights=INTEGER), "rent me a 2 bedroom flat", "nights", 0),
+    (obj(table=one_of("inside", "garden")), "Reserve at six. Last time we sat in the garden.", "table", "garden"),
+    (obj(seat=one_of("窗边", "吧台")), "订位,上次我们坐吧台。", "seat", "窗边"),
+    (obj(spare_key=B), "Book the hut. Would there be a spare key?", "spare_key", False),
+    (obj(spare_key=B), "My key is lost, book the hut.", "spare_key", False),
+    (obj(parking=B), "民宿出租,停车请咨询房东。", "parking", False),
+    (obj(breakfast=B), "订一间房,要不要早餐再说", "breakfast", False),
+    (obj(asthma=B), "Coughs at night, mother had asthma.", "asthma", False),
+    (obj(cat_free=B), "Cats travel free on the boat.", "cat_free", False),
+    (obj(from_city=S, date=DATE), "订一张到合肥的票", "from_city", ""),
+    (obj(room=S), "厨房风扇调高一点", "room", "风扇调高"),
+    (obj(address=S), "Deliver to Unit 7, 12 Gull Road", "address", "12 Gull Road"),
+    (obj(time=S), "call the bank before 4 pm", "time", "4 pm"),
+    (obj(time={"type": "string", "format": "time"}), "meet me at five o'clock", "time", "05:00:00"),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "name", "kept"), OF_ANOTHER)
+def test_what_is_of_another_kind_or_thing_is_declared(schema: dict[str, Any], text: str, name: str, kept: Any) -> None:
+    value, declared = forced(schema, text)
+    assert (name in declared, value[name]) == (True, kept)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        (obj(time={**S, "description": "as HH:MM"}), "set it for quarter to nine in the evening", {"time": "20:45"}),
+        (obj(time={**S, "description": "HH:MM"}), "设在下午三点二十", {"time": "15:20"}),
+        (obj(time={**S, "description": "HH:MM"}), "set it for five o'clock", {"time": "five o'clock"}),
+        (obj(queue=S, pod=S), "重启 worker-7 这个 pod，queue 是 orders", {"queue": "orders", "pod": "worker-7"}),
+        (obj(name=S), "Reserve two seats in the name of Lindqvist", {"name": "Lindqvist"}),
+        (obj(gift_box=B), "Send the mug with a gift box", {"gift_box": True}),
+        (obj(parking=B), "房子没有停车位。", {"parking": False}),
+    ],
+)
+def test_what_is_said_of_the_thing_itself_is_given(schema: dict[str, Any], text: str, value: dict[str, Any]) -> None:
+    assert forced(schema, text) == (value, [])

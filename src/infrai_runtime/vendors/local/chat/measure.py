@@ -256,15 +256,28 @@ def _iso(year: int | None, month: int, day: int) -> str | None:
 def clock(written: str) -> str | None:
     """A written time of day as HH:MM; None where it is not one."""
     lower = written.lower().replace(".", "")
-    if lower in ("noon", "midnight"):
-        return "12:00" if lower == "noon" else "00:00"
+    if lower in _NAMED:
+        return _NAMED[lower]
     parts = [int(n.value) for n in numbers(lower.replace("点", " 点 ").replace(":", " "))]
     if not parts or parts[0] > 24:
         return None
-    hour = parts[0] % 12 if re.search(r"[ap]m|早上|上午|下午|晚上|凌晨", lower) else parts[0]
-    hour += 12 if re.search(r"pm|下午|晚上", lower) else 0
-    minute = 30 if "半" in lower else parts[1] if len(parts) > 1 else 0
-    return f"{hour % 24:02d}:{minute:02d}" if minute < 60 else None
+    part = _PART_OF_DAY.search(lower)
+    hour = parts[0] % 12 + 12 * bool(part and part["late"]) if part else parts[0]
+    minute = 30 if "半" in lower or "half past" in lower else parts[1] if len(parts) > 1 else 0
+    quarter = 15 * ("quarter past" in lower) - 15 * ("quarter to" in lower)
+    at = 60 * hour + minute + quarter
+    return f"{at // 60 % 24:02d}:{at % 60:02d}" if minute < 60 else None
+
+
+_NAMED = {"noon": "12:00", "midnight": "00:00"}
+_PART_OF_DAY = re.compile(r"am\b|morning|早|上午|凌晨|(?P<late>pm|afternoon|evening|night|下午|晚|中午)")
+
+
+def is_either_half(written: str) -> bool:
+    """Whether a written time may be one of the morning or one of the evening: 'five o'clock', '六点半'."""
+    found, lower = clock(written), written.lower().replace(".", "")
+    told = ":" in written or lower in _NAMED or _PART_OF_DAY.search(lower)
+    return found is not None and not told and "00:59" < found < "13:00"
 
 
 def iso_time(value: str) -> str | None:

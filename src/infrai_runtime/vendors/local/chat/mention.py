@@ -63,7 +63,8 @@ _TYPED: tuple[tuple[str, str], ...] = (
     (
         "time",
         r"\b\d{1,2}(?::\d{2})(?::\d{2})?\s*(?:[ap]\.?m\b\.?)?|\b\d{1,2}\s*[ap]\.?m\b\.?|\b(?:noon|midnight)\b"
-        r"|\b(?:(?:quarter|half) past \w+|\w+ o'clock)\b(?:\s+(?:in the (?:morning|afternoon|evening)|at night)\b)?"
+        r"|\b(?:(?:(?:quarter|half) past|quarter to) \w+|\w+ o'clock)\b"
+        r"(?:\s+(?:in the (?:morning|afternoon|evening)|at night)\b)?"
         r"|(?:早上|上午|中午|下午|晚上|凌晨)?[\d一二两三四五六七八九十]{"
         r"1,3}点(?:半|[\d一二三四五六七八九十]{1,3}分?)?",
     ),

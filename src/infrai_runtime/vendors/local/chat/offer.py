@@ -14,7 +14,7 @@ from typing import Any
 
 from . import polarity, summary
 from .concept import related, vocabulary
-from .measure import Unit, converted, iso_date, iso_datetime, iso_time, json_number, unit_of
+from .measure import Unit, clock, converted, is_either_half, iso_date, iso_datetime, iso_time, json_number, unit_of
 from .mention import CURRENCY, Mention
 from .phrase import PHRASES, phrase
 from .scene import MARKERS, Field, Scene
@@ -191,6 +191,8 @@ def shaped(slot: Slot, value: str, start: int, fit: float, end: int = 0) -> Iter
     value = value.strip().rstrip(".,;，。；").strip()
     form = str(slot.schema.get("format"))
     made = _FORMS[form](value) if form in _FORMS else (iso_date(value) or value) if slot.wants_iso else value
+    if slot.wants_clock and form not in _FORMS and not is_either_half(value):
+        made = clock(value) or value
     if made:
         yield Offer(made, start, end or start + len(value), fit)
 

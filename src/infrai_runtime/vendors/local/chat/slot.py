@@ -283,6 +283,11 @@ class Slot:
         return frozenset().union(*named) if named else frozenset()
 
     @cached_property
+    def wants_clock(self) -> bool:
+        """Whether a time of day must be written as HH:MM."""
+        return "hh:mm" in self.description.lower()
+
+    @cached_property
     def wants_iso(self) -> bool:
         """Whether a date must be written as YYYY-MM-DD."""
         text = self.description.lower()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ..concept import akin, related
-from ..measure import unit_of
+from ..measure import is_either_half, unit_of
 from ..mention import Mention
 from ..offer import Offer, labels, side
 from ..scene import Field, Scene
@@ -153,7 +153,9 @@ def no_code(claim: Claim) -> bool:
 
 
 def either_way(claim: Claim) -> bool:
-    """A date that another country reads as another day: '02/06/2025'."""
+    """A date that another country reads as another day, '02/06/2025', a time without its half of the day."""
+    if claim.slot.schema.get("format") == "time" and is_either_half(claim.text):
+        return True
     read = _SLASHED.fullmatch(claim.mention.text) if claim.mention else None
     if read is None or claim.chosen.value == read[0]:
         return False
@@ -181,8 +183,8 @@ def of_another_sort(claim: Claim) -> bool:
     free = claim.slot.kind == "string" and not {"enum", "format"} & set(claim.slot.schema)
     if not free or not here or "name" not in kinds or here.kind in kinds:
         return False
-    measured = here.kind == "number" and bool(here.unit)
-    return here.start == claim.start and (measured or here.kind in _NO_NAMES)
+    counted = here.kind == "number" and claim.slot.role in PROPER and claim.text[len(here.text) :].islower()
+    return here.start == claim.start and (counted or bool(here.unit) or here.kind in _NO_NAMES)
 
 
 _NO_NAMES = words("email url ip phone date datetime time money percent")
