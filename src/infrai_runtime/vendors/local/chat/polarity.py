@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from .concept import akin, chinese_words, derived, related, translated, vocabulary
-from .scene import Scene, Token
+from .scene import MARKERS, Scene, Token
 from .slot import Slot
-from .word import is_past, name_words, stem, stems, words
+from .word import STOP, is_past, name_words, stem, stems, words
 
 _NO = words("""
     not no never without except exclude excluding non none neither nor n't don't doesn't didn't isn't aren't wasn't
@@ -59,7 +59,11 @@ def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | No
         if any(related(base, word) for word in asked):
             found.append((not negated(scene, at), _SURE if _is_whole(scene, at, asked) else 0.1, token))
     found += [
-        (not any(letter in _NO for letter in scene.text[max(0, start - 3) : start]), 0.1, Token(word, start, end))
+        (
+            not (_DENIED_CJK.search(scene.text, 0, start) or _DENIES_CJK.match(scene.text, end)),
+            0.1,
+            Token(word, start, end),
+        )
         for word, start, end in chinese_words(scene.text)
         if any(related(word, other) for other in asked)
     ]
@@ -98,7 +102,12 @@ def _is_there(scene: Scene, token: Token) -> bool:
     if not token.low.isascii():
         return _is_told_cjk(scene, token)
     before = [word for word in scene.before(token.start, 4) if word not in _DETERMINERS]
-    if not before or not before[0].isalpha() or before[0] in _HAVING:
+    if not before or not before[0].isalpha():
+        after = scene.after(token.end, 1)
+        return (
+            not after or not after[0].isalpha() or after[0] in _GOES_ON or bool(_PREDICATE.match(scene.text, token.end))
+        )
+    if before[0] in _HAVING:
         return True
     return is_past(token.low) or any(m.kind == "name" and m.end + 1 == token.start for m in scene.mentions)
 
@@ -108,6 +117,8 @@ def _is_told_cjk(scene: Scene, token: Token) -> bool:
     return bool(_HAD_CJK.search(scene.text, 0, token.start) or _IS_CJK.match(scene.text, token.end))
 
 
+_DENIED_CJK = re.compile(r"[不没无别非否未勿][^\s，。,.;；!?！？:：、]{0,2}\Z")
+_DENIES_CJK = re.compile(r"[^\s，。,.;；!?！？:：、]{0,2}?(?:没|无|未|不(?![错限])|[:：]\s*[否无没不])")
 _HAD_CJK = re.compile(r"[有没无不未别带含可能需要已是包供持许允开关启停][^\s，。,.;；!?！？:：、]{0,3}\Z")
 _IS_CJK = re.compile(r"[^\s，。,.;；!?！？:：、]{0,2}?(?:有|在|没|无|不|未|可|能|已|是|齐|完|好了|[:：]\s*[是否有无])")
 _DETERMINERS = words("a an the any own also free private very fully not yet been being")
@@ -121,6 +132,8 @@ _PREDICATE = re.compile(
     re.IGNORECASE,
 )
 _THERE = words("available included present provided there on enabled possible allowed confirmed offered yes")
+_GOES_ON = _THERE | MARKERS | STOP
+"""What may follow a thing that is only named: 'pool on the roof', and not 'pool closed until May'."""
 _QUESTION = re.compile(r"[^.!;\n。！；]*[?？]")
 
 
