@@ -97,7 +97,7 @@ SAYINGS: dict[str, tuple[set[float], set[str]]] = {
     "The price is $1,200 and it weighs 2.5 kg": ({1200, 2.5, 2500, 2500000, 5, 0.0025}, {"USD"}),
     "mail ana@example.org": (set(), set()),
     "colour: red, priority high": (set(), set()),
-    "on 5 March 2024 at half past two in the afternoon": ({5, 2024}, {"2024-03-05"}),
+    "on 5 March 2024 at half past four in the afternoon": ({5, 2024}, {"2024-03-05"}),
     "from 2024-05-06 to 2024-05-09": ({2024, 5, 6, 9}, {"2024-05-06", "2024-05-09"}),
     "- 3 apples\n- 12 pears\n": ({3, 12}, set()),
     "send it to Bruno in room 214": ({214}, set()),
@@ -106,11 +106,11 @@ SAYINGS: dict[str, tuple[set[float], set[str]]] = {
     "They could be green. The shop is not open.": (set(), set()),
     "张伟今年28岁,住在成都。": ({28}, set()),
     "日期:2025年12月13日,价格三百二十元": ({2025, 12, 13, 320, 300, 20}, {"2025-12-13", "CNY"}),
-    "帮我订302会议室,晚上六点半,不要红色的": ({302, 6}, {"18:30", "18:30:00"}),
+    "帮我订405教室,晚上七点半,不要红色的": ({405, 7}, {"19:30", "19:30:00"}),
     "把数量改成8个,地址是人民路12号": ({8, 12}, set()),
     'call it "night train" at 7:45 pm': ({7, 45}, {"19:45", "19:45:00"}),
     '{"a": [1, {"note": "wet"}': ({1}, set()),
-    "redis-0 restarted": ({0}, set()),
+    "worker-3 restarted": ({3}, set()),
     "\x00 \ufeff": (set(), set()),
 }
 TEXTS = st.lists(st.sampled_from([*SAYINGS]), max_size=4, unique=True).flatmap(

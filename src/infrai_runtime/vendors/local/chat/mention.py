@@ -271,7 +271,7 @@ def _number(text: str, value: Fraction, start: int, end: int, taken: bytearray) 
 
 
 _HYPHEN = re.compile(r"[A-Za-z][-_]\Z")
-"""What makes a figure a part of a word: 'redis-0'."""
+"""What makes a figure a part of a word: 'worker-7'."""
 
 
 def _glued(text: str, start: int, end: int) -> bool:

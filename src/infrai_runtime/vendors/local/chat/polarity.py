@@ -71,7 +71,7 @@ def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | No
 
 
 def _is_whole(scene: Scene, at: int, asked: frozenset[str]) -> bool:
-    """Whether a word is one of those asked for and all others stand beside it: a car is no courtesy car."""
+    """Whether a word is one of those asked for and all others stand beside it: a key is no spare key."""
     beside = {stem(token.low) for token in scene.tokens[max(0, at - 3) : at + 4]}
     return stem(scene.tokens[at].low) in asked and all(
         any(akin(word, own) for word in beside) for own in asked - _SWITCH

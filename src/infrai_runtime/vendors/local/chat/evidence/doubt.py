@@ -178,7 +178,7 @@ _DOOR = re.compile(r"(?:\b[A-Z][a-z]+\s(?:\d+[A-Za-z]?|[A-Z])|\b\d+[A-Z]),?\s*\Z
 
 
 def of_another_sort(claim: Claim) -> bool:
-    """An address of the net, a sum or a measure where a name is wanted: 'two nights' for a hotel, 'From: a@b.co'."""
+    """An address of the net, a sum or a measure where a name is wanted: 'three weeks' for a hotel, 'From: a@b.co'."""
     here, kinds = claim.mention, {kind for role, _ in claim.slot.roles for kind in role.kinds}
     free = claim.slot.kind == "string" and not {"enum", "format"} & set(claim.slot.schema)
     if not free or not here or "name" not in kinds or here.kind in kinds:
@@ -196,7 +196,7 @@ def on_the_other_side(claim: Claim) -> bool:
 
 
 def numbered(claim: Claim) -> bool:
-    """A number that tells which of several things is meant, 'room 302', where a count or a sum is wanted."""
+    """A number that tells which of several things is meant, 'room 12', where a count or a sum is wanted."""
     here, where = claim.mention, claim.scene.text
     if not claim.is_number or not here or here.kind != "number" or here.unit:
         return False
