@@ -1,9 +1,11 @@
 """The LiteLLM SDK on a runtime: run by test_clients.py; prints what it got as JSON."""
 
 import asyncio
+import io
 import json
 import os
 import sys
+import wave
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no look at the network
 
@@ -22,8 +24,14 @@ WEATHER = {
 }
 
 
-async def asked() -> str:
-    return (await litellm.acompletion("openai/auto", SUM, **TO)).choices[0].message.content
+async def asked() -> dict:
+    """All in one loop, which the client's connections belong to."""
+    stream = await litellm.acompletion("openai/auto", SUM, stream=True, **TO)
+    return {
+        "async": (await litellm.acompletion("openai/auto", SUM, **TO)).choices[0].message.content,
+        "async_streamed": "".join([c.choices[0].delta.content or "" async for c in stream if c.choices]),
+        "async_vectors": [len(r["embedding"]) for r in (await litellm.aembedding("openai/auto", ["one"], **TO)).data],
+    }
 
 
 whole = litellm.completion("openai/auto", SUM, **TO)
@@ -51,12 +59,43 @@ narrowed = litellm.completion(
     tool_choice={"type": "allowed_tools", "allowed_tools": allowed},
     **TO,
 )
-try:
-    litellm.completion("openai/auto", SUM, api_base=BASE, api_key="wrong", max_retries=0)
-    refused = None
-except Exception as error:
-    refused = type(error).__name__
+
+
+def raised(model: str = "openai/auto", key: str = KEY, **more) -> list:
+    """The class of the error of a call, and its status."""
+    try:
+        litellm.completion(model, SUM, api_base=BASE, api_key=key, max_retries=0, **more)
+    except Exception as error:
+        return [type(error).__name__, getattr(error, "status_code", None)]
+    return []
+
+
+def left_early() -> str:
+    """A stream that is left after its first words."""
+    stream = litellm.completion("openai/auto", SUM, stream=True, **TO)
+    return next(chunk.choices[0].delta.content for chunk in stream if chunk.choices[0].delta.content)
+
+
 image = litellm.image_generation("a red circle", "openai/auto", size="64x64", **TO)
+
+spoken = litellm.speech("openai/auto", input="one two", voice="alloy", response_format="wav", **TO)
+silence = io.BytesIO()
+with wave.open(silence, "wb") as file:
+    file.setparams((1, 2, 16000, 0, "NONE", "not compressed"))
+    file.writeframes(b"\0\0" * 3200)
+heard = litellm.transcription("openai/auto", file=("a.wav", silence.getvalue()), **TO)
+FORM = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+parsed = litellm.completion(
+    "openai/auto",
+    [{"role": "user", "content": "My name is Ada."}],
+    response_format={"type": "json_schema", "json_schema": {"name": "person", "schema": FORM, "strict": True}},
+    **TO,
+)
 
 print(
     json.dumps(
@@ -65,14 +104,20 @@ print(
             "usage": whole.usage.total_tokens,
             "streamed": "".join(c.choices[0].delta.content or "" for c in chunks if c.choices),
             "rebuilt": litellm.stream_chunk_builder(chunks, SUM).choices[0].message.content,
-            "async": asyncio.run(asked()),
+            **asyncio.run(asked()),
             "call": call.function.name,
             "told": told.choices[0].message.content,
             "narrowed": narrowed.choices[0].message.tool_calls[0].function.name,
             "argument": json.loads(call.function.arguments)["city"],
             "vectors": [len(row["embedding"]) for row in litellm.embedding("openai/auto", ["one", "two"], **TO).data],
             "image": image.data[0].url.startswith(BASE),
-            "refused": refused,
+            "refused": raised(key="wrong"),
+            "unknown": raised("openai/nothing"),
+            "wrong": raised(temperature=5),
+            "left": left_early(),
+            "sound": spoken.content[:4].decode("latin-1"),
+            "heard": heard.text,
+            "parsed": json.loads(parsed.choices[0].message.content)["name"],
         }
     )
 )

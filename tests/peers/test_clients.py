@@ -55,6 +55,13 @@ def check_call(got: dict[str, Any]) -> None:
     assert (got["call"], got["argument"]) == ("get_weather", "Paris")
 
 
+def check_errors(got: dict[str, Any]) -> None:
+    """The classes are those of the official SDK, which both use."""
+    assert got["refused"] == ["AuthenticationError", "UNAUTHORIZED"]
+    assert got["unknown"] == ["NotFoundError", "MODEL_NOT_FOUND"]
+    assert got["wrong"] == ["BadRequestError", "INVALID_REQUEST"]
+
+
 @pytest.mark.parametrize("got", ["langchain"], indirect=True)
 def test_langchain_openai_works(got: dict[str, Any]) -> None:
     check_answers(got)
@@ -64,15 +71,21 @@ def test_langchain_openai_works(got: dict[str, Any]) -> None:
     assert "18" in got["told"]
     assert got["parsed"] == ["Ada", "Ada"]
     assert got["vectors"] == [1024, 1024]
-    assert "AuthenticationError" in got["refused"]
+    check_errors(got)
+    assert ("4" in got["batched"][0], "5" in got["batched"][1]) == (True, True)
+    assert (got["vendor"], got["finish"], got["json"]) == ("local", "stop", {"name": "Ada"})
+    assert got["left"]
 
 
 @pytest.mark.parametrize("got", ["llama_index"], indirect=True)
 def test_llama_index_openai_like_works(got: dict[str, Any]) -> None:
     check_answers(got)
     check_call(got)
-    assert got["streamed_call"] == "get_weather"
+    assert got["streamed_call"] == got["async_call"] == "get_weather"
     assert got["parsed"] == "Ada"
+    check_errors(got)
+    assert got["usage"] > 0
+    assert got["left"]
 
 
 @pytest.mark.parametrize("got", ["litellm"], indirect=True)
@@ -84,7 +97,12 @@ def test_the_litellm_sdk_works(got: dict[str, Any]) -> None:
     assert "18" in got["told"]
     assert got["narrowed"] == "get_weather"
     assert got["image"] is True
-    assert got["refused"] == "AuthenticationError"
+    assert got["refused"] == ["AuthenticationError", 401]
+    assert got["unknown"] == ["NotFoundError", 404]
+    assert got["wrong"] == ["BadRequestError", 400]
+    assert got["async_vectors"] == [1024]
+    assert (got["sound"], got["heard"], got["parsed"]) == ("RIFF", "", "Ada")
+    assert got["left"]
 
 
 @pytest.mark.parametrize("got", ["openai"], indirect=True)
