@@ -81,6 +81,17 @@ LITELLM: dict[str, Any] = {
     "gpt-image-1": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_token": 5e-06},
     "text-embedding-3-small": {"litellm_provider": "openai", "mode": "embedding", "max_input_tokens": 8191}
     | {"input_cost_per_token": 2e-08, "output_vector_size": 1536},
+    **{
+        f"moonshot/{name}": CHAT | {"litellm_provider": "moonshot", **priced}
+        for name, priced in {
+            "kimi-k2.5": {},
+            "kimi-k2.6": {"input_cost_per_token": 9.5e-07, "output_cost_per_token": 4e-06},
+            "kimi-k3": {"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05},
+        }.items()
+    },
+    "dashscope/qwen-plus": CHAT
+    | {"litellm_provider": "dashscope", "input_cost_per_token": 4e-07, "output_cost_per_token": 1.2e-06}
+    | {"input_cost_per_token_above_256k_tokens": 1.2e-06, "output_cost_per_token_above_256k_tokens": 3.6e-06},
     "rerank-v4.0-pro": {"litellm_provider": "cohere", "mode": "rerank", "input_cost_per_query": 0.0025},
 }
 
@@ -108,6 +119,14 @@ def row(snapshot: dict[str, Any], name: str) -> dict[str, Any]:
 def by_hand(row: dict[str, Any]) -> bool:
     """A model that neither package has."""
     return bool(row["source"].startswith("https://"))
+
+
+def test_a_batch_costs_the_share_that_the_vendors_page_says_and_only_there(snapshot: dict[str, Any]) -> None:
+    found = row(snapshot, "moonshot/kimi-k2.6")
+    assert (found["prices"]["batch_input_mtok"], found["prices"]["batch_output_mtok"]) == ("0.57", "2.4")
+    assert found["source"].endswith("https://platform.kimi.ai/docs/pricing/batch")
+    for name in ("moonshot/kimi-k2.5", "moonshot/kimi-k3", "dashscope/qwen-plus"):  # no price, no service, tiers
+        assert not [price for price in row(snapshot, name)["prices"] if price.startswith("batch")]
 
 
 def test_a_checked_price_in_force_wins_over_the_other_table(snapshot: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -121,12 +122,29 @@ def _row(vendor: Row, model_id: str, entry: Row, source: _Source) -> Row:
     dated = _dated_prices(kind, vendor, model_id, source)
     if dated:
         prices.pop("long", None)
+    prices |= dated
+    batched = _batch_prices(vendor, model_id, prices) if kind == "chat" else {}
     origin = [source.wheels["litellm"].label, *([source.wheels["genai-prices"].label] if dated else [])]
+    origin += [vendor["batch"]["page"]] if batched else []
     return _finished(
         {"id": model_id, "vendor": vendor["name"], "capability": kind}
         | facts
-        | {"prices": prices | dated, "source": ", ".join(origin), "date": source.today.isoformat()}
+        | {"prices": prices | batched, "source": ", ".join(origin), "date": source.today.isoformat()}
     )
+
+
+def _batch_prices(vendor: Row, model_id: str, prices: Row) -> Row:
+    """What a vendor's page says of its batch service, where neither package has a price of it and the usual one is the
+    same for every prompt."""
+    said = vendor.get("batch")
+    if said is None or {"batch_input_mtok", "long"} & prices.keys() or not re.search(said.get("models", ""), model_id):
+        return {}
+    usual = {name: prices[name] for name in ("input_mtok", "output_mtok") if name in prices}
+    return {f"batch_{name}": _share(said["factor"], price) for name, price in usual.items()}
+
+
+def _share(factor: str, price: Any) -> str:
+    return f"{(Decimal(factor) * Decimal(str(price))).normalize():f}"
 
 
 def _named(vendor: Row, model_id: str) -> set[str]:
