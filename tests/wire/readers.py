@@ -6,9 +6,6 @@ import base64
 from array import array
 from typing import Any, Literal
 
-from fireworks.pagination import SyncCursorAccounts
-from fireworks.types import Account, BatchInferenceJob
-from fireworks.types.chat import CompletionCreateResponse
 from google.genai import batches, types
 from google.genai.models import _EmbedContentResponse_from_mldev, _GenerateContentResponse_from_mldev
 from mistralai.client.models import BatchJob, ListBatchJobsResponse
@@ -16,10 +13,7 @@ from openai.types import Batch, CreateEmbeddingResponse, FileObject, ImagesRespo
 from openai.types.audio import Transcription, TranscriptionDiarized, TranscriptionVerbose
 from openai.types.chat import ChatCompletion
 from openai.types.chat import chat_completion_chunk as completion_chunk
-from openrouter.components import BatchListResponse, BatchObject
 from pydantic import BaseModel
-from zai.types.batch import Batch as ZhipuBatch
-from zai.types.chat.chat_completion import Completion
 from zai.types.chat.chat_completion_chunk import ChatCompletionChunk
 
 
@@ -365,43 +359,6 @@ def together_job(body: Any) -> Any:
 def zhipu_chunk(body: Any) -> Any:
     """As the SDK reads it, whose type asks for a field that no chunk has."""
     return ChatCompletionChunk.model_validate(body | {"extra_json": {}})
-
-
-def zhipu_batches(body: Any) -> Any:
-    """A batch, or a list of them."""
-    listed = body.get("object") == "list"
-    return [ZhipuBatch.model_validate(row) for row in body["data"]] if listed else ZhipuBatch.model_validate(body)
-
-
-def zhipu_rows(line: Any) -> Any:
-    """A line of a batch's output (https://docs.bigmodel.cn/cn/guide/tools/batch)."""
-    row = BatchRow.model_validate(line)
-    return Completion.model_validate(row.response.body) if row.response and row.response.status_code == 200 else row
-
-
-def openrouter_batches(body: Any) -> Any:
-    """A batch with its results, or a list of them without."""
-    kind: Any = BatchListResponse if body.get("object") == "list" else BatchObject
-    return kind.model_validate(body)
-
-
-def fireworks_job(body: Any) -> Any:
-    """A job; what its deletion answers is empty (https://docs.fireworks.ai/api-reference/delete-batch-inference-job)."""
-    return BatchInferenceJob.model_validate(body) if body else None
-
-
-def fireworks_accounts(body: Any) -> Any:
-    """As ``client.accounts.list`` does."""
-    return SyncCursorAccounts[Account].model_validate(body)
-
-
-class FireworksRow(_Exact):
-    """A line of a data set of results: a completion in ``response``, or what went wrong in ``error``. No page shows
-    one; https://docs.fireworks.ai/guides/batch-inference says that both kinds are there."""
-
-    custom_id: str
-    response: CompletionCreateResponse | None = None
-    error: dict[str, Any] | None = None
 
 
 def mistral_jobs(body: Any) -> Any:

@@ -271,7 +271,7 @@ SHAPES: dict[str, Shapes] = {
             "/v1/batches(/[^/]+)?",
             own(
                 "https://openrouter.ai/docs/api/api-reference/batch/get-a-batch; components/batchobject.py",
-                called("tests.wire.readers:openrouter_batches"),
+                called("tests.wire.batches:openrouter_batches"),
                 None,
                 "openrouter 1.3",
             ),
@@ -344,7 +344,7 @@ SHAPES: dict[str, Shapes] = {
             "/v1/batches(/[^/]+)?(/cancel)?",
             own(
                 "https://docs.bigmodel.cn/cn/guide/tools/batch; zai-sdk 0.2: types/batch/batch.py",
-                called("tests.wire.readers:zhipu_batches"),
+                called("tests.wire.batches:zhipu_batches"),
                 None,
                 "zai-sdk 0.2",
             ),
@@ -353,7 +353,7 @@ SHAPES: dict[str, Shapes] = {
             "/v1/files/[^/]+/content",
             own(
                 "https://docs.bigmodel.cn/cn/guide/tools/batch",
-                called("tests.wire.readers:zhipu_rows"),
+                called("tests.wire.batches:zhipu_rows"),
                 None,
                 "zai-sdk 0.2",
             ),
@@ -442,7 +442,7 @@ SHAPES: dict[str, Shapes] = {
             "/v1/accounts",
             own(
                 f"{_FIREWORKS}/list-accounts",
-                called("tests.wire.readers:fireworks_accounts"),
+                called("tests.wire.batches:fireworks_accounts"),
                 None,
                 "fireworks-ai 1.2",
             ),
@@ -473,14 +473,14 @@ SHAPES: dict[str, Shapes] = {
             "/v1/accounts/[^/]+/batchInferenceJobs(/[^/]+)?",
             own(
                 f"{_FIREWORKS}/get-batch-inference-job",
-                called("tests.wire.readers:fireworks_job"),
+                called("tests.wire.batches:fireworks_job"),
                 None,
                 "fireworks-ai 1.2",
             ),
         ),
         (
             "/dataset/.+",
-            own("https://docs.fireworks.ai/guides/batch-inference", typed("tests.wire.readers:FireworksRow")),
+            own("https://docs.fireworks.ai/guides/batch-inference", typed("tests.wire.batches:FireworksRow")),
         ),
     ),
     "ollama": like_openai("https://docs.ollama.com/api/openai-compatibility", "reasoning"),
