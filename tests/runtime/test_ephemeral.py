@@ -12,7 +12,7 @@ import pytest
 
 from infrai_core import ConfigError
 from infrai_runtime.failure import Failure
-from infrai_runtime.store.ephemeral import Ephemeral, Place, Wish
+from infrai_runtime.store.ephemeral import Ephemeral, Failing, Place, Wish
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.redis import RedisEphemeral
 from tests.servers import free_port, redis
@@ -133,6 +133,19 @@ def test_failures_count_until_a_success(run: Run) -> None:
     run(body)
 
 
+def test_a_later_failure_shortens_no_rest_that_was_asked_for(run: Run) -> None:
+    async def body(store: Ephemeral) -> None:
+        for asked_s in (60.0, 1.0, 0.0):  # calls that were under way when the first was told to wait
+            await store.record("v", False, asked_s)
+        failing = (await store.failing())["v"]
+        assert failing.count == 3
+        assert 55 < failing.asked_s - failing.age_s <= 60
+        await store.record("v", False, 90.0)
+        assert (await store.failing())["v"].asked_s == 90
+
+    run(body)
+
+
 def test_a_lease_has_one_owner_until_its_probe_has_reported(run: Run) -> None:
     async def body(store: Ephemeral) -> None:
         assert [await store.lease("probe:v", 10) for _ in range(2)] == [True, False]
@@ -189,8 +202,12 @@ def test_a_failure_has_an_age_and_a_lease_an_end() -> None:
         await store.record("v", False)
         clock.now = 3
         assert (await store.failing())["v"].age_s == 3
+        await store.record("v", False, 5.0)
+        clock.now = 9
+        await store.record("v", False)
+        assert (await store.failing())["v"] == Failing(3, 0.0)
         assert [await store.lease("probe:v", 10) for _ in range(2)] == [True, False]
-        clock.now = 13
+        clock.now = 19
         assert await store.lease("probe:v", 10)
 
     asyncio.run(body())

@@ -15,7 +15,7 @@ class Failing:
     age_s: float
     """Seconds since the latest of them."""
     asked_s: float = 0.0
-    """The rest that the latest asked for, in seconds from then on."""
+    """The longest rest that one of them asked for, in seconds from the latest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Ephemeral(Protocol):
 
     async def record(self, name: str, ok: bool, asked_s: float = 0.0) -> None:
         """Notes a success, which forgets the failures, or one more failure in a row. ``asked_s`` is the rest that this
-        failure asks for."""
+        failure asks for; it does not shorten what an earlier one asked for."""
 
     async def lease(self, name: str, ttl_s: float) -> bool:
         """Takes a name for ``ttl_s`` seconds; False while somebody else has it."""

@@ -104,10 +104,11 @@ class MemoryEphemeral:
         return {name: Failing(count, now - at_s, asked) for name, (count, at_s, asked) in self._failures.items()}
 
     async def record(self, name: str, ok: bool, asked_s: float = 0.0) -> None:
-        count, _, _ = self._failures.pop(name, (0, 0.0, 0.0))
+        count, at_s, asked = self._failures.pop(name, (0, 0.0, 0.0))
         self._leases.pop(f"probe:{name}", None)
         if not ok:
-            self._failures[name] = (count + 1, self._clock(), asked_s)
+            now = self._clock()
+            self._failures[name] = (count + 1, now, max(asked_s, at_s + asked - now))
             if len(self._failures) > MAX_FAILING:
                 self._failures.popitem(last=False)
 

@@ -82,11 +82,12 @@ _RECORD = """
 redis.call('DEL', KEYS[2])
 if ARGV[2] == '1' then return redis.call('HDEL', KEYS[1], ARGV[1]) end
 local t = redis.call('TIME')
-local at = string.format('%.6f', t[1] + t[2] / 1000000)
-local count = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '0', '%d+') + 1
-redis.call('HSET', KEYS[1], ARGV[1], count .. ' ' .. at .. ' ' .. ARGV[3])
+local now = t[1] + t[2] / 1000000
+local count, at, asked = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '0 0 0', '(%S+) (%S+) (%S+)')
+local rest = math.max(tonumber(ARGV[3]), at + asked - now)
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%d %.6f %s', count + 1, now, tostring(rest)))
 redis.call('EXPIRE', KEYS[1], 3600)
-return count
+return count + 1
 """
 
 
