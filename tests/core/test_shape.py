@@ -165,6 +165,22 @@ def test_importing_the_core_imports_nothing_that_was_not_asked_for() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
 
 
+@pytest.mark.parametrize(
+    "module", ["infrai_core.facade", "infrai_runtime.serve", "infrai_runtime.vendors", "infrai_cli"]
+)
+def test_importing_asks_nothing_of_the_network(module: str) -> None:
+    asked = ("socket.connect", "socket.getaddrinfo", "socket.sendto")
+    hook = f"sys.addaudithook(lambda event, _: sys.exit(event) if event in {asked!r} else None)"
+    subprocess.run([sys.executable, "-c", f"import sys; {hook}; import {module}"], check=True)
+
+
+def test_nothing_of_ours_runs_in_a_python_that_does_not_import_it() -> None:
+    """A ``.pth`` file or a ``sitecustomize`` runs whenever any Python of the environment starts."""
+    names = {path.name for path in SOURCE.rglob("*") if "__pycache__" not in path.parts}
+    assert not [name for name in names if name.endswith(".pth")]
+    assert not names & {"sitecustomize.py", "usercustomize.py"}
+
+
 def loaded_by(code: str, *modules: str) -> list[str]:
     """Those of the modules that a fresh interpreter has after the code."""
     asked = f"{code}\nimport sys; print(*[name for name in {modules!r} if name in sys.modules])"

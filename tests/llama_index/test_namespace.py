@@ -36,6 +36,18 @@ def test_the_shared_namespaces_have_no_init_file() -> None:
     assert [path for path in shared if (path / "__init__.py").exists()] == []
 
 
+def test_importing_it_asks_nothing_of_the_network() -> None:
+    asked = ("socket.connect", "socket.getaddrinfo", "socket.sendto")
+    code = f"""
+import sys
+sys.addaudithook(lambda event, _: sys.exit(event) if event in {asked!r} else None)
+import llama_index_infrai
+made = [getattr(llama_index_infrai, name) for name in llama_index_infrai.__all__]
+llama_index_infrai.Infrai(api_key="key", model="gpt-5").metadata
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_core_is_still_found_when_our_source_comes_first() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(SOURCE)!r}); "

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infrai_core import ConfigError
+from infrai_runtime import booking
 from infrai_runtime.live import Live
 from infrai_runtime.runtime import Runtime
 from infrai_runtime.settings import Settings
@@ -72,6 +73,25 @@ def answers(path: Path) -> list[str]:
 def test_what_a_store_did_not_take_is_booked_when_the_runtime_ends(tmp_path: Path) -> None:
     asyncio.run(run(tmp_path, Refusing(tmp_path / "x.db", "one", "two"), "one", "two"))
     assert answers(tmp_path / "x.db") == ["one", "two"]
+
+
+async def test_while_too_many_calls_wait_to_be_booked_none_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booking, "MOST_UNBOOKED", 2)
+    store, vendor = Refusing(tmp_path / "x.db", "one", "two", "three"), FakeChat("a", says("Hi"))
+
+    async def stores(settings: Settings) -> tuple[Durable, Ephemeral]:
+        return store, MemoryEphemeral()
+
+    async with client(tmp_path, [vendor], catalogue(model("a")), stores=stores) as api:
+        asked = [{"messages": "Hello", "model": "big", "idempotency_key": key} for key in ("one", "two", "three")]
+        answers = [await api.post("/ai/chat", json=body) for body in asked]
+        assert [answer.status_code for answer in answers] == [200, 200, 503]
+        assert answers[2].json()["error"]["code"] == "OVERLOADED"
+        assert int(answers[2].headers["retry-after"]) >= 1
+        assert len(vendor.requests) == 2
+        store.refused.clear()
 
 
 def test_a_booking_that_a_store_never_takes_holds_up_no_other(tmp_path: Path) -> None:

@@ -866,6 +866,29 @@ def test_a_call_counts_under_each_of_its_tags_and_calls_without_one_stay_apart(r
     run(body)
 
 
+def test_text_of_a_caller_is_never_read_as_a_query(run: Run) -> None:
+    async def body(store: Durable) -> None:
+        words = "x'); DELETE FROM ledger; --"
+        anything = "' OR '1'='1"
+        await store.add_project("p", "a", 100, 0)
+        await store.add_key("hash", KeyRow("key_1", "p"))
+        await store.set_budget(Budget(tag_scope("p", words, anything), "p", 50))
+        said = row(idempotency_key=words, tags={words: anything}, model=words)
+        admission = call(words, reserve_nano=10, scopes=(project_scope("p"), tag_scope("p", words, anything)))
+        assert (await store.admit(admission)).state == "new"
+        await store.book(end(admission, 10, said, answer=b"kept"))
+        assert (await store.admit(call(words))).answer == b"kept"
+        for guess in (words, anything, "% OR 1=1"):
+            assert await store.find_key(guess) is None
+            assert not await store.end_key(guess)
+            assert await store.rows(guess) == await store.usage(guess, ["tag"], 0) == []
+        assert (await store.rows(said.request_id))[0].tags == {words: anything}
+        assert {u.group["tag"]: u.calls for u in await store.usage("p", ["tag"], 0)} == {f"{words}={anything}": 1}
+        assert await store.balance_nano("p") == 90
+
+    run(body)
+
+
 def test_a_row_comes_back_as_it_was_written(run: Run) -> None:
     async def body(store: Durable) -> None:
         written = row(

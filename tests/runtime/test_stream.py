@@ -106,6 +106,18 @@ def test_a_client_that_goes_away_ends_the_vendors_work_at_once(tmp_path: Path) -
         assert ended.wait(2)
 
 
+@pytest.mark.parametrize("path", ["/ai/chat", "/chat/completions"])
+def test_a_proxy_is_told_to_hold_no_stream_back(tmp_path: Path, path: str) -> None:
+    app = create_app(settings(tmp_path), vendors=[FakeChat("a", says("x"))], catalogue=ONE)
+    with served(app) as url:
+        headers = post(url, ASK, path).headers
+    assert (
+        headers["x-accel-buffering"] == "no"
+    )  # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
+    assert headers["cache-control"] == "no-store"
+    assert "content-length" not in headers
+
+
 def test_what_a_client_got_before_it_went_away_is_booked(tmp_path: Path) -> None:
     ended = threading.Event()
     vendor = FakeChat("a", stuck(ended, "some", " words"))

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infrai_runtime.breaker import THRESHOLD
 from infrai_runtime.catalogue import Model
 from infrai_runtime.vendors import anthropic, gemini
 from infrai_runtime.vendors.base import Vendor
@@ -30,7 +31,10 @@ Json = dict[str, Any]
 
 ROWS = (
     model(
-        "anthropic", "claude-sonnet-4-6", quality=90, usd={"input_mtok": 3, "output_mtok": 15, "cached_input_mtok": 0.3}
+        "anthropic",
+        "claude-sonnet-4-6",
+        quality=90,
+        usd={"input_mtok": 3, "output_mtok": 15, "cached_input_mtok": 0.3, "cache_write_mtok": 3.75},
     ),
     model("gemini", "gemini-3.5-flash", quality=60, usd={"input_mtok": 3, "output_mtok": 12}),
 )
@@ -192,13 +196,28 @@ async def test_a_stream_that_is_cut_later_ends_with_an_error_and_never_looks_who
     assert "[DONE]" not in frames
 
 
+async def test_a_host_where_nobody_listens_is_left_alone_after_some_failures(tmp_path: Path, walls: Walls) -> None:
+    claude, google = walls([], [whole(whole_of(GEMINI["text"]))] * (THRESHOLD + 1))
+    claude.__exit__()
+    async with runtime(tmp_path, claude, google) as api:
+        replies = [await api.post("/ai/chat", json=ask("hi", prefer="smartest")) for _ in range(THRESHOLD + 1)]
+    outcomes = [reply.json()["metadata"]["attempts"][0]["outcome"] for reply in replies]
+    assert outcomes == ["VENDOR_ERROR"] * THRESHOLD + ["skipped:cooling"]
+    assert {reply.json()["metadata"]["vendor"] for reply in replies} == {"gemini"}
+
+
 async def test_what_the_caches_had_costs_what_the_caches_cost(tmp_path: Path, walls: Walls) -> None:
-    usage = {"input_tokens": 100, "cache_read_input_tokens": 900, "output_tokens": 10}
+    usage = {
+        "input_tokens": 100,
+        "cache_creation_input_tokens": 400,
+        "cache_read_input_tokens": 900,
+        "output_tokens": 10,
+    }
     claude, google = walls([whole(message(text("ok"), usage=usage))], [])
     async with runtime(tmp_path, claude, google) as api:
         reply = (await api.post("/ai/chat", json=ask("hi", vendor="anthropic"))).json()
-    assert reply["data"]["usage"]["prompt_tokens"] == 1000
-    assert reply["metadata"]["cost_usd"] == pytest.approx((100 * 3 + 900 * 0.3 + 10 * 15) / 1e6)
+    assert reply["data"]["usage"]["prompt_tokens"] == 1400
+    assert reply["metadata"]["cost_usd"] == pytest.approx((100 * 3 + 400 * 3.75 + 900 * 0.3 + 10 * 15) / 1e6)
 
 
 async def test_a_blocked_prompt_ends_the_walk_and_a_failed_answer_does_not(tmp_path: Path, walls: Walls) -> None:
