@@ -1,4 +1,4 @@
-"""How the SDKs of Zhipu, OpenRouter and Fireworks read batches; not in ``readers``, since importing them takes a while."""
+"""How the SDKs of Zhipu, OpenRouter and Fireworks read batches; not in ``readers``, since importing them takes long."""
 
 from __future__ import annotations
 
