@@ -455,7 +455,8 @@ def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared:
     taken = [(one.start, one.end) for one in spread.values()]
     for (name,), first in spread.items():
         others = list(_further(clause, first.start, first.end, taken))
-        if len(others) == 1 and others[0].kind == "name" and clause[first.end : others[0].start].strip() == ",":
+        pair = len(others) == 1 and others[0].kind == "name" and clause[first.end : others[0].start].strip() == ","
+        if pair and _takes_place(tool, name):
             whole = clause[first.start : others[0].end]
             return _Shared(name, [(whole, whole)], (name,) in filled.given)
         more = [(_like(other.value, first.value), other.text) for other in others]
@@ -463,6 +464,11 @@ def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared:
             values = [(first.value, clause[first.start : first.end]), *more]
             return _Shared(name, values, (name,) in filled.given)
     return _Shared()
+
+
+def _takes_place(tool: Tool, path: str) -> bool:
+    """Whether an argument may be a place, whose region is written behind a comma."""
+    return bool({"place", "origin", "destination", ""} & {*(_roles_of_text(tool, path) or [""])[:1]})
 
 
 def _like(value: Any, model: Any) -> Any:

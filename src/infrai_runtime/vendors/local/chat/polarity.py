@@ -37,7 +37,8 @@ def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, flo
     if said:
         value, known, token = said
         exact = known == _SURE or (not token.low.isascii() and _is_told_cjk(scene, token))
-        told = ((command and exact) or _is_told(scene, asked, token, slot.name)) and not _is_turned(slot.name, scene)
+        wanted = command and exact and _is_of_being(scene, asked, token)
+        told = (wanted or _is_told(scene, asked, token, slot.name)) and not _is_turned(slot.name, scene)
         yield value != bool(_WITHOUT & set(name_words(slot.name))), 0.6 + known if told else 0.4, token.end
 
 
@@ -86,10 +87,16 @@ def _is_told(scene: Scene, asked: frozenset[str], token: Token, name: str) -> bo
     said = _PREDICATE.match(scene.text, token.end)
     if not (said or _is_there(scene, token)) or not any(_same_form(token.low, word) for word in name_words(name)):
         return False
-    if said and said[1].lower() not in _THERE and not any(related(stem(said[1]), word) for word in asked):
+    if not _is_of_being(scene, asked, token):
         return False
     spoken = vocabulary(scene.text)
     return all(any(translated(word, own) or derived(word, own) for word in spoken) for own in asked - _SWITCH)
+
+
+def _is_of_being(scene: Scene, asked: frozenset[str], token: Token) -> bool:
+    """Whether what is said of a thing, if anything, is that it is there: not so 'breakfast is not important'."""
+    said = _PREDICATE.match(scene.text, token.end)
+    return not said or said[1].lower() in _THERE or any(related(stem(said[1]), word) for word in asked)
 
 
 def _same_form(said: str, own: str) -> bool:

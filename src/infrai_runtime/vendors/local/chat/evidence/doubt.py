@@ -212,6 +212,15 @@ _NUMBERED = re.compile(
 _NUMBERED_CJK = re.compile(r"(会议室|教室|病房|包[间厢房]|房间?|室|号|路|线|栋|幢|座|排|班|页|题|章|航班|床)")
 
 
+def rivalled(claim: Claim) -> bool:
+    """One of two values of a kind: the field's word stands before the other one too, and no other field takes that."""
+    if not claim.mention or not isinstance(claim.chosen.value, str) or claim.scene.piece:
+        return False
+    taken = [one for to, one in claim.others if to.path != claim.slot.path]
+    free = (m for m in claim.kin if not any(m.start < one.end and one.start < m.end for one in taken))
+    return any(stem(word) in claim.slot.words for m in free for word in claim.scene.before(m.start, 1))
+
+
 def own_label(claim: Claim) -> bool:
     """A Chinese value that begins with the field's own word: '地址苏州市' for an address."""
     inside = (word for word, start, end in claim.scene.chinese if start == claim.start and end < claim.end)
@@ -261,11 +270,14 @@ def runs_on(claim: Claim) -> bool:
         return True
     if not isinstance(claim.chosen.value, str) or "," not in claim.text or typed:
         return False
+    if _CJK_COMMA.search(claim.text) and claim.slot.role not in _LONG:
+        return True
     line = claim.scene.text[: claim.start].rpartition("\n")[2].strip(" -*\"'")
     here = (field for field in claim.scene.fields if field.start <= claim.start < field.end)
     return claim.slot.role in PROPER or not any(line.startswith(field.label) for field in here)
 
 
+_CJK_COMMA = re.compile(r"[\u3400-\u9fff]\s?,")
 _DIFFERENCE = re.compile(
     r"\s*\S*\s*(?:\b(?:more|less|fewer|extra|off|cheaper|dearer|higher|lower|older|younger|longer|shorter|taller"
     r"|faster|slower|heavier|lighter|bigger|smaller|earlier|later|better|worse|ahead|behind|short"
@@ -347,16 +359,19 @@ def relative(claim: Claim) -> bool:
 
 
 def limit(claim: Claim) -> bool:
-    """A moment that something is to be before or after, where just a date or a time is wanted."""
+    """A moment that something is to be before or after, or of the next time, where just a date or a time is wanted."""
     here, where = claim.mention, claim.scene.text
     if not here or here.kind not in MOMENT or not claim.slot.words <= _WHEN:
         return False
-    said = {*claim.scene.before(claim.start, 2)} & _LIMITS
+    said = {*claim.scene.before(claim.start, 2)} & _LIMITS or _NEXT_TIME.search(where, 0, claim.start)
     return bool(said or _LIMIT_CJK.search(where, 0, claim.start) or _LIMITED_CJK.match(where, claim.end))
 
 
 _WHEN = stems("date day time when datetime 日期 时间")
 _LIMITS = words("before after until till than")
+_NEXT_TIME = re.compile(
+    r"\bnext\s+[a-z]+(?:\s(?:is|on|at|will|be|for))*\s?:?\s*\Z|下[一]?次[^，。,.]{0,6}\Z", re.IGNORECASE
+)
 _LIMIT_CJK = re.compile(r"(?:超过|晚于|早于|迟于)\Z")
 _LIMITED_CJK = re.compile(r"[之以]?[前后]")
 
@@ -409,7 +424,7 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
     *(cut, runs_on, before_a_noun, part_of_moment),
-    *(of_another_kind, relative, limit, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
+    *(of_another_kind, relative, limit, rivalled, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
     unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""

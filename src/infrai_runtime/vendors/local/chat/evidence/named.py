@@ -178,6 +178,8 @@ def _counts(claim: Claim, after: list[str]) -> bool:
     size = max((at for at, word in enumerate(run[:4], 1) if word in claim.slot.words), default=0)
     head = next((stem(word) for word in reversed(name_words(claim.slot.name)) if stem(word) not in _COUNT), "")
     named = head in run[:size] and all(word in claim.slot.words for word in run[:size])
+    if run[size : size + 1] and run[size][0].isdigit():
+        return False
     if run and not claim.kin and claim.slot.units - _OF_UNITS and run[0] in {stem(word) for word in claim.slot.units}:
         return not claim.slot.specific - {stem(word) for word in claim.slot.words if word in NUMBER_UNITS}
     return named and all(any(word == own for word in run[:size]) for own in least - _COUNT)
