@@ -50,6 +50,8 @@ class Prices:
     audio_output_mtok: int | None = None
     batch_input_mtok: int | None = None
     batch_output_mtok: int | None = None
+    batch_cached_input_mtok: int | None = None
+    batch_cache_write_mtok: int | None = None
     image: int | None = None
     mcharacter: int | None = None
     audio_minute: int | None = None
@@ -71,8 +73,16 @@ class Prices:
         return next((prices for above, prices in reversed(self.long) if prompt_tokens > above), self)
 
     def batched(self) -> Prices:
-        """The prices of the vendor's batch service; unknown where it has none for tokens."""
-        return replace(self, input_mtok=self.batch_input_mtok, output_mtok=self.batch_output_mtok, long=())
+        """The prices of the vendor's batch service; unknown where it has none for tokens. What a cache has costs the
+        same there as elsewhere, unless a price of its own is known."""
+        return replace(
+            self,
+            input_mtok=self.batch_input_mtok,
+            output_mtok=self.batch_output_mtok,
+            cached_input_mtok=_first(self.batch_cached_input_mtok, self.cached_input_mtok),
+            cache_write_mtok=_first(self.batch_cache_write_mtok, self.cache_write_mtok),
+            long=(),
+        )
 
     def at_tier(self, tier: str) -> Prices:
         """The prices at a vendor's tier of service: ``flex`` costs what a batch does at OpenAI and Gemini, with what
@@ -83,6 +93,10 @@ class Prices:
         cached = self.cached_input_mtok
         cheaper = None if cached is None else -(-cached * self.batch_input_mtok // self.input_mtok)
         return replace(self.batched(), cached_input_mtok=cheaper)
+
+
+def _first(price: int | None, usual: int | None) -> int | None:
+    return usual if price is None else price
 
 
 def _nano(usd: Mapping[str, Any]) -> dict[str, Any]:

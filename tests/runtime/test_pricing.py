@@ -109,3 +109,11 @@ def test_searches_of_a_chat_are_paid_beside_its_tokens() -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "search_units": 3}
     prices = Prices.of_usd({"input_mtok": "3", "output_mtok": "15", "search_unit": "0.01"})
     assert cost_nano(usage, prices) == 3_000_000 + 1_500_000 + 30_000_000
+
+
+def test_what_a_cache_has_costs_what_the_batch_service_says_or_what_it_usually_does() -> None:
+    usual = {"input_mtok": 2, "cached_input_mtok": "0.2", "cache_write_mtok": "2.5", "batch_input_mtok": 1}
+    used = {"prompt_tokens": 3_000_000, "prompt_tokens_details": {"cached_tokens": 10**6, "cache_write_tokens": 10**6}}
+    told = usual | {"batch_cached_input_mtok": "0.1", "batch_cache_write_mtok": "1.25"}
+    assert cost_nano(used, Prices.of_usd(usual).batched()) == 3_700_000_000
+    assert cost_nano(used, Prices.of_usd(told).batched()) == 2_350_000_000

@@ -40,7 +40,8 @@ providers: list[Provider] = [
                 ConditionalPrice(constraint=StartDateConstraint(start_date=datetime.date(2027, 1, 1)),
                     prices=ModelPrice(input_mtok=Decimal("1"), output_mtok=Decimal("5"))),
             ],
-            price_variants=[PriceVariant(when={"processing": "batch"}, prices=ModelPrice(input_mtok=Decimal("1")))]),
+            price_variants=[PriceVariant(when={"processing": "batch"}, prices=ModelPrice(
+                input_mtok=Decimal("1"), cache_read_mtok=Decimal("0.1")))]),
         ModelInfo(id="gpt-5-mini", match=ClauseRegex(regex="^gpt-5-mini$"), prices=[
             ConditionalPrice(prices=ModelPrice(input_mtok=Decimal("1"), output_mtok=Decimal("2"))),
             ConditionalPrice(constraint=TimeOfDateConstraint(start_time=datetime.time(1, 0, tzinfo=datetime.UTC),
@@ -133,7 +134,7 @@ def test_a_checked_price_in_force_wins_over_the_other_table(snapshot: dict[str, 
     prices = row(snapshot, "openai/gpt-6-sol")["prices"]
     assert (prices["input_mtok"], prices["output_mtok"], prices["cached_input_mtok"]) == ("2", "10", "0.2")
     assert prices["cache_write_mtok"] == "2.5"  # only the other table has it
-    assert prices["batch_input_mtok"] == "1"
+    assert (prices["batch_input_mtok"], prices["batch_cached_input_mtok"]) == ("1", "0.1")
     assert prices["long"] == [{"above_tokens": 272000, "input_mtok": "4"}]
 
 

@@ -70,8 +70,11 @@ class Prices:
         for variant in model.get("price_variants", ()):
             if variant["when"] == {"processing": "batch"} and self._begun(variant.get("constraint")):
                 prices = _priced(self._in_force(variant["prices"]))
-                return [(name, prices[name]) for name in ("input_mtok", "output_mtok") if name in prices]
+                return [(name, prices[name]) for name in _BATCHED if name in prices]
         return []
+
+
+_BATCHED = ("input_mtok", "output_mtok", "cached_input_mtok", "cache_write_mtok")
 
 
 def _hours(row: Node) -> bool:
