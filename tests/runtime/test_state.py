@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from infrai_runtime.request import read
 from infrai_runtime.store.durable import Budget, KeyRow, Policy, key_scope, project_scope, tag_scope
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
+from tests.media import png, wav
 
 from .api import client, events, settings
 from .fake import USAGE, FakeChat, catalogue, fails, model, says
@@ -91,6 +93,52 @@ async def test_a_budget_refuses_before_the_vendor_is_called_and_says_whose_it_is
         await at.store.drop_budget(key_scope("key_one"))
         assert (await at.ask()).json()["error"]["code"] == "INSUFFICIENT_CREDIT"
         assert len(at.vendor.requests) == 1
+
+
+PNG, WAV = (base64.b64encode(made).decode() for made in (png(), wav()))
+PAID: dict[str, tuple[str, dict[str, Any]]] = {
+    "/ai/chat": ("chat", {"messages": "hi"}),
+    "/ai/embed": ("embed", {"input": "hi"}),
+    "/ai/image": ("image", {"prompt": "a cat"}),
+    "/ai/vision": ("vision", {"prompt": "what?", "images": ["data:image/png;base64," + PNG]}),
+    "/ai/tts": ("tts", {"input": "hi"}),
+    "/ai/asr": ("asr", {"audio": "data:audio/wav;base64," + WAV}),
+    "/ai/rerank": ("rerank", {"query": "a", "candidates": ["a", "b"]}),
+    "/ai/realtime/token": ("realtime", {}),
+    "/chat/completions": ("chat", {"messages": [{"role": "user", "content": "hi"}], "model": "auto"}),
+    "/embeddings": ("embed", {"input": "hi", "model": "auto"}),
+    "/images/generations": ("image", {"prompt": "a cat"}),
+    "/audio/speech": ("tts", {"input": "hi", "model": "auto", "voice": "alloy"}),
+}
+
+
+class Everything(FakeChat):
+    """A vendor with every capability, which writes down each time that it is asked."""
+
+    async def _asked(self, request: Any, call: Any) -> Any:
+        self.requests.append(request)
+        raise Failure("VENDOR_ERROR", "it was asked")
+
+    see = FakeChat.chat
+    embed = draw = speak = listen = rerank = open = _asked
+
+
+@pytest.mark.parametrize("path", PAID)
+async def test_no_route_goes_around_a_spent_credit(tmp_path: Path, path: str) -> None:
+    capability, body = PAID[path]
+    vendor, store = Everything("a", says("Hi")), SqliteDurable(tmp_path / "x.db")
+    await store.add_project("p", "acct", 0, 0)
+    await store.add_key(hash_key("one"), KeyRow("key_one", "p"))
+    rows = catalogue(model("a", capability=capability, dimensions=2))
+    async with client(tmp_path, [vendor], rows, no_auth=False, database=tmp_path / "x.db") as api:
+        headers = {"Authorization": "Bearer one"}
+        refused = await api.post(path, json=body | {"vendor": "a"}, headers=headers)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (402, "INSUFFICIENT_CREDIT")
+        assert vendor.requests == []
+        await store.set_budget(Budget(project_scope("p"), "p", CREDIT))
+        await api.post(path, json=body | {"vendor": "a"}, headers=headers)
+        assert len(vendor.requests) >= 1  # the credit was all that stood in the way
+    await store.close()
 
 
 async def test_calls_without_a_key_go_by_the_budgets_of_their_project(tmp_path: Path) -> None:
