@@ -39,6 +39,7 @@ from tests.vendors.fake import (
     with_vendor,
 )
 from tests.vendors.openai_answers import OPENAI, QUIRKS, Quirk, chunk
+from tests.vendors.test_openai_media import fields
 
 Json = dict[str, Any]
 PATHS = ("/v1/chat/completions", "/openai/v1/chat/completions", "/chat/completions", "/v1/sonar")
@@ -304,6 +305,80 @@ def test_vectors_of_mistral_are_those_of_its_sdk(connections: httpx.Client) -> N
     assert mine == {name: value for name, value in others.items() if value is not None}
     assert made.vectors == [row.embedding for row in sorted(theirs.data, key=lambda row: row.index or 0)]
     assert made.usage == usage == theirs.usage.model_dump(include={*usage})
+
+
+# https://docs.ollama.com/api/openai-compatibility, https://docs.vllm.ai/en/stable/serving/openai_compatible_server,
+# https://github.com/ggml-org/llama.cpp/tree/master/tools/server, https://lmstudio.ai/docs/developer/openai-compat,
+# https://docs.fireworks.ai/guides/querying-embeddings-models,
+# https://www.alibabacloud.com/help/en/model-studio/text-embedding-synchronous-api
+@pytest.mark.parametrize(
+    "vendor", ["dashscope", "fireworks", "llamacpp", "lmstudio", "ollama", "openrouter", "vllm", "zhipu"]
+)
+def test_vectors_are_those_of_the_sdk_that_the_vendor_names(vendor: str, connections: httpx.Client) -> None:
+    rows = [{"object": "embedding", "index": n, "embedding": v} for n, v in enumerate([[0.25, -1.5], [3.0, 0.125]])]
+    counted = {"completion_tokens": 0} if vendor == "zhipu" else {}
+    usage = {"prompt_tokens": 9, "total_tokens": 9, **counted}
+    said = says({"object": "list", "data": rows[::-1], "model": "m", "usage": usage})
+    with serving(Fake({"/v1/embeddings": said})) as service:
+        made = made_by("embed", {"input": ["a", "b"]}, vendor, f"{service.url}/v1")
+        theirs = VECTORS.get(vendor, vectors_by_openai)(service.url, connections)
+        mine, others = (seen.body for seen in service.requests)
+    assert mine == {name: value for name, value in others.items() if value is not None and name != "encoding_format"}
+    assert made.vectors == [row.embedding for row in sorted(theirs.data, key=lambda row: row.index)]
+    assert made.usage["total_tokens"] == theirs.usage.total_tokens
+
+
+def vectors_by_openai(url: str, http: Any) -> Any:
+    sdk = openai.OpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0, http_client=http)
+    return sdk.embeddings.create(model="m", input=["a", "b"], encoding_format="float")
+
+
+def vectors_by_openrouter(url: str, http: Any) -> Any:
+    sdk = openrouter.OpenRouter(api_key=KEY, server_url=f"{url}/v1", client=http)
+    return sdk.embeddings.generate(model="m", input=["a", "b"], retries=None)
+
+
+def vectors_by_zhipu(url: str, http: Any) -> Any:
+    sdk: Any = zai.ZaiClient(api_key=KEY, base_url=f"{url}/v1", max_retries=0, http_client=http)
+    return sdk.embeddings.create(model="m", input=["a", "b"])
+
+
+VECTORS: dict[str, Callable[[str, Any], Any]] = {"openrouter": vectors_by_openrouter, "zhipu": vectors_by_zhipu}
+
+
+def test_a_picture_of_xai_is_that_of_the_sdk_that_it_names(connections: httpx.Client) -> None:
+    # https://docs.x.ai/developers/model-capabilities/images/generation: "the OpenAI SDK"
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n0000").decode()
+    usage = {"cost_in_usd_ticks": 200_000_000}
+    said = says({"created": 1713833628, "data": [{"b64_json": picture}], "usage": usage})
+    with serving(Fake({"/v1/images/generations": said})) as service:
+        made = made_by("draw", {"prompt": "a fox", "n": 1}, "xai", f"{service.url}/v1")
+        sdk = openai.OpenAI(api_key=KEY, base_url=f"{service.url}/v1", max_retries=0, http_client=connections)
+        theirs: Any = sdk.images.generate(model="m", prompt="a fox", n=1, response_format="b64_json")
+        mine, others = (seen.body for seen in service.requests)
+    assert mine == others
+    assert made.files[0].data == base64.b64decode(theirs.data[0].b64_json)
+    assert made.cost_usd == theirs.usage.cost_in_usd_ticks / 10**10
+
+
+def test_a_transcript_of_zhipu_is_that_of_its_sdk(connections: httpx.Client) -> None:
+    # https://docs.z.ai/api-reference/audio/audio-transcriptions
+    heard = {"id": "1", "created": 1760335349, "request_id": "r", "model": "m", "text": "A document."}
+    sound = b"RIFF0000WAVEfmt "
+    request = {
+        "audio": {"base64": base64.b64encode(sound).decode(), "mime": "audio/wav"},
+        "prompt": "letters",
+        "language": "en",
+        "temperature": 0.5,
+    }
+    with serving(Fake({"/v1/audio/transcriptions": says(heard)})) as service:
+        made = made_by("listen", request, "zhipu", f"{service.url}/v1")
+        sdk: Any = zai.ZaiClient(api_key=KEY, base_url=f"{service.url}/v1", max_retries=0, http_client=connections)
+        theirs = sdk.audio.transcriptions.create(model="m", file=("audio.wav", sound, "audio/wav"), prompt="letters")
+        mine, others = map(fields, service.requests)
+    assert mine == others
+    assert made.text == theirs.text
+    assert made.warnings == [f"{n}: this vendor has no such option; not used" for n in ("language", "temperature")]
 
 
 def test_speech_of_groq_is_that_of_its_sdk(connections: httpx.Client) -> None:

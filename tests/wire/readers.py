@@ -276,6 +276,16 @@ def xai_page(body: Any) -> Any:
     return _XaiPage(**body)
 
 
+class ZhipuHeard(_Exact):
+    """https://docs.z.ai/api-reference/audio/audio-transcriptions"""
+
+    id: str
+    created: int
+    request_id: str
+    model: str
+    text: str
+
+
 class TogetherImage(_Exact):
     index: int
     type: Literal["b64_json", "url"]

@@ -268,6 +268,15 @@ SHAPES: dict[str, Shapes] = {
             ),
         ),
         (
+            "/v1/embeddings",
+            own(
+                "https://openrouter.ai/docs/api/reference/embeddings; openrouter 1.3: operations/createembeddings.py",
+                typed("openrouter.operations:CreateEmbeddingsResponseBody"),
+                None,
+                "openrouter 1.3",
+            ),
+        ),
+        (
             "/v1/batches(/[^/]+)?",
             own(
                 "https://openrouter.ai/docs/api/api-reference/batch/get-a-batch; components/batchobject.py",
@@ -329,6 +338,22 @@ SHAPES: dict[str, Shapes] = {
                 typed("zai.types.image.image:ImagesResponded"),
                 None,
                 "zai-sdk 0.2",
+            ),
+        ),
+        (
+            "/v1/embeddings",
+            own(
+                "https://docs.bigmodel.cn/cn/guide/models/embedding/embedding-3; zai-sdk 0.2: types/embeddings",
+                typed("zai.types.embeddings:EmbeddingsResponded"),
+                None,
+                "zai-sdk 0.2",
+            ),
+        ),
+        (
+            "/v1/audio/transcriptions",
+            own(
+                "https://docs.z.ai/api-reference/audio/audio-transcriptions",  # the SDK reads it as a chat's answer
+                typed("tests.wire.readers:ZhipuHeard"),
             ),
         ),
         (
@@ -438,6 +463,7 @@ SHAPES: dict[str, Shapes] = {
                 "index",  # of a call in a stream: https://docs.fireworks.ai/guides/function-calling
             ),
         ),
+        ("/v1/embeddings", replace(EMBEDDINGS, source="https://docs.fireworks.ai/guides/querying-embeddings-models")),
         (
             "/v1/accounts",
             own(

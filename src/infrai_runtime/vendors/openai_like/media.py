@@ -190,8 +190,9 @@ class Listens(Base):
 
     def _asked(self, request: Request, call: Call) -> Iterator[tuple[str, str]]:
         verbose = self._verbose(call)
+        form = "" if self.row.listens_as == "xai" else self._format(request, call)
         if self.row.listens_as == "openai":
-            yield "response_format", self._format(request, call)
+            yield "response_format", form
         for name in self._taken(call):
             if name in request:
                 yield name, str(request[name])
@@ -221,10 +222,10 @@ class Listens(Base):
 
     def _unused(self, request: Request, call: Call) -> Iterator[str]:
         taken = self._taken(call)
-        for name in ("prompt", "temperature"):
+        for name in ("language", "prompt", "temperature"):
             if name in request and name not in taken:
                 yield f"{name}: this vendor has no such option; not used"
-        if "timestamp_granularities" in request and self.row.listens_as == "openai" and not self._verbose(call):
+        if "timestamp_granularities" in request and self.row.listens_as != "xai" and not self._verbose(call):
             yield f"timestamp_granularities: {call.model} tells no times; not used"
 
 

@@ -118,8 +118,9 @@ class Row:
     """A pattern of the transcription models that can tell segments and language (``verbose_json``)."""
     diarizes: str = "$^"
     """A pattern of the transcription models that tell speakers (``diarized_json``); they take no ``prompt``."""
-    listens_as: Literal["openai", "xai"] = "openai"
-    """In whose words a transcription is asked for: xAI's has no ``response_format`` and always tells its words."""
+    listens_as: Literal["openai", "plain", "xai"] = "openai"
+    """In whose words a transcription is asked for: a plain one has no ``response_format``, nor has xAI's, which always
+    tells its words."""
     listens_to: Set[str] = frozenset({"language", "prompt", "temperature"})
     """What a transcription may be told."""
 

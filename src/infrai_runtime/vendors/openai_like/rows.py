@@ -189,6 +189,8 @@ ROWS: dict[str, Row] = {
         effort="thinking",
         reasoning_back="reasoning_content",
         verbose="$^",
+        listens_as="plain",
+        listens_to=frozenset({"prompt"}),  # https://docs.z.ai/api-reference/audio/audio-transcriptions
     ).with_options("thinking", "do_sample", "request_id", "quality"),
     "dashscope": Row(
         page="https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api",
