@@ -355,3 +355,11 @@ async def test_a_vendor_that_has_no_batch_service_at_this_address_says_so_once_a
             assert row["data"]["content"] == "here"
             assert [seen.path for seen in fake.requests] == ["/v1/files", "/v1/chat/completions"]
             assert await at.store._fetch("SELECT 1 FROM ledger WHERE outcome = $1", UNKNOWN) == []
+
+
+async def test_a_vendor_that_keeps_few_files_is_left_none_of_a_job_that_was_read(tmp_path: Path) -> None:
+    with serving(Moonshot()) as service:
+        service.done = True
+        async with shop(tmp_path, service) as at:
+            await at.ended((await at.submit(["n0", "n1"]))["batch_id"])
+        assert service.deleted == ["file-0"]

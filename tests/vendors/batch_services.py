@@ -140,11 +140,15 @@ class OpenAI(BatchService):
     def __init__(self) -> None:
         super().__init__(("authorization", f"Bearer {KEY}"))
         self._uploads: list[list[Json]] = []
+        self.deleted: list[str] = []
 
     def served(self, seen: Seen) -> Said:
         if seen.path == "/v1/files":
             self._uploads.append(uploaded(seen))
             return says(stored_file(len(self._uploads) - 1))
+        if seen.method == "DELETE":
+            self.deleted.append(seen.path.removeprefix("/v1/files/"))
+            return says({"id": self.deleted[-1], "object": "file", "deleted": True})
         if seen.path == "/v1/batches":
             return self._listed() if seen.method == "GET" else self._begun(seen.body)
         if seen.path.startswith("/v1/batches/"):
@@ -181,7 +185,7 @@ class OpenAI(BatchService):
         counts = {"total": len(self.jobs[job]), "completed": done, "failed": 0 if nothing else len(reached) - done}
         files = {} if nothing else {"output_file_id": f"out-{job}", "error_file_id": f"err-{job}" if wrong else None}
         about = {"request_counts": counts, "metadata": {"infrai": self.keys[job]} if self.keys[job] else None}
-        return openai_batch(status, job, **files, **about)
+        return openai_batch(status, job, input_file_id=f"file-{job.removeprefix('job')}", **files, **about)
 
     def _results(self, job: str, good: bool) -> Said:
         wrong = self.refused | self.expired

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from google.genai import batches, types
 from google.genai.models import _EmbedContentResponse_from_mldev, _GenerateContentResponse_from_mldev
 from mistralai.client.models import BatchJob, ListBatchJobsResponse
-from openai.types import Batch, CreateEmbeddingResponse, FileObject, ImagesResponse, Model
+from openai.types import Batch, CreateEmbeddingResponse, FileDeleted, FileObject, ImagesResponse, Model
 from openai.types.audio import Transcription, TranscriptionDiarized, TranscriptionVerbose
 from openai.types.chat import ChatCompletion
 from openai.types.chat import chat_completion_chunk as completion_chunk
@@ -102,7 +102,9 @@ def openai_batches(body: Any) -> Any:
 
 
 def openai_file(body: Any) -> Any:
-    """A file; Azure adds the statuses in which it is still read."""
+    """A file, or that it was deleted; Azure adds the statuses in which it is still read."""
+    if "deleted" in body:
+        return FileDeleted.model_validate(body)
     return FileObject.model_validate(body | ({"status": "uploaded"} if body.get("status") == "pending" else {}))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from infrai_runtime.vendors.openai_like.chat import CHAT, Chat
 
 Json = dict[str, Any]
 
+log = logging.getLogger("infrai_runtime")
 ENDPOINT = f"/v1{CHAT}"
 _FILE = "batch.jsonl"
 MARK = "infrai"
@@ -56,6 +58,8 @@ class Words:
     """Where the jobs stand in a list of them."""
     marks: Callable[[str], Json] = lambda key: {"metadata": {MARK: key}}
     """The fields of a job that carry the key that it was handed in with."""
+    tidied: bool = False
+    """The file of a job that was read is deleted: the vendor keeps no more than so many."""
 
 
 _OPENAI = Words(
@@ -122,6 +126,10 @@ _DASHSCOPE = Words(
 )
 """https://www.alibabacloud.com/help/en/model-studio/batch-interfaces-compatible-with-openai"""
 
+_MOONSHOT = replace(_OPENAI, tidied=True)
+"""https://platform.kimi.ai/docs/guide/use-batch-api; at most 1,000 files of batches:
+https://platform.kimi.ai/docs/api/batch-create"""
+
 _ZHIPU_ENDPOINT = f"/v4{CHAT}"
 _ZHIPU = Words(
     states=_OPENAI.states,
@@ -170,6 +178,7 @@ WORDS: dict[str, Words] = {
     "together": _TOGETHER,
     "xai": _XAI,
     "dashscope": _DASHSCOPE,
+    "moonshot": _MOONSHOT,
     "zhipu": _ZHIPU,
     "openrouter": _OPENROUTER,
     "fireworks": _FIREWORKS,
@@ -228,6 +237,15 @@ class Batches(Chat):
                         row = orjson.loads(line)
                     for result in self.result(row, "custom_id"):
                         yield result
+        if self.words.tidied:
+            await self._tidy(batch.get("input_file_id"), call)
+
+    async def _tidy(self, file: Any, call: Call) -> None:
+        """Deletes a file; one that stays does no harm to what was read."""
+        try:
+            await self.http.delete(f"/files/{segment(str(file))}", call)
+        except Failure as failure:
+            log.info("a file of a batch stays at %s: %s", self.name, failure.message)
 
     async def cancel(self, job: str, call: Call) -> None:
         """Stops a job; what is done by then can still be read."""

@@ -39,9 +39,9 @@ class Row:
     rerank: str = ""
     realtime: str = ""
     batches: str = ""
-    batch_words: Literal["openai", "mistral", "together", "xai", "dashscope", "zhipu", "openrouter", "fireworks"] = (
-        "openai"
-    )
+    batch_words: Literal[
+        "openai", "mistral", "together", "xai", "dashscope", "moonshot", "zhipu", "openrouter", "fireworks"
+    ] = "openai"
     """In whose words batches are told (``batch.WORDS``)."""
     batch_models: str = ""
     """A pattern of the models that its batch service has; empty: its pages name none that it lacks."""

@@ -163,6 +163,7 @@ ROWS: dict[str, Row] = {
     "moonshot": Row(
         page="https://platform.moonshot.ai/docs/api/chat",
         batches="/batches",
+        batch_words="moonshot",
         batch_models=r"kimi-k2\.[56]",  # https://platform.kimi.ai/docs/guide/use-batch-api
         names={"max_tokens": "max_completion_tokens"},
         refuses=frozenset({"seed", "logprobs", "top_logprobs", "user", "parallel_tool_calls", "choices"}),
