@@ -463,6 +463,11 @@ def openrouter_error(code: int, message: str, **metadata: Any) -> Json:
     return {"error": {"code": code, "message": message, **({"metadata": metadata} if metadata else {})}}
 
 
+def zhipu_error(code: str, message: str) -> Json:
+    # https://docs.z.ai/api-reference/api-code
+    return {"error": {"code": code, "message": message}}
+
+
 FLAGGED = {"reasons": ["violence"], "flagged_input": "how", "provider_name": "OpenAI", "model_slug": "openai/gpt-5"}
 MINUTE = "You exceeded your current quota. Details: https://help.aliyun.com/zh/model-studio/error-code#token-limit"
 BAD = "invalid_request_error"
@@ -516,6 +521,23 @@ ERRORS: list[tuple[str, int, Json, str]] = [
     ("openrouter", 429, openrouter_error(429, "Rate limit exceeded"), "RATE_LIMITED"),
     ("openrouter", 502, openrouter_error(502, "Provider returned error"), "VENDOR_ERROR"),
     ("openrouter", 503, openrouter_error(503, "No provider meets your requirements"), "VENDOR_ERROR"),
+    ("zhipu", 400, zhipu_error("1210", "API call parameter error."), "INVALID_REQUEST"),
+    ("zhipu", 400, zhipu_error("1261", "Prompt too long"), "CONTEXT_LENGTH_EXCEEDED"),
+    (
+        "zhipu",
+        400,
+        zhipu_error("1301", "The input or generation may contain unsafe or sensitive content."),
+        "CONTENT_FILTERED",
+    ),
+    ("zhipu", 401, zhipu_error("1000", "Authentication Failed"), "UNAUTHORIZED"),
+    (
+        "zhipu",
+        429,
+        zhipu_error("1113", "Insufficient balance or no resource package. Please recharge."),
+        "INSUFFICIENT_CREDIT",
+    ),
+    ("zhipu", 429, zhipu_error("1302", "High concurrency usage of this API, please reduce it."), "RATE_LIMITED"),
+    ("zhipu", 500, zhipu_error("500", "Internal Error"), "VENDOR_ERROR"),
     ("fireworks", 400, fireworks_error("Extra inputs are not permitted", BAD, BAD), "INVALID_REQUEST"),
     (
         "fireworks",
@@ -575,7 +597,7 @@ ERRORS: list[tuple[str, int, Json, str]] = [
 ]
 RAISED = (
     *(openai.APIStatusError, groq.APIStatusError, perplexity.APIStatusError, fireworks.APIStatusError),
-    *(SDKError, openrouter.errors.OpenRouterError),
+    *(SDKError, openrouter.errors.OpenRouterError, zai.core.APIStatusError),
 )
 CLASSES = {
     400: "BadRequestError",
@@ -614,7 +636,7 @@ def test_an_error_is_the_one_that_the_sdk_raises(
     assert f"HTTP {status}" in caught.value.message
     words = words_of(body).partition(" Details")[0]  # of a link only the place is shown
     assert words in caught.value.message
-    assert words in f"{error} {error.body}"  # xAI's stands in the body alone
-    if not isinstance(error, SDKError | openrouter.errors.OpenRouterError):
+    assert words in f"{error} {getattr(error, 'body', '')}"  # xAI's stands in the body alone
+    if not isinstance(error, SDKError | openrouter.errors.OpenRouterError | zai.core.APIStatusError):
         unnamed = "InternalServerError" if status >= 500 else "APIStatusError"
         assert type(error).__name__ == CLASSES.get(status, unnamed)

@@ -96,7 +96,8 @@ _BY_WORD = {
 }
 
 _TOO_LONG = re.compile(
-    r"(?i)context (?:length|window|size)|maximum context|too many (?:input )?tokens|prompt is too long|too long for"
+    r"(?i)context (?:length|window|size)|maximum context|too many (?:input )?tokens"
+    r"|prompt (?:is )?too long|too long for"
     r"|input token count|exceeds? the (?:model'?s )?max(?:imum)?(?: input)? (?:length|tokens)|reduce the length"
     r"|range of input length"
 )
@@ -106,6 +107,9 @@ _ONLY_IN_WORDS: tuple[tuple[Set[int], re.Pattern[str], str], ...] = (
     (frozenset({400, 403, 413, 422}), _TOO_LONG, "CONTEXT_LENGTH_EXCEEDED"),
     # Fireworks: https://docs.fireworks.ai/guides/inference-error-codes
     (frozenset({412}), _SUSPENDED, "INSUFFICIENT_CREDIT"),
+    # Zhipu, whose own words are numbers: https://docs.z.ai/api-reference/api-code
+    (frozenset({429}), re.compile(r"(?i)insufficient balance|余额不足"), "INSUFFICIENT_CREDIT"),
+    (frozenset({400}), re.compile(r"(?i)unsafe or sensitive content|不安全或敏感内容"), "CONTENT_FILTERED"),
 )
 """What some say in the message alone: statuses, words, our code."""
 

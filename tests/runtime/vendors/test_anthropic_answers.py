@@ -341,6 +341,10 @@ def test_every_documented_error_has_its_code(status: int, kind: str, text: str, 
     assert (failure.code, failure.retry_after_s) == (code, 7)
     assert text in failure.message
     assert KEY not in failure.message
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        by_the_sdk(whole(error(kind, text), status, retry_after="7"), stream=stream)
+    assert (raised.value.status_code, raised.value.type) == (status, kind)
+    assert text in str(raised.value)
 
 
 @pytest.mark.parametrize("body", [{"type": "message"}, {"content": [{"type": "text"}, {"no": "type"}]}, {"content": 3}])
