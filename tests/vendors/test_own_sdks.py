@@ -282,6 +282,20 @@ def test_a_refusal_and_a_filtered_answer_mean_what_the_sdk_says(
     means_the_same(vendor, streams(told) if stream else says(told[0]), stream, connections)
 
 
+# https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model, https://docs.fireworks.ai/guides/reasoning,
+# https://www.alibabacloud.com/help/en/model-studio/deep-thinking,
+# https://docs.vllm.ai/en/stable/features/reasoning_outputs, https://lmstudio.ai/docs/developer/openai-compat,
+# https://github.com/ggml-org/llama.cpp/tree/master/tools/server (reasoning_content)
+@pytest.mark.parametrize("vendor", ["moonshot", "fireworks", "dashscope", "vllm", "llamacpp", "lmstudio"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_thoughts_in_a_field_of_their_own_mean_what_the_sdk_says(
+    vendor: str, stream: bool, connections: httpx.Client
+) -> None:
+    quirk = QUIRKS["deepseek: reasoning_content"]
+    told = [in_the_words_of(vendor, row) for row in (quirk.chunks if stream else [quirk.completion])]
+    means_the_same(vendor, streams(told) if stream else says(told[0]), stream, connections)
+
+
 # -- sounds and pictures
 
 
