@@ -598,6 +598,7 @@ OF_ANOTHER: list[tuple[dict[str, Any], str, str, Any]] = [
     (obj(room=S), "厨房风扇调高一点", "room", "风扇调高"),
     (obj(address=S), "Deliver to Unit 7, 12 Gull Road", "address", "12 Gull Road"),
     (obj(time=S), "call the bank before 4 pm", "time", "4 pm"),
+    (obj(name=S, day=S), "Wash the car on Sunday, the key is with Mrs Thorne", "name", ""),
     (obj(version=S), "Beta version 2.2.0 hangs, version 2.1.5 was fine.", "version", "2.1.5"),
     (obj(humidity=N), "tank 12 humidity 40.5", "humidity", 12),
     (obj(breakfast=B), "Book the inn, breakfast is not important", "breakfast", False),

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 
 from ..concept import akin
-from ..measure import unit_of
+from ..mention import CURRENCY
 from ..offer import FROM_WORDS, counted, wants_count
 from ..slot import INTRODUCES, Slot
-from ..word import STOP, has_cjk, name_words, stem, words
+from ..word import STOP, has_cjk, name_words, stem, stems, words
 from .claim import MOMENT, Claim
 
 
@@ -45,6 +45,8 @@ def _behind_marker(claim: Claim) -> bool:
     )
     if not named and claim.slot.role in ("recipient", "person", "company"):
         markers &= _SPEAKING
+    if claim.slot.words <= _NAME:
+        markers &= _CALLING
     names = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
     return claim.marker in markers and not any(claim.scene.marker(m.start) == claim.marker for m in names)
 
@@ -60,6 +62,8 @@ _MARKERS: Mapping[str, frozenset[str]] = {
     "person": words("with named called 和 跟 叫"),
     "company": words("at with from 在"),
 }
+_NAME, _CALLING = stems("name fullname 姓名 名字"), words("named called 叫")
+"""A field for just a name is of who asks, and not of whom something is done with."""
 _SPEAKING = words("tell message email text notify ping ask")
 """What makes somebody of a common noun: 'tell the landlord'."""
 
@@ -69,20 +73,20 @@ def _all_numbers(claim: Claim) -> bool:
     numbers with names of their own the order says nothing."""
     numbers = [m for m in claim.scene.mentions if m.kind in ("number", "money", "percent")]
     taken = [to for to, one in claim.others if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
-    alone = len(taken) < 2 and not _counts_another(claim)
+    alone = len(taken) < 2 and _is_of_field(claim)
     return len(numbers) == len(taken) and (alone or all(map(_is_operand, taken)))
 
 
-def _counts_another(claim: Claim) -> bool:
-    """Whether a number counts or measures something that its field does not speak of: 2 of 'a 2 bedroom flat'."""
+def _is_of_field(claim: Claim) -> bool:
+    """Whether a number counts or measures what its field speaks of, or nothing: 2 of 'a 2 bedroom flat' is no night."""
     slot, after = claim.slot, claim.scene.after(claim.end, 3)
-    if wants_count(slot) or (slot.units & _MONEY and unit_of("".join(after[:1])) is None):
-        return False
+    if slot.units & _MONEY:
+        return bool({*after} & set(CURRENCY)) or not counted(after[:1])
+    if wants_count(slot):
+        return not (claim.mention and claim.mention.unit)
     said = {stem(word) for word in after} | {word for word, at, _ in claim.scene.chinese if 0 <= at - claim.end < 3}
     things = counted(after[:1]) or has_cjk(claim.scene.text[claim.end : claim.end + 1])
-    return things and not any(
-        akin(word, own) for word in said for own in slot.own | slot.units | {*slot.description.lower().split()}
-    )
+    return not things or any(akin(word, own) for word in said for own in slot.own | slot.units)
 
 
 _MONEY = words("money")

@@ -16,9 +16,10 @@ def person(claim: Claim) -> bool:
     """Who is introduced, or the only name of a text that opens it as a subject, for a field that wants just a name."""
     if claim.slot.role != "person" or claim.slot.owner or possesses(claim.scene, claim.end):
         return False
-    if _INTRODUCED.search(claim.scene.text, 0, claim.start):
-        return True
     others = [m for m in claim.names if m.text != claim.text and not _is_place(claim, m)]
+    titled = not claim.command and not others and claim.scene.before(claim.start, 1) in _TITLES
+    if titled or _INTRODUCED.search(claim.scene.text, 0, claim.start):
+        return True
     if others and not claim.scene.piece:
         return False
     opens = claim.start == next((m.start for m in claim.names), -1)
@@ -27,10 +28,13 @@ def person(claim: Claim) -> bool:
 
 _INTRODUCED = re.compile(
     r"(?:\b(?:i['\u2019]m|i am|(?:my|his|her|the|full) name is|(?:in|under) the name of|(?:named|called) "
-    r"|this is|mr|mrs|ms)\.?"
+    r"|this is)"
     r"|我叫|我是|名叫|名字[叫是]|姓名[是为])\s*\Z",
     re.IGNORECASE,
 )
+
+
+_TITLES = (["mr"], ["mrs"], ["ms"])
 
 
 def _is_place(claim: Claim, mention: Mention) -> bool:
