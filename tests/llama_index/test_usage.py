@@ -352,6 +352,22 @@ def test_openinference_reports_the_true_counts_and_warns_of_nothing(
     assert usage.total.calls == 1
 
 
+def test_openinference_shows_the_model_and_what_caches_and_thoughts_took() -> None:
+    told = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+    told |= {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2}}  # type: ignore[dict-item]
+    llm = scripted(Infrai, reply("hi", usage=told), streamed(["hi"], usage=told), model="gpt-5")
+    with traced() as spans:
+        llm.chat([ChatMessage(content="hi")])
+        list(llm.stream_chat([ChatMessage(content="hi")]))
+    shown = [dict(span.attributes or {}) for span in spans.get_finished_spans()]
+    names = (
+        "llm.model_name",
+        "llm.token_count.prompt_details.cache_read",
+        "llm.token_count.completion_details.reasoning",
+    )
+    assert [[a.get(name) for name in names] for a in shown if "llm.token_count.total" in a] == [["gpt-5", 4, 2]] * 2
+
+
 def test_openinference_traces_a_whole_pipeline_without_a_warning(
     usage: InfraiUsageHandler, caplog: pytest.LogCaptureFixture
 ) -> None:

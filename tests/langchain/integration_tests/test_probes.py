@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from langchain_core.exceptions import ModelError, ModelTimeoutError
+from langchain_core.messages import HumanMessage
 
 from infrai_core import Retry
 from langchain_infrai import ChatInfrai
@@ -314,3 +315,13 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     with Wall([fail(400)]) as wall, pytest.raises(ModelError):
         model_at(wall).invoke("x")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["image_url", "image"])
+def test_counting_tokens_asks_no_address(kind: str) -> None:
+    """A host that a message names learns nothing of this machine's network (CVE-2026-26013 of langchain-openai)."""
+    with Wall([]) as wall:
+        url = f"{wall.url}/a.png"
+        block = {"type": kind, "image_url": {"url": url}} if kind == "image_url" else {"type": kind, "url": url}
+        assert model_at(wall).get_num_tokens_from_messages([HumanMessage([block])]) > 0
+        assert (wall.connections, wall.requests) == (0, [])
