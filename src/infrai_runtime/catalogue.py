@@ -62,10 +62,11 @@ class Prices:
     @classmethod
     def of_usd(cls, usd: Mapping[str, Any]) -> Prices:
         """From a table of USD amounts as numbers or decimal strings; ``long`` is a list of such tables, each with
-        ``above_tokens``. A long price that is not given is the usual one."""
+        ``above_tokens``. A long price that is not given is the usual one; of a batch service it is unknown."""
         usual = _nano({name: amount for name, amount in usd.items() if name != "long"})
         above = ((tier, {n: v for n, v in tier.items() if n != "above_tokens"}) for tier in usd.get("long", ()))
-        long = ((tier["above_tokens"], replace(cls(**usual), **_nano(prices))) for tier, prices in above)
+        short = {name: amount for name, amount in usual.items() if not name.startswith("batch_")}
+        long = ((tier["above_tokens"], replace(cls(**short), **_nano(prices))) for tier, prices in above)
         return cls(**usual, long=tuple(sorted(long, key=itemgetter(0))))
 
     def at(self, prompt_tokens: int) -> Prices:
@@ -81,7 +82,7 @@ class Prices:
             output_mtok=self.batch_output_mtok,
             cached_input_mtok=_first(self.batch_cached_input_mtok, self.cached_input_mtok),
             cache_write_mtok=_first(self.batch_cache_write_mtok, self.cache_write_mtok),
-            long=(),
+            long=tuple((above, prices.batched()) for above, prices in self.long),
         )
 
     def at_tier(self, tier: str) -> Prices:

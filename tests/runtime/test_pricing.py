@@ -111,6 +111,16 @@ def test_searches_of_a_chat_are_paid_beside_its_tokens() -> None:
     assert cost_nano(usage, prices) == 3_000_000 + 1_500_000 + 30_000_000
 
 
+def test_a_long_prompt_in_a_batch_has_an_unknown_price_unless_one_is_told_for_it() -> None:
+    usual = {"input_mtok": 2, "output_mtok": 8, "batch_input_mtok": 1, "batch_output_mtok": 4}
+    long = {"above_tokens": 100, "input_mtok": 4}
+    told = long | {"batch_input_mtok": 3, "batch_output_mtok": 6}
+    short_used, long_used = ({"prompt_tokens": n, "completion_tokens": 0} for n in (100, 200))
+    untold, priced = (Prices.of_usd(usual | {"long": [tier]}).batched() for tier in (long, told))
+    assert [cost_nano(used, untold) for used in (short_used, long_used)] == [100_000, None]
+    assert [cost_nano(used, priced) for used in (short_used, long_used)] == [100_000, 600_000]
+
+
 def test_what_a_cache_has_costs_what_the_batch_service_says_or_what_it_usually_does() -> None:
     usual = {"input_mtok": 2, "cached_input_mtok": "0.2", "cache_write_mtok": "2.5", "batch_input_mtok": 1}
     used = {"prompt_tokens": 3_000_000, "prompt_tokens_details": {"cached_tokens": 10**6, "cache_write_tokens": 10**6}}
