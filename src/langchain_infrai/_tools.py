@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
 from infrai_core.schema import check_tool
 from langchain_infrai.errors import InfraiConfigError, as_langchain
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+else:
+    from langchain_core.runnables import Runnable as BaseTool  # a tool is one, and tools cost milliseconds of import
 
 # LangChain reads the hints of a model's methods when it runs: these names must exist where they are used.
 Tool: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
