@@ -302,3 +302,28 @@ def test_whatever_is_asked_the_answer_validates(schema: dict[str, Any], text: st
 def test_free_keys_are_filled_from_labelled_values() -> None:
     schema = {"type": "object", "additionalProperties": {"type": "number"}}
     assert filled(schema, "rent: 900\nfood: 310.5\nnote: paid late") == {"rent": 900, "food": 310.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("Amount: 1,250.50 EUR", 1250.5),
+        ("Amount: 1.250,50 EUR", 1250.5),
+        ("Amount: 19,90 EUR, paid", 19.9),
+        ("Amount: €19,90", 19.9),
+        ("Amount: 12 400 kg", 12400),
+        ("Amount: 12\u202f400", 12400),
+        ("Amount: 12 400 metres away", 12),
+        ("金额：16块8，现金", 16.8),
+        ("金额：5元5角", 5.5),
+        ("金额：6块3个", 6),
+    ],
+)
+def test_amounts_are_read_as_they_are_written_in_many_places(text: str, amount: float) -> None:
+    name = "金额" if "金额" in text else "amount"
+    assert filled(obj(**{name: N}), text) == {name: amount}
+
+
+def test_the_value_of_a_label_ends_with_its_sentence() -> None:
+    text = "Log. Owner: Petra. 09:15 restarted the queue."
+    assert filled(obj(owner=S), text) == {"owner": "Petra"}

@@ -23,13 +23,28 @@ _CJK_UNIT = {"十": 10, "百": 100, "千": 1000}
 _CJK_BIG = {"万": 10_000, "亿": 100_000_000}
 _SCALE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "k": 1000, "m": 10**6, "bn": 10**9}
 _WORDS = "|".join(sorted([*NUMBER_WORD, *(s for s in _SCALE if len(s) > 2)], key=len, reverse=True))
+_MEASURE = r"(?:[€£$%°]|(?:kg|mg|g|t|km|cm|mm|m|ml|l|kwh|h|eur|usd|gbp|chf|sek|nok|dkk|pln|czk|euros?|dollars?)\b)"
+_SPACE = "\u00a0\u202f\u2009"
+_DIGITS = (
+    r"\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)"  # 1.234,50
+    r"|\d{1,3}(?:,\d{3})+(?:\.\d+)?"  # 1,234.50
+    rf"|\d{{1,3}}(?:[{_SPACE}]\d{{3}})+(?:[.,]\d+)?(?!\d)"
+    # Between two numbers a blank or a comma is more often just that, so these need a measure or a coin beside them.
+    rf"|\d{{1,3}}(?: \d{{3}})+(?:[.,]\d+)?(?=\s?{_MEASURE})"
+    rf"|\d+,\d{{1,2}}(?=\s?{_MEASURE})|(?<=[€£])\d+,\d\d(?!\d)|(?<=[€£] )\d+,\d\d(?!\d)"
+    r"|\d+(?:\.\d+)?"
+)
+_CJK = "零一二两三四五六七八九十百千万亿〇"
 _FIND = re.compile(
-    rf"(?P<digits>(?<![A-Za-z\d.])(?:[-\u2212](?=\d))?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?)"
+    rf"(?P<coins>(?<![A-Za-z\d.,])\d+|[{_CJK}]+)[块元](?P<tenths>[1-9一二三四五六七八九])"
+    r"(?:[毛角]|(?<=块.)(?=钱|[^\w.,%]|[.,](?!\d)|$))"
+    rf"|(?P<digits>(?<![A-Za-z\d.])(?:[-\u2212](?=\d))?(?:{_DIGITS}))"
     rf"(?:\s?(?P<scale>hundred|thousand|million|billion|bn|(?-i:[kKM])(?![a-zA-Z]))|(?P<big>[万亿]))?"
     rf"|\b(?P<words>(?:{_WORDS})(?:(?:[\s-]|\sand\s)(?:{_WORDS}))*)\b"
-    rf"|(?P<cjk>[零一二两三四五六七八九十百千万亿〇]+)",
+    rf"|(?P<cjk>[{_CJK}]+)",
     re.IGNORECASE,
 )
+_ENGLISH = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
 
 def numbers(text: str) -> list[Number]:
@@ -38,13 +53,29 @@ def numbers(text: str) -> list[Number]:
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
+    if match.group("coins"):
+        coins, tenths = (_of_either(match.group(name)) for name in ("coins", "tenths"))
+        return None if coins is None or tenths is None else coins + tenths / 10
     if match.group("digits"):
-        value = Fraction(match.group("digits").replace(",", "").replace("\u2212", "-")[:60])
+        value = Fraction(_decimal(match.group("digits"))[:60])
         scale = (match.group("scale") or "").lower()
         return value * _SCALE.get(scale, 1) * _CJK_BIG.get(match.group("big") or "", 1)
     if match.group("words"):
         return _from_words(re.split(r"[\s-]+", match.group("words").lower()))
     return _from_cjk(match.group("cjk"))
+
+
+def _of_either(run: str) -> Fraction | None:
+    return Fraction(run[:60]) if run.isdecimal() else _from_cjk(run)
+
+
+def _decimal(written: str) -> str:
+    """Digits with a point before the decimals: a comma stands there in much of Europe, where points or blanks part
+    the thousands."""
+    bare = re.sub(r"\s", "", written).replace("\u2212", "-")
+    if "," not in bare or _ENGLISH.fullmatch(bare.lstrip("-")):
+        return bare.replace(",", "")
+    return bare.replace(".", "").replace(",", ".")
 
 
 def _from_words(words: list[str]) -> Fraction | None:

@@ -93,7 +93,7 @@ _TYPED: tuple[tuple[str, str], ...] = (
         "money",
         r"(?:US)?[$€£¥￥]\s?\d[\d,]*(?:\.\d+)?(?:\s?(?:[kKM]\b|million|billion|thousand))?|\b(?<![\d,.])\d[\d,]{0,3"
         r"0}(?:\.\d{1,12})?\s?(?:dollars?|euros?|pounds sterling|yuan|rmb|yen|usd|eur|gbp|jpy|cny|cad"
-        r"|aud|chf|inr|rupees?|francs?|bucks)\b|(?<![\d.,])\d[\d,.]{0,30}\s?(?:万|亿)?(?:元|块钱?|美元"
+        r"|aud|chf|inr|rupees?|francs?|bucks)\b|(?<![\d.,])\d[\d,.]{0,30}\s?(?:万|亿)?(?:[元块][1-9][毛角]|块[1-9](?=钱|[^\w.,%]|[.,](?!\d)|$)|元|块钱?|美元"
         r"|欧元|日元|英镑|人民币)",
     ),
     (

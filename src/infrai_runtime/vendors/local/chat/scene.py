@@ -28,7 +28,7 @@ _FIELD_END = re.compile(
     r"(?:[,，。？！]\s*|[.?!]\s+)[\"'*]*[A-Za-z\u3400-\u9fff][\w \-\u3400-\u9fff]{0,30}[\"'*]*\s*[:：=]"
 )
 
-_SENTENCE_END = re.compile(r"(?<=[^\W_]{3})(?<!Prof)\.\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<=[^\W_]{3})(?<!Prof)\.\s+(?=[A-Z])|(?<=[^\W_]{5})\.\s+(?=\d)")
 """What ends the value of a label that stands inside a line."""
 _PAIR = re.compile(r"(?<!\S)(?P<key>[A-Za-z_][\w.-]*)=(?P<value>\"[^\"\n]*\"|\S+(?:[ \t]+(?![\w.-]+=)\S+)*)")
 
