@@ -203,6 +203,11 @@ def test_a_connection_that_the_server_closed_unnoticed_is_not_used_again(run: Ru
     run(body)
 
 
+async def _end(scope: anyio.CancelScope, when: asyncio.Event) -> None:
+    await when.wait()
+    scope.cancel()
+
+
 def test_a_cancelled_request_closes_its_connection(run: Run) -> None:
     async def body() -> None:
         gone = asyncio.Event()
@@ -222,9 +227,12 @@ def test_a_cancelled_request_closes_its_connection(run: Run) -> None:
                 await asked
             await gone.wait()
 
+            came.clear()
             gone.clear()
-            with anyio.move_on_after(0.05) as scope:
+            with anyio.CancelScope() as scope:
+                ended = asyncio.create_task(_end(scope, came))
                 await ask(transport, request(f"http://127.0.0.1:{port}"))
+            await ended
             assert scope.cancelled_caught
             await gone.wait()
 
