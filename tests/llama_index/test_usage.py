@@ -353,8 +353,8 @@ def test_openinference_reports_the_true_counts_and_warns_of_nothing(
 
 
 def test_openinference_shows_the_model_and_what_caches_and_thoughts_took() -> None:
-    told = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
-    told |= {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2}}  # type: ignore[dict-item]
+    details = {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2}}
+    told = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16, **details}
     llm = scripted(Infrai, reply("hi", usage=told), streamed(["hi"], usage=told), model="gpt-5")
     with traced() as spans:
         llm.chat([ChatMessage(content="hi")])

@@ -85,7 +85,8 @@ class _Choice:
     text: list[str] = field(default_factory=list)
     reason: str | None = None
     audio: int | None = None
-    marked: Marked = field(default_factory=Marked)
+    marked: Marked | None = None
+    """Tells thoughts from text, where they stand in it."""
     executed: dict[Any, dict[str, Any]] = field(default_factory=dict)
     """Groq's own tools, by their index (https://console.groq.com/docs/compound/built-in-tools)."""
 
@@ -197,7 +198,7 @@ class Reader:
             number = row.get("index") or 0
             choice = self._choices.get(number)
             if choice is None:
-                choice = self._choices[number] = _Choice(number)
+                choice = self._choices[number] = _Choice(number, marked=Marked() if self._row.thinks_in_text else None)
             yield from self._delta(choice, row.get(name) or {}, row.get("logprobs"))
             reason = row.get("finish_reason")
             if reason in BROKEN:
@@ -206,7 +207,9 @@ class Reader:
 
     def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> Iterator[Event]:
         details = delta.get("reasoning_details")
-        thought = next((delta[name] for name in _REASONING if delta.get(name)), None) or _steps(delta)
+        thought = next((delta[name] for name in _REASONING if delta.get(name)), None)
+        if "reasoning_steps" in delta:
+            thought = thought or _steps(delta["reasoning_steps"])
         if thought or details:
             yield from self._reasoning(choice, thought, details)
         content = delta.get("content")
@@ -258,7 +261,7 @@ class Reader:
             _merge(choice.details, row)
 
     def _content(self, choice: _Choice, content: Any, tokens: Any) -> Iterator[Event]:
-        if isinstance(content, str) and self._row.thinks_in_text:
+        if isinstance(content, str) and choice.marked is not None:
             for kind, said in choice.marked.feed(content):
                 yield from self._say(choice, kind, said)
             return
@@ -333,7 +336,7 @@ class Reader:
             yield choice.made(call.place, **kind, arguments=pieces)
 
     def _close_all(self, choice: _Choice) -> Iterator[Fragment]:
-        for kind, said in choice.marked.end():
+        for kind, said in choice.marked.end() if choice.marked else ():
             yield from self._say(choice, kind, said)
         if self._sources and choice.text:
             yield from self._cite(choice, _marked_sources("".join(choice.text), self._sources))
@@ -410,9 +413,9 @@ def _merge(details: dict[tuple[Any, Any], dict[str, Any]], row: Json) -> None:
             before[name] = value
 
 
-def _steps(delta: Json) -> str:
+def _steps(steps: Sequence[Json] | None) -> str:
     """Perplexity's steps of a search with reasoning (https://docs.perplexity.ai/docs/sonar/pro-search/stream-mode)."""
-    return "".join(str(step.get("thought") or "") for step in delta.get("reasoning_steps") or ())
+    return "".join(str(step.get("thought") or "") for step in steps or ())
 
 
 def _thought(row: Any) -> str:
