@@ -275,14 +275,15 @@ def plot(found: Numbers, file: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.6))
     rows = found["sqlite"]
     left.plot(list(rows), [row["min_us"] for row in rows.values()], "o-", color="tab:green", label="smallest batch")
     left.plot(list(rows), [row["median_us"] for row in rows.values()], "o:", color="tab:gray", label="median batch")
     left.axhline(100, color="tab:red", linestyle=":", label="target")
     left.set(title="SQLite: both transactions", xlabel="calls at once", ylabel="CPU µs per call", ylim=(0, None))
     left.legend()
-    bars = right.barh(list(NAMES), [found["served"][name]["1"]["p50_ms"] for name in NAMES], color="tab:green")
+    medians = [found["served"][name]["1"]["p50_ms"] for name in NAMES]
+    bars = right.barh(list(NAMES.values()), medians, color="tab:green")
     right.bar_label(bars, fmt="%.2f", padding=3)
     right.set(title="Served, one connection", xlabel="p50, ms")
     right.margins(x=0.2)
