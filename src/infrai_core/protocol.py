@@ -269,9 +269,10 @@ def _content(op: Operation[Any], headers: dict[str, str], key: str, timeout_s: f
 
 
 def canonical_json(body: Mapping[str, Any]) -> bytes:
-    """Sorted keys, no spaces, UTF-8, a newline at the end (docs/protocol.md, section 1). Raises ``ConfigError`` for
-    what JSON cannot carry."""
-    return written(body, "", sort_keys=True)
+    """Sorted fields, no spaces, UTF-8, a newline at the end (docs/protocol.md, section 1). What stands in a field keeps
+    its order: models fill in a schema in the order of its properties. Raises ``ConfigError`` for what JSON cannot
+    carry."""
+    return written(body, "", sort_fields=True)
 
 
 def _multipart(form: Mapping[str, str | tuple[str, bytes, str]], boundary: str) -> bytes:

@@ -9,14 +9,15 @@ from typing import Any
 from infrai_core.errors import ConfigError
 
 
-def written(value: Any, field: str, *, sort_keys: bool = False) -> bytes:
+def written(value: Any, field: str, *, sort_fields: bool = False) -> bytes:
     """A line of JSON: no spaces, UTF-8, a newline at the end. ``field`` is where the value stands; empty for a whole
-    body.
+    body. ``sort_fields``: the value is an object, whose own fields are sorted.
 
     Raises ``ConfigError`` for what JSON cannot carry: foreign objects, NaN and, by its place, half of a surrogate pair.
     """
     try:
-        text = json.dumps(value, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        ordered = dict(sorted(value.items())) if sort_fields else value
+        text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return text.encode() + b"\n"
     except UnicodeEncodeError:  # its own text would repeat the whole prompt
         where = broken_text(value, field) or field or "the request"

@@ -82,7 +82,8 @@ class Ask:
         """A hash of everything that shapes the answer."""
         if not self._digest:
             facts = orjson.dumps([getattr(self, name) for name in _SHAPING], option=orjson.OPT_SORT_KEYS)
-            object.__setattr__(self, "_digest", hashlib.sha256(facts).hexdigest())
+            schemas = orjson.dumps([self.body.get(name) for name in _IN_ORDER])
+            object.__setattr__(self, "_digest", hashlib.sha256(facts + schemas).hexdigest())
         return self._digest
 
     def keyed(self, header_key: str | None) -> Ask:
@@ -98,6 +99,8 @@ _SHAPING = (
     *("inline", "encoding_format", "raw"),
 )
 """Fields of an ``Ask`` that change what is answered."""
+_IN_ORDER = ("tools", "response_format")
+"""Fields of a body whose schemas a model fills in in the order of their properties."""
 
 
 # -- a body to an Ask -------------------------------------------------------------------------------------------------

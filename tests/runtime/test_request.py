@@ -13,7 +13,7 @@ from infrai_runtime.cache import key_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.message import messages
 from infrai_runtime.openai_surface import chat_ask
-from infrai_runtime.request import parse_json, read
+from infrai_runtime.request import Ask, parse_json, read
 
 PNG = "iVBORw0KGgo="
 
@@ -321,6 +321,18 @@ def test_no_request_gets_the_cached_answer_of_one_that_differs(field: str) -> No
     usual = {"messages": "hi", "tools": [{"type": "function", "function": {"name": "f"}}]}
     one, other = read("chat", usual), read("chat", usual | {field: ANOTHER[field]})
     assert key_of("p", one) != key_of("p", other)
+
+
+@pytest.mark.parametrize("field", ["tools", "response_format"])
+def test_schemas_whose_properties_come_in_another_order_have_their_own_cached_answers(field: str) -> None:
+    def ask(*properties: str) -> Ask:
+        schema = {"type": "object", "properties": dict.fromkeys(properties, {"type": "string"})}
+        tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+        form = {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
+        return read("chat", {"messages": "hi", field: {"tools": tools, "response_format": form}[field]})
+
+    assert key_of("p", ask("why", "answer")) != key_of("p", ask("answer", "why"))
+    assert key_of("p", ask("why", "answer")) == key_of("p", ask("why", "answer"))
 
 
 def test_options_that_only_the_vendor_knows_and_other_projects_have_their_own_cached_answers() -> None:

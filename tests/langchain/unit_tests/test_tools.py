@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from infrai_core import ConfigError
 from infrai_core.testing import Answer, Script, envelope, failure, reply, streamed
 from langchain_infrai import ChatInfrai, init_chat_model
-from langchain_infrai.errors import InfraiConfigError, ModelRefusalError
+from langchain_infrai.errors import InfraiConfigError, InfraiInvalidRequest, ModelRefusalError
 
 Thing = TypeVar("Thing")
 
@@ -79,6 +79,25 @@ def test_tools_are_sent_and_their_calls_come_back() -> None:
     assert body["parallel_tool_calls"] is False
     assert "tool_choice" not in body
     assert message.tool_calls[0]["args"] == {"city": "Oslo"}
+
+
+class Verdict(BaseModel):
+    """A verdict."""
+
+    why: str
+    answer: bool
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+@pytest.mark.parametrize("dialect", ["native", "openai"])
+def test_a_schema_is_sent_with_its_fields_in_their_order(method: Any, dialect: Any) -> None:
+    script = Script([failure("INVALID_REQUEST")])
+    model = ChatInfrai(api_key="key", dialect=dialect, client_options={"transport": script})
+    with pytest.raises(InfraiInvalidRequest):
+        model.with_structured_output(Verdict, method=method).invoke("?")
+    [sent] = script.requests
+    assert sent.content.index(b'"why":') < sent.content.index(b'"answer":')
+    assert list(sent.body) == sorted(sent.body)
 
 
 ALLOWED = {
