@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infrai_core.fetch import Fetcher
+from infrai_runtime.batch.native import FULL_PAUSE_S
 from infrai_runtime.keys import hash_key
 from infrai_runtime.settings import Settings
 from infrai_runtime.store.durable import UNKNOWN, KeyRow, Policy
@@ -277,6 +278,27 @@ async def test_a_vendor_is_not_asked_for_a_job_sooner_than_it_says(tmp_path: Pat
                 [(wake_s,)] = await at.store._fetch("SELECT wake_s FROM batch_shard")
                 await asyncio.sleep(0.005)
             assert wake_s == pytest.approx(now_s + 600, abs=30)
+
+
+@pytest.mark.parametrize("kind", [OpenAI, Xai, Fireworks])
+async def test_a_vendor_that_takes_no_more_jobs_is_left_alone_for_a_while_and_asked_again(
+    tmp_path: Path, kind: Service
+) -> None:
+    with serving(kind()) as service:
+        service.full = service.done = True
+        async with shop(tmp_path, service) as at:
+            record, began_s = await at.submit(["n0", "n1"]), time.time()
+            wake_s = 0.0
+            while wake_s <= began_s:
+                [(wake_s,)] = await at.store._fetch("SELECT wake_s FROM batch_shard")
+                await asyncio.sleep(0.005)
+            assert wake_s >= began_s + FULL_PAUSE_S
+            assert (await at.get(f"/ai/batch/status/{record['batch_id']}")).json()["data"]["state"] == "running"
+            service.full = False
+            await at.store._fetch("UPDATE batch_shard SET wake_s = 0")  # the pause is over
+            record = await at.ended(record["batch_id"])
+            assert codes(await at.results(record["batch_id"])) == ["ok", "ok"]
+            assert list(service.jobs.values()) == [["n0", "n1"]]  # none was run here meanwhile
 
 
 def cancellations(service: BatchService) -> list[str]:
