@@ -62,6 +62,19 @@ XAI = {"code": "Client specified an invalid argument", "error": "Model not found
 MISTRAL = {"object": "error", "message": "Requests rate limit exceeded", "type": "rate_limited", "code": "1300"}
 FASTAPI = {"detail": [{"loc": ["body", "messages"], "msg": "field required", "type": "value_error.missing"}]}
 OPENROUTER = {"error": {"code": 402, "message": "Insufficient credits"}}
+OPENROUTER_LIMIT = {
+    "error": {
+        "code": 429,
+        "message": "Provider returned error",
+        "metadata": {
+            "raw": "qwen/qwen3-coder:free is temporarily rate-limited upstream.",
+            "provider_name": "Venice",
+            "is_byok": False,
+            "retry_after_seconds": 26,
+            "retry_after_seconds_raw": 25.917,
+        },
+    }
+}
 FLAGGED = {  # https://openrouter.ai/docs/api/reference/errors-and-debugging ("Moderation Errors")
     "error": {
         "code": 403,
@@ -168,7 +181,16 @@ def test_the_wait_comes_from_headers_or_from_the_body() -> None:
     assert later.retry_after_s is not None
     assert 80 < later.retry_after_s <= 90
     assert failure_of("a", 429, orjson.dumps(GEMINI_LIMIT)).retry_after_s == 32.5
+    assert failure_of("a", 429, OPENROUTER_LIMIT).retry_after_s == 26
+    assert failure_of("a", 200, OPENROUTER_LIMIT).retry_after_s == 26
+    assert failure_of("a", 429, OPENROUTER_LIMIT, {"retry-after": "3"}).retry_after_s == 3
     assert failure_of("a", 429, b"", {"retry-after": "soon"}).retry_after_s is None
+
+
+@pytest.mark.parametrize("wait", [None, True, "soon", float("nan"), float("inf"), [], {}])
+def test_a_wait_in_the_body_that_is_no_number_is_none(wait: Any) -> None:
+    body = {"error": {"code": 429, "message": "slow down", "metadata": {"retry_after_seconds": wait}}}
+    assert failure_of("a", 429, body).retry_after_s is None
 
 
 def test_the_message_is_one_short_line_with_the_request_id_and_without_keys() -> None:

@@ -190,7 +190,8 @@ def _of_object(body: Mapping[str, Any]) -> Said:
     code = error.get("code")
     inner_status = code if isinstance(code, int) and 400 <= code <= 599 else None
     words = (*_routed(error.get("metadata")), *(word for row in rows for word in _words(row)))
-    return Said(_text(message), words, _retry_delay_s(details), inner_status)
+    wait_s = _retry_delay_s(details)
+    return Said(_text(message), words, _routed_wait_s(error) if wait_s is None else wait_s, inner_status)
 
 
 def _routed(metadata: Any) -> tuple[str, ...]:
@@ -200,6 +201,15 @@ def _routed(metadata: Any) -> tuple[str, ...]:
     kind = metadata.get("error_type")
     flagged = ("content_policy_violation",) if "flagged_input" in metadata else ()
     return (*flagged, kind) if isinstance(kind, str) else flagged
+
+
+def _routed_wait_s(error: Mapping[str, Any]) -> float | None:
+    """OpenRouter's seconds until its free models answer again. Its pages do not name the field; its 429s have it, also
+    those that come inside of an answer, without a header."""
+    metadata = error.get("metadata")
+    wait_s = metadata.get("retry_after_seconds") if isinstance(metadata, dict) else None
+    known = isinstance(wait_s, int | float) and not isinstance(wait_s, bool)
+    return parse_retry_after(str(wait_s), time.time()) if known else None
 
 
 def _words(row: Mapping[str, Any]) -> tuple[str, ...]:
