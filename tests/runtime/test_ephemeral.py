@@ -279,6 +279,21 @@ def test_a_runtime_goes_on_by_itself_without_redis_and_comes_back(tmp_path: Path
     asyncio.run(body())
 
 
+def test_a_redis_that_is_full_is_not_ready_though_it_answers(tmp_path: Path) -> None:
+    async def body() -> None:
+        with redis(tmp_path / "full") as url:
+            store = RedisEphemeral(url, clock=Clock())
+            await store.ping()
+            await store._redis.config_set("maxmemory", "1")  # as with noeviction, when it is reached
+            assert await store._redis.ping()
+            with pytest.raises(Failure, match="redis takes nothing"):
+                await store.ping()
+            assert (await store.hold((Wish("a", 1, 60),))).granted  # by itself
+            await store.close()
+
+    asyncio.run(body())
+
+
 def test_a_redis_that_hangs_is_not_waited_for_again(tmp_path: Path) -> None:
     async def body() -> None:
         with redis(tmp_path / "hung") as url:

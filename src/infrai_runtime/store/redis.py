@@ -28,6 +28,7 @@ FRESH_S = 0.5
 ANY_NUMBER = 2**31
 PREFIX = "infrai:"
 FAILING = f"{PREFIX}failing"
+PROBE = f"{PREFIX}probe"
 
 log = logging.getLogger("infrai_runtime")
 
@@ -101,6 +102,7 @@ class RedisEphemeral:
         except ValueError:
             raise ConfigError("redis: allowed is an address such as redis://host:6379/0") from None
         self._gone = (module.RedisError, OSError)
+        self._refused = module.ResponseError
         self._own: Ephemeral = MemoryEphemeral(clock=clock)
         self._apart_until = 0.0
         self._clock = clock
@@ -115,7 +117,7 @@ class RedisEphemeral:
         try:
             return await self._asked(shared)
         except self._gone as error:
-            log.warning("redis does not answer (%s); this process goes on by itself", type(error).__name__)
+            log.warning("%s; this process goes on by itself", self._said(error))
             self._apart_until = self._clock() + APART_S
             return await own(self._own)
 
@@ -222,12 +224,18 @@ class RedisEphemeral:
         return await self._either(shared, lambda own: own.lease(name, ttl_s))
 
     async def ping(self) -> None:
-        """Raises OVERLOADED when Redis does not answer; the runtime serves nevertheless."""
+        """Raises OVERLOADED when Redis does not answer, or takes nothing: one that is full, or a replica, answers a
+        PING. The runtime serves nevertheless."""
         try:
             async with asyncio.timeout(ANSWER_S):
-                await self._redis.ping()
+                await self._redis.set(PROBE, b"1", ex=60)
         except self._gone as error:
-            raise Failure("OVERLOADED", "redis does not answer") from error
+            raise Failure("OVERLOADED", self._said(error)) from error
+
+    def _said(self, error: Exception) -> str:
+        """What is wrong with Redis, in words."""
+        refused = isinstance(error, self._refused)
+        return f"redis {'takes nothing' if refused else 'does not answer'} ({type(error).__name__})"
 
     async def close(self) -> None:
         """Closes the connections."""
