@@ -196,6 +196,7 @@ CODES: dict[str, CodeRule] = {
     "MODEL_NOT_FOUND": CodeRule(404, False, NotFound),
     "VENDOR_NOT_FOUND": CodeRule(404, False, NotFound),
     "METHOD_NOT_ALLOWED": CodeRule(405, False, InvalidRequest),
+    "REQUEST_TIMEOUT": CodeRule(408, True, InvalidRequest),
     "IDEMPOTENCY_IN_PROGRESS": CodeRule(409, True, Conflict),
     "BATCH_NOT_DONE": CodeRule(409, False, Conflict),
     "BATCH_CANCELLED": CodeRule(409, False, Conflict),

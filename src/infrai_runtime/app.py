@@ -143,12 +143,18 @@ def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
 def refused(failure: Failure, trace: Trace, **more: str) -> ASGIApp:
     """The response of a failure, with more headers."""
     headers = trace.headers() | more
+    if failure.code in _UNREAD:
+        headers["Connection"] = "close"
     if failure.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after_s)))
     if not is_retryable(failure):
         headers["X-Should-Retry"] = "false"  # the SDKs of OpenAI's kind try every 5xx again
     body = trace.surface.failure(failure, trace.metadata())
     return Whole(Head(status_of(failure), headers=headers), body)
+
+
+_UNREAD = frozenset({"PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT"})
+"""Failures over a body of which more may come: no other request can follow it."""
 
 
 async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -> ASGIApp:
@@ -188,11 +194,12 @@ def _capability(capability: str, surface: Surface, media_type: str = "applicatio
     async def answer(service: Service, request: Request, trace: Trace) -> ASGIApp:
         headers = _headers(request.scope)
         guard.check_content_type(headers, media_type)
+        receive, most = _receive(service.settings, request), service.settings.max_body_bytes
         incoming = Incoming(
             capability=capability,
             surface=surface,
             read=read,
-            body=partial(guard.read_body, headers, request.receive, service.settings.max_body_bytes),
+            body=partial(guard.read_body, headers, receive, most),
             fields=partial(fields_of, headers),
             way=(read, headers["content-type"]),
             authorization=headers.get("authorization"),
@@ -232,6 +239,11 @@ async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
     """The response to a caller that has gone."""
 
 
+def _receive(settings: Settings, request: Request) -> guard.Receive:
+    """Where a request's body comes from; one of this process's own may take its time."""
+    return request.receive if _embedded(request) else guard.Punctual(request.receive, settings.body_timeout_s)
+
+
 def _headers(scope: Scope) -> dict[str, str]:
     """The headers that decide how a request is read; the server has put names in lower case. Of one that came twice,
     the first."""
@@ -255,7 +267,7 @@ _READ = {
 
 
 async def _json_body(settings: Settings, request: Request) -> Mapping[str, Any]:
-    raw = await guard.read_body(request.headers, request.receive, settings.max_body_bytes)
+    raw = await guard.read_body(request.headers, _receive(settings, request), settings.max_body_bytes)
     return native_request.parse_json(raw)
 
 
@@ -365,7 +377,7 @@ async def _submission(settings: Settings, request: Request) -> tuple[batch_job.J
     if guard.content_type(request.headers) == NDJSON:
         guard.check_coding(request.headers)
         options = batch_job.job_in_query(request.query_params, key)
-        return options, batch_job.in_lines(request.receive, settings.max_batch_bytes)
+        return options, batch_job.in_lines(_receive(settings, request), settings.max_batch_bytes)
     guard.check_content_type(request.headers, "application/json")
     body = await _json_body(settings, request)
     return batch_job.job_of(body, key), batch_job.in_body(body)
@@ -461,7 +473,7 @@ async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp
 
 async def _refuse_fields(settings: Settings, request: Request) -> None:
     """An activation takes none: no body, or an empty object."""
-    raw = await guard.read_body(request.headers, request.receive, settings.max_body_bytes)
+    raw = await guard.read_body(request.headers, _receive(settings, request), settings.max_body_bytes)
     if raw:
         guard.check_content_type(request.headers, "application/json")
         check_table({}, native_request.parse_json(raw))

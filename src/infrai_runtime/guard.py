@@ -7,6 +7,7 @@ need a content type that a page cannot send across sites without asking first.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 from infrai_runtime.failure import Failure
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+LEAST_BYTES = 1024
+"""Of a body, in the time that it may stand still: a caller that drips is none that sends."""
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(?::\d+)?")
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -65,6 +68,31 @@ def check_coding(headers: Mapping[str, str]) -> None:
 def content_type(headers: Mapping[str, str]) -> str:
     """The media type of the body, without parameters, in lower case."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class Punctual:
+    """Receives a body that keeps coming. Raises REQUEST_TIMEOUT when its caller lets ``within_s`` seconds of waiting
+    pass without ``LEAST_BYTES`` of it and without its end; how long others take with what came does not count."""
+
+    def __init__(self, receive: Receive, within_s: float) -> None:
+        self._receive = receive
+        self._within_s = self._left_s = within_s
+        self._came = 0
+
+    async def __call__(self) -> Mapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        try:
+            async with asyncio.timeout(self._left_s):
+                received = await self._receive()
+        except TimeoutError:
+            came = f"in {self._within_s:g} seconds {self._came} bytes of the body came, and not its end"
+            raise Failure("REQUEST_TIMEOUT", f"{came}; allowed are {LEAST_BYTES} and more", param="body") from None
+        self._left_s -= loop.time() - began_s
+        self._came += len(received.get("body", b""))
+        if self._came >= LEAST_BYTES:
+            self._left_s, self._came = self._within_s, 0
+        return received
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive, max_bytes: int) -> bytes:

@@ -1,50 +1,70 @@
 """uvicorn's HTTP protocol, with the head of a response in one packet with what follows it at once, and with bounds.
 
 uvicorn writes head and body apart: two system calls, and a client that is woken twice for one answer. It takes heads of
-any length, copied anew with every packet, waits for their end for ever, and tells nobody that a caller has gone.
+any length, copied anew with every packet, waits for their end for ever, and tells nobody that a caller has gone. A
+caller that still sends when its answer is there it cuts off, which may cost that caller the answer too, and to callers
+of HTTP/1.0 it sends chunks, which they do not know.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import struct
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from infrai_runtime.lifespan import LEAVE
+from infrai_runtime import identity
+from infrai_runtime.failure import Failure
+from infrai_runtime.lifespan import LEAVE, App, Message, Receive, Send
+from infrai_runtime.wire import dumps, failed
+
+log = logging.getLogger("infrai_runtime")
 
 MOST_HEAD_BYTES = 64 * 1024
 """Of a request's head, or of what follows its body, that have not ended."""
 HEAD_S = 30.0
 """How long a head may take, from its first byte or from the connection's beginning."""
+LINGER_S = 30.0
+"""How long a caller is heard out that still sends when its answer has ended the connection."""
 _HEAD = b"HTTP/1.1 "
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 34\r\nconnection: close\r\n\r\nThe head of the request is too big."
-)
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""``SO_LINGER``: to close is to reset."""
 
 
 class Protocol(HttpToolsProtocol):
     """For ``uvicorn.Config(http=…)``."""
 
     head_s = HEAD_S
+    linger_s = LINGER_S
     _open_bytes = 0
     """How much came that is neither a whole head nor a part of a body."""
     _late: asyncio.TimerHandle | None = None
+    _stops = False
+    """The server was told to stop."""
+    _way: _Joining
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Joining(transport, self.loop))  # type: ignore[arg-type]
+        self._way = _Joining(transport, self.loop, self._still_sends)
+        super().connection_made(self._way)  # type: ignore[arg-type]
         self._late = self.loop.call_later(self.head_s, self._end_late, True)
 
     def data_received(self, data: bytes) -> None:
         """Reads what came; ends a connection whose head has no end."""
+        if self._way.is_closing():
+            return
         self._open_bytes += len(data)
         super().data_received(data)
+        if self._way.is_closing():
+            return
         if self._open_bytes > MOST_HEAD_BYTES:
-            self._refuse()
+            message = f"the head of the request is larger than the {MOST_HEAD_BYTES} bytes allowed"
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, Failure("INVALID_REQUEST", message))
         elif self._late is None and self._is_behind():
             self._late = self.loop.call_later(self.head_s, self._end_late)
 
@@ -71,10 +91,34 @@ class Protocol(HttpToolsProtocol):
         if self.cycle is not None and (leave := self.cycle.scope["state"].get(LEAVE)) is not None:
             leave()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is no request."""
+        self._refuse(HTTPStatus.BAD_REQUEST, Failure("INVALID_REQUEST", "this is no HTTP request"))
+
+    def shutdown(self) -> None:
+        """Ends the connection once it has answered; nobody is heard out any more."""
+        if self._way.lingers:
+            self._way.close()
+        self._stops = True
+        super().shutdown()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        old: Any = _Unchunked(app, cycle)
+        super()._start_asgi_task(cycle, old if cycle.scope["http_version"] == "1.0" else app)
+
     def _is_behind(self) -> bool:
         """Whether a head has begun, or a body still comes that nobody reads any more."""
         cycle = self.cycle
         return self._open_bytes > 0 or (cycle is not None and cycle.response_complete and cycle.more_body)
+
+    def _still_sends(self) -> bool:
+        """Whether the caller of a connection that is to be closed may not have sent everything; then it goes on."""
+        sends = self._open_bytes > 0 or (self.cycle is not None and self.cycle.more_body)
+        if sends and not self._stops:
+            self.flow.resume_reading()
+            self._on_time()
+            self._late = self.loop.call_later(self.linger_s, self._way.abort)
+        return sends and not self._stops
 
     def _on_time(self) -> None:
         if self._late is not None:
@@ -83,13 +127,62 @@ class Protocol(HttpToolsProtocol):
 
     def _end_late(self, silent: bool = False) -> None:
         self._late = None
-        if silent or self._is_behind():
-            self.transport.abort()
+        if self._open_bytes > 0:
+            self._open_bytes = 0  # nothing is on its way that could be waited for
+            message = f"the head of the request did not come in {self.head_s:g} seconds"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, Failure("REQUEST_TIMEOUT", message))
+        elif silent or self._is_behind():
+            self._way.abort()
 
-    def _refuse(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_TOO_LARGE)
-        self.transport.close()
+    def _refuse(self, status: HTTPStatus, failure: Failure) -> None:
+        """Ends the connection, with the reason unless another answer has begun."""
+        cycle = self.cycle
+        if self.pipeline or (cycle is not None and cycle.response_started and not cycle.response_complete):
+            self._way.abort()
+            return
+        request_id = identity.request_id()
+        log.info("request %s was refused: %s", request_id, failure.message)
+        self._way.write(_refusal(status, failure, request_id))
+        self._way.close()
+        if cycle is not None and not cycle.response_complete:  # it waits for a body that was none
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+
+def _refusal(status: HTTPStatus, failure: Failure, request_id: str) -> bytes:
+    """A whole answer to what did not become a request."""
+    body = dumps(failed(failure, {"request_id": request_id}))
+    head = (
+        f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        f"x-infrai-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class _Unchunked:
+    """An application whose answer to a request of HTTP/1.0 ends with its connection where it has no length. One that is
+    cut ends in a reset instead: there is nothing else to tell it from a whole one."""
+
+    def __init__(self, app: App, cycle: RequestResponseCycle) -> None:
+        self._app = app
+        self._cycle = cycle
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        cycle, has_length = self._cycle, True
+
+        async def sending(message: Message) -> None:
+            nonlocal has_length
+            if message["type"] == "http.response.start":
+                has_length = any(name == b"content-length" for name, _ in message["headers"])
+                cycle.chunked_encoding = None if has_length else False
+            elif not has_length:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await self._app(scope, receive, sending)
+        if cycle.response_started and not cycle.response_complete:
+            cycle.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            cycle.transport.abort()
 
 
 class Server(uvicorn.Server):
@@ -115,18 +208,26 @@ class Server(uvicorn.Server):
 
 
 class _Joining:
-    """A transport that keeps a head until something follows it, at most to the end of the loop's turn."""
+    """A transport that keeps a head until something follows it, at most to the end of the loop's turn, and that, to be
+    closed, waits until a caller that ``still_sends`` has ended: a connection with something unread in it ends in a
+    reset, which may overtake the answer."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, still_sends: Callable[[], bool]
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._still_sends = still_sends
         self._head = b""
+        self.lingers = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
         """Sends data, behind the head that waits."""
+        if self.lingers:
+            return
         if data.startswith(_HEAD) and not self._head:
             self._head = data
             self._loop.call_soon(self._send_head)
@@ -138,7 +239,14 @@ class _Joining:
         if self._head:
             self.write(b"")
 
+    def is_closing(self) -> bool:
+        """Whether nothing more is sent."""
+        return self.lingers or self._transport.is_closing()
+
     def close(self) -> None:
-        """Sends what waits, and closes."""
+        """Sends what waits, and closes; asked twice, at once."""
         self._send_head()
-        self._transport.close()
+        if self.is_closing() or not self._still_sends():
+            return self._transport.close()
+        self.lingers = True
+        self._transport.write_eof()

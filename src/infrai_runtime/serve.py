@@ -211,6 +211,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="requests of batches at a time; 0 leaves them to `infrai worker` (INFRAI_BATCH_CONCURRENCY or 8)",
     )
+    parser.add_argument(
+        "--body-timeout",
+        dest="body_timeout_s",
+        type=float,
+        metavar="S",
+        help="seconds that the body of a request may stand still (INFRAI_BODY_TIMEOUT or 60)",
+    )
     parser.add_argument("--public-url", help="base of media links, where clients see another address than this one")
     parser.add_argument("--no-auth", action="store_true", default=None, help="no keys; only on 127.0.0.1")
     parser.add_argument(
@@ -242,7 +249,7 @@ def add_state_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_GIVEN = ("host", "port", "home", "no_auth", "allow_activation", "batch_concurrency")
+_GIVEN = ("host", "port", "home", "no_auth", "allow_activation", "batch_concurrency", "body_timeout_s")
 
 
 def settings_from(options: argparse.Namespace) -> Settings:

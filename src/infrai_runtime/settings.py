@@ -21,7 +21,7 @@ _COUNTS = {
 }
 """Setting -> its least value."""
 _TIMES = (
-    *("media_ttl_s", "batch_poll_s", "first_delta_wait_s", "keep_alive_s"),
+    *("body_timeout_s", "media_ttl_s", "batch_poll_s", "first_delta_wait_s", "keep_alive_s"),
     *("first_token_timeout_s", "idle_timeout_s", "connect_timeout_s"),
 )
 _FLAGS = ("no_auth", "embedded", "telemetry", "telemetry_content")
@@ -56,6 +56,8 @@ class Settings:
     max_body_bytes: int = 64 * 1024 * 1024
     max_batch_bytes: int = 1024 * 1024 * 1024
     """Of a batch that is handed in line by line."""
+    body_timeout_s: float = 60.0
+    """How long a caller may leave the body of its request standing still."""
     media_ttl_s: float = 3600.0
     public_url: str | None = None
     first_delta_wait_s: float = 10.0
@@ -127,6 +129,7 @@ class Settings:
         """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, a ``postgresql://`` address, or ``memory``),
         ``INFRAI_REDIS``, ``INFRAI_PUBLIC_URL``, ``INFRAI_VENDORS`` (names with commas between),
         ``INFRAI_VENDORS_FILE``, ``INFRAI_EMBED_MODEL``, ``INFRAI_BATCH_CONCURRENCY``,
+        ``INFRAI_BODY_TIMEOUT`` (seconds),
         ``INFRAI_TELEMETRY`` (off, on, or content: spans also hold what was asked and answered) and the vendors' own
         variables; ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
         env = os.environ if environ is None else environ
@@ -144,6 +147,8 @@ class Settings:
             values["vendors_file"] = Path(env["INFRAI_VENDORS_FILE"])
         if env.get("INFRAI_BATCH_CONCURRENCY"):
             values["batch_concurrency"] = _count("INFRAI_BATCH_CONCURRENCY", env["INFRAI_BATCH_CONCURRENCY"])
+        if env.get("INFRAI_BODY_TIMEOUT"):
+            values["body_timeout_s"] = _seconds("INFRAI_BODY_TIMEOUT", env["INFRAI_BODY_TIMEOUT"])
         if env.get("INFRAI_TELEMETRY"):
             values |= _telemetry(env["INFRAI_TELEMETRY"])
         values["vendor_environ"] = tuple(sorted(env.items()))
@@ -163,6 +168,16 @@ def _count(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ConfigError(f"{name}={text!r}: allowed is a number from 0 on")
     return int(text)
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ConfigError(f"{name}={text!r}: allowed is a number of seconds above 0")
+    return seconds
 
 
 def _names(name: str, text: str) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ ELSEWHERE = {("GET", "/discovery"), ("POST", "/ai/realtime/session"), ("POST", "
 # They are read by the operator's machines and are no part of the protocol.
 FOR_OPERATORS = {"/healthz", "/readyz", "/metrics"}
 
-# No request makes the runtime say these: nothing limits a project's requests, and it stops only with its process.
-CLIENT_ONLY = {"SHUTTING_DOWN"}
+# No request makes the runtime say these: it stops only with its process, and a request that does not come is none
+# (tests/runtime/test_uploads.py).
+CLIENT_ONLY = {"SHUTTING_DOWN", "REQUEST_TIMEOUT"}
 
 
 # Said of a batch by its id, which a case cannot know: tests/runtime/test_batches.py has them.

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 import uvicorn
@@ -88,7 +90,8 @@ async def test_an_answer_that_ends_its_connection_loses_nothing() -> None:
 async def test_what_is_no_request_is_refused_in_words() -> None:
     async with connected(whole) as (reader, writer):
         writer.write(b"nonsense\r\n\r\n")
-        assert b"400 Bad Request" in await reader.read()
+        line, error = await refusal(reader)
+        assert (line, error["code"]) == (b"HTTP/1.1 400 Bad Request", "INVALID_REQUEST")
 
 
 class Hasty(Protocol):
@@ -122,14 +125,23 @@ async def test_a_head_without_an_end_is_refused_before_it_fills_the_memory(begun
 async def _rest(reader: asyncio.StreamReader) -> bytes:
     """What follows a refusal."""
     with suppress(ConnectionError):
-        return (await reader.read()).partition(b"The head of the request is too big.")[2]
+        return (await reader.read()).partition(b"}}")[2]
     return b""
+
+
+async def refusal(reader: asyncio.StreamReader) -> tuple[bytes, Any]:
+    """The first line of an answer that ends the connection, and the error in its body."""
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert b"\r\nconnection: close" in head
+    return head.partition(b"\r\n")[0], json.loads(body)["error"]
 
 
 async def test_a_head_that_is_too_large_is_refused_in_words() -> None:
     async with connected(whole) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nX-Long: " + b"a" * MOST_HEAD_BYTES)
-        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+        line, error = await refusal(reader)
+        assert line == b"HTTP/1.1 431 Request Header Fields Too Large"
+        assert error["message"] == "the head of the request is larger than the 65536 bytes allowed"
 
 
 async def test_a_large_body_is_no_large_head() -> None:
@@ -153,8 +165,6 @@ async def test_a_large_body_is_no_large_head() -> None:
 
 LATE = {
     "nothing": (b"", b""),
-    "half a head": (b"", b"GET / HTTP/1.1\r\nHost:"),
-    "a second half a head": (ASKED, b"GET / HTTP/1.1\r\nHost:"),
     "a body that nobody reads": (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n", b"a"),
 }
 
@@ -168,6 +178,93 @@ async def test_a_caller_that_does_not_finish_its_request_loses_its_connection(an
         writer.write(late)
         with suppress(ConnectionError):
             assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("before", [b"", ASKED], ids=["the first", "a second"])
+async def test_a_head_that_does_not_come_in_time_is_refused_in_words(before: bytes) -> None:
+    async with connected(whole, Hasty) as (reader, writer):
+        if before:
+            writer.write(before)
+            await reader.readuntil(b"hello")
+        writer.write(b"GET / HTTP/1.1\r\nHost:")
+        line, error = await refusal(reader)
+        assert (line, error["code"]) == (b"HTTP/1.1 408 Request Timeout", "REQUEST_TIMEOUT")
+        assert error["retryable"] is True
+
+
+# -- callers that still send when they have their answer ---------------------------------------------------------------
+
+
+async def refuses(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers before it has read anything, and takes no other request on the connection."""
+    await send({**START, "status": 413, "headers": [(b"content-length", b"5"), (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": b"large"})
+
+
+async def test_a_caller_that_still_sends_hears_why_it_is_refused_and_is_not_cut_off() -> None:
+    async with connected(refuses) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nContent-Length: 8000000\r\n\r\n")
+        answer = await reader.read()  # to the end: the server sends nothing more
+        assert answer.endswith(b"large")
+        for _ in range(8):
+            writer.write(b"a" * 1_000_000)
+            await writer.drain()  # and hears everything
+        writer.write_eof()
+
+
+class Brief(Protocol):
+    """Hears nobody out for longer than a test can wait."""
+
+    linger_s = 0.05
+
+
+async def test_a_caller_that_sends_for_ever_is_not_heard_for_ever() -> None:
+    async with connected(refuses, Brief) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert (await reader.read()).endswith(b"large")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"1\r\na\r\n")
+                await writer.drain()
+                await asyncio.sleep(0)
+
+
+# -- HTTP/1.0 ----------------------------------------------------------------------------------------------------------
+
+
+async def streams(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({**START, "headers": []})
+    await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
+    await send({"type": "http.response.body", "body": b"two"})
+
+
+async def test_a_caller_of_http_1_0_gets_a_stream_without_chunks_that_ends_with_its_connection() -> None:
+    async with connected(streams) as (reader, writer):
+        writer.write(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head
+        assert b"\r\nconnection: close" in head
+        assert body == b"one two"
+
+
+async def test_a_caller_of_http_1_0_gets_a_whole_answer_with_its_length() -> None:
+    async with connected(whole) as (reader, writer):
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert b"content-length: 5" in head
+        assert body == b"hello"
+
+
+async def test_a_stream_that_is_cut_looks_whole_to_no_caller_of_http_1_0() -> None:
+    async def cut(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": []})
+        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+
+    async with connected(cut) as (reader, writer):
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
 
 
 async def test_an_answer_may_take_longer_than_a_head() -> None:

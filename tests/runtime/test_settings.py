@@ -45,6 +45,8 @@ def test_a_value_that_cannot_be_meant_is_named(name: str, values: tuple[Any, ...
         ("INFRAI_VENDORS", " , "),
         ("INFRAI_DATABASE", "mysql://user:hunter2@db/infrai"),
         ("INFRAI_BATCH_CONCURRENCY", "many"),
+        ("INFRAI_BODY_TIMEOUT", "0"),
+        ("INFRAI_BODY_TIMEOUT", "nan"),
         ("INFRAI_TELEMETRY", "yes"),
     ],
 )
@@ -52,6 +54,11 @@ def test_a_wrong_variable_is_named_and_no_password_is_shown(name: str, value: st
     with pytest.raises(ConfigError, match=f"^{name}.*: allowed ") as caught:
         Settings.from_environment({name: value})
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_time_that_a_body_may_stand_still_is_in_the_environment() -> None:
+    assert Settings.from_environment({"INFRAI_BODY_TIMEOUT": "1.5"}).body_timeout_s == 1.5
+    assert Settings.from_environment({}).body_timeout_s == 60
 
 
 def test_the_own_address_of_a_server_is_a_url_for_ipv6_too() -> None:
