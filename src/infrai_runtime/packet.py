@@ -2,8 +2,8 @@
 
 uvicorn writes head and body apart: two system calls, and a client that is woken twice for one answer. It takes heads of
 any length, copied anew with every packet, waits for their end for ever, and tells nobody that a caller has gone. A
-caller that still sends when its answer is there it cuts off, which may cost that caller the answer too, and to callers
-of HTTP/1.0 it sends chunks, which they do not know.
+caller that still sends when its answer is there it cuts off, which may cost that caller the answer too, to callers of
+HTTP/1.0 it sends chunks, which they do not know, and of callers that offer another protocol it loses the body.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -59,7 +61,8 @@ class Protocol(HttpToolsProtocol):
         if self._way.is_closing():
             return
         self._open_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._read(data)
         if self._way.is_closing():
             return
         if self._open_bytes > MOST_HEAD_BYTES:
@@ -68,8 +71,30 @@ class Protocol(HttpToolsProtocol):
         elif self._late is None and self._is_behind():
             self._late = self.loop.call_later(self.head_s, self._end_late)
 
+    def _read(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.parser.get_method() == b"CONNECT":
+                return self.send_400_response("")
+            self._decline(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _decline(self, rest: bytes) -> None:
+        """Reads a request that offers another protocol once more, as one that does not: the parser takes its body, and
+        what follows it, for that protocol."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        headers = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        self.parser = httptools.HttpRequestParser(self)
+        with suppress(AttributeError):  # before httptools 0.6.3
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._read(b"%b %b HTTP/%b\r\n%b\r\n%b" % (method, self.url, version, headers, rest))
+
     def on_headers_complete(self) -> None:
         """A head is whole."""
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            return  # it is read again
         self._open_bytes = 0
         self._on_time()
         super().on_headers_complete()
@@ -81,8 +106,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is whole."""
-        self._open_bytes = 0
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            self._open_bytes = 0
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller is gone: whoever waits for the answer on its behalf hears of it."""
@@ -93,7 +119,7 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is no request."""
-        self._refuse(HTTPStatus.BAD_REQUEST, Failure("INVALID_REQUEST", "this is no HTTP request"))
+        self._refuse(HTTPStatus.BAD_REQUEST, Failure("INVALID_REQUEST", "this is no HTTP request that is served here"))
 
     def shutdown(self) -> None:
         """Ends the connection once it has answered; nobody is heard out any more."""
@@ -104,7 +130,7 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         old: Any = _Unchunked(app, cycle)
-        super()._start_asgi_task(cycle, old if cycle.scope["http_version"] == "1.0" else app)
+        super()._start_asgi_task(cycle, old if cycle.scope["http_version"] < "1.1" else app)
 
     def _is_behind(self) -> bool:
         """Whether a head has begun, or a body still comes that nobody reads any more."""

@@ -94,6 +94,38 @@ async def test_what_is_no_request_is_refused_in_words() -> None:
         assert (line, error["code"]) == (b"HTTP/1.1 400 Bad Request", "INVALID_REQUEST")
 
 
+async def echoes(scope: Scope, receive: Receive, send: Send) -> None:
+    message = await receive()
+    await send({**START, "headers": [(b"content-length", b"%d" % len(message["body"]))]})
+    await send({"type": "http.response.body", "body": message["body"]})
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("pause", [False, True], ids=["at once", "in two packets"])
+async def test_a_caller_that_offers_another_protocol_is_answered_in_this_one(protocol: bytes, pause: bool) -> None:
+    """As Java's HttpClient does with each request over plain http."""
+    asked = (
+        b"POST / HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: %b\r\nContent-Length: 5\r\n\r\n" % protocol
+    )
+    async with connected(echoes) as (reader, writer):
+        for body in (b"first", b"again"):
+            if pause:
+                writer.write(asked)
+                await asyncio.sleep(0.01)
+                writer.write(body)
+            else:
+                writer.write(asked + body)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+            assert await reader.readexactly(5) == body
+
+
+async def test_a_caller_that_wants_a_tunnel_is_refused() -> None:
+    for target in (b"elsewhere:443", b"/"):
+        async with connected(echoes) as (reader, writer):
+            writer.write(b"CONNECT %b HTTP/1.1\r\nHost: elsewhere\r\n\r\n" % target)
+            assert (await refusal(reader))[0] == b"HTTP/1.1 400 Bad Request"
+
+
 class Hasty(Protocol):
     """Waits for a head no longer than a test can."""
 
