@@ -168,8 +168,14 @@ def image_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     print_ = fingerprint("openai/image", given)
     body = _split(IMAGES, {n: v for n, v in given.items() if (n, v) != ("size", "auto")})
     body.pop("stream", None)
-    inline = body.pop("response_format", "url") == "b64_json"
+    inline = body.pop("response_format", _image_form(body.get("model", ""))) == "b64_json"
     return ask("image", body | {"inline": inline}, print_, idempotency_key)
+
+
+def _image_form(model: str) -> str:
+    """What an image is where nobody said: bytes from OpenAI's GPT Image models, which know no other form, so that who
+    names one reads only those (https://platform.openai.com/docs/api-reference/images/create); else a link."""
+    return "b64_json" if model.rpartition("/")[2].startswith(("gpt-image-", "chatgpt-image-")) else "url"
 
 
 def speech_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:

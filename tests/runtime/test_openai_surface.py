@@ -422,6 +422,19 @@ def test_a_video_needs_a_model_that_sees_videos(sdk_of: Open) -> None:
 
 
 @pytest.mark.parametrize(
+@pytest.mark.parametrize("name", ["gpt-image-2", "openai/gpt-image-2", "chatgpt-image-latest"])
+def test_an_image_of_a_model_that_gives_nothing_but_bytes_is_bytes_unless_a_link_is_asked_for(
+    tmp_path: Path, name: str
+) -> None:
+    rows = catalogue(model("a", name, capability="image", usd={"image": 1}))
+    app = create_app(settings(tmp_path), vendors=[Paints()], catalogue=rows)
+    with served(app) as url, openai.OpenAI(api_key="x", base_url=url, max_retries=0) as sdk:
+        [made] = sdk.images.generate(model=name, prompt="x").data
+        [linked] = sdk.images.generate(model=name, prompt="x", response_format="url").data
+    assert (base64.b64decode(made.b64_json), made.url) == (b"png", None)
+    assert (linked.b64_json, linked.url.startswith("http://")) == (None, True)
+
+
     ("mark", "param"),
     [
         ("ephemeral", "messages.0.content.0.cache_control"),
