@@ -95,8 +95,8 @@ class FlatReader:
         for kind, text in texts.items():
             if isinstance(text, str) and text:
                 found.append({"index": self._text_index(kind), "type": kind, "text": text})
-        if found and delta.get("annotations"):
-            found[-1]["annotations"] = delta["annotations"]
+        if notes := delta.get("annotations"):
+            found.append({"index": self._noted_index(), "type": "text", "text": "", "annotations": notes})
         found += [self._call(call) for call in delta.get("tool_calls") or ()]
         return found
 
@@ -111,7 +111,7 @@ class FlatReader:
             said = [part for part in whole if part.get("text") or kind == "tool_call"]
             places = [index for index, seen in enumerate(self._kinds) if seen == kind]
             if len(said) == len(places):
-                found += [_signature(part, index) for part, index in zip(said, places, strict=True)]
+                found += [_unsaid_of(part, index) for part, index in zip(said, places, strict=True)]
             unsaid = whole if kind not in _APPENDED else [part for part in whole if part not in said]
             found += [{**part, "index": self._next(kind), "done": True} for part in unsaid]
         return [fragment for fragment in found if len(fragment) > 2]
@@ -124,6 +124,11 @@ class FlatReader:
         if self._open is None or self._open[0] != kind:
             self._open = (kind, self._next(kind))
         return self._open[1]
+
+    def _noted_index(self) -> int:
+        """The text that citations are of: the last one, of which they often tell after its end."""
+        places = [index for index, kind in enumerate(self._kinds) if kind == "text"]
+        return places[-1] if places else self._text_index("text")
 
     def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
         function = call.get("function") or {}
@@ -153,6 +158,9 @@ class FlatReader:
         return known, False
 
 
-def _signature(part: Mapping[str, Any], index: int) -> dict[str, Any]:
+def _unsaid_of(part: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """What a part says beyond its flat deltas: who signed it, and its citations of what is no page."""
     signed = {name: part[name] for name in ("opaque", "vendor", "model") if part.get(name)}
-    return {"index": index, "type": part["type"], **(signed if "opaque" in signed else {})}
+    noted = [note for note in part.get("annotations") or () if not note.get("url")]
+    more = (signed if "opaque" in signed else {}) | ({"annotations": noted} if noted else {})
+    return {"index": index, "type": part["type"], **more}

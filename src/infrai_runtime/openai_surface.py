@@ -238,7 +238,7 @@ ASKS: dict[str, Callable[[Mapping[str, Any], str | None], Ask]] = {
 
 def completion(data: Json) -> Json:
     """A ``chat.completion`` object."""
-    answers = data.get("choices") or [data]
+    answers, tier = data.get("choices") or [data], data["usage"].get("service_tier")
     return {
         "id": f"chatcmpl-{data['id']}",
         "object": "chat.completion",
@@ -246,9 +246,13 @@ def completion(data: Json) -> Json:
         "model": data["model"],
         "choices": [_choice(place, answer) for place, answer in enumerate(answers)],
         "usage": data["usage"],
-        **({"service_tier": data["usage"]["service_tier"]} if "service_tier" in data["usage"] else {}),
+        **({"service_tier": tier} if tier in _TIERS else {}),
         **_fingerprint(data),
     }
+
+
+_TIERS = frozenset({"auto", "default", "flex", "scale", "priority"})
+"""Those that this surface knows; strict clients refuse an answer with another vendor's, which ``usage`` tells."""
 
 
 def _fingerprint(data: Json) -> Json:
@@ -282,8 +286,16 @@ _FLAT_TYPES = frozenset({"text", "reasoning", "refusal", "tool_call", "audio"})
 
 
 def _is_more_than_flat(part: Json) -> bool:
-    """Whether a part has what no flat field shows: a signature to send back, a picture, a vendor's own tool."""
-    return part.get("type") not in _FLAT_TYPES or "opaque" in part
+    """Whether a part has what no flat field shows: a signature to send back, a picture, a vendor's own tool, a
+    citation of what is no page."""
+    notes = part.get("annotations", ())
+    return part.get("type") not in _FLAT_TYPES or "opaque" in part or not all(map(_is_of_a_page, notes))
+
+
+def _is_of_a_page(note: Json) -> bool:
+    """Whether a citation is one that this surface has. Clients refuse an answer that has others, so these stand in
+    ``parts`` alone."""
+    return note.get("type") == "citation" and bool(note.get("url"))
 
 
 def _logprobs(parts: Sequence[Json]) -> Json | None:
@@ -300,15 +312,27 @@ _TOKENS = {"text": "content", "refusal": "refusal"}
 
 
 def _annotations(parts: Sequence[Json]) -> list[Json]:
-    return [annotation(a) for part in parts if part.get("type") == "text" for a in part.get("annotations", ())]
+    """The citations of pages; their places are those in ``content``, which is all texts in one."""
+    found: list[Json] = []
+    begin = 0
+    for part in parts:
+        if part.get("type") == "text":
+            end = begin + len(part["text"])
+            found += _cited_pages(part, begin, end)
+            begin = end
+    return found
 
 
-def annotation(ours: Json) -> Json:
-    """A citation as this surface has it: ``{"type": "url_citation", "url_citation": {…}}``; others as they are."""
-    if ours.get("type") != "citation" or not ours.get("url"):
-        return ours
-    names = {"start": "start_index", "end": "end_index", "source": "title", "url": "url"}
-    return {"type": "url_citation", "url_citation": {names[n]: v for n, v in ours.items() if n in names}}
+def _cited_pages(part: Json, begin: int, end: int) -> list[Json]:
+    """Citations as this surface has them, of a text that stands from ``begin`` to ``end``. All four fields are always
+    there: without a place the whole text is meant, without a title the page is called by its address."""
+    pages = [note for note in part.get("annotations", ()) if _is_of_a_page(note)]
+    return [{"type": "url_citation", "url_citation": _page(note, begin, end)} for note in pages]
+
+
+def _page(note: Json, begin: int, end: int) -> Json:
+    places = {"start_index": begin + note.get("start", 0), "end_index": begin + note.get("end", end - begin)}
+    return places | {"url": note["url"], "title": note.get("title") or note.get("source") or note["url"]}
 
 
 def spoken(part: Json) -> Json:
@@ -400,16 +424,16 @@ class ChunkFrames:
         self._begin = b"data: " + orjson.dumps(self._head)[:-1] + b',"choices":[{"index":'
         self._end = b"}]" + (b',"usage":null' if include_usage else b"")
         self._include_usage = include_usage
-        self._tools: dict[int, ToolIndex] = {}
+        self._told: dict[int, _Told] = {}
 
     def fragment(self, fragment: Fragment) -> bytes:
         """A chunk; reasoning is ``reasoning_content``, as vendors of this surface have it."""
         part, choice = fragment.part, fragment.choice
-        tools = self._tools.get(choice)
+        told = self._told.get(choice)
         role: Json = {}
-        if tools is None:
-            tools, role = self._tools.setdefault(choice, ToolIndex()), {"role": "assistant"}
-        delta = role | _delta(fragment, tools)
+        if told is None:
+            told, role = self._told.setdefault(choice, _Told()), {"role": "assistant"}
+        delta = role | _delta(fragment, told)
         logprobs = _logprobs([part]) if "logprobs" in part else None
         return self._chunk(choice, delta, None, logprobs) if delta or logprobs else b""
 
@@ -445,17 +469,34 @@ class ChunkFrames:
         return b"%b%d,%b%b%b}\n\n" % (self._begin, choice, rest[1:-1], self._end, more)
 
 
-def _delta(fragment: Fragment, tools: ToolIndex) -> Json:
+class _Told:
+    """What was said so far of one answer: its calls, and where its texts stand in ``content``."""
+
+    def __init__(self) -> None:
+        self.tools = ToolIndex()
+        self._length = 0
+        self._begins: dict[int, int] = {}
+
+    def text(self, index: int, said: str) -> tuple[int, int]:
+        """Where the text of part ``index`` stands, now that it grew by ``said``."""
+        begin = self._begins.setdefault(index, self._length)
+        self._length += len(said)
+        return begin, self._length
+
+
+def _delta(fragment: Fragment, told: _Told) -> Json:
     part = fragment.part
     if part.get("type") == "audio":
         return {"audio": spoken(part)}
-    delta = flat_delta(fragment, tools)
+    delta = flat_delta(fragment, told.tools)
     if part.get("custom"):
         return {"tool_calls": [_custom_delta(call) for call in delta.get("tool_calls", ())]} if delta else {}
     if "reasoning" in delta:
         delta["reasoning_content"] = delta.pop("reasoning")
-    if part.get("annotations"):
-        delta["annotations"] = _annotations([part])
+    if part.get("type") == "text":
+        place = told.text(fragment.index, part.get("text", ""))
+        if pages := _cited_pages(part, *place):
+            delta["annotations"] = pages
     return delta
 
 

@@ -29,8 +29,9 @@ def reply(reply_format: str | None, data: Json, more: Json) -> tuple[str, bytes]
 
 
 def _plain(data: Json) -> Json:
-    named = {name: data[name] for name in ("text", "language", "segments", "logprobs") if data.get(name) is not None}
-    return named | {"usage": _usage(data["usage"])}
+    """The text; its times are ``verbose_json``'s, whose segments have fields that clients miss in others."""
+    asked = {"logprobs": data["logprobs"]} if data.get("logprobs") is not None else {}
+    return {"text": data["text"], **asked, "usage": _usage(data["usage"])}
 
 
 def _verbose(data: Json) -> Json:

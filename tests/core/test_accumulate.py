@@ -132,3 +132,16 @@ def test_a_thought_without_words_is_a_part_of_its_own() -> None:
 
 def test_a_signature_that_may_belong_elsewhere_is_left_out() -> None:
     assert completed(THOUGHT, {**THOUGHT, "opaque": "other"}, SAID) == []
+
+
+def test_citations_that_come_after_their_text_are_of_it() -> None:
+    page = {"type": "url_citation", "url_citation": {"url": "https://example.com", "start_index": 0, "end_index": 5}}
+    document = {"type": "citation", "source": "doc"}
+    reader, total = FlatReader(), Accumulator()
+    for delta in ({"content": "Paris"}, {"annotations": [page]}):
+        total.add(ChatChunk.model_validate({"delta": {"parts": reader.parts(delta)}}))
+    last = reader.completed(
+        [{"type": "text", "text": "Paris", "annotations": [{"url": "https://example.com"}, document]}]
+    )
+    total.add(ChatChunk.model_validate({"delta": {"parts": last}}))
+    assert total.part(0) == {"type": "text", "text": "Paris", "annotations": [page, document]}

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from openai.types.audio import TranscriptionDiarized
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from infrai_runtime.app import create_app
 from infrai_runtime.vendors.base import Call, Event, Files, Finish, Fragment, Request, Transcript
@@ -167,6 +168,42 @@ def test_reasoning_refusal_and_citations_stand_where_the_surface_has_them(sdk_of
     assert "".join(d.refusal or "" for d in deltas) == "No more."
 
 
+def test_citations_are_of_the_shape_that_the_sdk_declares_whatever_the_vendor_told(sdk_of: Open) -> None:
+    page, document = (
+        {"type": "citation", "url": "https://example.com/b", "title": "B"},
+        {"type": "citation", "source": "doc"},
+    )
+    events = (
+        Fragment(0, {"type": "text", "text": "Paris."}),
+        Fragment(
+            0, {"type": "text", "text": "", "annotations": [*CITED, {"type": "citation", "url": "https://c.example"}]}
+        ),
+        Fragment(
+            1, {"type": "text", "text": " Rome", "annotations": [page | {"start": 1, "end": 5}, document], "done": True}
+        ),
+        Finish("stop", USAGE | {"service_tier": "us"}),
+    )
+    with sdk_of(*events) as sdk:
+        whole = sdk.chat.completions.create(model="big", messages=ASKED)
+        chunks = list(sdk.chat.completions.create(model="big", messages=ASKED, stream=True))
+    message = ChatCompletion.model_validate(whole.to_dict()).choices[0].message
+    streamed = [ChatCompletionChunk.model_validate(chunk.to_dict()).choices[0].delta for chunk in chunks]
+    told = [note["url_citation"] for delta in streamed for note in (delta.model_extra or {}).get("annotations", ())]
+    found = [note.url_citation.to_dict() for note in message.annotations or ()]
+    assert (
+        found
+        == told
+        == [
+            {"start_index": 0, "end_index": 5, "url": "https://example.com/a", "title": "A page"},
+            {"start_index": 0, "end_index": 6, "url": "https://c.example", "title": "https://c.example"},
+            {"start_index": 7, "end_index": 11, "url": "https://example.com/b", "title": "B"},
+        ]
+    )
+    assert whole.choices[0].message.parts == chunks[-1].infrai["parts"]
+    assert whole.choices[0].message.parts[1]["annotations"][1] == document
+    assert whole.usage.service_tier == "us"
+
+
 def test_a_signature_goes_back_with_the_message_that_the_sdk_gave(sdk_of: Open) -> None:
     events = (
         Fragment(0, {"type": "reasoning", "text": "Hm.", "opaque": "signed"}),
@@ -291,6 +328,7 @@ def test_a_verbose_transcript_has_times_and_the_form_reaches_the_vendor(tmp_path
     assert made.words[0].word == "One."
     assert (plain.logprobs[0].token, plain.logprobs[0].logprob) == ("One", -0.5)
     assert (plain.text, plain.usage.type, plain.usage.seconds) == ("One. Two.", "duration", 3.5)
+    assert plain.to_dict().keys() == {"text", "logprobs", "usage", "infrai"}
     asked = vendor.requests[0]
     assert asked["audio"] == {"base64": base64.b64encode(b"RIFF").decode(), "mime": "audio/wav"}
     assert (asked["prompt"], asked["temperature"], asked["language"]) == ("numbers", 0.5, "en")
@@ -384,6 +422,19 @@ def test_an_image_is_a_link_or_bytes_and_its_options_reach_the_vendor(tmp_path: 
     ]
 
 
+@pytest.mark.parametrize("name", ["gpt-image-2", "openai/gpt-image-2", "chatgpt-image-latest"])
+def test_an_image_of_a_model_that_gives_nothing_but_bytes_is_bytes_unless_a_link_is_asked_for(
+    tmp_path: Path, name: str
+) -> None:
+    rows = catalogue(model("a", name, capability="image", usd={"image": 1}))
+    app = create_app(settings(tmp_path), vendors=[Paints()], catalogue=rows)
+    with served(app) as url, openai.OpenAI(api_key="x", base_url=url, max_retries=0) as sdk:
+        [made] = sdk.images.generate(model=name, prompt="x").data
+        [linked] = sdk.images.generate(model=name, prompt="x", response_format="url").data
+    assert (base64.b64decode(made.b64_json), made.url) == (b"png", None)
+    assert (linked.b64_json, linked.url.startswith("http://")) == (None, True)
+
+
 # -- what other gateways and their clients write into messages ---------------------------------------------------------
 
 FOREIGN: Any = [
@@ -422,19 +473,6 @@ def test_a_video_needs_a_model_that_sees_videos(sdk_of: Open) -> None:
 
 
 @pytest.mark.parametrize(
-@pytest.mark.parametrize("name", ["gpt-image-2", "openai/gpt-image-2", "chatgpt-image-latest"])
-def test_an_image_of_a_model_that_gives_nothing_but_bytes_is_bytes_unless_a_link_is_asked_for(
-    tmp_path: Path, name: str
-) -> None:
-    rows = catalogue(model("a", name, capability="image", usd={"image": 1}))
-    app = create_app(settings(tmp_path), vendors=[Paints()], catalogue=rows)
-    with served(app) as url, openai.OpenAI(api_key="x", base_url=url, max_retries=0) as sdk:
-        [made] = sdk.images.generate(model=name, prompt="x").data
-        [linked] = sdk.images.generate(model=name, prompt="x", response_format="url").data
-    assert (base64.b64decode(made.b64_json), made.url) == (b"png", None)
-    assert (linked.b64_json, linked.url.startswith("http://")) == (None, True)
-
-
     ("mark", "param"),
     [
         ("ephemeral", "messages.0.content.0.cache_control"),
