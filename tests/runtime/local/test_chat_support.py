@@ -301,6 +301,14 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["pickup_time"],
     ),
     ("没有姓的人", obj(姓名=S), "天气好得很，跑步去。", ["姓名"]),
+    (
+        "one of the things as all of them",
+        obj(total_weight_kg=N),
+        "The first crate is empty, the second one has 40 kg.",
+        ["total_weight_kg"],
+    ),
+    ("who was it as who is it", obj(current_tenant=S), "The tenant was Ada Lunde.", ["current_tenant"]),
+    ("介绍人的电话", obj(电话=S), "他的介绍人是唐宁，电话13900005678。", ["电话"]),
 ]
 
 
@@ -326,6 +334,8 @@ UNSUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(电话=S), "两个房间都空着。", {"电话": ""}),
     (obj(酒店=S), "我从杭州东站出发。", {"酒店": ""}),
     (obj(审批人=S), "记一笔打车费，36元。", {"审批人": ""}),
+    (obj(doctor=S), "Dr. Falk was late again, so please not him.", {"doctor": ""}),
+    (obj(price=N), "It was offered at 90, the one beside it was sold for 75.", {"price": 0}),
 ]
 
 
@@ -381,6 +391,42 @@ def test_a_forced_call_without_any_support_declares_every_argument() -> None:
     value, declared = forced(obj(title=S, pages=INTEGER, final=B), "It rained all day.")
     assert value == {"title": "", "pages": 0, "final": False}
     assert declared == ["title", "pages", "final"]
+
+
+MENTIONED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (obj(minutes=INTEGER), "Set a timer for 40 minutes. Actually the loaf is small, so 30.", {"minutes": 0}),
+    (obj(days=INTEGER), "Extend my ticket, please. Are 5 days the most?", {"days": 0}),
+    (obj(dentist=S), "Make an appointment with any dentist but Dr. Orr.", {"dentist": ""}),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "taken"), MENTIONED)
+def test_what_a_command_corrects_asks_for_or_leaves_out_is_no_argument(
+    schema: dict[str, Any], text: str, taken: dict[str, Any]
+) -> None:
+    value, declared = forced(schema, text)
+    assert {name: value[name] for name in taken} == taken
+    assert set(declared) == {name for name in schema["properties"] if not taken.get(name)}
+
+
+WAYS: list[tuple[str, dict[str, str]]] = [
+    ("帮我订从兰州去贵阳的机票", {"origin": "兰州", "destination": "贵阳"}),
+    ("帮我订一张去贵阳的机票。", {"origin": "", "destination": "贵阳"}),
+    ("Book me a flight from Oslo to Bergen.", {"from_city": "Oslo", "to_city": "Bergen"}),
+    ("Book me a flight to Bergen.", {"from_city": "", "to_city": "Bergen"}),
+]
+
+
+@pytest.mark.parametrize(("text", "ends"), WAYS)
+def test_where_a_way_begins_and_ends_is_told_by_its_preposition(text: str, ends: dict[str, str]) -> None:
+    flight = function("book_flight", "Book a flight", obj(**dict.fromkeys(ends, S)))
+    answer = asked(text, tools=[flight], tool_choice="required")
+    assert json.loads(answer.parts[0]["arguments"]) == ends
+    assert answer.invented == [f"tool_calls.0.arguments.{name}" for name, city in ends.items() if not city]
+
+
+def test_a_number_of_the_question_that_is_the_request_is_an_argument() -> None:
+    assert forced(obj(days=INTEGER), "Will it rain in the next 3 days?") == ({"days": 3}, [])
 
 
 def test_a_statement_is_no_argument_of_a_forced_call() -> None:

@@ -202,10 +202,13 @@ def takes_text(tool: Tool, path: str) -> bool:
 
 
 def _takes_name(tool: Tool, path: str) -> bool:
-    """Whether an argument is a name, which need not be written with a capital: 'weather paris'."""
+    """Whether an argument is a name, which need not be written with a capital: 'weather paris'. One of two sides, as
+    where a way begins, is not told by what is left of a command."""
     schema = tool.properties.get(path, {})
-    roles = roles_of(path, str(schema.get("description") or ""))[:1]
-    return _roles_of_text(tool, path) is not None and any("name" in role.kinds for role, _ in roles)
+    roles = [role for role, _ in roles_of(path, str(schema.get("description") or ""))]
+    if any(role.name in ("origin", "destination") for role in roles):
+        return False
+    return _roles_of_text(tool, path) is not None and any("name" in role.kinds for role in roles[:1])
 
 
 def _roles_of_text(tool: Tool, path: str) -> list[str] | None:

@@ -74,7 +74,8 @@ def _fit(offer: Offer) -> float:
 # -- records
 
 _CLAUSE = re.compile(
-    r"[;；\n]|[.!?。！？](?=\s|$|[\u3400-\u9fff])|,\s*(?:and\s+|while\s+|but\s+|plus\s+)?|，|、|\s(?:and|while|plus)\s|和"
+    r"[;；\n]|[.!?。！？](?=\s|$|[\u3400-\u9fff])|,(?!(?<=\d,)\d)\s*(?:and\s+|while\s+|but\s+|plus\s+)?|，|、"
+    r"|\s(?:and|while|plus)\s|和"
 )
 _BIG_CLAUSE = re.compile(r"[;；\n]|[.!?。！？](?=\s|$|[\u3400-\u9fff])|,?\s(?:and|while|plus|but)\s|,\s+(?=[A-Z])|，")
 _MARK = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]*", re.MULTILINE)

@@ -216,7 +216,7 @@ _HARDLY = {
 
 
 FROM_WORDS, _TO = stems("from source base origin src start begin"), stems("to target destination dest quote end until")
-_TOWARDS, _AWAY = words("to into in until till through 到 成 为 是 至 少"), words("from since 从 由")
+_TOWARDS, _AWAY = words("to into in until till through 到 成 为 是 至 少 去 往 飞往"), words("from since 从 由")
 
 
 def side(slot: Slot, marker: str) -> float:

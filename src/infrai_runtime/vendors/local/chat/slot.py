@@ -151,7 +151,7 @@ INTRODUCES = {
     marker: frozenset(map(stem, fields.split()))
     for markers, fields in (
         ("from 从", "vendor supplier seller merchant sender manufacturer origin source departure depart start 出发"),
-        ("to 到 给", "recipient destination target arrival arrive school 收件 收款 收货 目的 到达"),
+        ("to 到 给 去", "recipient destination target arrival arrive school 收件 收款 收货 目的 到达"),
         ("for", "employer recipient client destination"),
         ("at", "restaurant store shop school university hotel employer venue museum hospital clinic 餐厅 学校 酒店"),
         ("飞往 往", "destination arrival 目的 到达"),

@@ -18,6 +18,7 @@ from ..scene import Field, Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
 from .claim import LEAD, LOWER, MOMENT, PROPER, Claim, alike
+from .which import asked_about, corrected, refused, unqualified
 
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
@@ -231,6 +232,16 @@ _SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?]\s+[A-Z]|[。！？].")
 _LONG = words("message heading reason query")
 
 
+def no_name_cjk(claim: Claim) -> bool:
+    """A single Chinese character, or one that leads to a name together with it: 张 of 一张票, 从兰州 for a town."""
+    if claim.slot.role not in PROPER or not has_cjk(claim.text):
+        return False
+    return len(claim.text) == 1 or (len(claim.text) > 2 and claim.text[0] in _LEADS_CJK)
+
+
+_LEADS_CJK = "从到去往在由给"
+
+
 def before_a_noun(claim: Claim) -> bool:
     """A name that only tells which thing is meant: 'Danube' in 'the Danube authority'."""
     following = claim.scene.after(claim.end, 1)
@@ -396,9 +407,9 @@ _OF_ALL = stems("re fwd subject note info update ps hi hello input")
 _KIN = re.compile(
     r"\b(?:my|your|his|her|their|our|[A-Z][a-z]+['\u2019]s)\s+(?:\w+\s)?(mother|father|mum|mom|dad|parents|sister"
     r"|brother|son|daughter|wife|husband|partner|uncle|aunt|cousin|grandma|grandpa|grandmother|grandfather|friend"
-    r"|colleague|boss|neighbou?r|flatmate|roommate|teacher|manager|landlord|predecessor)s?\b"
+    r"|colleague|boss|neighbou?r|flatmate|roommate|teacher|manager|landlord|predecessor|referee|guarantor)s?\b"
     r"|(?:^|[.,;]\s)(mother|father|mum|mom|dad|parents|sister|brother|wife|husband|daughter|son)\b"
-    r"|([我你他她][妈爸姐妹哥弟]|[我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居)|[前上]一?任)",
+    r"|([我你他她][妈爸姐妹哥弟]|[我你他她]?的?(?:妈妈|爸爸|母亲|父亲|姐姐|妹妹|哥哥|弟弟|丈夫|妻子|同事|朋友|邻居|推荐人|介绍人|担保人|证明人)|[前上]一?任)",
     re.IGNORECASE,
 )
 
@@ -423,8 +434,9 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
-    *(cut, runs_on, before_a_noun, part_of_moment),
+    *(cut, runs_on, before_a_noun, part_of_moment, no_name_cjk),
     *(of_another_kind, relative, limit, rivalled, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
+    *(unqualified, refused, corrected, asked_about),
     unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
@@ -435,7 +447,10 @@ def of_no_named_kind(claim: Claim) -> bool:
     return bool(claim.slot.roles) and claim.slot.roles[0][1] >= 1 and of_no_kind(claim)
 
 
-MISREAD = (no_code, of_no_named_kind, of_another_sort, on_the_other_side, numbered, cut, runs_on, own_label)
+MISREAD = (
+    *(no_code, of_no_named_kind, of_another_sort, on_the_other_side, numbered, cut, runs_on, own_label),
+    *(no_name_cjk, refused, corrected, asked_about),
+)
 """Those that show that a value is not even the one that the text gives."""
 DENIED = (unclaimed, relative, another_left, of_kin)
 """Those that outweigh weak evidence."""

@@ -6,7 +6,7 @@ import re
 
 from ..concept import vocabulary
 from ..mention import Mention
-from ..offer import NAMING
+from ..offer import NAMING, side
 from ..slot import INTRODUCES
 from ..word import has_cjk, is_past, stem, stems, words
 from .claim import LOWER, MOMENT, Claim, possesses
@@ -89,12 +89,14 @@ def introduced(claim: Claim) -> bool:
         return _bounds(claim)
     if not claim.mention or claim.mention.kind != "name" or claim.marker not in _SIDES:
         return False
-    if not INTRODUCES.get(claim.marker, frozenset()) & (claim.slot.specific or claim.slot.own):
+    sided = claim.slot.role in _WAYS and side(claim.slot, claim.marker) > 0
+    if not sided and not INTRODUCES.get(claim.marker, frozenset()) & (claim.slot.specific or claim.slot.own):
         return False
     beside = [m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text]
-    return not any(claim.scene.marker(m.start) == claim.marker for m in beside) and bool(
-        claim.slot.role in ("origin", "destination") or _SENDING & {stem(w) for w in claim.scene.before(claim.start, 6)}
-    )
+    if any(claim.scene.marker(m.start) == claim.marker for m in beside):
+        return False
+    sent = _SENDING & {stem(word) for word in claim.scene.before(claim.start, 6)}
+    return sided or claim.slot.role in ("origin", "destination") or bool(sent)
 
 
 def _bounds(claim: Claim) -> bool:
@@ -106,6 +108,7 @@ def _bounds(claim: Claim) -> bool:
     return len(moments) == 2 and len({*ways}) == 2 and any(claim.marker in markers for markers in asked)
 
 
+_WAYS = words("place origin destination")
 _SENDING = stems("send give deliver ship hand post write pay order buy receive get letter parcel")
 _SIDES = words("from to 从 到 飞往 至")
 

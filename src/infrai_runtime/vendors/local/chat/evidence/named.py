@@ -214,7 +214,10 @@ def done(claim: Claim) -> bool:
         return False
     around = claim.slot.owner if claim.slot.role in _DOERS else frozenset()
     least = claim.slot.specific or around or claim.slot.words
-    return all(stem(verb) == own or derived(stem(verb), own) or stem(verb) in _VERBS_OF.get(own, ()) for own in least)
+    if all(stem(verb) == own or derived(stem(verb), own) for own in least):
+        return True
+    one_of_several = "money" in claim.slot.units and claim.kin
+    return not one_of_several and all(stem(verb) == own or stem(verb) in _VERBS_OF.get(own, ()) for own in least)
 
 
 _AGENTS = ("er", "or", "ist", "ent", "ant", "by")

@@ -1,0 +1,134 @@
+"""Doubts about which of several things is meant: the new price or the old one, who is wanted or who is refused."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from ..scene import Scene
+from ..word import name_words, stem, stems, words
+from .claim import MOMENT, Claim, alike
+
+_WHICH = {
+    stem(own): stems(f"{own} {said}")
+    for own, _, said in (
+        row.partition(":")
+        for row in (
+            "last: final latest",
+            "final: last end",
+            "next: following upcoming coming",
+            "previous: last old former earlier before prior was",
+            "former: last old previous earlier ex",
+            "old: previous former was before",
+            "new: now updated instead changed become raised lowered",
+            "current: now today present currently still",
+            "this: current",
+            "original: originally first initial initially was",
+            "total: all altogether sum overall together whole",
+            "overall: total all altogether",
+            "net: after",
+            "gross: before",
+            "remaining: left remain still rest",
+            "maximum: max most up limit cap highest longest",
+            "max: maximum most up limit cap highest longest",
+            "minimum: min least lowest shortest",
+            "min: minimum least lowest shortest",
+            "average: mean avg typically per",
+            "expected: expect estimate estimated about",
+            "estimated: estimate expect expected about roughly",
+            "actual: actually really real",
+        )
+    )
+}
+"""The words of a name that tell which of several things is meant, and what else says so."""
+_WHICH_CJK = re.compile(r"最[后终新大小高低多少]|[新旧原现]|[本上下][次周月年期]|总|剩余?|平均|预[计期]|实际")
+_NOT_OF = words("name")
+
+
+def unqualified(claim: Claim) -> bool:
+    """A value whose field says which of several it is, where the text about it does not: 'last_day', 'new_price'."""
+    name = claim.slot.name
+    parts = name_words(name)
+    wanted = {stem(part) for part in parts} & _WHICH.keys() if not _NOT_OF & {*parts} else set()
+    told = _WHICH_CJK.search(name)
+    if not wanted and told is None:
+        return False
+    about = _about(claim.scene, claim.start)
+    said = {stem(word) for word in re.findall(r"[a-z]+", about.lower())}
+    return bool(told and told[0] not in about) or not all(said & _WHICH[word] for word in wanted)
+
+
+def _about(scene: Scene, place: int) -> str:
+    """The clause that holds a place, with the label of what it stands in."""
+    sentence = next((one for one in scene.sentences if one.start <= place <= one.end), None)
+    start, end = (sentence.start, sentence.end) if sentence else (0, len(scene.text))
+    cuts = [*_CLAUSE.finditer(scene.text, start, end)]
+    start = max((cut.end() for cut in cuts if cut.end() <= place), default=start)
+    end = min((cut.start() for cut in cuts if cut.start() >= place), default=end)
+    label = next((field.label for field in scene.fields if field.start <= place < field.end), "")
+    return f"{label} {scene.text[start:end]}"
+
+
+_CLAUSE = re.compile(r"[,;]\s|[，；]")
+
+
+def refused(claim: Claim) -> bool:
+    """Who or what is left out: 'any doctor but Dr Pell', 'Dr Pell was rude, so not him'."""
+    where = claim.scene.text
+    if not claim.text:
+        return False
+    if _BUT.search(where, 0, claim.start):
+        return True
+    found = _NOT_THAT.search(where, claim.end)
+    return found is not None and not any(claim.end <= m.start < found.start() for m in claim.kin)
+
+
+_BUT = re.compile(
+    r"(?:\b(?:any|all|every|no|who|what|where)\s?(?:one|body|thing|where|ever)?\b[^.;!?\n]{0,40}\bbut"
+    r"|\b(?:apart from|aside from|excluding|save for|barring|bar))\s+(?:\w+\.?\s+){0,2}\Z",
+    re.IGNORECASE,
+)
+_NOT_THAT = re.compile(
+    r"(?<!if )\b(?:not|never|anyone but|anybody but|instead of|rather than) (?:him|her|them|that one|this one|there)\b"
+    r"|(?:别|不要|不想要?|不找|不选|除了)(?:[他她它]|那[个家位]|这[个家位])",
+    re.IGNORECASE,
+)
+
+
+def corrected(claim: Claim) -> bool:
+    """A number or a moment behind which another one takes its place: '95 minutes. Actually, make it 110.'"""
+    here, where = claim.mention, claim.scene.text
+    if not here or not (isinstance(here.value, Fraction) or here.kind in MOMENT):
+        return False
+    mark = _CORRECTS.search(where, claim.end)
+    if mark is None:
+        return False
+    taken = [one for to, one in claim.others if to.path != claim.slot.path]
+    behind = (m for m in claim.scene.mentions if m.start >= mark.end() and m.text != here.text)
+    free = (m for m in behind if not any(m.start < one.end and one.start < m.end for one in taken))
+    return any(alike(m, here) or (m.kind == here.kind and not m.unit) for m in free)
+
+
+_CORRECTS = re.compile(
+    r"\b(?:actually|no,? wait|wait,|scratch that|correction|i meant?|make (?:it|that)|change (?:it|that) to"
+    r"|(?:better|sorry),)(?=[\s,])|不对|算了|改成|改为|更正|应该是",
+    re.IGNORECASE,
+)
+
+
+def asked_about(claim: Claim) -> bool:
+    """A number of a yes-or-no question beside a command: 'Renew it, please. Is 3 weeks the most?'"""
+    if not claim.is_number or not claim.text:
+        return False
+    sentences = [one for one in claim.scene.sentences if one.text.strip()]
+    here = next((one.text for one in sentences if one.start <= claim.start <= one.end), "")
+    others = any(not _ASKS.search(one.text) for one in sentences if one.text != here)
+    return others and bool(_YES_OR_NO.match(here) and _ASKS.search(here))
+
+
+_ASKS = re.compile(r"[?？]|[吗呢][。，！\s]*$")
+_YES_OR_NO = re.compile(
+    r"\W*(?:(?:and|but|or|so|oh|also|btw)\W+)*(?:is|are|was|were|does|do|did|will|would|should|has|have)\b(?! like)"
+    r"|[^。，？?]*吗",
+    re.IGNORECASE,
+)
