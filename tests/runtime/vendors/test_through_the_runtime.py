@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat.chat_completion_message import Annotation
 
 from infrai_runtime.breaker import THRESHOLD
 from infrai_runtime.catalogue import Model
@@ -230,3 +232,28 @@ async def test_a_blocked_prompt_ends_the_walk_and_a_failed_answer_does_not(tmp_p
         second = (await api.post("/ai/chat", json=ask("hi", prefer="smartest", max_cost_multiplier=100))).json()
     assert (first.status_code, first.json()["error"]["code"]) == (400, "CONTENT_FILTERED")
     assert (second["data"]["content"], second["metadata"]["vendor"]) == ("ok", "anthropic")
+
+
+PLAYED: dict[str, tuple[str, Play, Play]] = {
+    **{f"claude: {n}": ("anthropic", whole(m), in_one_segment(stream_of(m))) for n, m in CLAUDE.items()},
+    **{f"gemini: {n}": ("gemini", whole(whole_of(r)), in_one_segment(gemini_stream(r))) for n, r in GEMINI.items()},
+}
+
+
+@pytest.mark.parametrize("name", PLAYED)
+async def test_a_client_that_checks_every_declared_field_reads_the_openai_surface(
+    tmp_path: Path, walls: Walls, name: str
+) -> None:
+    vendor, said, streamed = PLAYED[name]
+    plays = {"anthropic": ([said, streamed], []), "gemini": ([], [said, streamed])}[vendor]
+    body = ask([{"role": "user", "content": "hi"}], vendor=vendor)
+    async with runtime(tmp_path, *walls(*plays)) as api:
+        made = await api.post("/chat/completions", json=body)
+        chunks = events((await api.post("/chat/completions", json=body | {"stream": True})).text)
+    message = ChatCompletion.model_validate(made.json()).choices[0].message
+    deltas = [ChatCompletionChunk.model_validate(chunk).choices[0].delta for chunk in chunks[:-1]]
+    notes: list[Any] = [note for delta in deltas for note in (delta.model_extra or {}).get("annotations", ())]
+    cited = message.annotations or []
+    assert [Annotation.model_validate(note) for note in notes] == cited
+    places = [slice(note.url_citation.start_index, note.url_citation.end_index) for note in cited]
+    assert all((message.content or "")[place] for place in places)
