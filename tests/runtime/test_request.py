@@ -326,7 +326,7 @@ def test_no_request_gets_the_cached_answer_of_one_that_differs(field: str) -> No
 @pytest.mark.parametrize("field", ["tools", "response_format"])
 def test_schemas_whose_properties_come_in_another_order_have_their_own_cached_answers(field: str) -> None:
     def ask(*properties: str) -> Ask:
-        schema = {"type": "object", "properties": dict.fromkeys(properties, {"type": "string"})}
+        schema = {"type": "object", "properties": {name: {"type": "string"} for name in properties}}
         tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
         form = {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
         return read("chat", {"messages": "hi", field: {"tools": tools, "response_format": form}[field]})

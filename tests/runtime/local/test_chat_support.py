@@ -308,6 +308,31 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["total_weight_kg"],
     ),
     ("who was it as who is it", obj(current_tenant=S), "The tenant was Ada Lunde.", ["current_tenant"]),
+    (
+        "what is off later on",
+        obj(opening_date=S),
+        "Ivo: so the opening is 9 June.\nAda: 9 June is off, the hall burned down.",
+        ["opening_date"],
+    ),
+    (
+        "the owner of another one that was found",
+        obj(owner=S),
+        '{"found":[{"shop":"Alder","owner":null},{"shop":"Alder & Son","owner":"Ida Holm"}]}',
+        ["owner"],
+    ),
+    ("what is kept back", obj(owner=S), "Owner: WITHHELD BY LAW", ["owner"]),
+    (
+        "where it is no more",
+        obj(platform=INTEGER),
+        "It was moved off platform 4, the new one is open.",
+        ["platform"],
+    ),
+    (
+        "the year of what is gone",
+        obj(year_built=INTEGER),
+        "A first mill, built in 1702, was washed away.",
+        ["year_built"],
+    ),
     ("介绍人的电话", obj(电话=S), "他的介绍人是唐宁，电话13900005678。", ["电话"]),
 ]
 
@@ -334,6 +359,9 @@ UNSUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(电话=S), "两个房间都空着。", {"电话": ""}),
     (obj(酒店=S), "我从杭州东站出发。", {"酒店": ""}),
     (obj(审批人=S), "记一笔打车费，36元。", {"审批人": ""}),
+    (obj(invoice_number=S), "Invoice date: 09.06.2026\nTotal: 30 EUR", {"invoice_number": ""}),
+    (obj(next_venue_city=S), "Next venue: we'll see about that", {"next_venue_city": ""}),
+    (obj(phone=S), "Hello, my order #412-7788 came without its lid.", {"phone": ""}),
     (obj(doctor=S), "Dr. Falk was late again, so please not him.", {"doctor": ""}),
     (obj(price=N), "It was offered at 90, the one beside it was sold for 75.", {"price": 0}),
 ]
@@ -395,6 +423,8 @@ def test_a_forced_call_without_any_support_declares_every_argument() -> None:
 
 MENTIONED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(minutes=INTEGER), "Set a timer for 40 minutes. Actually the loaf is small, so 30.", {"minutes": 0}),
+    (obj(amount=INTEGER), "Send 45 euros to Dana. Oh wait, make it 54.", {"amount": 0}),
+    (obj(song=S, artist=S), "播放唐宁的《归途》", {"song": ""}),
     (obj(days=INTEGER), "Extend my ticket, please. Are 5 days the most?", {"days": 0}),
     (obj(dentist=S), "Make an appointment with any dentist but Dr. Orr.", {"dentist": ""}),
 ]

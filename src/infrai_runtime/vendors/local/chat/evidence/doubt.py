@@ -18,7 +18,7 @@ from ..scene import Field, Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
 from .claim import LEAD, LOWER, MOMENT, PROPER, Claim, alike
-from .which import asked_about, corrected, refused, unqualified
+from .which import asked_about, corrected, ended_elsewhere, one_of_records, refused, unqualified
 
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
@@ -31,7 +31,8 @@ _OPEN = re.compile(
 """What leaves a whole sentence open."""
 _NOT = re.compile(
     r"\b(?:not|never|neither|nor|without|cannot|unlike|except|instead|rather than|than|hardly|nobody|none|no longer"
-    r"|(?-i:[Nn]o(?=\s+[a-z]))|\w+n['\u2019]t)\b|(?<!(?:分|特|区|类|级|个))[不没未无](?![锈限])|否认|并非|而非|除了",
+    r"|moved (?:off|away from)|(?-i:[Nn]o(?=\s+[a-z]))|\w+n['\u2019]t)\b"
+    r"|(?<!(?:分|特|区|类|级|个))[不没未无](?![锈限])|否认|并非|而非|除了",
     re.IGNORECASE,
 )
 """What denies the clause that it stands in."""
@@ -45,7 +46,8 @@ _BYGONE = re.compile(
 _ENDED = re.compile(
     r"\b(?:cancell?ed|cancell?ation|called off|postponed|withdrawn|revoked|resigned|retired|quit|stepped down|fired"
     r"|dismissed|rejected|refused|declined|turned down"
-    r"|replaced|(?:has|have|had|who) left|left the|died|void|obsolete|outdated|fell through)\b"
+    r"|replaced|washed away|destroyed|demolished|torn down|burn(?:ed|t) down"
+    r"|(?:has|have|had|who) left|left the|died|void|obsolete|outdated|fell through)\b"
     r"|取消|推迟|延期|作废|离职|辞职|退休|卸任|辞去|原定|停办|去世",
     re.IGNORECASE,
 )
@@ -148,9 +150,22 @@ def part_of_moment(claim: Claim) -> bool:
 
 
 def no_code(claim: Claim) -> bool:
-    """A mere word where a number or a code is wanted."""
-    value = str(claim.chosen.value)
-    return claim.slot.role in ("code", "phone", "zip") and not any(map(str.isdigit, value)) and not value.isupper()
+    """A mere word, a date or a sum where a number or a code is wanted, and a code where that is one of a telephone."""
+    value, kind = str(claim.chosen.value), claim.mention.kind if claim.mention else ""
+    if claim.slot.role == "phone" and _CODED.search(claim.scene.text, 0, claim.start):
+        return True
+    if claim.slot.role not in ("code", "phone", "zip"):
+        return False
+    return (
+        kind in _NO_CODES or bool(_DATED.fullmatch(value)) or (not any(map(str.isdigit, value)) and not value.isupper())
+    )
+
+
+_DATED = re.compile(r"\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}[-./]\d{1,2}[-./]\d{1,2}")
+_NO_CODES = words("date day time datetime money percent")
+_CODED = re.compile(
+    r"(?:#|\b(?:order|ref|reference|invoice|ticket|case|customer|booking)(?: (?:no|nr|number)\.?)?:?) ?#?\Z", re.I
+)
 
 
 def either_way(claim: Claim) -> bool:
@@ -232,6 +247,15 @@ _SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?]\s+[A-Z]|[。！？].")
 _LONG = words("message heading reason query")
 
 
+def no_name(claim: Claim) -> bool:
+    """A clause where the name of somebody or of a place is wanted: "Next venue: they'll propose something"."""
+    plain = claim.slot.role in ("place", "person", "company") and claim.slot.kind == "string" and not claim.mention
+    return plain and bool(_CLAUSE_IN_LOWER.fullmatch(claim.text))
+
+
+_CLAUSE_IN_LOWER = re.compile(r"[a-z]+(?:['\u2019][a-z]+)?(?: [a-z]+(?:['\u2019][a-z]+)?){2,}")
+
+
 def no_name_cjk(claim: Claim) -> bool:
     """A single Chinese character, or one that leads to a name together with it: 张 of 一张票, 从兰州 for a town."""
     if claim.slot.role not in PROPER or not has_cjk(claim.text):
@@ -269,7 +293,8 @@ def of_no_kind(claim: Claim) -> bool:
 
 _TYPED = words("email url ip version phone date datetime day time street zip money currency number")
 _NOTHING = re.compile(
-    r"\W*(?:n/?a|none|nobody|unknown|tb[dac]|open|pending|to be \w+|not (?:yet )?\w+|待\w?|无|未\w|暂\w?|不详|没有)\W*",
+    r"\W*(?:n/?a|none|nobody|unknown|tb[dac]|open|pending|(?:redacted|withheld|masked|hidden|confidential)\b.*"
+    r"|to be \w+|not (?:yet )?\w+|待\w?|无|未\w|暂\w?|不详|没有)\W*",
     re.IGNORECASE,
 )
 
@@ -434,9 +459,9 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
-    *(cut, runs_on, before_a_noun, part_of_moment, no_name_cjk),
+    *(cut, runs_on, before_a_noun, part_of_moment, no_name, no_name_cjk),
     *(of_another_kind, relative, limit, rivalled, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
-    *(unqualified, refused, corrected, asked_about),
+    *(unqualified, refused, corrected, asked_about, one_of_records, ended_elsewhere),
     unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
@@ -449,7 +474,7 @@ def of_no_named_kind(claim: Claim) -> bool:
 
 MISREAD = (
     *(no_code, of_no_named_kind, of_another_sort, on_the_other_side, numbered, cut, runs_on, own_label),
-    *(no_name_cjk, refused, corrected, asked_about),
+    *(no_name, no_name_cjk, refused, corrected, asked_about, ended_elsewhere),
 )
 """Those that show that a value is not even the one that the text gives."""
 DENIED = (unclaimed, relative, another_left, of_kin)

@@ -127,7 +127,13 @@ def quoted(claim: Claim) -> bool:
         return True
     if claim.slot.role == "title" and not claim.slot.specific and not claim.kin:
         return True
-    return claim.command and not claim.kin and claim.slot.role in ("message", "title", "query", "")
+    if not claim.command or claim.kin or claim.slot.role not in _ANY_TEXT:
+        return False
+    free = [slot for slot in claim.slots if slot.kind == "string" and "enum" not in slot.schema]
+    return bool(claim.slot.role) or len(free) < 2
+
+
+_ANY_TEXT = ("message", "title", "query", "")
 
 
 def opens(claim: Claim) -> bool:

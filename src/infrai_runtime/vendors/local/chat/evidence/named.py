@@ -37,7 +37,8 @@ def _is_whole(claim: Claim, value: str) -> bool:
 _DIGIT = re.compile(r"(?=\d)")
 _MORE = re.compile(r"\s*[\w&+@/-]")
 _NOTHING = re.compile(
-    r"\W*(?:n/?a|none|unknown|tb[dac]|to be|not |no \w|same|see|pending|open\b|\?|-|—|待|无|未|暂|不|同上|没有)",
+    r"\W*(?:n/?a|none|unknown|tb[dac]|redacted|withheld|masked|hidden|confidential"
+    r"|to be|not |no \w|same|see|pending|open\b|\?|-|—|待|无|未|暂|不|同上|没有)",
     re.IGNORECASE,
 )
 
@@ -102,7 +103,10 @@ _OF = words("of at around exactly approximately")
 
 
 def _named_cjk(claim: Claim) -> bool:
-    """The field's name right before a Chinese value, or its Chinese word for a field with an English name."""
+    """The field's name right before a Chinese value, or its Chinese word for a field with an English name; who owns
+    what follows is only told with it."""
+    if possesses(claim.scene, claim.end):
+        return False
     lead = _CJK_LINK.sub("", claim.scene.text[max(0, claim.start - 14) : claim.start])
     names = [word for word in claim.slot.specific or claim.slot.own if not word.isascii()]
     written = [word for word in (claim.slot.name, *names) if not word.isascii() and len(word) > 1]
@@ -127,7 +131,7 @@ _CJK_MORE = re.compile(r"(?:旧|前|老|原|副|不是|非|上|下|每|各)的?$
 
 def told_of(claim: Claim) -> bool:
     """'Ada, the cook', 'Ada is the cook', '8 barns': the value, then the field's whole name."""
-    if possesses(claim.scene, claim.end) or not claim.text:
+    if possesses(claim.scene, claim.end) or not claim.text or _GREETED.search(claim.scene.text, 0, claim.start):
         return False
     after = claim.scene.after(claim.end, 8)
     after = after[1:] if after[:1] == ["-"] else after
@@ -140,6 +144,9 @@ def told_of(claim: Claim) -> bool:
     if any(is_past(word) for word in run):
         return False
     return bool(run) and is_name_of(claim, [stem(word) for word in run], stem(run[-1]))
+
+
+_GREETED = re.compile(r"(?:^|\n)\W*(?:dear|hi|hello|hey)\s+(?:\w+\.?\s+)?\Z", re.IGNORECASE)
 
 
 def holds(claim: Claim) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from ..offer import labels
 from ..scene import Scene
 from ..word import name_words, stem, stems, words
 from .claim import MOMENT, Claim, alike
@@ -106,7 +107,32 @@ def corrected(claim: Claim) -> bool:
     taken = [one for to, one in claim.others if to.path != claim.slot.path]
     behind = (m for m in claim.scene.mentions if m.start >= mark.end() and m.text != here.text)
     free = (m for m in behind if not any(m.start < one.end and one.start < m.end for one in taken))
-    return any(alike(m, here) or (m.kind == here.kind and not m.unit) for m in free)
+    bare = isinstance(here.value, Fraction)
+    return any(alike(m, here) or (bare and m.kind == "number" and not m.unit) for m in free)
+
+
+def one_of_records(claim: Claim) -> bool:
+    """A value behind the field's label where another such label stands with another value: each is of its own thing."""
+    own = [] if claim.scene.piece else labels(claim.slot, claim.scene)
+    here = {field.key for field in own if field.start <= claim.start < field.end}
+    return len({field.value for field in own if field.key in here}) > 1
+
+
+def ended_elsewhere(claim: Claim) -> bool:
+    """What another sentence says to be over or off: 'Then it is 3 June. … 3 June is gone.'"""
+    said = claim.text.rstrip(" .,;:!?。，；！？")
+    if len(said) < 3:
+        return False
+    places = re.finditer(re.escape(said), claim.scene.text)
+    return any(_OVER.match(claim.scene.text, found.end()) for found in places)
+
+
+_OVER = re.compile(
+    r"\s+(?:is|are|was|were|has been|have been|got|fell)\s+(?:now\s+)?"
+    r"(?:gone|off|out|through|over|dead|cancell?ed|called off|postponed|dropped|scrapped|withdrawn|wrong)\b"
+    r"|(?:取消|作废|不行|没了|改期)",
+    re.IGNORECASE,
+)
 
 
 _CORRECTS = re.compile(
