@@ -282,7 +282,8 @@ def _flat_parts(value: Mapping[str, Any], path: str) -> list[Part]:
     refusal = value.get("refusal")
     said = [{"type": "refusal", "text": text().check(refusal, f"{path}.refusal")}] if refusal is not None else []
     said += _spoken(value.get("audio"), f"{path}.audio")
-    if not content and not calls and not said and value.get("content") is None:
+    unsaid = not content and not calls and not said and value.get("content") is None
+    if unsaid and not (value["role"] == "assistant" and "content" in value):  # an answer may have been empty
         raise refuse(f"{path}.content", None, "a string or a list of parts")
     return [*content, *said, *calls]
 

@@ -278,8 +278,17 @@ def _message(answer: Json) -> Json:
         "audio": next((spoken(part) for part in parts if part.get("type") == "audio"), None),
         "parts": parts if any(_is_more_than_flat(part) for part in parts) else None,
     }
-    flat = {"role": "assistant", "content": answer["content"], "refusal": answer["refusal"]}
+    content = "" if _says_nothing(answer) else answer["content"]
+    flat = {"role": "assistant", "content": content, "refusal": answer["refusal"]}
     return flat | {name: value for name, value in optional.items() if value}
+
+
+def _says_nothing(answer: Json) -> bool:
+    """Whether an answer has none of what a message must have one of. Its content is empty then and not null, which this
+    surface takes in no history, and clients in no answer."""
+    return all(answer[name] is None for name in ("content", "refusal", "tool_calls")) and not any(
+        part.get("type") == "audio" for part in answer["parts"]
+    )
 
 
 _FLAT_TYPES = frozenset({"text", "reasoning", "refusal", "tool_call", "audio"})
@@ -445,12 +454,17 @@ class ChunkFrames:
         if fingerprint := _fingerprint(data):
             self._head |= fingerprint
             self._end += b"," + orjson.dumps(fingerprint)[1:-1]
-        ends = [self._chunk(place, {}, answer["finish_reason"]) for place, answer in enumerate(answers)]
+        last = None if self._include_usage else infrai
+        ends = [self._end_of(place, answer) for place, answer in enumerate(answers[:-1])]
+        ends.append(self._end_of(len(answers) - 1, answers[-1], last))
         if self._include_usage:
-            usage = frame(self._head | {"choices": [], "usage": data["usage"], "infrai": infrai})
-            return b"".join(ends) + usage + DONE
-        last = self._chunk(len(answers) - 1, {}, answers[-1]["finish_reason"], None, infrai)
-        return b"".join(ends[:-1]) + last + DONE
+            ends.append(frame(self._head | {"choices": [], "usage": data["usage"], "infrai": infrai}))
+        return b"".join(ends) + DONE
+
+    def _end_of(self, choice: int, answer: Json, infrai: Json | None = None) -> bytes:
+        role = {} if choice in self._told else {"role": "assistant"}
+        content = {"content": ""} if _says_nothing(answer) else {}
+        return self._chunk(choice, role | content, answer["finish_reason"], None, infrai)
 
     def error(self, failure: Failure, metadata: Json) -> bytes:
         """An error object as data; the stream ends without ``[DONE]``."""

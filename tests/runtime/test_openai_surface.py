@@ -147,6 +147,38 @@ def test_a_spoken_answer_goes_back_in_its_words_with_the_message_that_the_sdk_ga
     assert bad.value.param == "messages.0.audio"
 
 
+THOUGHT_ONLY = (Fragment(0, {"type": "reasoning", "text": "Hm."}), Finish("length", USAGE))
+
+
+@pytest.mark.parametrize("events", [(Finish("stop", USAGE),), THOUGHT_ONLY], ids=["nothing", "a thought"])
+def test_an_answer_without_content_is_a_whole_message_that_goes_back(sdk_of: Open, events: tuple[Event, ...]) -> None:
+    with sdk_of(*events) as sdk:
+        message = sdk.chat.completions.create(model="big", messages=ASKED).choices[0].message
+        deltas = [c.choices[0].delta for c in sdk.chat.completions.create(model="big", messages=ASKED, stream=True)]
+        sdk.chat.completions.create(model="big", messages=[*ASKED, message, *ASKED])
+        # the message that the stream helper of the SDK for Node makes of these deltas
+        sdk.chat.completions.create(
+            model="big", messages=[*ASKED, {"role": "assistant", "content": None, "refusal": None}, *ASKED]
+        )
+        with pytest.raises(openai.BadRequestError, match="content"):
+            sdk.chat.completions.create(model="big", messages=[*ASKED, {"role": "assistant"}, *ASKED])
+        assert [len(asked["messages"]) for asked in sdk.seen] == [1, 1, 3, 3]
+    assert (message.role, message.content) == ("assistant", "")
+    assert [delta.role for delta in deltas if delta.role] == ["assistant"]
+    assert "".join(delta.content or "" for delta in deltas) == ""
+    assert deltas[-1].content == ""
+
+
+def test_calls_alone_have_no_content(sdk_of: Open) -> None:
+    called = Fragment(0, {"type": "tool_call", "id": "c", "name": "f", "arguments": "{}"})
+    tools: Any = [{"type": "function", "function": {"name": "f"}}]
+    with sdk_of(called, Finish("tool_calls", USAGE)) as sdk:
+        message = sdk.chat.completions.create(model="big", messages=ASKED, tools=tools).choices[0].message
+        chunks = list(sdk.chat.completions.create(model="big", messages=ASKED, tools=tools, stream=True))
+    assert message.content is None
+    assert [chunk.choices[0].delta.content for chunk in chunks] == [None, None]
+
+
 CITED = [{"type": "citation", "start": 0, "end": 5, "url": "https://example.com/a", "source": "A page"}]
 
 
