@@ -176,12 +176,16 @@ class StreamedMessage:
     def __init__(self, as_blocks: bool = False) -> None:
         self._as_blocks = as_blocks
         self._reader = BlockReader()
+        self._began = False
+        self._id: str | None = None
         self._lengths = defaultdict[int, int](int)  # of the texts in the string
         self._beside = defaultdict[int, list[Block]](list)  # the pieces of calls beside the string
 
     def read(self, chunk: ChatChunk) -> ChatGenerationChunk | None:
         """What this chunk adds; None when it brings no content."""
         parts = chunk.delta.parts
+        if not self._began:
+            self._name(chunk.id)
         # Nearly all are a piece of text and nothing else. No function is asked whether: a chunk that comes alone finds
         # the caches cold, where a call costs several times as much.
         if parts and len(parts) == 1 and not self._as_blocks and not self._reader.held:
@@ -193,19 +197,25 @@ class StreamedMessage:
                 and not (self._beside and part["index"] not in self._lengths)
             ):
                 self._lengths[part["index"]] += len(text)
-                return _generation(text, _text_chunk(text, chunk.id, {"model_provider": PROVIDER}))
+                return _generation(text, _text_chunk(text, self._id, {"model_provider": PROVIDER}))
         blocks = self._reader.read(chunk)
-        return _generated(self._message(blocks, id=chunk.id)) if blocks else None
+        return _generated(self._message(blocks)) if blocks else None
+
+    def _name(self, id_: str | None) -> None:
+        """All chunks of a message have one id, because graphs and pages tell messages apart by it: the one that the
+        first chunk has. A service that tells its own at the end is too late, and LangChain gives them one."""
+        self._began, self._id = True, id_
 
     def end(self, reply: ChatReply) -> Iterator[ChatGenerationChunk]:
         """The closing chunks, from the whole reply: what was held back, then the last one. What was held back has a
         chunk of its own, because LangChain takes a call in the last chunk for a whole one."""
+        if not self._began:
+            self._name(reply.id)
         held = _one_per_block([*self._reader.rest(), *self._stops(reply)])
         if held:
-            yield _generated(self._message(held, id=reply.id))
+            yield _generated(self._message(held))
         last = self._message(
             [],
-            id=reply.id,
             response_metadata=metadata_of(reply),
             usage_metadata=usage_of(reply.usage),
             chunk_position="last",
@@ -234,6 +244,7 @@ class StreamedMessage:
         ]
         return AIMessageChunk(
             content=[text, *inside] if text and inside else inside or text,
+            id=self._id,
             tool_call_chunks=calls,
             additional_kwargs={name: value for name, value in beside.items() if value},
             **{"response_metadata": {"model_provider": PROVIDER}, **fields},

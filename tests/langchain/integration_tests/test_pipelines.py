@@ -162,6 +162,20 @@ def test_a_graph_streams_the_models_tokens(model: ChatInfrai) -> None:
     assert "709037" in "".join(piece.text for piece in pieces)
 
 
+@pytest.mark.parametrize("version", [None, "v1"])
+def test_all_chunks_of_a_message_have_the_id_that_it_has_in_the_graphs_state(version: str | None) -> None:
+    agent = create_agent(ChatInfrai.embedded(temperature=0, output_version=version), tools=[population])
+    asked = {"messages": [HumanMessage("How many people live in the city Oslo?")]}
+    streamed, kept = [], []
+    for mode, piece in agent.stream(asked, stream_mode=["messages", "values"]):
+        if mode == "messages":
+            streamed += [piece[0]] if isinstance(piece[0], AIMessage) else []
+        else:
+            kept = [message for message in piece["messages"] if isinstance(message, AIMessage)]
+    assert len(kept) == 2
+    assert list(dict.fromkeys(chunk.id for chunk in streamed)) == [message.id for message in kept]
+
+
 # -- errors --------------------------------------------------------------------------------------------------------
 
 
