@@ -247,7 +247,7 @@ class Answers:
             word = "ok"
             await trace.known_breaker().worked(candidate.name)
         except Failure as failure:
-            word, early = as_vendors(failure, candidate).code, failure
+            word, early = as_vendors(failure, candidate).code, failure.again()
         finally:
             outcome = made()
             self.price(trace, candidate, outcome, word)

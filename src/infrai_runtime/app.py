@@ -130,14 +130,18 @@ def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
                 guard.check_site(request.headers, service.settings.allowed_hosts)
             return await answer(service, request, trace)
         except Failure as failure:
-            refusal = failure
+            return _told(service, failure, trace)
         except Exception as error:
             log.exception("request %s broke", trace.request_id)
-            refusal = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
-        service.tell(trace, refusal)
-        return refused(refusal, trace)
+            message = f"the runtime failed ({type(error).__name__}); see its log"
+            return _told(service, Failure("INTERNAL_ERROR", message), trace)
 
     return endpoint
+
+
+def _told(service: Service, failure: Failure, trace: Trace) -> ASGIApp:
+    service.tell(trace, failure)
+    return refused(failure, trace)
 
 
 def refused(failure: Failure, trace: Trace, **more: str) -> ASGIApp:

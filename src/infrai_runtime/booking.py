@@ -59,7 +59,7 @@ class Books:
             raise Failure("OVERLOADED", "too many calls wait to be booked", retry_after_s=TEND_EVERY_S)
         admission = self._admission(trace, ready)
         if ask.idempotency_key is None and ready.problem is not None:
-            raise ready.problem
+            raise ready.problem.again()
         if not _stands(admission):
             return Slot(admission)
         admitted = await self._durable.admit(admission)
@@ -73,7 +73,7 @@ class Books:
             raise refusal_of(admitted, admission)
         if ready.problem is not None:
             await self._durable.release(admission)
-            raise ready.problem
+            raise ready.problem.again()
         return Slot(admission)
 
     def _admission(self, trace: Trace, ready: Ready) -> Admission:

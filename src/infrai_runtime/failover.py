@@ -191,7 +191,7 @@ class Walk(Generic[T]):
         cut short is not ill."""
         if not isinstance(failure, _CutShort):
             await self._breaker.failed(candidate.name, failure)
-        self._failures.append(as_vendors(failure, candidate))
+        self._failures.append(as_vendors(failure, candidate).again())
         self._over = failure.code in REQUEST_IS_WRONG
         if failure.code == "VENDOR_ERROR" and failure.transient:
             self._again.append(candidate)

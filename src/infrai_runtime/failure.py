@@ -35,6 +35,13 @@ class Failure(Exception):
         self.attempts = tuple(attempts)
         self.transient = transient
 
+    def again(self) -> Failure:
+        """The same failure, without where it was raised: for whoever keeps one, and to raise one that is kept. What is
+        raised holds the frames that it has passed; kept in one of them, it would hold the whole call in a circle."""
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__.update(self.__dict__)
+        return made
+
     @property
     def says_no(self) -> bool:
         """Whether it is a vendor's plain answer that it has no such thing, and no break of its service or of the way to

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,7 +57,9 @@ class Live:
     def _ended(self, task: asyncio.Task[None], on_end: Callable[[], None]) -> None:
         if not self._done:  # cancelled before its first step
             self.finish(Failure("SHUTTING_DOWN", "the answer was cancelled"))
-        if not task.cancelled():
+        with suppress(asyncio.CancelledError):
+            # Also of a task that was cancelled: it forgets what ended it. That holds its frames, these the whole answer
+            # and, by a timeout, the task: nothing of it would be freed until the collector comes by, which is seldom.
             task.exception()
         on_end()
 
@@ -116,7 +119,7 @@ class Live:
         while not self._frames and not self._done and self._loop.time() < until:
             await self._news(until - self._loop.time())
         if self._failure is not None and not self._frames:
-            raise self._failure
+            raise self._failure.again()
 
     async def whole(self) -> bytes:
         """The whole body. Raises the failure that ended it."""
@@ -125,7 +128,7 @@ class Live:
             self._make_room()
             await self._news()
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.again()
         return self.body
 
     def join(self) -> None:
@@ -174,7 +177,7 @@ class Live:
             elif not await self._news(None if self._sealed else keep_alive_s):
                 yield KEEP_ALIVE, False
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.again()
 
 
 class Lives:

@@ -222,7 +222,7 @@ class Service:
             stored = await self._cache.find(trace)
             return Ready(stored) if stored is not None else Ready(plan=await self._router.plan(trace))
         except Failure as failure:
-            return Ready(problem=failure)
+            return Ready(problem=failure.again())
 
     async def explain(self, caller: Caller, ask: Ask) -> Json:
         """The plan that a request of this caller would get, in words and numbers. Nothing is called."""
@@ -272,7 +272,7 @@ class Service:
             await self.answers.make(trace, live, ready)
             failure = None
         except Failure as raised:
-            failure = raised
+            failure = raised.again()
         except Exception as error:
             log.exception("request %s broke", trace.request_id)
             failure = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")

@@ -246,14 +246,14 @@ class ShardRun:
         try:
             caller = await self._caller()
             if isinstance(caller, Failure):
-                raise caller
+                raise caller.again()
             trace.caller, trace.ask = caller, ask_at(shard.batch, place, line)
             trace.capability = trace.ask.capability
             await self._answer(trace, place)
             self._short_since = None
         except Failure as failure:
             if failure.code in WAITED_FOR or self._waits_for_money(failure):
-                return failure
+                return failure.again()
             outcome = outcome_of(trace, b"", failure)
             assert outcome is not None
             await self._service.durable.put_outcome(outcome)  # of a call that was made it is there already

@@ -284,7 +284,7 @@ class CohereChat(RemoteChat[Draft]):
                 made, failure = made_of(events, partial(self._read_event, reader))
                 yield made
                 if failure is not None:
-                    raise failure
+                    raise failure.again()
         if not reader.finished:
             raise self.http.cut()
 

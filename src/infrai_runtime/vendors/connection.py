@@ -16,6 +16,7 @@ from asyncio.staggered import staggered_race
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from functools import cached_property, partial
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
@@ -211,7 +212,7 @@ class Connection(asyncio.Protocol):
         """Returns when the head of the answer is there. Raises ``Trouble`` and ``TimeoutError``."""
         while not self.began:
             if self._trouble is not None:
-                raise self._trouble
+                raise copy(self._trouble)  # what is raised holds its frames, and one of these is this connection's
             await self._news(until, longest_s)
 
     async def chunk(self, until: float, longest_s: float) -> bytes:
@@ -220,7 +221,7 @@ class Connection(asyncio.Protocol):
             if self.done:
                 return b""
             if self._trouble is not None:
-                raise self._trouble
+                raise copy(self._trouble)  # what is raised holds its frames, and one of these is this connection's
             await self._news(until, longest_s)
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks, self._waiting_bytes = [], 0
@@ -241,6 +242,7 @@ class Connection(asyncio.Protocol):
         finally:
             late.cancel()
             self._reader = None
+            del reader  # it holds what is raised here, and that holds this frame
 
     def rest(self) -> None:
         """Nothing is expected until the next request."""

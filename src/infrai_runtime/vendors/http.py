@@ -328,7 +328,7 @@ class Http:
             call.bill.refused = True
             failure = await self._refusal(response, key)
             if not self.keys.refused(key, call.model, failure) or key is keys[-1]:
-                raise failure
+                raise failure.again()
             log.info("%s: key %s rests (%s)", self.endpoint.vendor, key.label, failure.code)
         raise AssertionError("a keyring hands out at least one key")
 

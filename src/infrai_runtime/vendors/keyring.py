@@ -116,7 +116,7 @@ class Keyring:
         with self._lock:
             before = self._rests.get(place)
             strikes = before.strikes + 1 if before else 0
-            self._rests[place] = Rest(self._clock() + _rest_s(failure, strikes), failure, strikes)
+            self._rests[place] = Rest(self._clock() + _rest_s(failure, strikes), failure.again(), strikes)
         return True
 
     def worked(self, key: Key, model: str) -> None:

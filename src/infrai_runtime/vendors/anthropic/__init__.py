@@ -63,7 +63,7 @@ class Anthropic(RemoteChat[Draft]):
                 made, failure = made_of(events, partial(self._read_event, reader))
                 yield made
                 if failure is not None:
-                    raise failure
+                    raise failure.again()
         if not reader.finished:
             raise self.http.broken("its stream ended without a stop_reason, as one that was cut does")
         yield list(reader.end())

@@ -77,7 +77,7 @@ class Gemini(RemoteChat[Draft]):
                 made, failure = made_of(events, partial(self._read_event, reader))
                 yield made
                 if failure is not None:
-                    raise failure
+                    raise failure.again()
         if not reader.finished:
             raise self.http.cut()
         yield read(self.http, reader.end())

@@ -87,7 +87,7 @@ class Chat(Base, RemoteChat[Draft]):
                 made, failure = made_of(events, partial(self._read_chunk, reader))
                 yield made + reader.held()
                 if failure is not None:
-                    raise failure
+                    raise failure.again()
         if reader.empty:
             raise self.http.broken("its answer has no choices")
         if ends is None and not reader.finished:
