@@ -405,13 +405,18 @@ _TYPES = {
 } | {402: "insufficient_quota", 413: "invalid_request_error", 422: "invalid_request_error", 429: "rate_limit_error"}
 
 
+_CODES = {"CONTEXT_LENGTH_EXCEEDED": "context_length_exceeded", "CONTENT_FILTERED": "content_filter"}
+"""Codes by which clients tell one 400 from another (https://platform.openai.com/docs/guides/error-codes): they shorten
+a history, or say that a filter spoke. Every other error they know by its status, and has our code."""
+
+
 def error_object(failure: Failure, metadata: Json) -> Json:
     """``{"error": {message, type, code, param}}``; hint, retryable and attempts ride along."""
     status = status_of(failure)
     error = {
         "message": failure.message,
         "type": _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error"),
-        "code": failure.code,
+        "code": _CODES.get(failure.code, failure.code),
         "param": failure.param,
         "retryable": is_retryable(failure),
     }

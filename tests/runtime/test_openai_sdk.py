@@ -224,7 +224,7 @@ def test_images_speech_and_transcripts(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        (Failure("CONTENT_FILTERED", "no"), openai.BadRequestError),
+        (Failure("INVALID_REQUEST", "no"), openai.BadRequestError),
         (Failure("RATE_LIMITED", "slower", retry_after_s=7), openai.RateLimitError),
         (Failure("VENDOR_ERROR", "broken"), openai.InternalServerError),
         (Failure("VENDOR_TIMEOUT", "late"), openai.InternalServerError),

@@ -374,6 +374,17 @@ def test_a_failure_before_the_first_word_is_an_error_of_the_call(
     assert raised.value.type == type
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("CONTEXT_LENGTH_EXCEEDED", "context_length_exceeded"), ("CONTENT_FILTERED", "content_filter")],
+)
+def test_what_clients_know_by_openais_code_has_that_code(on: Opened, tmp_path: Path, code: str, said: str) -> None:
+    vendor = FakeChat("a", fails(Failure(code, "no")))
+    with on(app_of(tmp_path, vendor)) as ask, pytest.raises(openai.BadRequestError) as raised:
+        ask(lambda sdk: sdk.chat.completions.create(**ASKED))
+    assert raised.value.code == said
+
+
 @pytest.mark.parametrize("call", ["embeddings", "images", "speech", "transcriptions"])
 def test_other_calls_have_the_same_errors(vendor: FakeChat, ask: Ask, call: str) -> None:
     asks = {

@@ -158,7 +158,8 @@ def text_of(cell: Cell, came: Came) -> str:
 
 def code_of(came: Came) -> str | None:
     errors = [row["error"] for row in came.data if isinstance(row, dict) and row.get("error")]
-    return str(errors[-1]["code"]) if errors else None
+    code = str(errors[-1]["code"]) if errors else None
+    return "CONTENT_FILTERED" if code == "content_filter" else code  # the OpenAI surface says OpenAI's word
 
 
 def outcome(cell: Cell, came: Came) -> str:
