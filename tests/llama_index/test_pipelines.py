@@ -32,6 +32,7 @@ from llama_index.core.indices.property_graph import SimpleLLMPathExtractor, Vect
 from llama_index.core.ingestion import DocstoreStrategy, IngestionCache, IngestionPipeline
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.program import LLMTextCompletionProgram
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.query_engine import CitationQueryEngine, RouterQueryEngine, SubQuestionQueryEngine
 from llama_index.core.question_gen import LLMQuestionGenerator
@@ -345,6 +346,13 @@ def test_objects_are_extracted_from_many_documents_at_a_time(llm: Infrai) -> Non
 
     assert asyncio.run(extract()) == [Person(name=name, age=age) for name, age in PEOPLE.items()]
     assert llm.ledger.total.calls == len(PEOPLE)
+
+
+def test_the_on_machine_model_fills_the_schema_that_a_program_writes_into_its_prompt(llm: Infrai) -> None:
+    program = LLMTextCompletionProgram.from_defaults(
+        output_cls=Person, prompt_template_str="Extract the person: {text}", llm=llm
+    )
+    assert program(text="My name is Anna and I am 31 years old.") == Person(name="Anna", age=31)
 
 
 def test_a_query_engine_gives_an_object(llm: Infrai) -> None:

@@ -234,6 +234,7 @@ HOSTILE = {
     "dots": "." * 100_000,
     "dashes": "1-" * 50_000,
     "blanks": " " * 100_000,
+    "schemas": 'Output the JSON schema {"a":' * 4_000,
     "surrogate": "\ud800" * 1_000,
 }
 

@@ -185,6 +185,41 @@ def test_free_json_has_the_keys_that_the_prompt_names(text: str, value: dict[str
     assert answer.invented == invented
 
 
+TOWN = obj(name=S, people=I)
+TOLD = "Please read: name: Oslo, people: 709037."
+SHOWN = [
+    f"{TOLD}\n\nHere's a JSON schema to follow:\n{json.dumps(TOWN)}\n\nOutput a valid JSON object, not the schema.\n",
+    # As it comes through a template that its author made it fit for.
+    f"{TOLD}\n\nUse this schema:\n{json.dumps(TOWN).replace('{', '{{').replace('}', '}}')}\n\nReturn JSON alone.",
+    f"{TOLD}\nThe output should be formatted as JSON that conforms to the schema below.\n\nAs an example, for the "
+    f"schema {json.dumps(obj(foo=many(S)))}\nthe object {json.dumps({'foo': ['bar']})} fits the schema.\n\n"
+    f"Here is the output schema:\n```\n{json.dumps(TOWN)}\n```",
+]
+
+
+@pytest.mark.parametrize("text", SHOWN, ids=["in a line", "with doubled braces", "after an example"])
+@pytest.mark.parametrize("response_format", [None, {"type": "json_object"}], ids=["text", "json_object"])
+def test_a_schema_that_the_prompt_shows_is_filled(text: str, response_format: dict[str, Any] | None) -> None:
+    message = {"role": "user", "parts": [{"type": "text", "text": text}]}
+    answer = reply([message], response_format=response_format)
+    assert json.loads(answer.parts[0]["text"]) == {"name": "Oslo", "people": 709037}
+    assert answer.invented == []
+
+
+def test_instructions_may_show_the_schema() -> None:
+    shown = f"Return JSON of this schema: {json.dumps(TOWN)}"
+    messages = [
+        {"role": role, "parts": [{"type": "text", "text": text}]} for role, text in (("system", shown), ("user", TOLD))
+    ]
+    assert json.loads(reply(messages).parts[0]["text"]) == {"name": "Oslo", "people": 709037}
+
+
+def test_a_schema_that_is_only_spoken_of_is_not_filled() -> None:
+    text = f"How many fields has this JSON schema? {json.dumps(TOWN)}"
+    answer = reply([{"role": "user", "parts": [{"type": "text", "text": text}]}])
+    assert not answer.parts[0]["text"].startswith("{")
+
+
 def test_a_recursive_list_is_filled_without_end() -> None:
     node = {"$ref": "#/$defs/node"}
     schema = {"$defs": {"node": obj(label=S, children=many(node))}, **node}

@@ -16,6 +16,7 @@ from .proof import Proof
 from .quote import split
 from .scene import Scene
 from .sentence import is_question, sentences
+from .shown import shown_schema
 from .slot import Slot
 from .word import words
 
@@ -23,7 +24,7 @@ _KINDS = ("text", "json_object", "json_schema")
 
 
 def structured(conversation: Conversation, response_format: Mapping[str, Any] | None) -> Draft | None:
-    """A JSON text after ``response_format``; None where plain text is wanted."""
+    """A JSON text after ``response_format`` or a schema in the prompt; None where plain text is wanted."""
     kind = (response_format or {}).get("type", "text")
     if kind not in _KINDS:
         raise Failure(
@@ -31,11 +32,22 @@ def structured(conversation: Conversation, response_format: Mapping[str, Any] | 
             f"response_format.type is {kind!r}; it must be one of {', '.join(_KINDS)}",
             param="response_format",
         )
+    if kind != "json_schema" and (shown := _shown(conversation)):
+        return _json(shown)
     if kind == "text" or response_format is None:
         return None
     if kind == "json_object":
         return _json(_free(conversation))
     return _json(fill(_schema_of(response_format), source_text(conversation), param="response_format"))
+
+
+def _shown(conversation: Conversation) -> Filled | None:
+    """An object after the schema that the request shows, or else the instructions."""
+    if found := shown_schema(conversation.request):
+        schema, rest = found
+        return fill(schema, source_text(replace(conversation, request=rest)), param="messages")
+    found = shown_schema(conversation.system)
+    return fill(found[0], source_text(conversation), param="messages") if found else None
 
 
 def _free(conversation: Conversation) -> Filled:
