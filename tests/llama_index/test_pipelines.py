@@ -185,6 +185,11 @@ def test_a_citation_engine_numbers_its_sources(index: VectorStoreIndex, tmp_path
     assert cited.strip() in model.prompts[0]
 
 
+def test_the_on_machine_model_answers_a_citation_engine_from_its_sources(index: VectorStoreIndex, llm: Infrai) -> None:
+    engine = CitationQueryEngine.from_args(index, llm=llm, similarity_top_k=2, citation_chunk_size=200)
+    assert str(engine.query(PRICE)).startswith("A ticket for adults costs twelve euros; children pay four euros. [1]")
+
+
 def engine_tools(llm: Infrai) -> list[QueryEngineTool]:
     return [
         QueryEngineTool.from_defaults(

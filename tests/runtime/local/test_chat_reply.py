@@ -69,6 +69,13 @@ def test_a_numbered_passage_is_cited_by_its_number() -> None:
     assert [note["source"] for note in answer.parts[0]["annotations"]] == [2]
 
 
+def test_the_sources_behind_an_example_and_its_answer_are_read() -> None:
+    example = "For example:\nSource 1:\nSnow is cold.\nQuery: How is snow?\nAnswer: Cold [1].\nNow it is your turn."
+    sources = "-----\nSource 1:\nThe motor is rated at 4 kW.\nSource 2:\nThe filter is changed monthly.\n-----"
+    answer = reply([said("user", f"{example}\n{sources}\nQuery: How often is the filter changed?\nAnswer: ")])
+    assert text_of(answer) == "The filter is changed monthly. [2]"
+
+
 @pytest.mark.parametrize(
     "layout",
     [

@@ -98,9 +98,17 @@ def split(text: str) -> tuple[str, str]:
     asked = [part for label, part in fields if label == "question" and part.strip()]
     if asked:
         question, rest = _first_paragraph(asked[-1])
-        given = [part for label, part in fields if label in ("context", "before")]
+        given = [_given(label, part) for label, part in fields]
         return question, _FENCE.sub("", "\n".join([*given, rest])).strip()
     return _unlabelled(text, dict(fields).get("context"))
+
+
+def _given(label: str, part: str) -> str:
+    """What a labelled field gives to read: behind the answer of an example only what is fenced or marked."""
+    if label in ("context", "before"):
+        return part
+    found = _FENCE.search(part) or _MARK.search(part) if label == "answer" else None
+    return part[found.start() :] if found else ""
 
 
 def _labelled(text: str) -> Iterator[tuple[str, str]]:
