@@ -1,4 +1,4 @@
-"""Private servers for tests: PostgreSQL, Redis and HAProxy from installed binaries, on free ports, in a directory.
+"""Private servers for tests: PostgreSQL, Redis, HAProxy and nginx, from installed binaries, on free ports.
 
 Each is a context manager. ``found`` says whether the binary is there; tests skip with its words where it is not,
 unless ``INFRAI_REQUIRE_SERVERS`` is set, as it is in CI.
@@ -32,7 +32,7 @@ def found(*names: str) -> list[str]:
     paths = [shutil.which(name, path=f"{places}:/usr/sbin:/sbin") for name in names]
     missing = [name for name, path in zip(names, paths, strict=True) if path is None]
     if missing:
-        message = f"{', '.join(missing)} is not installed (Debian: postgresql redis-server haproxy)"
+        message = f"{', '.join(missing)} is not installed (Debian: postgresql redis-server haproxy nginx)"
         if os.environ.get("INFRAI_REQUIRE_SERVERS"):
             pytest.fail(message)
         pytest.skip(message)
@@ -134,6 +134,20 @@ def redis(directory: Path, port: int | None = None) -> Iterator[str]:
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
     with running(command, port, directory / "redis.log"):
         yield f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
+def nginx(configuration: str, port: int, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """nginx with servers, one of which listens on the port."""
+    (binary,) = found("nginx")
+    directory.mkdir(parents=True, exist_ok=True)
+    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "".join(f"{name}_temp_path {directory}/{name};\n" for name in names)
+    main = f"daemon off; master_process off; pid {directory}/pid; error_log {directory}/nginx.log;\nevents {{}}\n"
+    written = directory / "nginx.conf"
+    written.write_text(f"{main}http {{\naccess_log off;\n{paths}{configuration}\n}}\n")
+    with running([binary, "-c", str(written)], port, directory / "nginx.log") as process:
+        yield process
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import http.client
 import json
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from infrai_core import Infrai, InvalidRequest, Retry
 from infrai_runtime.app import create_app
 from infrai_runtime.failure import Failure
 from infrai_runtime.guard import LEAST_BYTES, Punctual
-from tests.servers import found
+from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
+from tests.servers import found, free_port, nginx
 
 from .api import served, settings
-from .fake import FakeChat, catalogue, model, says
+from .fake import USAGE, FakeChat, catalogue, model, says
 
 ROWS = catalogue(model("a"))
 JSON = "content-type: application/json"
@@ -110,6 +113,38 @@ def test_the_time_that_others_take_with_a_body_is_not_its_callers() -> None:
             await asyncio.sleep(0.03)
 
     asyncio.run(body())
+
+
+def nginx_of_the_docs(port: int, runtime_at: str) -> str:
+    """What docs/deploy.md shows, with other addresses."""
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text("utf-8")
+    shown = page.partition("```nginx\n")[2].partition("```")[0]
+    assert shown.count("runtime1:8402") == shown.count("listen 8400;") == 1
+    return shown.replace("runtime1:8402", runtime_at).replace("listen 8400;", f"listen 127.0.0.1:{port};")
+
+
+def test_nginx_as_the_docs_have_it_hands_on_streams_as_they_come_and_bodies_as_they_are(tmp_path: Path) -> None:
+    go, port = threading.Event(), free_port()
+
+    async def waits(request: Request, call: Call) -> AsyncIterator[Event]:
+        yield Fragment(0, {"type": "text", "text": "first"})
+        while not go.is_set():
+            await asyncio.sleep(0.005)
+        yield Finish("stop", USAGE)
+
+    app = create_app(settings(tmp_path, max_body_bytes=2_000_000), [FakeChat("a", waits)], ROWS)
+    with served(app) as url, nginx(nginx_of_the_docs(port, urlsplit(url).netloc), port, tmp_path / "nginx"):
+        front = f"http://127.0.0.1:{port}/v1/ai/chat"
+        with httpx.stream("POST", front, json={"messages": "x", "stream": True}, trust_env=False) as answer:
+            chunks = answer.iter_text()
+            assert "first" in next(chunks)  # and the vendor has not ended
+            go.set()
+            assert "".join(chunks).endswith("data: [DONE]\n\n")
+        whole = httpx.post(front, json={"messages": "x" * 1_500_000}, trust_env=False)
+        assert whole.json()["data"]["content"] == "first"
+        told = pytest.raises(InvalidRequest, match="HTTP 413, PAYLOAD_TOO_LARGE")
+        with Infrai("k", base_url=f"http://127.0.0.1:{port}", retry=Retry(attempts=0)) as client, told:
+            client.chat("x" * 30_000_000)
 
 
 @pytest.mark.parametrize("options", [[], ["-H", "Expect:"], ["-H", "Transfer-Encoding: chunked", "-H", "Expect:"]])
