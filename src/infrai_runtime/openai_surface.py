@@ -410,11 +410,16 @@ _CODES = {"CONTEXT_LENGTH_EXCEEDED": "context_length_exceeded", "CONTENT_FILTERE
 a history, or say that a filter spoke. Every other error they know by its status, and has our code."""
 
 
+_SAID = {"CONTEXT_LENGTH_EXCEEDED": " (context_length_exceeded: the prompt is too long for the maximum context length)"}
+"""What stands behind a message: OpenAI's newer SDKs show nothing else in an error's text, which is where LangChain,
+LiteLLM and CrewAI look for such words, whosever model it was."""
+
+
 def error_object(failure: Failure, metadata: Json) -> Json:
     """``{"error": {message, type, code, param}}``; hint, retryable and attempts ride along."""
     status = status_of(failure)
     error = {
-        "message": failure.message,
+        "message": failure.message + _SAID.get(failure.code, ""),
         "type": _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error"),
         "code": _CODES.get(failure.code, failure.code),
         "param": failure.param,

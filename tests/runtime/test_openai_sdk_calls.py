@@ -385,6 +385,16 @@ def test_what_clients_know_by_openais_code_has_that_code(on: Opened, tmp_path: P
     assert raised.value.code == said
 
 
+def test_a_prompt_that_is_too_long_is_known_by_the_text_of_its_error_whosever_model_it_was(
+    on: Opened, tmp_path: Path
+) -> None:
+    vendor = FakeChat("a", fails(Failure("CONTEXT_LENGTH_EXCEEDED", "input is larger than 8k")))
+    with on(app_of(tmp_path, vendor)) as ask, pytest.raises(openai.BadRequestError) as raised:
+        ask(lambda sdk: sdk.chat.completions.create(**ASKED))
+    looked_for = ("context_length_exceeded", "maximum context length", "prompt is too long", "input is larger than 8k")
+    assert [words for words in looked_for if words not in raised.value.message] == []
+
+
 @pytest.mark.parametrize("call", ["embeddings", "images", "speech", "transcriptions"])
 def test_other_calls_have_the_same_errors(vendor: FakeChat, ask: Ask, call: str) -> None:
     asks = {
