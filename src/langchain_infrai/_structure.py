@@ -39,7 +39,7 @@ def structure(method: str, schema: Schema | None, strict: bool | None) -> Struct
         raise InfraiConfigError(f"method={method!r}: allowed are {', '.join(_METHODS)}")
     if schema is None and method != "json_mode":
         raise InfraiConfigError(f"schema: method={method!r} needs one; only json_mode works without")
-    asked, inside = _held(schema)
+    asked, inside = _held(_inside_a_tool(schema))
     if inside and method == "json_mode":
         raise InfraiConfigError("schema: answers in json_mode are objects, and this describes none; use another method")
     made = make(asked, strict)
@@ -48,6 +48,12 @@ def structure(method: str, schema: Schema | None, strict: bool | None) -> Struct
     options = {"method": method} if strict is None else {"method": method, "strict": strict}
     traced = {"ls_structured_output_format": {"kwargs": options, "schema": schema}} if schema is not None else {}
     return made._replace(arguments={**made.arguments, **traced})
+
+
+def _inside_a_tool(schema: Any) -> Any:
+    """The function of a tool in OpenAI's form, which LangChain takes for a schema too; anything else as it is."""
+    is_tool = isinstance(schema, Mapping) and schema.get("type") == "function"
+    return schema["function"] if is_tool and isinstance(schema.get("function"), Mapping) else schema
 
 
 def _held(schema: Any) -> tuple[Any, bool]:

@@ -306,6 +306,15 @@ def test_json_schema_asks_for_content_in_that_schema(schema: Any, expected: Any,
     assert sent["json_schema"].get("strict") is strict
 
 
+@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+def test_a_tool_in_openais_form_is_a_schema(method: Any) -> None:
+    tool = {"type": "function", "function": {"name": "Person", "description": "A person.", "parameters": SCHEMA}}
+    model, script = model_on(reply(json.dumps(ADA), tool_calls=[("Person", ADA)]))
+    assert model.with_structured_output(tool, method=method).invoke("?") == ADA
+    sent = body_of(script).get("response_format", {}).get("json_schema") or body_of(script)["tools"][0]["function"]
+    assert (sent["name"], sent["description"]) == ("Person", "A person.")
+
+
 def test_json_mode_asks_for_any_json_and_reads_it() -> None:
     model, script = model_on(reply(json.dumps(ADA)), reply(json.dumps(ADA)))
     assert model.with_structured_output(Person, method="json_mode").invoke("who?") == Person(name="Ada", age=36)
