@@ -20,6 +20,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import RootModel, create_model
 
 from infrai_core.schema import ROOT, allowed_name, is_held, object_schema
+from langchain_infrai._convert import called
 from langchain_infrai._tools import Method, Schema, convertible
 from langchain_infrai.errors import HAS_REFUSAL_ERROR, InfraiConfigError, ModelRefusalError
 
@@ -125,18 +126,54 @@ def _content_parser(schema: Any) -> Runnable[Any, Any]:
 
 
 class _Whole:
-    """Before a parser of LangChain, which closes what is open: lets no answer through that was cut off."""
+    """Before a parser of LangChain, which closes what is open: lets no answer through that was cut off, and reads the
+    end of a stream as strictly as an answer that came at once."""
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         """As the parser; raises ``OutputParserException`` for an answer that ended at ``max_tokens``."""
-        message = result[0].message if isinstance(result[0], ChatGeneration) else None
+        message = _message(result)
         if message is not None and message.response_metadata.get("finish_reason") == "length":
             raise OutputParserException("the answer was cut off at max_tokens", llm_output=message.text)
-        return super().parse_result(result, partial=partial)  # type: ignore[misc]  # the parser's
+        whole = not partial or _has_ended(message)
+        return super().parse_result(result, partial=not whole)  # type: ignore[misc]  # the parser's
+
+
+class _Called(_Whole):
+    """Before a parser of calls, which gives None for an answer without the call that was asked for."""
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """As the parser; raises ``OutputParserException`` where the call is missing or its arguments do not fit."""
+        message = _message(result)
+        try:
+            found = super().parse_result(result, partial=partial)
+        except OutputParserException:
+            raise
+        except ValueError as error:  # pydantic's, of either version
+            raise OutputParserException(f"the arguments do not fit the schema: {error}") from error
+        if found is None and message is not None and (not partial or _has_ended(message)):
+            raise OutputParserException(_missing(message), llm_output=message.text)
+        return found
+
+
+def _message(result: list[Generation]) -> AIMessage | None:
+    message = result[0].message if isinstance(result[0], ChatGeneration) else None
+    return message if isinstance(message, AIMessage) else None
+
+
+def _has_ended(message: AIMessage | None) -> bool:
+    return message is not None and "finish_reason" in message.response_metadata
+
+
+def _missing(message: AIMessage) -> str:
+    """What came instead of the call."""
+    errors = [called(None, None, call["args"]).get("error") for call in message.invalid_tool_calls]
+    names = [call["name"] for call in message.tool_calls]
+    came = errors or ([f"it called {', '.join(names)}"] if names else ["it answered with text"])
+    return f"the model did not call the tool of the schema: {came[0]}"
 
 
 # Their names are LangChain's, because traces show them.
-class PydanticToolsParser(_Whole, openai_tools.PydanticToolsParser):
+class PydanticToolsParser(_Called, openai_tools.PydanticToolsParser):
     own_names: dict[str, str]
     """Name of a tool as it was sent -> that of its class."""
 
@@ -153,7 +190,7 @@ class PydanticToolsParser(_Whole, openai_tools.PydanticToolsParser):
         return ChatGeneration(message=generation.message.model_copy(update={"tool_calls": calls}))
 
 
-class JsonOutputKeyToolsParser(_Whole, openai_tools.JsonOutputKeyToolsParser): ...
+class JsonOutputKeyToolsParser(_Called, openai_tools.JsonOutputKeyToolsParser): ...
 
 
 _OfContent: Any = output_parsers  # mypy cannot follow the type variable of these two

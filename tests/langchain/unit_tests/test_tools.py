@@ -384,6 +384,41 @@ def test_include_raw_gives_the_message_and_the_error() -> None:
     assert (bad["parsed"], type(bad["parsing_error"])) == (None, OutputParserException)
 
 
+def call_of(name: str, arguments: str) -> list[dict[str, Any]]:
+    return [{"index": 0, "type": "tool_call", "id": "c", "name": name, "arguments": arguments}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("schema", "parts", "says"),
+    [
+        (Person, [{"index": 0, "type": "text", "text": "Ada."}], "answered with text"),
+        (SCHEMA, [{"index": 0, "type": "text", "text": "Ada."}], "answered with text"),
+        (Person, call_of("Person", '{"name": '), "arguments are not JSON"),
+        (SCHEMA, call_of("Person", '{"name": '), "arguments are not JSON"),
+        (SCHEMA, call_of("weather", "{}"), "called weather"),
+        (Person, call_of("weather", "{}"), "weather"),
+        (Person, call_of("Person", '{"age": "old"}'), "name\n  Field required"),
+    ],
+)
+def test_an_answer_without_a_call_that_fits_raises(schema: Any, parts: Any, says: str, stream: bool) -> None:
+    model, _ = model_on(
+        streamed(parts, finish_reason="tool_calls") if stream else reply(parts=parts), reply(parts=parts)
+    )
+    made = model.with_structured_output(schema)
+    with pytest.raises(OutputParserException, match=says):
+        list(made.stream("who?")) if stream else made.invoke("who?")
+    raw = model.with_structured_output(schema, include_raw=True).invoke("who?")
+    assert (raw["parsed"], type(raw["parsing_error"])) == (None, OutputParserException)
+
+
+@pytest.mark.parametrize("schema", [Person, SCHEMA], ids=["pydantic", "json schema"])
+def test_the_end_of_a_stream_is_read_as_strictly_as_a_whole_answer(schema: Any) -> None:
+    model, _ = model_on(streamed(["no ", "JSON"]))
+    with pytest.raises(OutputParserException):
+        list(model.with_structured_output(schema, method="json_schema").stream("who?"))
+
+
 @pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
 @pytest.mark.parametrize("schema", [Person, SCHEMA], ids=["pydantic", "json schema"])
 def test_a_refusal_raises_what_langchain_has_for_it(method: Any, schema: Any) -> None:
