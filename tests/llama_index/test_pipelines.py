@@ -274,6 +274,15 @@ def test_a_function_agent_streams_its_calls_and_its_answer(llm: Infrai) -> None:
     assert llm.ledger.total.calls == 2
 
 
+def test_an_agent_hands_its_question_to_a_query_engine(llm: Infrai) -> None:
+    async def ask() -> AgentOutput:
+        return await FunctionAgent(tools=engine_tools(llm), llm=llm).run(HOURS)
+
+    output = asyncio.run(ask())
+    assert [(call.tool_name, call.tool_kwargs) for call in output.tool_calls] == [("museum", {"input": HOURS})]
+    assert "nine in the morning" in str(output)
+
+
 def test_two_agents_hand_over_to_each_other(tmp_path: Path) -> None:
     turns = (
         ("handoff", {"to_agent": "calculator", "reason": "arithmetic"}),

@@ -594,6 +594,13 @@ def test_a_question_about_a_file_is_put_as_it_is_with_the_files_name(asking: str
     assert json.loads(answer.parts[0]["arguments"]) == {"images": ["photo-07ab.jpg"], "question": asking}
 
 
+def test_a_question_is_put_as_it_is_to_a_tool_that_takes_an_input() -> None:
+    ask = function("library_handbook", "Knows about the library", obj(input=S))
+    answer = asked("When does the library open?", tools=[ask])
+    assert json.loads(answer.parts[0]["arguments"]) == {"input": "When does the library open?"}
+    assert answer.invented == []
+
+
 def test_what_is_dictated_behind_a_colon_is_taken_as_it_is() -> None:
     speak = function("speak", "Read a text aloud", obj(text=S))
     answer = asked("Please read aloud: the late bus is here", tools=[speak])

@@ -257,7 +257,7 @@ def _word_for_word(path: str, clause: str, tool: Tool, used: Sequence[tuple[int,
     return dictated(clause, tool, used)
 
 
-_QUESTION = stems("question 问题")
+_QUESTION = stems("question input 问题")
 _DICTATED = re.compile(r"([^:：]{1,60})[:：](?!//)\s*(\S.*)", re.DOTALL)
 
 
