@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from infrai_core.errors import ConfigError
 from infrai_core.place import is_loopback
@@ -52,6 +53,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     flush = export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
         settings = _located(settings, listener.getsockname()[1])
+        _check_vendors_are_others(settings)
         app = (make or create_app)(settings)
         watched = _Watched(app, partial(_started, settings), flush)
         config = uvicorn.Config(
@@ -92,6 +94,27 @@ def _warn_of_halves(settings: Settings) -> None:
 
     for line in half_configured(settings):
         log.warning("%s", line)
+
+
+def _check_vendors_are_others(settings: Settings) -> None:
+    """A vendor at this service's own address makes calls without end out of one: ``OPENAI_BASE_URL`` that was meant for
+    its clients does that."""
+    from infrai_runtime.vendors import configured_entries
+
+    for entry in configured_entries(settings):
+        if _is_own(entry.base_url, settings):
+            raise ConfigError(
+                f"{entry.name}: its address {entry.base_url} ({entry.source}) is this service's own; a variable that is"
+                " meant for clients of the service belongs where they run"
+            )
+
+
+def _is_own(url: str, settings: Settings) -> bool:
+    asked, public = urlsplit(url), urlsplit(settings.public_url or settings.own_url)
+    host, here = asked.hostname or "", settings.host
+    on_this_machine = is_loopback(host) and (is_loopback(here) or here in ("0.0.0.0", "::"))
+    own_host = on_this_machine or host == here
+    return asked.netloc == public.netloc or (own_host and asked.port == settings.port)
 
 
 def _packages() -> tuple[Any, Any, Callable[[Settings], App]]:

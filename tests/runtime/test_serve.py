@@ -174,6 +174,29 @@ def test_a_server_that_starts_says_which_vendor_is_configured_by_half(tmp_path: 
     assert "AZURE_OPENAI_API_KEY is set, which is half of azure: set AZURE_OPENAI_ENDPOINT too" in told
 
 
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ((), "http://localhost:{port}/v1"),
+        (("--host", "0.0.0.0"), "http://127.0.0.1:{port}/v1"),
+        (("--public-url", "https://ai.example.com"), "https://ai.example.com/v1"),
+    ],
+)
+def test_a_server_does_not_start_that_would_be_its_own_vendor(
+    tmp_path: Path, options: tuple[str, ...], url: str
+) -> None:
+    environ = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": url.format(port=(port := free_port()))}
+    own = served_process(tmp_path / "home", "--port", str(port), *options, environ=environ)
+    with pytest.raises(RuntimeError, match=r"openai: its address .* is this service's own"), own:
+        pass
+
+
+def test_a_server_may_have_another_server_of_this_machine_as_its_vendor(tmp_path: Path) -> None:
+    environ = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"}
+    with served_process(tmp_path / "home", environ=environ) as server:
+        assert httpx.get(f"{server.base_url}/healthz", trust_env=False).json()["vendors"] == ["local", "openai"]
+
+
 def test_a_request_that_is_too_large_is_told_so_through_a_reverse_proxy(tmp_path: Path) -> None:
     """HAProxy hands on the answer that came before the whole request, and takes the rest at leisure or not at all."""
     front, configuration = free_port(), Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
