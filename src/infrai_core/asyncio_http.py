@@ -1,8 +1,9 @@
-"""httpx's asynchronous transport with asyncio's own sockets under it.
+"""httpx's asynchronous transport with asyncio's own sockets under it, and with trio's.
 
 httpcore reaches the network through a backend that may be replaced (``network_backend``); its usual one is AnyIO, whose
 tasks, locks and cancel scopes cost more than the request itself. Here a socket is an ``asyncio.Protocol``. Pool,
-HTTP/1.1 and TLS settings stay httpcore's. Under trio, and through proxies, httpx's own transport is used.
+HTTP/1.1 and TLS settings stay httpcore's, and so does the way through an ``http://`` proxy. On trio the sockets are
+httpcore's too, with an eye on answers that come early. Through other proxies httpx's own transport is used.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import AsyncGeneratorType
 from typing import Any
 
 import anyio
@@ -28,8 +30,12 @@ _NEXT_ADDRESS_S = 0.25
 class AsyncioTransport(httpx.AsyncBaseTransport):
     """Sends requests from a running asyncio loop. Raises the exceptions of ``httpx.AsyncHTTPTransport``."""
 
-    def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits) -> None:
-        self._pool = httpcore.AsyncConnectionPool(network_backend=_Backend(), **pool_options(verify, limits))
+    def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits, proxy: httpx.Proxy | None = None) -> None:
+        kind = httpcore.AsyncConnectionPool if proxy is None else httpcore.AsyncHTTPProxy
+        self._pool = kind(network_backend=self._backend(), **pool_options(verify, limits, proxy))
+
+    def _backend(self) -> httpcore.AsyncNetworkBackend:
+        return _Backend()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with as_httpx():
@@ -38,6 +44,20 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+
+class TrioTransport(AsyncioTransport):
+    """The same from a running trio loop."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        sent = request.stream = _Sent(request.stream)
+        try:
+            return await super().handle_async_request(request)
+        finally:
+            await sent.aclose()
+
+    def _backend(self) -> httpcore.AsyncNetworkBackend:
+        return _TrioBackend()
 
 
 class _Body(httpx.AsyncByteStream):
@@ -223,3 +243,101 @@ _INFO = {"client_addr": "sockname", "server_addr": "peername"}
 def _give_up(waiter: asyncio.Future[None], late: type[Exception]) -> None:
     if not waiter.done():
         waiter.set_exception(late())
+
+
+# -- trio ------------------------------------------------------------------------------------------------------------
+
+
+class _Sent(httpx.AsyncByteStream):
+    """A body that may be left before its end: trio warns of generators that are dropped."""
+
+    def __init__(self, stream: Any) -> None:
+        self._pieces: AsyncIterator[bytes] = aiter(stream)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._pieces)
+
+    async def aclose(self) -> None:
+        if isinstance(self._pieces, AsyncGeneratorType):
+            await self._pieces.aclose()
+
+
+class _TrioBackend(httpcore.TrioBackend):
+    """Opens sockets on trio."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _TrioSocket(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+
+
+_SMALL_BYTES = 16 * 1024
+"""What systems take at once from whoever has not sent much more."""
+_MOST_EARLY_BYTES = 1 << 20
+_REST_S = 1.0
+"""How long the rest of an early answer may take over TLS, where nothing is read any more once a write was left."""
+
+
+class _TrioSocket(httpcore.AsyncNetworkStream):
+    """One of httpcore's connections, on which an answer may come while the request is still being sent."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._early = bytearray()
+        """What was received while a request was still being sent."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if not self._early:
+            return await self._stream.read(max_bytes, timeout)
+        piece = bytes(self._early[:max_bytes])
+        del self._early[:max_bytes]
+        return piece
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if len(buffer) <= _SMALL_BYTES and not self._early:
+            return await self._stream.write(buffer, timeout)
+        sent, failure = False, None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._listen, tasks.cancel_scope)
+            try:
+                await self._stream.write(buffer, timeout)
+                sent = True
+            except (httpcore.TimeoutException, httpcore.NetworkError) as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+        if self._early and not sent:  # as with asyncio's
+            raise httpcore.WriteError("the answer came before the whole request was sent")
+        if failure is not None:
+            raise failure
+
+    async def _listen(self, sending: anyio.CancelScope) -> None:
+        """Takes what comes meanwhile, and then ends the sending."""
+        tls = self.get_extra_info("ssl_object") is not None
+        with suppress(httpcore.TimeoutException, httpcore.NetworkError):
+            self._early += await self._stream.read(_SMALL_BYTES)
+            more = tls and bool(self._early)
+            while more and len(self._early) < _MOST_EARLY_BYTES:
+                piece = await self._stream.read(_SMALL_BYTES, _REST_S)
+                self._early += piece
+                more = bool(piece)
+        if self._early:
+            sending.cancel()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _TrioSocket(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

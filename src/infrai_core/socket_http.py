@@ -2,7 +2,8 @@
 
 httpcore reaches the network through a backend that may be replaced (``network_backend``). With its usual one the head
 and the body of a request leave in two packets, and each read or write sets the socket's mode anew. Pool, HTTP/1.1 and
-TLS settings stay httpcore's. Through proxies httpx's own transport is used.
+TLS settings stay httpcore's, and so does the way through an ``http://`` proxy; through others httpx's own transport is
+used.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ import httpx
 class SocketTransport(httpx.BaseTransport):
     """Sends requests from threads. Raises the exceptions of ``httpx.HTTPTransport``."""
 
-    def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits) -> None:
-        self._pool = httpcore.ConnectionPool(network_backend=_Backend(), **pool_options(verify, limits))
+    def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits, proxy: httpx.Proxy | None = None) -> None:
+        kind = httpcore.ConnectionPool if proxy is None else httpcore.HTTPProxy
+        self._pool = kind(network_backend=_Backend(), **pool_options(verify, limits, proxy))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         with as_httpx():
@@ -184,9 +186,13 @@ def _named(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
 # -- shared with asyncio_http --------------------------------------------------------------------------------------
 
 
-def pool_options(verify: ssl.SSLContext | None, limits: httpx.Limits) -> dict[str, Any]:
-    """httpx's limits as options of httpcore's pools."""
+def pool_options(
+    verify: ssl.SSLContext | None, limits: httpx.Limits, proxy: httpx.Proxy | None = None
+) -> dict[str, Any]:
+    """httpx's limits and proxy as options of httpcore's pools."""
+    way = {} if proxy is None else {"proxy_url": _core_url(proxy.url), "proxy_auth": proxy.raw_auth}
     return {
+        **way,
         "ssl_context": verify,
         "max_connections": limits.max_connections,
         "max_keepalive_connections": limits.max_keepalive_connections,
@@ -196,14 +202,17 @@ def pool_options(verify: ssl.SSLContext | None, limits: httpx.Limits) -> dict[st
 
 def core_request(request: httpx.Request) -> httpcore.Request:
     """The request as httpcore's."""
-    url = request.url
     return httpcore.Request(
         request.method,
-        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        _core_url(request.url),
         headers=request.headers.raw,
         content=request.stream,
         extensions=request.extensions,
     )
+
+
+def _core_url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
 _ERRORS = (

@@ -110,23 +110,24 @@ def _make(kind: str, root: str) -> Any:
         return _embedded(kind)
     transport = httpx.HTTPTransport if kind == "sync" else httpx.AsyncHTTPTransport
     tls = _tls() if root.startswith("https") else None
-    proxy = _proxy_for(root)
-    # The two modules are imported late: httpcore imports trio, where it is installed, which takes 0.2 s.
-    if kind == "sync" and proxy is None:
-        from infrai_core.socket_http import SocketTransport
-
-        return SocketTransport(tls, _LIMITS)
-    if kind == "async" and proxy is None and asyncio_loop() is not None:
-        from infrai_core.asyncio_http import AsyncioTransport
-
-        return AsyncioTransport(tls, _LIMITS)
+    named = _proxy_for(root)
     try:
-        return transport(verify=tls or False, limits=_LIMITS, proxy=proxy)
+        proxy = None if named is None else httpx.Proxy(named)
+        if proxy is not None and proxy.url.scheme != "http":
+            return transport(verify=tls or False, limits=_LIMITS, proxy=proxy)
     except (ValueError, ImportError, httpx.InvalidURL):  # their texts may show the proxy's password
         raise ConfigError(
             "the proxy that the environment names cannot be used: allowed are http, https and, "
             "with the package socksio, socks5 URLs"
         ) from None
+    # The two modules are imported late: httpcore imports trio, where it is installed, which takes 0.2 s.
+    if kind == "sync":
+        from infrai_core.socket_http import SocketTransport
+
+        return SocketTransport(tls, _LIMITS, proxy)
+    from infrai_core.asyncio_http import AsyncioTransport, TrioTransport
+
+    return (TrioTransport if asyncio_loop() is None else AsyncioTransport)(tls, _LIMITS, proxy)
 
 
 def _embedded(kind: str) -> Any:
@@ -407,10 +408,11 @@ async def asend(transport: Transport | httpx.AsyncBaseTransport | httpx.AsyncCli
         if is_open_stream(request, response):
             loosen(request, sent)
             return Response(response.status_code, response.headers, None, response)
+        taking, found = _Taking(request), apieces(response)
         try:
-            taking = _Taking(request)
-            async for piece in apieces(response):
+            async for piece in found:
                 taking.add(piece)
             return Response(response.status_code, response.headers, taking.whole())
         finally:
             await response.aclose()
+            await end_pieces(found)

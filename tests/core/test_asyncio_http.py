@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import anyio
@@ -13,8 +16,8 @@ import httpx
 import pytest
 
 from infrai_core import AsyncInfrai
-from infrai_core.asyncio_http import AsyncioTransport
-from infrai_core.transport import AsyncPool
+from infrai_core.asyncio_http import AsyncioTransport, TrioTransport
+from infrai_core.transport import AsyncPool, SyncPool, _tls
 from tests.core.talking import FAULTS, OK, TOO_LARGE, listening, request, saying, silent
 
 TRANSPORTS: list[Callable[[], httpx.AsyncBaseTransport]] = [
@@ -264,7 +267,7 @@ def test_a_certificate_for_another_name_is_a_connect_error(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_only_asyncio_uses_it(backend: str) -> None:
+def test_each_loop_has_sockets_of_its_own(backend: str) -> None:
     async def body() -> str:
         async with AsyncInfrai(api_key="k", base_url="http://127.0.0.1:1"):
             pool = AsyncPool("http://127.0.0.1:1")
@@ -273,8 +276,121 @@ def test_only_asyncio_uses_it(backend: str) -> None:
             finally:
                 await pool.aclose()
 
-    expected = {"asyncio": "AsyncioTransport", "trio": "AsyncHTTPTransport"}
+    expected = {"asyncio": "AsyncioTransport", "trio": "TrioTransport"}
     assert anyio.run(body, backend=backend) == expected[backend]
+
+
+@asynccontextmanager
+async def unwilling(tls: ssl.SSLContext | None, tunnels: bool = False) -> AsyncIterator[int]:
+    """The port of a server that answers early and reads no more, in a thread of its own; where it ``tunnels``, it first
+    plays a proxy that leads to itself."""
+    read = threading.Event()
+
+    def serve(server: socket.socket) -> None:
+        taken, _ = server.accept()
+        if tunnels:
+            assert taken.recv(10_000).startswith(b"CONNECT localhost:4443 HTTP/1.1\r\n")
+            taken.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with taken if tls is None else tls.wrap_socket(taken, server_side=True) as connection:
+            connection.recv(1_000)
+            connection.sendall(TOO_LARGE)
+            read.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            read.set()
+            await anyio.to_thread.run_sync(thread.join)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_on_trio_an_answer_of_a_server_that_reads_no_more_is_read(
+    tls: ssl.SSLContext, scheme: str, chunked: bool
+) -> None:
+    class Pieces(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(300):
+                yield bytes(100_000)
+
+    async def body() -> None:
+        trusted = httpx.create_ssl_context()
+        async with (
+            unwilling(tls if scheme == "https" else None) as port,
+            TrioTransport(trusted, httpx.Limits()) as ours,
+        ):
+            sent = request(f"{scheme}://localhost:{port}", bytes(30_000_000))
+            if chunked:
+                sent.headers["transfer-encoding"] = "chunked"
+                sent.headers.pop("content-length", None)
+                sent.stream = Pieces()
+            assert await ask(ours, sent) == b"too long"
+
+    anyio.run(body, backend="trio")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", bytes(300_000)], ids=["nothing", "little", "much"])
+def test_on_trio_a_connection_is_kept_for_the_next_request(content: bytes) -> None:
+    taken: list[str] = []
+
+    class Echoes(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            taken.append(str(self.client_address))
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    async def body(port: int) -> None:
+        async with TrioTransport(httpx.create_ssl_context(), httpx.Limits()) as ours:
+            for _ in range(3):
+                assert await ask(ours, request(f"http://127.0.0.1:{port}", content)) == content
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echoes) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        anyio.run(body, server.server_address[1], backend="trio")
+        server.shutdown()
+        thread.join()
+    assert len(set(taken)) == 1
+
+
+@pytest.mark.parametrize("caller", ["a thread", "asyncio", "trio"])
+def test_an_answer_that_comes_early_through_a_proxy_is_read(
+    monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, caller: str
+) -> None:
+    def send(sent: httpx.Request) -> bytes:
+        pool = SyncPool("https://localhost:4443")
+        response = pool.get().handle_request(sent)
+        said = response.read()
+        pool.close()
+        return said
+
+    async def asend(sent: httpx.Request) -> bytes:
+        pool = AsyncPool("https://localhost:4443")
+        said = await ask(await pool.get(), sent)
+        await pool.aclose()
+        return said
+
+    async def body() -> None:
+        async with unwilling(tls, tunnels=True) as port:
+            monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+            sent = request("https://localhost:4443/x", bytes(30_000_000))
+            said = await anyio.to_thread.run_sync(send, sent) if caller == "a thread" else await asend(sent)
+            assert said == b"too long"
+
+    _tls.cache_clear()  # it trusts this test's authority
+    anyio.run(body, backend="trio" if caller == "trio" else "asyncio")
+    _tls.cache_clear()
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import re
 import resource
 import signal
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
@@ -214,5 +214,6 @@ def test_a_request_that_is_too_large_is_told_so_through_a_reverse_proxy(tmp_path
             told = pytest.raises(InvalidRequest, match="HTTP 413, PAYLOAD_TOO_LARGE")
             with Infrai(key, base_url=url, retry=Retry(attempts=0)) as client, told:
                 client.chat(content)
-            with pytest.raises(InvalidRequest, match="HTTP 413, PAYLOAD_TOO_LARGE"):
-                asyncio.run(ask(url, key))
+            for backend in ("asyncio", "trio"):
+                with pytest.raises(InvalidRequest, match="HTTP 413, PAYLOAD_TOO_LARGE"):
+                    anyio.run(ask, url, key, backend=backend)
