@@ -320,6 +320,9 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
         '{"found":[{"shop":"Alder","owner":null},{"shop":"Alder & Son","owner":"Ida Holm"}]}',
         ["owner"],
     ),
+    ("what the other one has", obj(area_m2=N), "It is small. The one on Mill Lane had 70 m².", ["area_m2"]),
+    ("the most that there is", obj(points=INTEGER), "Physics (max. 40 points): Ida was ill.", ["points"]),
+    ("what was hoped for", obj(duration_days=INTEGER), "They had hoped for 12 days.", ["duration_days"]),
     ("what is kept back", obj(owner=S), "Owner: WITHHELD BY LAW", ["owner"]),
     (
         "where it is no more",
@@ -359,6 +362,8 @@ UNSUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(电话=S), "两个房间都空着。", {"电话": ""}),
     (obj(酒店=S), "我从杭州东站出发。", {"酒店": ""}),
     (obj(审批人=S), "记一笔打车费，36元。", {"审批人": ""}),
+    (obj(change=N), "Paid cash    20,00\nChange        ██", {"change": 0}),
+    (obj(weekday=one_of("周一", "周三")), "约一次面谈，除了周三都可以，周三我要出差。", {"weekday": "周一"}),
     (obj(invoice_number=S), "Invoice date: 09.06.2026\nTotal: 30 EUR", {"invoice_number": ""}),
     (obj(next_venue_city=S), "Next venue: we'll see about that", {"next_venue_city": ""}),
     (obj(phone=S), "Hello, my order #412-7788 came without its lid.", {"phone": ""}),

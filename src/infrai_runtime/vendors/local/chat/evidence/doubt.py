@@ -18,12 +18,12 @@ from ..scene import Field, Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
 from .claim import LEAD, LOWER, MOMENT, PROPER, Claim, alike
-from .which import asked_about, corrected, ended_elsewhere, one_of_records, refused, unqualified
+from .which import asked_about, corrected, of_the_other, one_of_records, refused, ruled_out, unqualified
 
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
-    r"|either|might|could|would(?! like)|guess|think|believe|suppose|assume|assuming|wonder|wondering|hope|hopes|hoping"
-    r"|doubt|doubts|unlikely|not sure|uncertain|denies|deny"
+    r"|either|might|could|would(?! like)|guess|think|believe|suppose|assume|assuming|wonder|wondering"
+    r"|hope|hopes|hoped|hoping|doubt|doubts|unlikely|not sure|uncertain|denies|deny"
     r"|wish|wishes|imagine|unsure|unknown|unclear|rumou?red|as if|as though)\b|(?-i:\bmay\s+[a-z])"
     r"|如果|要是|假如|假设|倘若|万一|除非|也许|可能|大概|或许|说不定|是否|是不是|不确定|不知道|希望|考虑|听说|好像|的话",
     re.IGNORECASE,
@@ -32,7 +32,7 @@ _OPEN = re.compile(
 _NOT = re.compile(
     r"\b(?:not|never|neither|nor|without|cannot|unlike|except|instead|rather than|than|hardly|nobody|none|no longer"
     r"|moved (?:off|away from)|(?-i:[Nn]o(?=\s+[a-z]))|\w+n['\u2019]t)\b"
-    r"|(?<!(?:分|特|区|类|级|个))[不没未无](?![锈限])|否认|并非|而非|除了",
+    r"|(?<!(?:分|特|区|类|级|个))[不没未无](?![锈限])|别[用要买去选再给]|否认|并非|而非|除了",
     re.IGNORECASE,
 )
 """What denies the clause that it stands in."""
@@ -119,13 +119,16 @@ def piece(cut: re.Pattern[str], text: str, at: int) -> tuple[str, int]:
 
 
 _GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])|[+#*°]|(?<=\b[DMP]r)\.|(?<=\bM[rs])\.|(?<=\bMrs)\.|(?<=\bProf)\.")
+_DECIMALS, _DECIMALS_OF = re.compile(r"(?<=\d)[.,]\d"), re.compile(r"\d[.,]\Z")
 _WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
 _WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
 
 
 def cut(claim: Claim) -> bool:
-    """A part of a name: 'Kestrel' of 'Kestrel 5', '286' of 'BA 286', '5.0.2' of '5.0.2-rc1'."""
+    """A part of a name or of a number: 'Kestrel' of 'Kestrel 5', '5.0.2' of '5.0.2-rc1', 3 of 3,29."""
     text, where = claim.text, claim.scene.text
+    if claim.is_number and (_DECIMALS.match(where, claim.end) or _DECIMALS_OF.search(where, 0, claim.start)):
+        return True
     if not isinstance(claim.chosen.value, str) or not text[-1:].isalnum() or has_cjk(text):
         return False
     if claim.mention and claim.mention.kind in MOMENT | {"colour"}:
@@ -324,7 +327,8 @@ _END = re.compile(r"\s*(?:-|–|to|or|至|到|或)\s*[$€£¥]?\d")
 _START = re.compile(
     r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten))\S*\s*(?:-|–|to|or|(?:out )?of|至|到|或)\s*\Z"
     r"|\bbetween\s+(?:\S+\s+and\s+)?\S*\Z"
-    r"|\b(?:up to|at least|at most|more than|less than|over|under|nearly|almost)\s*\S?\Z",
+    r"|\b(?:up to|at least|at most|more than|less than|over|under|nearly|almost)\s*\S?\Z"
+    r"|\b(?:max\.|maximum(?: of)?|min\.|minimum(?: of)?)\s*\S?\Z",
     re.IGNORECASE,
 )
 _BOUND = re.compile(
@@ -461,7 +465,7 @@ DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
     *(cut, runs_on, before_a_noun, part_of_moment, no_name, no_name_cjk),
     *(of_another_kind, relative, limit, rivalled, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
-    *(unqualified, refused, corrected, asked_about, one_of_records, ended_elsewhere),
+    *(unqualified, refused, corrected, asked_about, one_of_records, of_the_other, ruled_out),
     unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
@@ -474,7 +478,7 @@ def of_no_named_kind(claim: Claim) -> bool:
 
 MISREAD = (
     *(no_code, of_no_named_kind, of_another_sort, on_the_other_side, numbered, cut, runs_on, own_label),
-    *(no_name, no_name_cjk, refused, corrected, asked_about, ended_elsewhere),
+    *(no_name, no_name_cjk, refused, corrected, asked_about, ruled_out),
 )
 """Those that show that a value is not even the one that the text gives."""
 DENIED = (unclaimed, relative, another_left, of_kin)

@@ -38,6 +38,7 @@ _DIGIT = re.compile(r"(?=\d)")
 _MORE = re.compile(r"\s*[\w&+@/-]")
 _NOTHING = re.compile(
     r"\W*(?:n/?a|none|unknown|tb[dac]|redacted|withheld|masked|hidden|confidential"
+    r"|.{0,40}\bwill (?:fill|follow|be|come|tell|say|send)\b"
     r"|to be|not |no \w|same|see|pending|open\b|\?|-|—|待|无|未|暂|不|同上|没有)",
     re.IGNORECASE,
 )

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ..offer import labels
 from ..scene import Scene
-from ..word import name_words, stem, stems, words
+from ..word import has_cjk, name_words, stem, stems, words
 from .claim import MOMENT, Claim, alike
 
 _WHICH = {
@@ -118,15 +118,19 @@ def one_of_records(claim: Claim) -> bool:
     return len({field.value for field in own if field.key in here}) > 1
 
 
-def ended_elsewhere(claim: Claim) -> bool:
-    """What another sentence says to be over or off: 'Then it is 3 June. … 3 June is gone.'"""
+def ruled_out(claim: Claim) -> bool:
+    """What another sentence says to be over, off or left out: 'Then it is 3 June. … 3 June is gone.'"""
     said = claim.text.rstrip(" .,;:!?。，；！？")
-    if len(said) < 3:
+    if len(said) < (2 if has_cjk(said) else 3):
         return False
-    places = re.finditer(re.escape(said), claim.scene.text)
-    return any(_OVER.match(claim.scene.text, found.end()) for found in places)
+    where = claim.scene.text
+    places = [(found.start(), found.end()) for found in re.finditer(re.escape(said), where)]
+    return any(_OVER.match(where, end) or _LEFT_OUT.search(where, 0, start) for start, end in places)
 
 
+_LEFT_OUT = re.compile(
+    r"\b(?:except|excluding|apart from)\s+(?:on\s+)?\Z|(?:除了|除去|别用|别选|别去|不用|不要)\Z", re.IGNORECASE
+)
 _OVER = re.compile(
     r"\s+(?:is|are|was|were|has been|have been|got|fell)\s+(?:now\s+)?"
     r"(?:gone|off|out|through|over|dead|cancell?ed|called off|postponed|dropped|scrapped|withdrawn|wrong)\b"
@@ -150,6 +154,18 @@ def asked_about(claim: Claim) -> bool:
     here = next((one.text for one in sentences if one.start <= claim.start <= one.end), "")
     others = any(not _ASKS.search(one.text) for one in sentences if one.text != here)
     return others and bool(_YES_OR_NO.match(here) and _ASKS.search(here))
+
+
+def of_the_other(claim: Claim) -> bool:
+    """What is said of another one: 74 of 'The one on Birch Lane had 74 m²'."""
+    about = _about(claim.scene, claim.start)
+    found = _OTHER.search(about)
+    return found is not None and found.end() <= about.rfind(claim.text)
+
+
+_OTHER = re.compile(
+    r"\b(?:the (?:one|ones|other|other one) (?:on|in|at|from|by|of|beside|next)|next door)\b", re.IGNORECASE
+)
 
 
 _ASKS = re.compile(r"[?？]|[吗呢][。，！\s]*$")
