@@ -226,6 +226,15 @@ def test_a_recursive_list_is_filled_without_end() -> None:
     assert set(filled(schema, "label: root")) == {"label", "children"}
 
 
+@pytest.mark.parametrize("links", [("next",), ("left", "right")])
+def test_nodes_that_lead_to_their_own_kind_or_to_null_end_with_null(links: tuple[str, ...]) -> None:
+    """https://platform.openai.com/docs/guides/structured-outputs#recursive-schemas-are-supported"""
+    link = {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}
+    node = obj(label=S, **dict.fromkeys(links, link))
+    schema = {"$defs": {"node": node}, **obj(first={"$ref": "#/$defs/node"})}
+    assert filled(schema, "label: root") == {"first": {"label": "root", **dict.fromkeys(links)}}
+
+
 def deep(levels: int) -> dict[str, Any]:
     schema: dict[str, Any] = S
     for _ in range(levels):

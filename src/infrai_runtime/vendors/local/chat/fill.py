@@ -232,8 +232,10 @@ class _Filling:
         variants = self._schema.variants(self._schema.plain(node, depth), depth)
         real = [variant for variant in variants if kind_of(variant) != "null"]
         chosen = next((one for one in real if kind_of(one) == "object"), (real or variants)[0])
-        shape = self._shape(path, chosen, required, depth, node)
-        shape.nullable = len(real) < len(variants)
+        nullable = len(real) < len(variants)
+        ends = nullable and len(path) > _NESTED_OPTIONAL  # nodes that lead to their own kind or to null end somewhere
+        shape = _Shape(path, chosen, required, node) if ends else self._shape(path, chosen, required, depth, node)
+        shape.nullable = nullable
         return shape
 
     def _slots(self, shape: _Shape, parents: Path) -> Iterator[Slot]:
