@@ -1,9 +1,10 @@
 """uvicorn's HTTP protocol, with the head of a response in one packet with what follows it at once, and with bounds.
 
 uvicorn writes head and body apart: two system calls, and a client that is woken twice for one answer. It takes heads of
-any length, copied anew with every packet, waits for their end for ever, and tells nobody that a caller has gone. A
-caller that still sends when its answer is there it cuts off, which may cost that caller the answer too, to callers of
-HTTP/1.0 it sends chunks, which they do not know, and of callers that offer another protocol it loses the body.
+any length, copied anew with every packet, waits for their end for ever, also for callers that read nothing of their
+answer, and tells nobody that a caller has gone. A caller that still sends when its answer is there it cuts off, which
+may cost that caller the answer too, to callers of HTTP/1.0 it sends chunks, which they do not know, and of callers that
+offer another protocol it loses the body.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ MOST_HEAD_BYTES = 64 * 1024
 """Of a request's head, or of what follows its body, that have not ended."""
 HEAD_S = 30.0
 """How long a head may take, from its first byte or from the connection's beginning."""
+SEND_S = 60.0
+"""How long a caller may take nothing of an answer that waits for it."""
 LINGER_S = 30.0
 """How long a caller is heard out that still sends when its answer has ended the connection."""
 _HEAD = b"HTTP/1.1 "
@@ -43,10 +46,12 @@ class Protocol(HttpToolsProtocol):
     """For ``uvicorn.Config(http=…)``."""
 
     head_s = HEAD_S
+    send_s = SEND_S
     linger_s = LINGER_S
     _open_bytes = 0
     """How much came that is neither a whole head nor a part of a body."""
     _late: asyncio.TimerHandle | None = None
+    _deaf: asyncio.TimerHandle | None = None
     _stops = False
     """The server was told to stop."""
     _way: _Joining
@@ -113,9 +118,37 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller is gone: whoever waits for the answer on its behalf hears of it."""
         self._on_time()
+        self._hears()
         super().connection_lost(exc)
         if self.cycle is not None and (leave := self.cycle.scope["state"].get(LEAVE)) is not None:
             leave()
+
+    def pause_writing(self) -> None:
+        """The caller takes less than it is sent: the answer waits for it, and not for ever."""
+        super().pause_writing()
+        self._wait_for_reader(self._way.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The caller has taken what waited."""
+        self._hears()
+        super().resume_writing()
+
+    def _wait_for_reader(self, waiting_bytes: int) -> None:
+        self._hears()
+        self._deaf = self.loop.call_later(self.send_s, self._end_deaf, waiting_bytes)
+
+    def _end_deaf(self, waited_bytes: int) -> None:
+        waiting_bytes = self._way.get_write_buffer_size()
+        if waiting_bytes < waited_bytes:
+            self._wait_for_reader(waiting_bytes)
+        else:
+            log.info("a caller took nothing of its answer for %g seconds", self.send_s)
+            self._way.abort()
+
+    def _hears(self) -> None:
+        if self._deaf is not None:
+            self._deaf.cancel()
+            self._deaf = None
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is no request."""

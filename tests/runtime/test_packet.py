@@ -261,6 +261,50 @@ async def test_a_caller_that_sends_for_ever_is_not_heard_for_ever() -> None:
                 await asyncio.sleep(0)
 
 
+# -- callers that do not read ------------------------------------------------------------------------------------------
+
+
+class Impatient(Protocol):
+    """Waits for a reader no longer than a test can."""
+
+    send_s = 0.05
+
+
+async def test_a_caller_that_reads_nothing_loses_its_connection() -> None:
+    gone = asyncio.Event()
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": []})
+        waiting = asyncio.create_task(receive())
+        await waiting  # the request
+        waiting = asyncio.create_task(receive())
+        while not waiting.done():
+            await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+            await asyncio.sleep(0)
+        gone.set()
+
+    async with connected(endless, Impatient) as (_, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(ASKED)
+        await gone.wait()
+
+
+async def test_a_caller_that_reads_slowly_gets_all_of_its_answer() -> None:
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": [(b"content-length", b"20000000")]})
+        await send({"type": "http.response.body", "body": bytes(20_000_000)})
+
+    class Patient(Protocol):
+        send_s = 0.2
+
+    async with connected(large, Patient) as (reader, writer):
+        writer.write(ASKED)
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(20):
+            await reader.readexactly(1_000_000)
+            await asyncio.sleep(0.02)
+
+
 # -- HTTP/1.0 ----------------------------------------------------------------------------------------------------------
 
 
