@@ -35,6 +35,9 @@ _PLAIN = frozenset({"text", "tool_call", "tool_call_chunk", "invalid_tool_call"}
 """Blocks that need no list: text is the content, tool calls have a field of their own."""
 HAS_REFUSAL = "refusal" in standard.KNOWN_BLOCK_TYPES
 """Whether LangChain has a block for refusals (from 1.7.5)."""
+STANDARD = {"output_version": "v1"}
+"""What of ``response_metadata`` says that a list of blocks is LangChain's standard, so that the models of other
+packages can go on with the message."""
 
 
 # -- messages -> wire ----------------------------------------------------------------------------------------------
@@ -289,7 +292,7 @@ def message_of(reply: ChatReply) -> AIMessage:
         tool_calls=_calls(blocks, "tool_call"),
         invalid_tool_calls=_calls(blocks, "invalid_tool_call"),
         usage_metadata=usage_of(reply.usage),
-        response_metadata=metadata_of(reply),
+        response_metadata=metadata_of(reply) | ({} if plain else STANDARD),
         id=reply.id,
     )
 

@@ -15,6 +15,7 @@ from infrai_core import ChatChunk, ChatReply, ToolCallPart
 from infrai_core.unchecked import unchecked
 from langchain_infrai._convert import (
     HAS_REFUSAL,
+    STANDARD,
     Block,
     block_of,
     called,
@@ -178,6 +179,7 @@ class StreamedMessage:
         self._reader = BlockReader()
         self._began = False
         self._id: str | None = None
+        self._began_as_string = False
         self._lengths = defaultdict[int, int](int)  # of the texts in the string
         self._beside = defaultdict[int, list[Block]](list)  # the pieces of calls beside the string
 
@@ -216,11 +218,18 @@ class StreamedMessage:
             yield _generated(self._message(held))
         last = self._message(
             [],
-            response_metadata=metadata_of(reply),
+            response_metadata=metadata_of(reply) | (STANDARD if self._is_standard(reply) else {}),
             usage_metadata=usage_of(reply.usage),
             chunk_position="last",
         )
         yield ChatGenerationChunk(message=last, generation_info=traced(reply))
+
+    def _is_standard(self, reply: ChatReply) -> bool:
+        """Whether the chunks add up to a list of standard blocks: without the string that they began with, and without
+        calls that are none, which stay in pieces."""
+        calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
+        are_calls = all(called(None, None, call.arguments)["type"] == "tool_call" for call in calls)
+        return self._as_blocks and not self._began_as_string and are_calls
 
     def _stops(self, reply: ChatReply) -> Iterator[Block]:
         calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
@@ -232,6 +241,7 @@ class StreamedMessage:
         moved: list[Block] = []
         if not self._as_blocks and not self._fits_the_string(blocks):
             self._as_blocks = True
+            self._began_as_string = bool(self._lengths or self._beside)
             moved = [joined_block(pieces) for pieces in self._beside.values()]
             self._beside.clear()
         inside = [block for block in blocks if self._as_blocks and block["index"] not in self._lengths]

@@ -397,12 +397,29 @@ def test_an_unknown_cost_is_absent() -> None:
     assert "cost_usd" not in metadata_of(ChatReply(metadata=Metadata(vendor="v")))
 
 
+def test_content_of_blocks_is_marked_as_langchains_standard_so_that_other_models_can_go_on_with_it() -> None:
+    parts = [REASONING, TEXT, CALL]
+    for message in (message_of(reply_of(parts)), added(streamed(parts)), added(streamed(parts, as_blocks=True))):
+        assert message.response_metadata["output_version"] == "v1"
+        assert [block["type"] for block in message.content_blocks] == ["reasoning", "text", "tool_call"]
+        assert message.content == message.content_blocks
+
+
+def test_a_string_and_what_began_as_one_is_not_marked_as_a_list_of_blocks() -> None:
+    for message in (
+        message_of(reply_of([TEXT, CALL])),
+        added(streamed([TEXT, CALL])),
+        added(streamed([TEXT, REASONING])),
+    ):
+        assert "output_version" not in message.response_metadata
+
+
 def test_in_a_stream_usage_and_metadata_stand_on_the_last_chunk_only() -> None:
     chunks = streamed([REASONING, TEXT], usage=USAGE, metadata=METADATA, finish_reason="stop", model="m")
     assert all(chunk.usage_metadata is None for chunk in chunks[:-1])
     assert all(chunk.response_metadata == {"model_provider": "infrai"} for chunk in chunks[:-1])
     total = added(chunks)
-    whole = message_of(reply_of([], usage=USAGE, metadata=METADATA, finish_reason="stop", model="m"))
+    whole = message_of(reply_of([REASONING, TEXT], usage=USAGE, metadata=METADATA, finish_reason="stop", model="m"))
     assert total.response_metadata == whole.response_metadata
     assert total.usage_metadata == whole.usage_metadata
     assert [chunk.chunk_position for chunk in chunks] == [None] * (len(chunks) - 1) + ["last"]
