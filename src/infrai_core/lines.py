@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ from infrai_core.written import written
 
 NDJSON = "application/x-ndjson"
 PIECE_BYTES = 64 * 1024
+PIECE_S = 1.0
+"""How long lines are gathered: a service ends an upload that stands still."""
 
 Rows = Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
 
@@ -20,8 +23,9 @@ Rows = Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
 class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
     """Objects as lines, made while they are sent. Raises ``ConfigError`` for what JSON cannot carry."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, clock: Callable[[], float] = time.monotonic) -> None:
         self._rows = rows
+        self._clock = clock
         self._begun = False
 
     @property
@@ -33,12 +37,13 @@ class Upload(httpx.SyncByteStream, httpx.AsyncByteStream):
         if not isinstance(self._rows, Iterable):
             raise ConfigError("an asynchronous iterable of requests needs the asynchronous client")
         self._begun = True
-        piece = bytearray()
+        piece, sent_s = bytearray(), self._clock()
         for number, row in enumerate(self._rows):
             piece += written(row, f"requests.{number}")
-            if len(piece) >= PIECE_BYTES:
+            if len(piece) >= PIECE_BYTES or self._clock() - sent_s >= PIECE_S:
                 yield bytes(piece)
                 piece.clear()
+                sent_s = self._clock()
         yield bytes(piece)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,6 +180,16 @@ def test_lines_are_put_together_over_any_cut_and_a_missing_one_is_noticed() -> N
         LineReader(None).feed(b"{\n")
     with pytest.raises(ProtocolError, match="object"):
         LineReader(None).feed(b"[]\n")
+
+
+def test_lines_that_are_made_slowly_are_sent_while_they_come() -> None:
+    seconds = itertools.count()
+    assert [*Upload(({"n": n} for n in range(3)), lambda: float(next(seconds)))] == [
+        b'{"n":0}\n',
+        b'{"n":1}\n',
+        b'{"n":2}\n',
+        b"",
+    ]
 
 
 def test_an_upload_is_made_in_pieces_of_a_bounded_size() -> None:
