@@ -122,6 +122,9 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.cycle is not None and (leave := self.cycle.scope["state"].get(LEAVE)) is not None:
             leave()
+        # Each of these leads back here: a connection is to be freed when it ends, not when the collector comes.
+        self.cycle = None  # type: ignore[assignment]  # as uvicorn has it before the first request
+        self._way.still_sends = _never
 
     def pause_writing(self) -> None:
         """The caller takes less than it is sent: the answer waits for it, and not for ever."""
@@ -244,6 +247,10 @@ class _Unchunked:
             cycle.transport.abort()
 
 
+def _never() -> bool:
+    return False
+
+
 class Server(uvicorn.Server):
     """A server that, told to stop, lets answers end for ``grace_s`` and has ``end`` break off the rest: each caller
     hears why. uvicorn would cancel its own tasks, which is a 500 without a word, and a stream without an end."""
@@ -276,7 +283,7 @@ class _Joining:
     ) -> None:
         self._transport = transport
         self._loop = loop
-        self._still_sends = still_sends
+        self.still_sends = still_sends
         self._head = b""
         self.lingers = False
 
@@ -305,7 +312,7 @@ class _Joining:
     def close(self) -> None:
         """Sends what waits, and closes; asked twice, at once."""
         self._send_head()
-        if self.is_closing() or not self._still_sends():
+        if self.is_closing() or not self.still_sends():
             return self._transport.close()
         self.lingers = True
         self._transport.write_eof()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -52,6 +54,29 @@ async def test_a_whole_answer_comes_in_one_packet_on_a_kept_connection() -> None
             packet = await reader.read(1 << 16)
             assert packet.startswith(b"HTTP/1.1 200 OK\r\n")
             assert packet.endswith(b"\r\n\r\nhello")
+
+
+async def test_a_connection_is_freed_when_it_ends_without_the_collector() -> None:
+    made: list[weakref.ref[Protocol]] = []
+
+    class Seen(Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            made.append(weakref.ref(self))
+            super().connection_made(transport)
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected(whole, Seen) as (reader, writer):
+            writer.write(ASKED)
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(100):
+            if made[0]() is None:
+                break
+            await asyncio.sleep(0.01)
+        assert made[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_head_does_not_wait_for_a_body_that_comes_later() -> None:
