@@ -37,7 +37,7 @@ def _behind_marker(claim: Claim) -> bool:
     named = claim.mention and claim.mention.kind in ("name", "language")
     if not named and (claim.text[:1].isupper() or not _THE.search(claim.scene.text, 0, claim.start)):
         return False
-    if not named and any(word in STOP | _NO_PLACES for word in claim.text.lower().split()):
+    if not named and not _NO_NAMES.isdisjoint(claim.text.lower().split()):
         return False
     own = {marker for marker, fields in INTRODUCES.items() if fields & claim.slot.own}
     markers = (
@@ -51,8 +51,8 @@ def _behind_marker(claim: Claim) -> bool:
     return claim.marker in markers and not any(claim.scene.marker(m.start) == claim.marker for m in names)
 
 
-_NO_PLACES = words("calendar diary schedule agenda list inbox cart morning afternoon evening meantime end way")
-"""What a thing is put in or done in that is nowhere."""
+_NO_NAMES = STOP | words("calendar diary schedule agenda list inbox cart morning afternoon evening meantime end way")
+"""Words that name nothing, and what a thing is put in or done in that is nowhere."""
 _FREE_ROLES = words("recipient origin destination language")
 _THE = re.compile(r"\b(?:the|my|our|in)\s*\Z", re.IGNORECASE)
 _MARKERS: Mapping[str, frozenset[str]] = {

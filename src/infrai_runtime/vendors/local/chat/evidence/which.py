@@ -86,7 +86,7 @@ def refused(claim: Claim) -> bool:
 
 _BUT = re.compile(
     r"(?:\b(?:any|all|every|no|who|what|where)\s?(?:one|body|thing|where|ever)?\b[^.;!?\n]{0,40}\bbut"
-    r"|\b(?:apart from|aside from|excluding|save for|barring|bar))\s+(?:\w+\.?\s+){0,2}\Z",
+    r"|\b(?:apart from|aside from|excluding|save for|barring))\s+(?:\w+\.?\s+){0,2}\Z",
     re.IGNORECASE,
 )
 _NOT_THAT = re.compile(
@@ -109,6 +109,13 @@ def corrected(claim: Claim) -> bool:
     free = (m for m in behind if not any(m.start < one.end and one.start < m.end for one in taken))
     bare = isinstance(here.value, Fraction)
     return any(alike(m, here) or (bare and m.kind == "number" and not m.unit) for m in free)
+
+
+_CORRECTS = re.compile(
+    r"\b(?:actually|no,? wait|wait,|scratch that|correction|i meant?|make (?:it|that)|change (?:it|that) to"
+    r"|(?:better|sorry),)(?=[\s,])|不对|算了|改成|改为|更正|应该是",
+    re.IGNORECASE,
+)
 
 
 def one_of_records(claim: Claim) -> bool:
@@ -139,10 +146,15 @@ _OVER = re.compile(
 )
 
 
-_CORRECTS = re.compile(
-    r"\b(?:actually|no,? wait|wait,|scratch that|correction|i meant?|make (?:it|that)|change (?:it|that) to"
-    r"|(?:better|sorry),)(?=[\s,])|不对|算了|改成|改为|更正|应该是",
-    re.IGNORECASE,
+def of_the_other(claim: Claim) -> bool:
+    """What is said of another one: 74 of 'The one on Birch Lane had 74 m²'."""
+    about = _about(claim.scene, claim.start)
+    found = _OTHER.search(about)
+    return found is not None and found.end() <= about.rfind(claim.text)
+
+
+_OTHER = re.compile(
+    r"\b(?:the (?:one|ones|other|other one) (?:on|in|at|from|by|of|beside|next)|next door)\b", re.IGNORECASE
 )
 
 
@@ -154,18 +166,6 @@ def asked_about(claim: Claim) -> bool:
     here = next((one.text for one in sentences if one.start <= claim.start <= one.end), "")
     others = any(not _ASKS.search(one.text) for one in sentences if one.text != here)
     return others and bool(_YES_OR_NO.match(here) and _ASKS.search(here))
-
-
-def of_the_other(claim: Claim) -> bool:
-    """What is said of another one: 74 of 'The one on Birch Lane had 74 m²'."""
-    about = _about(claim.scene, claim.start)
-    found = _OTHER.search(about)
-    return found is not None and found.end() <= about.rfind(claim.text)
-
-
-_OTHER = re.compile(
-    r"\b(?:the (?:one|ones|other|other one) (?:on|in|at|from|by|of|beside|next)|next door)\b", re.IGNORECASE
-)
 
 
 _ASKS = re.compile(r"[?？]|[吗呢][。，！\s]*$")
