@@ -16,6 +16,7 @@ from infrai_runtime.body import FIELDS
 from infrai_runtime.catalogue import Catalogue, listed
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, schema_of
+from infrai_runtime.request import ALIASES
 from infrai_runtime.vendors.base import CAPABILITIES, Vendor
 from infrai_runtime.wire import Json
 
@@ -237,10 +238,14 @@ def unavailable_models(vendor: Vendor) -> frozenset[str]:
 
 
 def openai_models(catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> list[Json]:
-    """Rows of ``GET /v1/models``: every model that is there, once."""
+    """Rows of ``GET /v1/models``: the names that are routed, then every model that is there, once.
+
+    Programs let their users choose from this list only.
+    """
     rows = models(catalogue, vendors, None, True)["data"]
     by_id: dict[str, dict[str, Any]] = {found["id"]: found for found in reversed(rows)}
-    return [{"object": "model", "created": 0, **found} for found in reversed(by_id.values())]
+    routed = [{"id": name, "owned_by": "infrai"} for name in ALIASES]
+    return [{"object": "model", "created": 0, **found} for found in (*routed, *reversed(by_id.values()))]
 
 
 def openai_model(catalogue: Catalogue, vendors: Mapping[str, Vendor], model_id: str) -> Json:

@@ -518,7 +518,7 @@ async def test_models_are_listed_and_shown(tmp_path: Path) -> None:
         native = (await api.get("/ai/models", params={"capability": "chat"})).json()
         there = (await api.get("/ai/models", params={"capability": "chat", "available_only": "true"})).json()
         unknown = await api.get("/ai/models", params={"capability": "smell"})
-    assert [row["id"] for row in listed["data"]] == ["big"]
+    assert [row["id"] for row in listed["data"]] == ["auto", "balanced", "cheapest", "smartest", "big"]
     assert (shown["object"], shown["owned_by"], shown["price_input_per_mtok"]) == ("model", "a", 1)
     assert {row["id"]: row["available"] for row in native["data"]} == {
         "infrai-offline": False,

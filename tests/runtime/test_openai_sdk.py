@@ -196,7 +196,8 @@ def test_token_ids_are_refused_with_the_way_out(ask: Ask) -> None:
 def test_models_are_listed_and_found_by_name(ask: Ask) -> None:
     listed = ask(lambda sdk: sdk.models.list())
     rows = listed if isinstance(listed, list) else list(listed)
-    assert "infrai-offline" in [found.id for found in rows]
+    assert {"auto", "cheapest", "infrai-offline"} <= {found.id for found in rows}
+    assert ask(lambda sdk: sdk.models.retrieve("auto")).owned_by == "infrai"
     assert ask(lambda sdk: sdk.models.retrieve("infrai-offline")).owned_by == "local"
     with pytest.raises(openai.NotFoundError) as missing:
         ask(lambda sdk: sdk.models.retrieve("nothing"))
