@@ -80,7 +80,7 @@ class Answers:
             return await self._stored(trace, live, ready.cached)
         assert ready.plan is not None
         trace.note(ready.plan)
-        ask, _ = trace.known()
+        ask = trace.ask
         make = self._whole if not ask.stream else self._sound if ask.capability == "tts" else self._stream
         await make(trace, live, ready.plan)
 
@@ -88,8 +88,10 @@ class Answers:
 
     async def limit(self, trace: Trace, token_ratio: float) -> None:
         """Takes the call from the limits of its key. Raises RATE_LIMITED with the time to wait."""
-        (ask, caller), store, per_minute = trace.known(), self._ephemeral, self._requests_per_minute
-        trace.held = await limits.take(store, caller, ask, trace.request_id, per_minute, trace.limits, token_ratio)
+        per_minute, holder = self._requests_per_minute, trace.request_id
+        trace.held = await limits.take(
+            self._ephemeral, trace.caller, trace.ask, holder, per_minute, trace.limits, token_ratio
+        )
 
     async def give_back(self, trace: Trace) -> None:
         """Ends what the call took from the limits."""
@@ -100,7 +102,7 @@ class Answers:
 
     async def walk(self, trace: Trace, plan: Plan, run: Run[T]) -> tuple[Candidate, T]:
         """The first candidate that answers, and its answer."""
-        ask, _ = trace.known()
+        ask = trace.ask
         terms = Terms(
             cap=ask.max_cost_multiplier,
             deadline=trace.started + ask.timeout_s,
@@ -108,7 +110,7 @@ class Answers:
             retry=self._retry,
         )
         lost = partial(_lost, trace)
-        walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.known_breaker(), self._clock, lost)
+        walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.breaker, self._clock, lost)
         candidate, answer = await walk.answer()
         await self._router.answered(trace, candidate.name, (self._clock() - trace.attempt_started) * 1000)
         return candidate, answer
@@ -128,7 +130,7 @@ class Answers:
         return await open_stream(*self._call(trace, candidate, left_s))
 
     def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
-        ask, _ = trace.known()
+        ask = trace.ask
         trace.attempt_started = self._clock()
         trace.starts.append(trace.attempt_started - trace.started)
         vendor = self._vendors[candidate.model.vendor]
@@ -158,7 +160,7 @@ class Answers:
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
         trace.usage, trace.cost_nano = outcome.usage, None if cost is None else trace.spent_nano()
         if word == "ok":
-            ask, _ = trace.known()
+            ask = trace.ask
             self._router.counted(ask, candidate.name, outcome.usage)
         trace.finish_reason, trace.parts = outcome.data.get("finish_reason"), outcome.data.get("parts", ())
         trace.warnings += outcome.warnings
@@ -171,14 +173,14 @@ class Answers:
     async def _whole(self, trace: Trace, live: Live, plan: Plan) -> None:
         candidate, outcome = await self.walk(trace, plan, self._attempt)
         self.price(trace, candidate, outcome, "ok")
-        await trace.known_breaker().worked(candidate.name)
+        await trace.breaker.worked(candidate.name)
         data = await self._dressed(trace, outcome)
         await self._cache.keep(trace, data)
         await self._send(trace, live, data)
 
     async def _dressed(self, trace: Trace, outcome: Outcome) -> Json:
         """The reply's data with what only the runtime can add: the id, links to files, a session token."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         if ask.capability == "realtime":
             return session_data(self._signer, ask, trace, outcome.data, self._now())
         if ask.capability in ("image", "tts"):
@@ -186,7 +188,7 @@ class Answers:
         return outcome.data | _id(trace, outcome.data)
 
     async def _send(self, trace: Trace, live: Live, data: Json) -> None:
-        ask, _ = trace.known()
+        ask = trace.ask
         live.head.headers.update(trace.headers())
         live.head.media_type, body = trace.surface.reply(ask, data, trace.metadata())
         if live.head.media_type != JSON:
@@ -195,7 +197,7 @@ class Answers:
 
     async def _stored(self, trace: Trace, live: Live, stored: Json) -> None:
         """A cache hit, whole or as a stream. It costs nothing."""
-        ask, _ = trace.known()
+        ask = trace.ask
         trace.cache_hit, trace.cost_nano, trace.route = True, 0, "cache"
         trace.vendor, trace.model = stored["vendor"], stored["model"]
         trace.warnings, trace.invented = stored["warnings"], stored["invented"]
@@ -216,7 +218,7 @@ class Answers:
     # -- a stream --------------------------------------------------------------------------------------------------
 
     async def _stream(self, trace: Trace, live: Live, plan: Plan) -> None:
-        ask, _ = trace.known()
+        ask = trace.ask
         candidate, opened = await self.walk(trace, plan, self._open)
         self._begun(trace, live, candidate)
         writer, assembly = trace.writer(), Assembly()
@@ -245,7 +247,7 @@ class Answers:
         try:
             await pumped
             word = "ok"
-            await trace.known_breaker().worked(candidate.name)
+            await trace.breaker.worked(candidate.name)
         except Failure as failure:
             word, early = as_vendors(failure, candidate).code, failure.again()
         finally:
@@ -284,14 +286,14 @@ class Answers:
         """A failure after the first content: nobody can take over. It counts for the vendor's health, unless it was the
         caller's deadline."""
         if trace.left_s() > 0:
-            await trace.known_breaker().failed(candidate.name, failure)
+            await trace.breaker.failed(candidate.name, failure)
         told = as_vendors(failure, candidate)
         return Failure(told.code, told.message, hint=told.hint, attempts=trace.rows)
 
     # -- speech as it is made --------------------------------------------------------------------------------------
 
     async def _sound(self, trace: Trace, live: Live, plan: Plan) -> None:
-        ask, _ = trace.known()
+        ask = trace.ask
         candidate, opened = await self.walk(trace, plan, self._open_sound)
         made = opened.sound
         trace.cost_nano = cost_nano(made.usage, candidate.model.prices)
@@ -313,7 +315,7 @@ class Answers:
     async def _pass_on(
         self, trace: Trace, live: Live, candidate: Candidate, opened: sound.OpenedSound, heard: list[bytes]
     ) -> None:
-        ask, _ = trace.known()
+        ask = trace.ask
         async with self._watched(trace, candidate) as silence, aclosing(opened.pieces()) as pieces:
             async for piece in pieces:
                 silence.broken()
@@ -324,7 +326,7 @@ class Answers:
 def vendor_key(trace: Trace, candidate: Candidate) -> str | None:
     """The vendor's idempotency key of the next attempt at a candidate: the same when a process dies in the middle of a
     keyed call and the call is made again, another for another attempt of one call."""
-    ask, caller = trace.known()
+    ask, caller = trace.ask, trace.caller
     if ask.idempotency_key is None:
         return None
     model = candidate.model
@@ -340,7 +342,7 @@ def _lost(trace: Trace, candidate: Candidate, failure: Failure | None) -> int | 
 
 def careful_nano(trace: Trace, candidate: Candidate) -> int:
     """The most that an attempt is expected to cost; 0 where the price is not known."""
-    ask, _ = trace.known()
+    ask = trace.ask
     prices = candidate.model.prices
     if prices.free:
         return 0

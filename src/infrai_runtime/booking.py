@@ -54,7 +54,7 @@ class Books:
     async def admit(self, trace: Trace, ready: Ready) -> Slot:
         """Claims the idempotency key and sets aside what the call may cost. Raises IDEMPOTENCY_CONFLICT,
         IDEMPOTENCY_IN_PROGRESS, INSUFFICIENT_CREDIT, BUDGET_EXCEEDED, OVERLOADED, and what made a plan impossible."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         if len(self._unbooked) + self._durable.noted >= MOST_UNBOOKED:
             raise Failure("OVERLOADED", "too many calls wait to be booked", retry_after_s=TEND_EVERY_S)
         admission = self._admission(trace, ready)
@@ -77,7 +77,7 @@ class Books:
         return Slot(admission)
 
     def _admission(self, trace: Trace, ready: Ready) -> Admission:
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         return Admission(
             project_id=caller.project_id,
             key=ask.idempotency_key or trace.request_id,

@@ -61,7 +61,7 @@ class Cache:
         """The stored answer to the same request of the same project, where the caller wants that: ``data``, ``vendor``,
         ``model``, ``warnings``, ``invented``. One that is being made is waited for, so that the same question at the
         same time is paid once."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         if not wanted(ask):
             return None
         key = key_of(caller.project_id, ask)
@@ -73,7 +73,7 @@ class Cache:
 
     async def keep(self, trace: Trace, data: Json) -> None:
         """Stores an answer. Links to media die, so answers with links are kept for half their life."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         if not wanted(ask):
             return
         facts = {"vendor": trace.vendor, "model": trace.model, "warnings": trace.warnings, "invented": trace.invented}
@@ -82,7 +82,7 @@ class Cache:
 
     def fill(self, trace: Trace, live: Live) -> str | None:
         """Others wait for this answer from now on. The key for ``filled``; None where it will not be stored."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         if not wanted(ask):
             return None
         key = key_of(caller.project_id, ask)

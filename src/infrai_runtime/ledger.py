@@ -21,11 +21,11 @@ def lost_rows(trace: Trace, admission: Admission, now: float) -> list[LedgerRow]
         return []
     a = admission
     row = LedgerRow("attempt", now, a.project_id, a.key_id, a.request_id, a.capability, None, None, UNKNOWN, 0.0)
-    return [row._replace(reserved_nano=a.reserve_nano or 0, tags=trace.known()[0].tags)]
+    return [row._replace(reserved_nano=a.reserve_nano or 0, tags=trace.ask.tags)]
 
 
 def _attempt(trace: Trace, row: dict[str, Any], bill: Bill, now: float) -> LedgerRow:
-    ask, caller = trace.known()
+    ask, caller = trace.ask, trace.caller
     return LedgerRow(
         kind="attempt",
         at_s=now,
@@ -50,7 +50,7 @@ def _attempt(trace: Trace, row: dict[str, Any], bill: Bill, now: float) -> Ledge
 
 
 def _answer(trace: Trace, now: float) -> LedgerRow:
-    ask, caller = trace.known()
+    ask, caller = trace.ask, trace.caller
     return LedgerRow(
         kind="answer",
         at_s=now,

@@ -44,7 +44,7 @@ def outcome_of(failure: Failure | None) -> str:
 
 def facts_of(trace: Trace, failure: Failure | None) -> dict[str, Any]:
     """What a log line says of a call; unknown facts are left out."""
-    ask, caller = trace.ask, trace.caller
+    ask, caller = trace.reached()
     facts = {
         "request_id": trace.request_id,
         "project": caller and caller.project_id,

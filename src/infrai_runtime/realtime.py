@@ -32,7 +32,7 @@ def session_data(signer: Signer, ask: Ask, trace: Trace, opened: Mapping[str, An
     ttl_s = ask.body.get("ttl_seconds", DEFAULT_TTL_S)
     session = {
         "session_id": f"sess_{identity.request_id()}",
-        "project_id": trace.known()[1].project_id,
+        "project_id": trace.caller.project_id,
         "vendor": trace.vendor,
         "model": trace.model,
         "voice": ask.body.get("voice"),

@@ -39,7 +39,7 @@ class Router:
 
     async def plan(self, trace: Trace) -> Plan:
         """Which models may answer, with all that the caller should know of it. Raises what ``routing.plan`` raises."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         last = await self._last_of_session(caller, ask)
         catalogue = await self._catalogues.current()
         trace.breaker = await Breaker.read(self._ephemeral)
@@ -77,7 +77,7 @@ class Router:
 
     async def answered(self, trace: Trace, name: str, ms: float) -> None:
         """Learns that ``vendor/model`` answered after so many milliseconds. The session stays with it."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         self._latency.note(name, ms)
         if ask.session_id is not None:
             await self._ephemeral.put(_session_key(caller, ask), name.encode(), SESSION_TTL_S)

@@ -188,8 +188,7 @@ class Service:
 
     async def _joined(self, running: Live, trace: Trace) -> Served:
         """An answer that another call is making. That one is paid; this one is told of all the same."""
-        _, caller = trace.known()
-        await _check_joins(running, caller)
+        await _check_joins(running, trace.caller)
         served = await self.deliver(running, trace)
         trace.route = "joined"
         self.tell(trace, None)
@@ -197,7 +196,7 @@ class Service:
 
     async def _handed_in(self, trace: Trace, request: Mapping[str, Any]) -> Served:
         """A call that is to run as a batch of one: 202 and the record of the batch."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         made = await self.batches.submit(caller, Job(idempotency_key=ask.idempotency_key), one(ask.capability, request))
         self.tell(trace, None)
         return Served(Head(202, headers=trace.headers()), dumps(envelope(made.record, trace.metadata())))
@@ -251,7 +250,7 @@ class Service:
 
     def _begun(self, trace: Trace, slot: Slot, ready: Ready) -> tuple[Live, Callable[[], None]]:
         """An answer that others may join, and what is to be called once it has ended."""
-        ask, caller = trace.known()
+        ask, caller = trace.ask, trace.caller
         live = Live(cancel_after_s=_grace_s(ask))
         if ask.stream:
             live.head = Head(200, "text/event-stream", trace.headers())
@@ -304,7 +303,7 @@ class Service:
 
     async def deliver(self, live: Live, trace: Trace) -> Served:
         """The answer as the caller wants it: whole, or as frames once there is something to send."""
-        ask, _ = trace.known()
+        ask = trace.ask
         live.join()
         try:
             if not ask.stream:
@@ -318,7 +317,7 @@ class Service:
     async def _frames(self, live: Live, trace: Trace) -> Told:
         """The frames, each with whether it is the last; a failure becomes the last of them. Bytes of a file have no
         frame for that: they end without a last one."""
-        ask, _ = trace.known()
+        ask = trace.ask
         try:
             async for frame, last in live.read(None if ask.raw else self.settings.keep_alive_s):
                 yield frame, last

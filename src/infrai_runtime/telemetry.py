@@ -125,9 +125,10 @@ class Telemetry:
 
     def _texts(self, call: Trace) -> Facts:
         """What was asked and answered, where the operator wants to see it."""
-        if not self._content or call.ask is None:
+        ask, _ = call.reached()
+        if not self._content or ask is None:
             return {}
-        asked = [{"role": m["role"], "parts": _told(m["parts"])} for m in _messages(call.ask.body)]
+        asked = [{"role": m["role"], "parts": _told(m["parts"])} for m in _messages(ask.body)]
         answered = [{"role": "assistant", "parts": _told(call.parts), "finish_reason": call.finish_reason}]
         texts = {"gen_ai.input.messages": asked, "gen_ai.output.messages": answered if call.parts else None}
         return {name: orjson.dumps(value).decode() for name, value in texts.items() if value}
@@ -180,9 +181,10 @@ def _provider(vendor: str) -> str:
 
 def _asked(call: Trace) -> Facts:
     """What the request says."""
-    if call.ask is None:
+    ask, _ = call.reached()
+    if ask is None:
         return {}
-    ask, body = call.ask, call.ask.body
+    body = ask.body
     passed = {name: value for name, value in body.get("passthrough", {}).items() if isinstance(value, int | float)}
     return {
         "gen_ai.request.model": ask.model,

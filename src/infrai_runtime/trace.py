@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from infrai_runtime.breaker import Breaker
@@ -25,39 +25,28 @@ class Place:
     number: int
 
 
-@dataclass(slots=True)
 class Trace:
-    """Starts with an id and a clock; the steps of the service fill in the rest."""
+    """Starts with an id and a clock; the steps of the service fill in the rest. What the class itself has stands for
+    calls that have not come so far."""
 
-    request_id: str
-    surface: Surface
-    clock: Callable[[], float] = field(repr=False)
-    started: float
+    ask: Ask
+    caller: Caller
+    """The request and its caller, which the first steps set; ``reached`` is for who looks at a call that may have ended
+    before."""
+    breaker: Breaker
+    """The breakers as this call's plan saw them."""
     capability: str = ""
-    caller: Caller | None = None
-    ask: Ask | None = None
     attempt_started: float = 0.0
-    breaker: Breaker | None = field(default=None, repr=False)
     route: str | None = None
-    rows: list[Json] = field(default_factory=list)
-    warnings: list[Any] = field(default_factory=list)
-    invented: list[str] = field(default_factory=list)
-    usage: Json = field(default_factory=dict)
     cost_nano: int | None = None
     cache_hit: bool = False
     held: Held | None = None
-    limits: dict[str, str] = field(default_factory=dict)
-    """Headers that say what is left of the key's limits."""
     vendor: str | None = None
     model: str | None = None
     parent: Mapping[str, str] | None = None
     """The caller's ``traceparent`` and ``tracestate``, where it sent them."""
-    bills: list[Bill] = field(default_factory=list, repr=False)
-    """What each attempt cost."""
-    starts: list[float] = field(default_factory=list)
-    """When each attempt began, in seconds after the call did."""
     first_s: float | None = None
-    """When a stream's first content came, likewise."""
+    """When a stream's first content came, in seconds after the call did."""
     finish_reason: str | None = None
     parts: Sequence[Json] = ()
     """The answer of a chat."""
@@ -66,21 +55,30 @@ class Trace:
     told: bool = False
     """Whether the observers know that it has ended."""
 
-    def known(self) -> tuple[Ask, Caller]:
-        """The request and its caller; there once the first steps are done."""
-        assert self.ask is not None
-        assert self.caller is not None
-        return self.ask, self.caller
+    def __init__(self, request_id: str, surface: Surface, clock: Callable[[], float], started: float) -> None:
+        self.request_id = request_id
+        self.surface = surface
+        self.clock = clock
+        self.started = started
+        self.rows: list[Json] = []
+        self.warnings: list[Any] = []
+        self.invented: list[str] = []
+        self.usage: Json = {}
+        self.limits: dict[str, str] = {}
+        """Headers that say what is left of the key's limits."""
+        self.bills: list[Bill] = []
+        """What each attempt cost."""
+        self.starts: list[float] = []
+        """When each attempt began, like ``first_s``."""
+
+    def reached(self) -> tuple[Ask | None, Caller | None]:
+        """The request and its caller, as far as the call came."""
+        return getattr(self, "ask", None), getattr(self, "caller", None)
 
     @property
     def batch_id(self) -> str | None:
         """The batch that the call is a request of."""
         return None if self.place is None else self.place.batch_id
-
-    def known_breaker(self) -> Breaker:
-        """The breakers as this call's plan saw them."""
-        assert self.breaker is not None
-        return self.breaker
 
     def note(self, plan: Plan) -> None:
         """The call is routed by this plan."""
@@ -103,13 +101,11 @@ class Trace:
 
     def left_s(self) -> float:
         """Seconds to the caller's deadline."""
-        ask, _ = self.known()
-        return ask.timeout_s - (self.clock() - self.started)
+        return self.ask.timeout_s - (self.clock() - self.started)
 
     def writer(self) -> Frames:
         """A writer of frames for this call."""
-        ask, _ = self.known()
-        return self.surface.frames(self.request_id, self.model or "", ask.include_usage)
+        return self.surface.frames(self.request_id, self.model or "", self.ask.include_usage)
 
     def latency_ms(self) -> float:
         """Milliseconds since the call came in."""

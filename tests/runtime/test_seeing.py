@@ -161,7 +161,8 @@ async def test_prometheus_reads_the_metrics(tmp_path: Path) -> None:
 def test_made_up_models_do_not_make_labels_without_end() -> None:
     metrics = Metrics(lambda: 0)
     for number in range(MOST + 3):
-        trace = Trace("id", Native(), lambda: 0.0, 0.0, "chat", vendor="b", model=f"made-up-{number}")
+        trace = Trace("id", Native(), lambda: 0.0, 0.0)
+        trace.capability, trace.vendor, trace.model = "chat", "b", f"made-up-{number}"
         metrics.ended(trace, None)
     counted = [line for line in metrics.text().splitlines() if line.startswith("infrai_requests_total")]
     assert len(counted) == MOST + 1

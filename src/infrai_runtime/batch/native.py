@@ -165,7 +165,7 @@ class Jobs:
         for place, line in left:
             trace = self._trace(place, caller, line)
             model = await self._model_of(trace) if trace is not None else None
-            if trace is None or trace.ask is None or model is None:
+            if trace is None or model is None:
                 continue
             ask = asks[place] = trace.ask
             options = ask.vendor_options.get(model.vendor, {})
@@ -447,7 +447,6 @@ def _body_of(ask: Ask, group: Group) -> Mapping[str, Any]:
 
 def _answered(service: Service, trace: Trace, candidate: Candidate, result: Result) -> tuple[Failure | None, bytes]:
     """The failure, or the body of the answer; notes both in the trace."""
-    ask, _ = trace.known()
     failure = result.failure
     assembly = Assembly()
     for event in result.events:
@@ -460,7 +459,7 @@ def _answered(service: Service, trace: Trace, candidate: Candidate, result: Resu
         cost = trace.bill().fail(failure, candidate.model.prices, lambda: 0)
         trace.rows.append(row_of(candidate, failure.code, seconds, cost))
         return failure, b""
-    outcome = chat_outcome(assembly, ask, candidate.model.id)
+    outcome = chat_outcome(assembly, trace.ask, candidate.model.id)
     service.answers.price(trace, candidate, outcome, "ok")
     data = outcome.data | {"id": trace.request_id}
     return None, dumps(envelope(data, trace.metadata()))
