@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -71,8 +71,7 @@ class Reply:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(NamedTuple):
     """A request that can be sent again with another key."""
 
     method: str
@@ -80,7 +79,7 @@ class _Sent:
     data: bytes | None = None
     mime: str = "application/json"
     accept: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = None
 
 
 class Pool:
@@ -137,10 +136,10 @@ class Response:
         """Whether all of it has come."""
         return self._connection is None or self._connection.done
 
-    async def chunk(self) -> bytes:
+    def chunk(self) -> Awaitable[bytes]:
         """What has come; empty at the end."""
         assert self._connection is not None
-        return await self._connection.chunk(self._until, self._idle_s)
+        return self._connection.chunk(self._until, self._idle_s)
 
     def close(self) -> None:
         """Gives the connection back, or ends it where the answer is not whole. May be called again."""
@@ -192,7 +191,7 @@ class Http:
 
     async def post(self, path: str, body: Json, call: Call, *, headers: Mapping[str, str] | None = None) -> Json:
         """The JSON object that answers a JSON body."""
-        return await self._json(_Sent("POST", path, _dumped(body), headers=headers or {}), call)
+        return await self._json(_Sent("POST", path, orjson.dumps(body), headers=headers), call)
 
     async def post_form(self, path: str, fields: list[tuple[str, str]], uploads: list[Upload], call: Call) -> Json:
         """The JSON object that answers a multipart form."""
@@ -201,14 +200,15 @@ class Http:
 
     async def post_for_bytes(self, path: str, body: Json, call: Call, *, accept: str = "*/*") -> Reply:
         """The file that answers a JSON body."""
-        return await self._whole(_Sent("POST", path, _dumped(body), accept=accept), call)
+        response = await self._answered(_Sent("POST", path, orjson.dumps(body), accept=accept), call)
+        return Reply(await self._read(response, MAX_REPLY_BYTES), response.mime, response.headers)
 
     async def post_for_pieces(
         self, path: str, body: Json, call: Call, *, accept: str = "*/*"
     ) -> tuple[str, AsyncGenerator[bytes, None]]:
         """The media type and, as they come, the bytes of the file that answers a JSON body. A file that was cut raises
         there. Closing the generator ends the vendor's work; it has to be begun or closed."""
-        response = await self._answered(_Sent("POST", path, _dumped(body), accept=accept), call)
+        response = await self._answered(_Sent("POST", path, orjson.dumps(body), accept=accept), call)
         return response.mime, self._pieces(response)
 
     async def _pieces(self, response: Response, limit: int = MAX_REPLY_BYTES) -> AsyncGenerator[bytes, None]:
@@ -265,7 +265,7 @@ class Http:
         None: the dialect has no end mark, and must tell a cut stream by itself. Closing the generator closes the
         connection, which ends the vendor's work.
         """
-        sent = _Sent("POST", path, _dumped(body), accept="text/event-stream", headers=headers or {})
+        sent = _Sent("POST", path, orjson.dumps(body), accept="text/event-stream", headers=headers)
         response = await self._answered(sent, call)
         whole = False
         try:
@@ -292,16 +292,8 @@ class Http:
     # -- one request ---------------------------------------------------------------------------------------------------
 
     async def _json(self, sent: _Sent, call: Call) -> Json:
-        reply = await self._whole(sent, call)
-        return self._parsed(reply.data, reply.headers)
-
-    async def _whole(self, sent: _Sent, call: Call) -> Reply:
         response = await self._answered(sent, call)
-        try:
-            data = await self._read(response, MAX_REPLY_BYTES)
-        finally:
-            response.close()
-        return Reply(data, response.mime, response.headers)
+        return self._parsed(await self._read(response, MAX_REPLY_BYTES), response.headers)
 
     def _parsed(self, data: bytes, headers: Mapping[str, str] | None = None) -> Json:
         """A JSON object that is no error."""
@@ -352,7 +344,9 @@ class Http:
 
     def _head(self, sent: _Sent, key: Key, call: Call) -> list[str]:
         """The lines of a request's head."""
-        headers = self._common | {"Accept": sent.accept, **sent.headers}
+        headers = self._common | {"Accept": sent.accept}
+        if sent.headers:
+            headers |= sent.headers
         if sent.data is not None:
             headers |= {"Content-Type": sent.mime, "Content-Length": str(len(sent.data))}
         if self.endpoint.idempotency_header and call.idempotency_key and sent.method == "POST":
@@ -360,8 +354,7 @@ class Http:
         if key is not KEYLESS:
             name, before = self.endpoint.auth
             headers[name] = Hidden(before + key.secret)
-        lines = [f"{sent.method} {self._target(sent.path)} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines = [f"{sent.method} {self._target(sent.path)} HTTP/1.1", *map(": ".join, headers.items())]
         plain = self._origin.proxy is not None and self._origin.scheme == "http"
         return lines + proxy_headers(self._origin.proxy) if plain and self._origin.proxy else lines
 
@@ -371,16 +364,14 @@ class Http:
         return f"{target}{'&' if '?' in path else '?'}{query}" if query else target
 
     async def _refusal(self, response: Response, key: Key) -> Failure:
-        try:
-            if 300 <= response.status < 400:
-                return self.broken(f"it answered with a redirect (HTTP {response.status}), which is not followed")
-            body = await self._read(response, MAX_ERROR_BYTES, cut=True)
-        finally:
+        if 300 <= response.status < 400:
             response.close()
+            return self.broken(f"it answered with a redirect (HTTP {response.status}), which is not followed")
+        body = await self._read(response, MAX_ERROR_BYTES, cut=True)
         return self.failure(response.status, body, response.headers)
 
     async def _read(self, response: Response, limit: int, *, cut: bool = False) -> bytes:
-        """The body. Too large a one is a failure, or is ``cut``."""
+        """The whole body, after which the response is closed. Too large a one is a failure, or is ``cut``."""
         read: list[bytes] = []
         try:
             body = _Body(response, limit, cut=cut)
@@ -389,6 +380,8 @@ class Http:
         except _TRANSPORT_ERRORS as error:
             read.clear()  # the failure's traceback would keep them
             self._raise(error)
+        finally:
+            response.close()
         return read[0] if len(read) == 1 else b"".join(read)
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
@@ -437,7 +430,8 @@ class _Body:
 
     def __init__(self, response: Response, limit: int, *, cut: bool = False) -> None:
         self._response = response
-        self._inflate = _inflater(response.headers.get("content-encoding", "").strip().lower())
+        coding = response.headers.get("content-encoding")
+        self._inflate = _inflater(coding.strip().lower()) if coding else None
         self._limit = self._left = limit
         self._began = False
         self._cut = cut
@@ -446,19 +440,24 @@ class _Body:
         """What has come, unpacked while it is iterated over; None at the end."""
         if self._left >= 0 and (chunk := await self._response.chunk()):
             self._began = True
-            return self._within(self._inflate.pieces(chunk)) if self._inflate else self._within((chunk,))
+            return self._unpacked(self._inflate, chunk) if self._inflate else (self._within(chunk),)
         if self._inflate and self._began and not self._inflate.complete and self._left >= 0:
             raise Trouble("its compressed answer was cut short")
         return None
 
-    def _within(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self._left -= len(piece)
-            if self._left < 0 and not self._cut:
-                raise Trouble(f"its answer is larger than the {self._limit} bytes allowed")
-            yield piece[: self._left] if self._left < 0 else piece
+    def _unpacked(self, inflate: Inflater, chunk: bytes) -> Iterator[bytes]:
+        for piece in inflate.pieces(chunk):
+            yield self._within(piece)
             if self._left < 0:
                 return
+
+    def _within(self, piece: bytes) -> bytes:
+        self._left -= len(piece)
+        if self._left >= 0:
+            return piece
+        if not self._cut:
+            raise Trouble(f"its answer is larger than the {self._limit} bytes allowed")
+        return piece[: self._left]
 
 
 async def _events(response: Response) -> AsyncGenerator[list[Event], None]:
@@ -482,10 +481,6 @@ def _inflater(coding: str) -> Inflater | None:
     if coding in ("gzip", "x-gzip", "deflate"):
         return Inflater()
     raise Trouble(f"its answer is compressed as {coding[:20]!r}, which was not asked for")
-
-
-def _dumped(body: Json) -> bytes:
-    return orjson.dumps(body)
 
 
 def segment(text: str) -> str:

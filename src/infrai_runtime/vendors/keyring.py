@@ -101,8 +101,10 @@ class Keyring:
         with self._lock:
             start = self._next
             self._next = (start + 1) % len(self._keys)
+            keys = [*self._keys[start:], *self._keys[:start]]
+            if not self._rests:
+                return keys
             now = self._clock()
-            keys = (*self._keys[start:], *self._keys[:start])
             usable = [key for key in keys if self._rest(key, model, now) is None]
         if not usable:
             raise self._worn_out(model, now)
@@ -143,8 +145,6 @@ class Keyring:
         ]
 
     def _rest(self, key: Key, model: str, now: float) -> Rest | None:
-        if not self._rests:
-            return None
         rests = (self._rests.get((key.label, "*")), self._rests.get((key.label, model)))
         return max((r for r in rests if r and r.until > now), key=lambda r: r.until, default=None)
 
