@@ -238,17 +238,18 @@ ASKS: dict[str, Callable[[Mapping[str, Any], str | None], Ask]] = {
 
 def completion(data: Json) -> Json:
     """A ``chat.completion`` object."""
-    answers, tier = data.get("choices") or [data], data["usage"].get("service_tier")
-    return {
+    answers, usage = data.get("choices") or [data], data["usage"]
+    made = {
         "id": f"chatcmpl-{data['id']}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": data["model"],
         "choices": [_choice(place, answer) for place, answer in enumerate(answers)],
-        "usage": data["usage"],
-        **({"service_tier": tier} if tier in _TIERS else {}),
-        **_fingerprint(data),
+        "usage": usage,
     }
+    if usage.get("service_tier") in _TIERS:
+        made["service_tier"] = usage["service_tier"]
+    return made | _fingerprint(data)
 
 
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority"})
@@ -260,35 +261,49 @@ def _fingerprint(data: Json) -> Json:
 
 
 def _choice(place: int, answer: Json) -> Json:
-    return {
-        "index": place,
-        "message": _message(answer),
-        "finish_reason": answer["finish_reason"],
-        "logprobs": _logprobs(answer["parts"]),
-    }
+    parts, message, logprobs = answer["parts"], _message(answer), None
+    if not all(map(_is_plain, parts)):
+        message |= _beside(parts)
+        logprobs = _logprobs(parts)
+    return {"index": place, "message": message, "finish_reason": answer["finish_reason"], "logprobs": logprobs}
 
 
 def _message(answer: Json) -> Json:
-    """The message of an answer. ``parts`` stand beside the flat fields where those do not say everything."""
-    parts: Sequence[Json] = answer["parts"]
-    optional = {
-        "tool_calls": answer["tool_calls"],
-        "reasoning_content": answer["reasoning"],
+    """The flat fields of an answer's message."""
+    content = "" if _says_nothing(answer) else answer["content"]
+    message = {"role": "assistant", "content": content, "refusal": answer["refusal"]}
+    if answer["tool_calls"]:
+        message["tool_calls"] = answer["tool_calls"]
+    if answer["reasoning"]:
+        message["reasoning_content"] = answer["reasoning"]
+    return message
+
+
+def _beside(parts: Sequence[Json]) -> Json:
+    """What a message has beside its flat fields, with ``parts`` where all of those do not say everything."""
+    beside = {
         "annotations": _annotations(parts),
         "audio": next((spoken(part) for part in parts if part.get("type") == "audio"), None),
         "parts": parts if any(_is_more_than_flat(part) for part in parts) else None,
     }
-    content = "" if _says_nothing(answer) else answer["content"]
-    flat = {"role": "assistant", "content": content, "refusal": answer["refusal"]}
-    return flat | {name: value for name, value in optional.items() if value}
+    return {name: value for name, value in beside.items() if value}
 
 
 def _says_nothing(answer: Json) -> bool:
     """Whether an answer has none of what a message must have one of. Its content is empty then and not null, which this
     surface takes in no history, and clients in no answer."""
-    return all(answer[name] is None for name in ("content", "refusal", "tool_calls")) and not any(
-        part.get("type") == "audio" for part in answer["parts"]
-    )
+    if answer["content"] is not None or answer["refusal"] is not None or answer["tool_calls"] is not None:
+        return False
+    return not any(part.get("type") == "audio" for part in answer["parts"])
+
+
+_PLAIN_TYPES = frozenset({"text", "reasoning", "refusal", "tool_call"})
+_PLAIN = frozenset({"type", "text", "id", "name", "arguments"})
+
+
+def _is_plain(part: Json) -> bool:
+    """Whether the flat fields show all that a part has, as they do of nearly every one."""
+    return part.keys() <= _PLAIN and part.get("type") in _PLAIN_TYPES
 
 
 _FLAT_TYPES = frozenset({"text", "reasoning", "refusal", "tool_call", "audio"})
@@ -378,23 +393,24 @@ def _image(row: Json) -> Json:
 
 _OBJECTS: dict[str, Callable[[Json], Json]] = {"chat": completion, "embed": embeddings, "image": images}
 
-_SHOWN = (
-    "cost_usd",
-    "vendor",
-    "model",
-    "latency_ms",
-    "cache_hit",
-    "request_id",
-    "attempts",
-    "warnings",
-    "invented",
-    "route",
-)
-
 
 def infrai_of(metadata: Json) -> Json:
     """The top-level ``infrai`` object."""
-    return {name: metadata[name] for name in _SHOWN if name in metadata}
+    infrai = {
+        "cost_usd": metadata["cost_usd"],
+        "vendor": metadata["vendor"],
+        "model": metadata["model"],
+        "latency_ms": metadata["latency_ms"],
+        "cache_hit": metadata["cache_hit"],
+        "request_id": metadata["request_id"],
+        "attempts": metadata["attempts"],
+        "warnings": metadata["warnings"],
+    }
+    if "invented" in metadata:
+        infrai["invented"] = metadata["invented"]
+    if "route" in metadata:
+        infrai["route"] = metadata["route"]
+    return infrai
 
 
 _TYPES = {
@@ -543,7 +559,9 @@ class OpenAI:
             return data["mime"], base64.b64decode(data["b64"])
         if ask.capability == "asr":
             return transcript.reply(ask.reply_format, data, {"infrai": infrai_of(metadata)})
-        return JSON, orjson.dumps(_OBJECTS[ask.capability](data) | {"infrai": infrai_of(metadata)})
+        made = _OBJECTS[ask.capability](data)
+        made["infrai"] = infrai_of(metadata)
+        return JSON, orjson.dumps(made)
 
     def frames(self, answer_id: str, model: str, include_usage: bool) -> Frames:
         """Chunks."""
