@@ -131,8 +131,7 @@ class Answers:
 
     def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
         ask = trace.ask
-        trace.attempt_started = self._clock()
-        trace.starts.append(trace.attempt_started - trace.started)
+        bill = trace.attempt()
         vendor = self._vendors[candidate.model.vendor]
         call = Call(
             candidate.model.id,
@@ -144,7 +143,7 @@ class Answers:
             connect_s=self._settings.connect_timeout_s,
             idle_s=self._settings.idle_timeout_s if ask.stream else None,
             idempotency_key=vendor_key(trace, candidate),
-            bill=trace.bill(),
+            bill=bill,
         )
         return vendor, ask, call
 
@@ -155,13 +154,12 @@ class Answers:
         reported = outcome.reported_nano
         cost = cost_nano(outcome.usage, candidate.model.prices) if reported is None else reported
         seconds = self._clock() - trace.attempt_started
-        trace.bill().close(outcome.usage, cost, partial(careful_nano, trace, candidate))
+        trace.bills[-1].close(outcome.usage, cost, partial(careful_nano, trace, candidate))
         trace.rows.append(row_of(candidate, word, seconds, cost))
         trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
         trace.usage, trace.cost_nano = outcome.usage, None if cost is None else trace.spent_nano()
         if word == "ok":
-            ask = trace.ask
-            self._router.counted(ask, candidate.name, outcome.usage)
+            self._router.counted(trace.ask, candidate.name, outcome.usage)
         trace.finish_reason, trace.parts = outcome.data.get("finish_reason"), outcome.data.get("parts", ())
         trace.warnings += outcome.warnings
         if cost is None and "service_tier" in outcome.usage:
@@ -188,11 +186,11 @@ class Answers:
         return outcome.data | _id(trace, outcome.data)
 
     async def _send(self, trace: Trace, live: Live, data: Json) -> None:
-        ask = trace.ask
-        live.head.headers.update(trace.headers())
-        live.head.media_type, body = trace.surface.reply(ask, data, trace.metadata())
-        if live.head.media_type != JSON:
-            live.head.headers.update(_told(trace.warnings))
+        head = live.head
+        head.headers.update(trace.headers())
+        head.media_type, body = trace.surface.reply(trace.ask, data, trace.metadata())
+        if head.media_type != JSON:
+            head.headers.update(_told(trace.warnings))
         await live.put(body)
 
     async def _stored(self, trace: Trace, live: Live, stored: Json) -> None:
@@ -225,7 +223,7 @@ class Answers:
         pumped = self._pump(trace, live, candidate, opened, writer, assembly)
 
         def made() -> Outcome:
-            return chat_outcome(assembly, ask, candidate.model.id, trace.bill().reported)
+            return chat_outcome(assembly, ask, candidate.model.id, trace.bills[-1].reported)
 
         outcome = await self._carried(trace, candidate, pumped, made)
         data = outcome.data | {"id": trace.request_id}
@@ -337,7 +335,7 @@ def vendor_key(trace: Trace, candidate: Candidate) -> str | None:
 
 def _lost(trace: Trace, candidate: Candidate, failure: Failure | None) -> int | None:
     """What an attempt cost that brought no answer."""
-    return trace.bill().fail(failure, candidate.model.prices, partial(careful_nano, trace, candidate))
+    return trace.bills[-1].fail(failure, candidate.model.prices, partial(careful_nano, trace, candidate))
 
 
 def careful_nano(trace: Trace, candidate: Candidate) -> int:

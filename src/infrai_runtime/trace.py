@@ -67,7 +67,7 @@ class Trace:
         self.limits: dict[str, str] = {}
         """Headers that say what is left of the key's limits."""
         self.bills: list[Bill] = []
-        """What each attempt cost."""
+        """What each attempt cost; the last is that of the attempt that is being made."""
         self.starts: list[float] = []
         """When each attempt began, like ``first_s``."""
 
@@ -89,15 +89,19 @@ class Trace:
         """The rows of attempts, without those of candidates that were passed over."""
         return [row for row in self.rows if not row["outcome"].startswith("skipped:")]
 
-    def bill(self) -> Bill:
-        """The bill of the attempt that is being made, which has no row yet."""
-        if len(self.bills) <= len(self.tried()):
-            self.bills.append(Bill())
+    def attempt(self) -> Bill:
+        """Begins an attempt, whose row follows when it has ended; its bill."""
+        self.attempt_started = self.clock()
+        self.starts.append(self.attempt_started - self.started)
+        self.bills.append(Bill())
         return self.bills[-1]
 
     def spent_nano(self) -> int:
         """What all attempts cost, as far as it is known; also those that failed."""
-        return sum(bill.cost_nano or 0 for bill in self.bills)
+        spent = 0
+        for bill in self.bills:
+            spent += bill.cost_nano or 0
+        return spent
 
     def left_s(self) -> float:
         """Seconds to the caller's deadline."""
@@ -117,7 +121,7 @@ class Trace:
 
     def metadata(self) -> Json:
         """The ``metadata`` block (docs/protocol.md, section 2)."""
-        block = {
+        block: Json = {
             "cost_usd": usd(self.cost_nano),
             "latency_ms": self.latency_ms(),
             "vendor": self.vendor,
@@ -127,17 +131,24 @@ class Trace:
             "attempts": self.rows,
             "warnings": self.warnings,
         }
-        more = {"invented": self.invented, "route": self.route, "batch_id": self.batch_id}
-        return block | {name: value for name, value in more.items() if value}
+        if self.invented:
+            block["invented"] = self.invented
+        if self.route:
+            block["route"] = self.route
+        if self.place is not None:
+            block["batch_id"] = self.place.batch_id
+        return block
 
     def headers(self) -> dict[str, str]:
         """``X-Infrai-*`` headers of what is known by now."""
-        known = {
-            "X-Infrai-Request-Id": self.request_id,
-            "X-Request-Id": self.request_id if self.surface.name == "openai" else None,
-            "X-Infrai-Vendor": self.vendor,
-            "X-Infrai-Model": self.model,
-            "X-Infrai-Cost-Usd": None if self.cost_nano is None else usd_text(self.cost_nano),
-            "X-Infrai-Latency-Ms": str(self.latency_ms()),
-        }
-        return {name: value for name, value in known.items() if value is not None} | self.limits
+        headers = {"X-Infrai-Request-Id": self.request_id}
+        if self.surface.name == "openai":
+            headers["X-Request-Id"] = self.request_id
+        if self.vendor is not None:
+            headers["X-Infrai-Vendor"] = self.vendor
+        if self.model is not None:
+            headers["X-Infrai-Model"] = self.model
+        if self.cost_nano is not None:
+            headers["X-Infrai-Cost-Usd"] = usd_text(self.cost_nano)
+        headers["X-Infrai-Latency-Ms"] = str(self.latency_ms())
+        return headers | self.limits

@@ -37,6 +37,7 @@ from infrai_runtime.store.batch import JOB_GRACE_S, Shard, row_key
 from infrai_runtime.store.durable import UNKNOWN, Admission, Booking, LedgerRow
 from infrai_runtime.trace import Place, Trace
 from infrai_runtime.vendors.base import Batches, Call, Result
+from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.vendors.vision import as_chat
 from infrai_runtime.wire import Native, dumps, envelope
 from infrai_runtime.work import chat_outcome
@@ -411,6 +412,7 @@ class Jobs:
         assert trace is not None
         trace.request_id, trace.route = row.request_id, f"{candidate.name}: the vendor's batch service"
         trace.started = trace.attempt_started = trace.started - (self._now() - group.at_s)
+        trace.bills.append(Bill())
         failure, body = _answered(self._service, trace, candidate, result)
         outcome = outcome_of(trace, body, failure)
         if failure is not None and failure.code in _NOT_DONE:
@@ -456,7 +458,7 @@ def _answered(service: Service, trace: Trace, candidate: Candidate, result: Resu
     if failure is not None:
         failure = as_vendors(failure, candidate)
         seconds = trace.latency_ms() / 1000
-        cost = trace.bill().fail(failure, candidate.model.prices, lambda: 0)
+        cost = trace.bills[-1].fail(failure, candidate.model.prices, lambda: 0)
         trace.rows.append(row_of(candidate, failure.code, seconds, cost))
         return failure, b""
     outcome = chat_outcome(assembly, trace.ask, candidate.model.id)
