@@ -11,9 +11,11 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import lru_cache, partial
+from operator import methodcaller
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse
@@ -36,7 +38,7 @@ from infrai_runtime.live import Head
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
 from infrai_runtime.runtime import Runtime, Stores
-from infrai_runtime.service import Incoming, Served, Service
+from infrai_runtime.service import Incoming, Service
 from infrai_runtime.settings import Settings
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Vendor
@@ -52,8 +54,7 @@ _ASKED_PATH = "infrai.asked_path"
 NDJSON = "application/x-ndjson"
 _NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
-Endpoint = Callable[[Request], Awaitable[ASGIApp]]
-Answer = Callable[[Service, Request, Trace], Awaitable[ASGIApp]]
+Answer = Callable[[Service, Scope, Receive, Trace], Awaitable[ASGIApp]]
 
 
 def create_app(
@@ -80,7 +81,7 @@ def create_app(
             await runtime.service()
             yield
 
-    endpoints = {(method, path): _endpoint(runtime, answer) for method, path, answer in _TABLE}
+    endpoints = {(method, path): Endpoint(runtime, surface_of(path), answer) for method, path, answer in _TABLE}
     routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in endpoints.items()]
     handlers: dict[Any, Any] = {HTTPException: partial(_no_such_route, runtime)}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
@@ -98,17 +99,17 @@ class Paths:
         self.end_calls = end_calls
         """Breaks off what runs."""
         self._app = app
-        self._known = {key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]}
+        fixed = {(method, path): endpoint for (method, path), endpoint in endpoints.items() if "{" not in path}
+        self._known = fixed | {(method, f"/v1{path}"): endpoint for (method, path), endpoint in fixed.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
+        endpoint = self._known.get((scope["method"], path)) if scope["type"] == "http" else None
+        if endpoint is not None:
+            return await endpoint(scope, receive, send)
         if path.startswith("/v1/"):
             scope = {**scope, "path": path[3:], _ASKED_PATH: path}
-        endpoint = self._known.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if endpoint is None:
-            return await self._app(scope, receive, send)
-        response = await endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
+        await self._app(scope, receive, send)
 
 
 def surface_of(path: str) -> Surface:
@@ -119,24 +120,28 @@ def surface_of(path: str) -> Surface:
 # -- answering --------------------------------------------------------------------------------------------------------
 
 
-def _endpoint(runtime: Runtime, answer: Answer) -> Endpoint:
-    """Wraps an answer so that every failure becomes a response of the path's surface."""
+class Endpoint:
+    """The application of a route: each failure of its answer becomes a response of the route's surface."""
 
-    async def endpoint(request: Request) -> ASGIApp:
-        service = await runtime.service()
-        trace = service.begin(surface_of(request.scope["path"]))
+    def __init__(self, runtime: Runtime, surface: Surface, answer: Answer) -> None:
+        self._runtime = runtime
+        self._surface = surface
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = await self._runtime.service()
+        trace = service.begin(self._surface)
         try:
-            if service.settings.no_auth and not _embedded(request):
-                guard.check_site(request.headers, service.settings.allowed_hosts)
-            return await answer(service, request, trace)
+            if service.settings.no_auth and not _embedded(scope):
+                guard.check_site(Headers(scope=scope), service.settings.allowed_hosts)
+            response = await self._answer(service, scope, receive, trace)
         except Failure as failure:
-            return _told(service, failure, trace)
+            response = _told(service, failure, trace)
         except Exception as error:
             log.exception("request %s broke", trace.request_id)
             message = f"the runtime failed ({type(error).__name__}); see its log"
-            return _told(service, Failure("INTERNAL_ERROR", message), trace)
-
-    return endpoint
+            response = _told(service, Failure("INTERNAL_ERROR", message), trace)
+        await response(scope, receive, send)
 
 
 def _told(service: Service, failure: Failure, trace: Trace) -> ASGIApp:
@@ -175,8 +180,8 @@ async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -
     return refused(Failure("NOT_FOUND", message, hint="GET /v1/discovery lists them"), trace)
 
 
-def _embedded(request: Request) -> bool:
-    return bool(request.scope.get("infrai.embedded"))
+def _embedded(scope: Scope) -> bool:
+    return bool(scope.get("infrai.embedded"))
 
 
 def _json(data: Any, trace: Trace) -> ASGIApp:
@@ -190,110 +195,110 @@ def _enveloped(data: Any, trace: Trace) -> ASGIApp:
 # -- capabilities -----------------------------------------------------------------------------------------------------
 
 
-def _capability(capability: str, surface: Surface, media_type: str = "application/json") -> Answer:
-    """The answer of a capability's route."""
-    read = partial(native_request.read, capability) if surface is NATIVE else openai_surface.ASKS[capability]
-    fields_of = _FIELDS[media_type]
+class Capability:
+    """Answers a capability's route. ``form``: its body is a form, not JSON."""
 
-    async def answer(service: Service, request: Request, trace: Trace) -> ASGIApp:
-        headers = _headers(request.scope)
-        guard.check_content_type(headers, media_type)
-        receive, most = _receive(service.settings, request), service.settings.max_body_bytes
-        incoming = Incoming(
-            capability=capability,
-            surface=surface,
-            read=read,
-            body=partial(guard.read_body, headers, receive, most),
-            fields=partial(fields_of, headers),
-            way=(read, headers["content-type"]),
-            authorization=headers.get("authorization"),
-            idempotency_key=headers.get("idempotency-key"),
-            trace_context=_trace_context(request.scope, headers) if "traceparent" in headers else None,
-            embedded=_embedded(request),
+    def __init__(self, name: str, surface: Surface, *, form: bool = False) -> None:
+        self._name = name
+        self._read = partial(native_request.read, name) if surface is NATIVE else openai_surface.ASKS[name]
+        self._form = form
+        self._media_type = "multipart/form-data" if form else "application/json"
+
+    async def __call__(self, service: Service, scope: Scope, receive: Receive, trace: Trace) -> ASGIApp:
+        """The response, unless its caller goes away before: then nobody waits for it on its behalf any more. A stream
+        looks after itself once it has begun."""
+        incoming = self._incoming(service.settings, scope, receive)
+        state, task = scope.get("state", {}), asyncio.current_task()
+        assert task is not None
+        state[LEAVE] = task
+        try:
+            served = await service.serve(incoming, trace)
+        except asyncio.CancelledError:
+            if LEAVE in state:
+                raise
+            task.uncancel()
+            return _nobody
+        finally:
+            state.pop(LEAVE, None)
+        if served.frames is None:
+            return Whole(served.head, served.body)
+        return Stream(served.head, served.frames, served.release)
+
+    def _incoming(self, settings: Settings, scope: Scope, receive: Receive) -> Incoming:
+        headers = dict(reversed(scope["headers"]))  # in lower case; of one that came twice, the first
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        guard.check_content_type(content_type, self._media_type)
+        if b"content-encoding" in headers:
+            guard.check_coding(headers[b"content-encoding"].decode("latin-1"))
+        length, key = headers.get(b"content-length", b"").decode("latin-1"), headers.get(b"idempotency-key")
+        return Incoming(
+            self._name,
+            self._read,
+            partial(form_fields, content_type) if self._form else None,
+            (self, content_type),
+            partial(guard.read_body, length, _punctual(settings, scope, receive), settings.max_body_bytes),
+            headers.get(b"authorization", b"").decode("latin-1"),
+            None if key is None else key.decode("latin-1"),
+            _trace_context(scope) if b"traceparent" in headers else None,
+            _embedded(scope),
         )
-        return await _attended(service.serve(incoming, trace), request.scope)
-
-    return answer
-
-
-async def _attended(serving: Awaitable[Served], scope: Scope) -> ASGIApp:
-    """The response, unless its caller goes away before: then nobody waits for it on its behalf any more. A stream looks
-    after itself once it has begun."""
-    state, task, gone = scope.get("state", {}), asyncio.current_task(), False
-    assert task is not None
-
-    def leave() -> None:
-        nonlocal gone
-        gone = True
-        task.cancel()
-
-    state[LEAVE] = leave
-    try:
-        return _response(await serving)
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        task.uncancel()
-        return _nobody
-    finally:
-        state.pop(LEAVE, None)
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
     """The response to a caller that has gone."""
 
 
-def _receive(settings: Settings, request: Request) -> guard.Receive:
+def _punctual(settings: Settings, scope: Scope, receive: Receive) -> guard.Receive:
     """Where a request's body comes from; one of this process's own may take its time."""
-    return request.receive if _embedded(request) else guard.Punctual(request.receive, settings.body_timeout_s)
+    return receive if _embedded(scope) else guard.Punctual(receive, settings.body_timeout_s)
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    """The headers that decide how a request is read; the server has put names in lower case. Of one that came twice,
-    the first."""
-    came = dict(reversed(scope["headers"]))
-    return {name: came[raw].decode("latin-1") for name, raw in _READ.items() if raw in came}
-
-
-def _trace_context(scope: Scope, headers: Mapping[str, str]) -> dict[str, str]:
+def _trace_context(scope: Scope) -> dict[str, str]:
     """The caller's place in its trace; ``tracestate`` may come in several headers, which are one list."""
-    states = [value.decode("latin-1") for name, value in scope["headers"] if name == b"tracestate"]
+    headers = Headers(scope=scope)
+    states = headers.getlist("tracestate")
     return {"traceparent": headers["traceparent"]} | ({"tracestate": ",".join(states)} if states else {})
 
 
-_READ = {
-    name: name.encode()
-    for name in (
-        *("content-type", "content-encoding", "content-length"),
-        *("authorization", "idempotency-key", "traceparent"),
-    )
-}
+# -- other answers ----------------------------------------------------------------------------------------------------
+
+
+def _asked(answer: Callable[[Service, Request, Trace], Awaitable[ASGIApp]]) -> Answer:
+    """An answer that looks at more of the request than one of a capability does."""
+
+    async def asked(service: Service, scope: Scope, receive: Receive, trace: Trace) -> ASGIApp:
+        return await answer(service, Request(scope, receive), trace)
+
+    return asked
 
 
 async def _json_body(settings: Settings, request: Request) -> Mapping[str, Any]:
-    raw = await guard.read_body(request.headers, _receive(settings, request), settings.max_body_bytes)
-    return native_request.parse_json(raw)
+    return native_request.parse_json(await _body(settings, request))
 
 
-async def _json_fields(headers: Mapping[str, str], raw: bytes) -> Mapping[str, Any]:
-    return native_request.parse_json(raw)
+def _check_json(request: Request) -> None:
+    guard.check_content_type(request.headers.get("content-type", ""), "application/json")
+    _check_coding(request)
 
 
-_FIELDS: Mapping[str, Callable[[Mapping[str, str], bytes], Awaitable[Mapping[str, Any]]]] = {
-    "application/json": _json_fields,
-    "multipart/form-data": form_fields,
-}
+def _check_coding(request: Request) -> None:
+    guard.check_coding(request.headers.get("content-encoding", guard.AS_IT_IS))
 
 
-def _response(served: Served) -> ASGIApp:
-    if served.frames is None:
-        return Whole(served.head, served.body)
-    return Stream(served.head, served.frames, served.release)
+async def _body(settings: Settings, request: Request) -> bytes:
+    length, receive = request.headers.get("content-length", ""), _punctual(settings, request.scope, request.receive)
+    return await guard.read_body(length, receive, settings.max_body_bytes)
+
+
+# -- responses --------------------------------------------------------------------------------------------------------
 
 
 def _raw(head: Head, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     headers = {"content-type": head.media_type, **head.headers, **more}
-    return [(_raw_name(name), value.encode("latin-1")) for name, value in headers.items()]
+    return list(zip(map(_raw_name, headers), map(_raw_value, headers.values()), strict=True))
+
+
+_raw_value = methodcaller("encode", "latin-1")
 
 
 @lru_cache(maxsize=256)
@@ -365,7 +370,7 @@ class Stream:
 
 
 async def _caller(service: Service, request: Request) -> Caller:
-    return await service.caller(request.headers.get("authorization"), _embedded(request))
+    return await service.caller(request.headers.get("authorization"), _embedded(request.scope))
 
 
 async def _batch_submit(service: Service, request: Request, trace: Trace) -> ASGIApp:
@@ -378,11 +383,11 @@ async def _batch_submit(service: Service, request: Request, trace: Trace) -> ASG
 async def _submission(settings: Settings, request: Request) -> tuple[batch_job.Job, batch_job.Requests]:
     """The options and the requests of a submission: a JSON body, or lines with the options in the query."""
     key = request.headers.get("idempotency-key")
-    if guard.content_type(request.headers) == NDJSON:
-        guard.check_coding(request.headers)
-        options = batch_job.job_in_query(request.query_params, key)
-        return options, batch_job.in_lines(_receive(settings, request), settings.max_batch_bytes)
-    guard.check_content_type(request.headers, "application/json")
+    if guard.media_type(request.headers.get("content-type", "")) == NDJSON:
+        _check_coding(request)
+        options, receive = batch_job.job_in_query(request.query_params, key), request.receive
+        return options, batch_job.in_lines(_punctual(settings, request.scope, receive), settings.max_batch_bytes)
+    _check_json(request)
     body = await _json_body(settings, request)
     return batch_job.job_of(body, key), batch_job.in_body(body)
 
@@ -439,7 +444,7 @@ async def _ai_models(service: Service, request: Request, trace: Trace) -> ASGIAp
 
 
 async def _ai_vendors(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    caller = await service.caller(request.headers.get("authorization"), _embedded(request))
+    caller = await service.caller(request.headers.get("authorization"), _embedded(request.scope))
     return _json(await service.standing(caller), trace)
 
 
@@ -464,12 +469,12 @@ async def _discovered(service: Service, request: Request, trace: Trace) -> ASGIA
 
 
 async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    if service.settings.allow_activation or _embedded(request):
+    if service.settings.allow_activation or _embedded(request.scope):
         guard.check_origin(request.headers)
     else:  # only this machine may, so no page under a name that was rebound to it
         guard.check_site(request.headers, service.settings.allowed_hosts)
     await _refuse_fields(service.settings, request)
-    address = None if _embedded(request) else (request.client.host if request.client else "unknown")
+    address = None if _embedded(request.scope) else (request.client.host if request.client else "unknown")
     real = bool(service.vendors.keys() - {LOCAL})
     made = await activation.activate(service.durable, service.ephemeral, service.settings, address, real)
     return _enveloped(made, trace)
@@ -477,9 +482,9 @@ async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp
 
 async def _refuse_fields(settings: Settings, request: Request) -> None:
     """An activation takes none: no body, or an empty object."""
-    raw = await guard.read_body(request.headers, _receive(settings, request), settings.max_body_bytes)
+    raw = await _body(settings, request)
     if raw:
-        guard.check_content_type(request.headers, "application/json")
+        _check_json(request)
         check_table({}, native_request.parse_json(raw))
 
 
@@ -523,37 +528,37 @@ async def _metrics(service: Service, request: Request, trace: Trace) -> ASGIApp:
 
 
 _TABLE: Sequence[tuple[str, str, Answer]] = (
-    ("POST", "/ai/chat", _capability("chat", NATIVE)),
-    ("POST", "/chat/completions", _capability("chat", OPENAI)),
-    ("POST", "/ai/embed", _capability("embed", NATIVE)),
-    ("POST", "/embeddings", _capability("embed", OPENAI)),
-    ("POST", "/ai/image", _capability("image", NATIVE)),
-    ("POST", "/ai/vision", _capability("vision", NATIVE)),
-    ("POST", "/ai/tts", _capability("tts", NATIVE)),
-    ("POST", "/ai/asr", _capability("asr", NATIVE)),
-    ("POST", "/ai/rerank", _capability("rerank", NATIVE)),
-    ("POST", "/ai/realtime/token", _capability("realtime", NATIVE)),
-    ("GET", "/ai/realtime/session", _realtime_session),
-    ("POST", "/images/generations", _capability("image", OPENAI)),
-    ("POST", "/audio/speech", _capability("tts", OPENAI)),
-    ("POST", "/audio/transcriptions", _capability("asr", OPENAI, "multipart/form-data")),
-    ("POST", "/ai/batch/submit", _batch_submit),
-    ("GET", "/ai/batch/list", _batch_list),
-    ("GET", "/ai/batch/status/{id}", _batch_status),
-    ("GET", "/ai/batch/results/{id}", _batch_results),
-    ("POST", "/ai/batch/cancel/{id}", _batch_cancel),
-    ("POST", "/ai/route/explain", _explain),
-    ("GET", "/ai/models", _ai_models),
-    ("GET", "/ai/vendors", _ai_vendors),
-    ("GET", "/models", _models),
-    ("GET", "/models/{id:path}", _model),
-    ("GET", "/discovery", _discovery),
-    ("GET", "/discovery/{id}", _discovered),
-    ("POST", "/activate", _activate),
-    ("GET", "/account/balance", _balance),
-    ("GET", "/account/usage", _usage),
-    ("GET", "/media/{id}", _media),
-    ("GET", "/healthz", _health),
-    ("GET", "/readyz", _ready),
-    ("GET", "/metrics", _metrics),
+    ("POST", "/ai/chat", Capability("chat", NATIVE)),
+    ("POST", "/chat/completions", Capability("chat", OPENAI)),
+    ("POST", "/ai/embed", Capability("embed", NATIVE)),
+    ("POST", "/embeddings", Capability("embed", OPENAI)),
+    ("POST", "/ai/image", Capability("image", NATIVE)),
+    ("POST", "/ai/vision", Capability("vision", NATIVE)),
+    ("POST", "/ai/tts", Capability("tts", NATIVE)),
+    ("POST", "/ai/asr", Capability("asr", NATIVE)),
+    ("POST", "/ai/rerank", Capability("rerank", NATIVE)),
+    ("POST", "/ai/realtime/token", Capability("realtime", NATIVE)),
+    ("GET", "/ai/realtime/session", _asked(_realtime_session)),
+    ("POST", "/images/generations", Capability("image", OPENAI)),
+    ("POST", "/audio/speech", Capability("tts", OPENAI)),
+    ("POST", "/audio/transcriptions", Capability("asr", OPENAI, form=True)),
+    ("POST", "/ai/batch/submit", _asked(_batch_submit)),
+    ("GET", "/ai/batch/list", _asked(_batch_list)),
+    ("GET", "/ai/batch/status/{id}", _asked(_batch_status)),
+    ("GET", "/ai/batch/results/{id}", _asked(_batch_results)),
+    ("POST", "/ai/batch/cancel/{id}", _asked(_batch_cancel)),
+    ("POST", "/ai/route/explain", _asked(_explain)),
+    ("GET", "/ai/models", _asked(_ai_models)),
+    ("GET", "/ai/vendors", _asked(_ai_vendors)),
+    ("GET", "/models", _asked(_models)),
+    ("GET", "/models/{id:path}", _asked(_model)),
+    ("GET", "/discovery", _asked(_discovery)),
+    ("GET", "/discovery/{id}", _asked(_discovered)),
+    ("POST", "/activate", _asked(_activate)),
+    ("GET", "/account/balance", _asked(_balance)),
+    ("GET", "/account/usage", _asked(_usage)),
+    ("GET", "/media/{id}", _asked(_media)),
+    ("GET", "/healthz", _asked(_health)),
+    ("GET", "/readyz", _asked(_ready)),
+    ("GET", "/metrics", _asked(_metrics)),
 )

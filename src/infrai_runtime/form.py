@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from starlette.datastructures import Headers, UploadFile
@@ -13,14 +13,15 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.wire import Json
 
 
-async def form_fields(headers: Mapping[str, str], raw: bytes) -> Json:
+async def form_fields(content_type: str, raw: bytes) -> Json:
     """Text fields, ``name[]`` as a list; the file is ``audio``. Raises INVALID_REQUEST for a broken form."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield raw
 
+    headers = Headers({"content-type": content_type})
     try:
-        form = await MultiPartParser(Headers(headers), stream(), max_part_size=len(raw) + 1).parse()
+        form = await MultiPartParser(headers, stream(), max_part_size=len(raw) + 1).parse()
     except (MultiPartException, KeyError) as error:
         raise Failure("INVALID_REQUEST", f"the form could not be read: {error}", param="body") from error
     fields: Json = {}

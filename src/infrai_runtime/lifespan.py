@@ -20,7 +20,8 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 log = logging.getLogger("infrai_runtime")
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 LEAVE = "infrai.leave"
-"""In the ``state`` of a request's scope: what our server calls when the caller has gone."""
+"""In the ``state`` of a request's scope: the task that waits for the answer on the caller's behalf. Our server takes it
+out and cancels it when the caller has gone."""
 
 
 class Hosted:

@@ -120,8 +120,8 @@ class Protocol(HttpToolsProtocol):
         self._on_time()
         self._hears()
         super().connection_lost(exc)
-        if self.cycle is not None and (leave := self.cycle.scope["state"].get(LEAVE)) is not None:
-            leave()
+        if self.cycle is not None and (waits := self.cycle.scope["state"].pop(LEAVE, None)) is not None:
+            waits.cancel()
         # Each of these leads back here: a connection is to be freed when it ends, not when the collector comes.
         self.cycle = None  # type: ignore[assignment]  # as uvicorn has it before the first request
         self._way.still_sends = _never

@@ -24,9 +24,8 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from infrai_core.fetch import Fetcher
 from infrai_runtime import identity, keys
@@ -42,7 +41,7 @@ from infrai_runtime.keys import Caller
 from infrai_runtime.live import Head, Live, Lives, unpacked
 from infrai_runtime.metrics import Metrics
 from infrai_runtime.observe import Observer
-from infrai_runtime.request import Ask, check_options
+from infrai_runtime.request import Ask, check_options, parse_json
 from infrai_runtime.router import Router
 from infrai_runtime.settings import Settings
 from infrai_runtime.sign import Signer
@@ -63,32 +62,34 @@ LONG = 1 << 20
 """Bytes of a prompt whose tokens are estimated on a thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A request as HTTP brought it. ``body`` is read only after the key was checked; ``fields`` are what it holds, and
-    ``read`` makes the request of them. ``way`` says how bytes are read: the same bytes the same way are the same."""
+class Incoming(NamedTuple):
+    """A request as HTTP brought it. ``body`` is read only after the key was checked. Where that is a form, ``form``
+    makes fields of it, and ``read`` the request of these. ``way`` says how bytes are read: the same bytes the same way
+    are the same."""
 
     capability: str
-    surface: Surface
     read: Callable[[Mapping[str, Any], str | None], Ask]
-    body: Callable[[], Awaitable[bytes]]
-    fields: Callable[[bytes], Awaitable[Mapping[str, Any]]]
+    form: Callable[[bytes], Awaitable[Mapping[str, Any]]] | None
     way: Hashable
-    authorization: str | None = None
-    idempotency_key: str | None = None
-    trace_context: Mapping[str, str] | None = None
-    embedded: bool = False
+    body: Callable[[], Awaitable[bytes]]
+    authorization: str
+    idempotency_key: str | None
+    trace_context: Mapping[str, str] | None
+    embedded: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+def _nothing() -> None:
+    """Nobody waits for more of a whole answer."""
+
+
+class Served(NamedTuple):
     """An answer: ``body`` when it is whole, else ``frames``. The one who takes the frames calls ``release`` when done
     with them, also when none was read."""
 
     head: Head
     body: bytes = b""
     frames: Told | None = None
-    release: Callable[[], None] = lambda: None
+    release: Callable[[], None] = _nothing
 
 
 class Service:
@@ -209,7 +210,8 @@ class Service:
         """The request as an ``Ask``. Raises INVALID_REQUEST and the like."""
         if known := self._cache.read(incoming.way, raw, incoming.idempotency_key):
             return known
-        ask = incoming.read(await incoming.fields(raw), incoming.idempotency_key)
+        fields = parse_json(raw) if incoming.form is None else await incoming.form(raw)
+        ask = incoming.read(fields, incoming.idempotency_key)
         check_options(self.vendors, ask.vendor_options)
         if len(raw) > LONG and ask.prompt.in_bytes > LONG:  # everybody else would wait for seconds
             await asyncio.to_thread(ask.prompt.measure)
