@@ -33,15 +33,12 @@ class Counter:
 
     def __init__(self, name: str, about: str, *labels: str) -> None:
         self.name, self.about, self._labels = name, about, labels
-        self._sums: dict[Labels, float] = defaultdict(float)
-
-    def add(self, amount: float, *values: str) -> None:
-        """Adds to the sum of these label values."""
-        self._sums[values] += amount
+        self.sums: dict[Labels, float] = defaultdict(float)
+        """By label values; 0 for those that were not there."""
 
     def lines(self) -> Iterator[str]:
         """The samples."""
-        for values, total in self._sums.items():
+        for values, total in self.sums.items():
             yield f"{self.name}{_labels(self._labels, values)} {total!r}"
 
 
@@ -119,26 +116,28 @@ class Metrics:
     def ended(self, trace: Trace, failure: Failure | None) -> None:
         """Counts a call."""
         capability = trace.capability
-        where = (trace.vendor or "", self._models.of(trace.vendor, trace.model or "") if trace.vendor else "")
-        self._requests.add(1, capability, trace.surface.name, *where, outcome_of(failure))
+        vendor = trace.vendor or ""
+        model = self._models.of(vendor, trace.model or "") if vendor else ""
+        self._requests.sums[capability, trace.surface.name, vendor, model, outcome_of(failure)] += 1
         self._seconds.add(trace.latency_ms() / 1000, capability)
         if (first := trace.first_chunk_ms()) is not None:
             self._first.add(first / 1000, capability)
         for row in trace.rows:
-            self._attempts.add(1, row["vendor"], self._models.of(row["vendor"], row["model"]), row["outcome"])
+            self._attempts.sums[row["vendor"], self._models.of(row["vendor"], row["model"]), row["outcome"]] += 1
         if trace.cache_hit:
-            self._hits.add(1, capability)
+            self._hits.sums[(capability,)] += 1
         elif trace.vendor is not None:
-            self._count_use(trace, where)
+            self._count_use(trace, vendor, model)
 
-    def _count_use(self, trace: Trace, where: tuple[str, str]) -> None:
-        for name, kind in (("prompt_tokens", "input"), ("completion_tokens", "output")):
-            if count := trace.usage.get(name):
-                self._tokens.add(count, *where, kind)
+    def _count_use(self, trace: Trace, vendor: str, model: str) -> None:
+        if count := trace.usage.get("prompt_tokens"):
+            self._tokens.sums[vendor, model, "input"] += count
+        if count := trace.usage.get("completion_tokens"):
+            self._tokens.sums[vendor, model, "output"] += count
         if trace.cost_nano is None:
-            self._unpriced.add(1, *where)
+            self._unpriced.sums[vendor, model] += 1
         else:
-            self._cost.add(trace.cost_nano / NANO, *where)
+            self._cost.sums[vendor, model] += trace.cost_nano / NANO
 
     def text(self, more: Iterable[Gauge] = ()) -> str:
         """All of it and ``more``, as Prometheus reads it."""
