@@ -44,10 +44,16 @@ async def take(
 
     ``headers`` gets what is left. Raises RATE_LIMITED with the time to wait; then nothing is held.
     """
-    wishes = _wishes(caller, ask, per_minute, token_ratio)
-    place = _place(caller, holder)
-    if not wishes and place is None:
+    policy, who = caller.policy, caller.key_id or caller.project_id
+    requests = policy.requests_per_minute or per_minute
+    if requests is None and policy.tokens_per_minute is None and policy.concurrency is None:
         return NOTHING
+    wishes = {}
+    if requests is not None:
+        wishes["requests"] = Wish(f"requests:{who}", 1, requests)
+    if (most := policy.tokens_per_minute) is not None:
+        wishes["tokens"] = Wish(f"tokens:{who}", min(most, _careful_tokens(ask, token_ratio)), most)
+    place = None if policy.concurrency is None else Place(f"calls:{who}", holder, policy.concurrency, LEASE_S)
     got = await ephemeral.hold(tuple(wishes.values()), place)
     for (kind, wish), taken in zip(wishes.items(), got.taken, strict=True):
         _tell(headers, kind, int(wish.per_minute), taken)
@@ -64,25 +70,9 @@ _TOO_MANY = {
 }
 
 
-def _wishes(caller: Caller, ask: Ask, per_minute: int | None, ratio: float) -> dict[str, Wish]:
-    policy, who = caller.policy, caller.key_id or caller.project_id
-    requests = policy.requests_per_minute or per_minute
-    wishes = {}
-    if requests is not None:
-        wishes["requests"] = Wish(f"requests:{who}", 1, requests)
-    if (most := policy.tokens_per_minute) is not None:
-        wishes["tokens"] = Wish(f"tokens:{who}", min(most, _careful_tokens(ask, ratio)), most)
-    return wishes
-
-
 def _careful_tokens(ask: Ask, ratio: float) -> int:
     expected = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=ratio)
     return int(expected.get("prompt_tokens", 0) + expected.get("completion_tokens", 0))
-
-
-def _place(caller: Caller, holder: str) -> Place | None:
-    most, who = caller.policy.concurrency, caller.key_id or caller.project_id
-    return None if most is None else Place(f"calls:{who}", holder, most, LEASE_S)
 
 
 async def give_back(ephemeral: Ephemeral, held: Held, used_tokens: int | None) -> None:
