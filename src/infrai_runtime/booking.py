@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from infrai_runtime.admission import kept_s, may_cost_nano, refusal_of, scopes_of
 from infrai_runtime.failure import Failure
-from infrai_runtime.ledger import lost_rows, rows_of
+from infrai_runtime.ledger import rows_of
 from infrai_runtime.live import Live, Lives, packed
 from infrai_runtime.routing import Plan
 from infrai_runtime.store.batch import Outcome
-from infrai_runtime.store.durable import TEND_EVERY_S, Admission, Booking, Durable, LedgerRow
+from infrai_runtime.store.durable import TEND_EVERY_S, Admission, Admitted, Booking, Durable, LedgerRow
 from infrai_runtime.trace import Trace
 from infrai_runtime.wire import Json, dumps, failed
 
@@ -23,8 +23,7 @@ MOST_UNBOOKED = 10_000
 log = logging.getLogger("infrai_runtime")
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """How a call would be answered: from the cache, by a plan, or not at all."""
 
     cached: Json | None = None
@@ -32,8 +31,7 @@ class Ready:
     problem: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """What the store says about a call: a stored answer, a running one to join, or the right to make it."""
 
     admission: Admission
@@ -54,27 +52,30 @@ class Books:
     async def admit(self, trace: Trace, ready: Ready) -> Slot:
         """Claims the idempotency key and sets aside what the call may cost. Raises IDEMPOTENCY_CONFLICT,
         IDEMPOTENCY_IN_PROGRESS, INSUFFICIENT_CREDIT, BUDGET_EXCEEDED, OVERLOADED, and what made a plan impossible."""
-        ask, caller = trace.ask, trace.caller
         if len(self._unbooked) + self._durable.noted >= MOST_UNBOOKED:
             raise Failure("OVERLOADED", "too many calls wait to be booked", retry_after_s=TEND_EVERY_S)
         admission = self._admission(trace, ready)
-        if ask.idempotency_key is None and ready.problem is not None:
+        if trace.ask.idempotency_key is None and ready.problem is not None:
             raise ready.problem.again()
         if not _stands(admission):
             return Slot(admission)
         admitted = await self._durable.admit(admission)
-        if admitted.state == "done":
-            return Slot(admission, stored=admitted.answer)
-        if admitted.state == "running" and (running := self._lives.running(caller.project_id, admission.key)):
-            return Slot(admission, running=running)
-        if admitted.state == "refused" and ready.plan is not None:
-            trace.note(ready.plan)
         if admitted.state != "new":
-            raise refusal_of(admitted, admission)
+            return self._held(admitted, admission, trace, ready)
         if ready.problem is not None:
             await self._durable.release(admission)
             raise ready.problem.again()
         return Slot(admission)
+
+    def _held(self, admitted: Admitted, admission: Admission, trace: Trace, ready: Ready) -> Slot:
+        """What stands under the key of a call that is not to be made. Raises where that is nothing to answer with."""
+        if admitted.state == "done":
+            return Slot(admission, stored=admitted.answer)
+        if admitted.state == "running" and (running := self._lives.running(admission.project_id, admission.key)):
+            return Slot(admission, running=running)
+        if admitted.state == "refused" and ready.plan is not None:
+            trace.note(ready.plan)
+        raise refusal_of(admitted, admission)
 
     def _admission(self, trace: Trace, ready: Ready) -> Admission:
         ask, caller = trace.ask, trace.caller
@@ -99,13 +100,13 @@ class Books:
         A store that fails does not take the answer away from the caller: it is asked again until it works.
         """
         now = self._now()
-        kept = failure is None and admission.ttl_s and trace.place is None
+        kept = admission.ttl_s and failure is None and trace.place is None
         answer = packed(live.head, live.body) if kept else None
-        outcome = outcome_of(trace, live.body, failure)
+        outcome = None if trace.place is None else outcome_of(trace, live.body, failure)
         spent = trace.spent_nano()
         if trace.vendor is None and spent:  # no answer, but not for nothing
             trace.cost_nano = spent
-        rows = [*rows_of(trace, now), *lost_rows(trace, admission, now)]
+        rows = rows_of(trace, now, admission.reserve_nano)
         if trace.cache_hit and outcome is None and not _stands(admission):
             return await self._note(rows)
         await self.book(Booking(admission, now, spent, rows, answer, outcome))

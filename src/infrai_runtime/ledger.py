@@ -2,73 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-from infrai_runtime.store.durable import UNKNOWN, Admission, LedgerRow
+from infrai_runtime.store.durable import UNKNOWN, LedgerRow
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.bill import Bill
 
 
-def rows_of(trace: Trace, now: float) -> list[LedgerRow]:
-    """What a call adds to the ledger. A call that only failed has attempts and no answer."""
-    attempts = [_attempt(trace, row, bill, now) for row, bill in zip(trace.tried(), trace.bills, strict=False)]
-    return [*attempts, _answer(trace, now)] if trace.vendor is not None else attempts
+def rows_of(trace: Trace, now: float, reserved_nano: int | None = None) -> list[LedgerRow]:
+    """What a call adds to the ledger. A call that only failed has attempts and no answer. What a vendor charged for an
+    attempt that the runtime itself broke off by an error is not known: at most what was set aside."""
+    ask, caller, tried = trace.ask, trace.caller, trace.tried()
+    about = (now, caller.project_id, caller.key_id, trace.request_id, ask.capability)
+    belongs = (ask.idempotency_key, trace.batch_id, ask.tags)
+    rows = [_attempt(row, bill, about, belongs) for row, bill in zip(tried, trace.bills, strict=False)]
+    if trace.vendor is not None:
+        rows.append(_answer(trace, about, belongs))
+    if len(trace.bills) > len(tried):
+        lost = LedgerRow("attempt", *about, None, None, UNKNOWN, 0.0)
+        rows.append(lost._replace(reserved_nano=reserved_nano or 0, tags=ask.tags))
+    return rows
 
 
-def lost_rows(trace: Trace, admission: Admission, now: float) -> list[LedgerRow]:
-    """The row of an attempt that the runtime itself broke off by an error: what the vendor charged is not known."""
-    if len(trace.bills) <= len(trace.tried()):
-        return []
-    a = admission
-    row = LedgerRow("attempt", now, a.project_id, a.key_id, a.request_id, a.capability, None, None, UNKNOWN, 0.0)
-    return [row._replace(reserved_nano=a.reserve_nano or 0, tags=trace.ask.tags)]
+_About: TypeAlias = tuple[float, str, str | None, str, str]
+"""Time, project, key, request and capability, as all rows of a call have them."""
+_Belongs: TypeAlias = tuple[str | None, str | None, Mapping[str, str]]
+"""Its idempotency key, batch and tags, likewise."""
 
 
-def _attempt(trace: Trace, row: dict[str, Any], bill: Bill, now: float) -> LedgerRow:
-    ask, caller = trace.ask, trace.caller
+def _attempt(row: Mapping[str, Any], bill: Bill, about: _About, belongs: _Belongs) -> LedgerRow:
+    usage = bill.usage
     return LedgerRow(
-        kind="attempt",
-        at_s=now,
-        project_id=caller.project_id,
-        key_id=caller.key_id,
-        request_id=trace.request_id,
-        capability=ask.capability,
-        vendor=row["vendor"],
-        model=row["model"],
-        outcome=row["outcome"],
-        latency_ms=row["latency_ms"],
-        prompt_tokens=bill.usage.get("prompt_tokens"),
-        completion_tokens=bill.usage.get("completion_tokens"),
-        cost_nano=bill.cost_nano,
-        estimated=bool(bill.usage.get("estimated")),
-        usage=bill.usage,
-        reserved_nano=bill.open_nano,
-        idempotency_key=ask.idempotency_key,
-        batch_id=trace.batch_id,
-        tags=ask.tags,
+        "attempt",
+        *about,
+        row["vendor"],
+        row["model"],
+        row["outcome"],
+        row["latency_ms"],
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        bill.cost_nano,
+        False,  # a hit of the cache needs no attempt
+        bool(usage.get("estimated")),
+        usage,
+        bill.open_nano,
+        *belongs,
     )
 
 
-def _answer(trace: Trace, now: float) -> LedgerRow:
-    ask, caller = trace.ask, trace.caller
+def _answer(trace: Trace, about: _About, belongs: _Belongs) -> LedgerRow:
+    usage = trace.usage
     return LedgerRow(
-        kind="answer",
-        at_s=now,
-        project_id=caller.project_id,
-        key_id=caller.key_id,
-        request_id=trace.request_id,
-        capability=ask.capability,
-        vendor=trace.vendor,
-        model=trace.model,
-        outcome=trace.rows[-1]["outcome"] if trace.rows else "ok",
-        latency_ms=trace.latency_ms(),
-        prompt_tokens=trace.usage.get("prompt_tokens"),
-        completion_tokens=trace.usage.get("completion_tokens"),
-        cost_nano=trace.cost_nano,
-        cache_hit=trace.cache_hit,
-        estimated=bool(trace.usage.get("estimated")),
-        usage=trace.usage,
-        idempotency_key=ask.idempotency_key,
-        batch_id=trace.batch_id,
-        tags=ask.tags,
+        "answer",
+        *about,
+        trace.vendor,
+        trace.model,
+        trace.rows[-1]["outcome"] if trace.rows else "ok",
+        trace.latency_ms(),
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        trace.cost_nano,
+        trace.cache_hit,
+        bool(usage.get("estimated")),
+        usage,
+        0,  # what is open is that of an attempt
+        *belongs,
     )

@@ -385,7 +385,7 @@ def test_a_limit_that_is_made_while_calls_run_knows_what_they_set_aside(run: Run
     async def body(store: Durable) -> None:
         await store.add_project("p", "a", 1000, 0)
         running, other, done = (
-            replace(paid(nano, scope), key=key)
+            paid(nano, scope)._replace(key=key)
             for nano, scope, key in ((60, key_scope("k"), "1"), (7, key_scope("l"), "2"), (5, key_scope("k"), "3"))
         )
         for admission in (running, other, done):
@@ -394,7 +394,7 @@ def test_a_limit_that_is_made_while_calls_run_knows_what_they_set_aside(run: Run
         for _ in range(2):  # also after it was dropped
             await store.set_budget(Budget(key_scope("k"), "p", 100))
             assert next((b.reserved_nano, b.left_nano) for b in await store.budgets("p", 0)) == (60, 40)
-            assert (await store.admit(replace(paid(41, key_scope("k")), key="4"))).state == "refused"
+            assert (await store.admit(paid(41, key_scope("k"))._replace(key="4"))).state == "refused"
             dropped = await store.drop_budget(key_scope("k"))
             assert dropped
         await store.set_budget(Budget(key_scope("k"), "p", 100))
@@ -414,7 +414,7 @@ def test_a_call_goes_from_new_to_running_to_done(run: Run) -> None:
         assert (await store.admit(first)).state == "new"
         assert (await store.admit(call(now=1.0))).state == "running"
         assert (await store.admit(call(fingerprint="other body", now=1.0))).state == "conflict"
-        assert (await store.admit(replace(call(), project_id="another project"))).state == "new"
+        assert (await store.admit(call()._replace(project_id="another project"))).state == "new"
         await store.book(end(first, answer=b"answer"))
         again = await store.admit(call(now=2.0))
         assert (again.state, again.answer) == ("done", b"answer")
@@ -553,11 +553,11 @@ def test_answers_of_a_busy_time_are_forgotten_in_time(run: Run) -> None:
             await store.admit(admission)
             await store.book(end(admission, answer=b"x"))
         await store.tend("me", 7.0)
-        later = [replace(admission, now=1.0, fingerprint="other") for admission in (*asked, kept)]
+        later = [admission._replace(now=1.0, fingerprint="other") for admission in (*asked, kept)]
         states = [(await store.admit(admission)).state for admission in later]
         assert states == ["new"] * len(asked) + ["conflict"]
         await store.tend("me", 86_402.0)
-        assert (await store.admit(replace(kept, fingerprint="other"))).state == "new"
+        assert (await store.admit(kept._replace(fingerprint="other"))).state == "new"
 
     run(body)
 
@@ -615,7 +615,7 @@ def test_a_booking_whose_answer_was_lost_is_paid_once(postgres: Postgres) -> Non
                     await store.book(booked[-1])
                 for booking in booked:
                     assert len(await store.rows(booking.admission.request_id)) == 1
-                    again = await store.admit(replace(booking.admission, request_id=uuid.uuid4().hex))
+                    again = await store.admit(booking.admission._replace(request_id=uuid.uuid4().hex))
                     assert again.answer == b"answer"
                 assert await store.balance_nano("p") == 1000 - 30 * len(booked)
             assert len(booked) > 1  # a booking is one question: once its answer was lost
@@ -648,7 +648,7 @@ def test_a_call_asks_the_database_once_before_its_vendor_and_once_after_it(postg
             assert await one() == [0, 1, 1]
             kept = call(reserve_nano=4, scopes=(project_scope("p"),))
             assert await trips(store.admit(kept)) == 1
-            assert await trips(store.admit(replace(kept, request_id="again"))) == 1
+            assert await trips(store.admit(kept._replace(request_id="again"))) == 1
             await store.release(paid(None))
             assert await trips(store.release(kept)) == 1
             assert await store.balance_nano("p") == 992
@@ -997,7 +997,7 @@ def test_rows_of_a_call_are_found_by_the_time_in_its_name(tmp_path: Path) -> Non
 def test_a_booking_that_may_have_been_made_by_another_process_is_made_once(run: Run) -> None:
     async def body(store: Durable) -> None:
         await store.add_project("p", "a", 100, 0)
-        asked = replace(paid(40), request_id=request_id())
+        asked = paid(40)._replace(request_id=request_id())
         await store.admit(asked)
         booking = replace(end(asked, 30, row(request_id=asked.request_id, at_s=time.time())), shared=True)
         for _ in range(2):
@@ -1175,9 +1175,9 @@ def test_a_kept_answer_is_in_the_file_when_its_caller_hears_of_it(tmp_path: Path
 
         async def one(admission: Admission) -> None:
             await store.admit(admission)
-            assert (await reader.admit(replace(admission, request_id="other"))).state == "running"
+            assert (await reader.admit(admission._replace(request_id="other"))).state == "running"
             await store.book(end(admission, 1, answer=b"x"))
-            assert (await reader.admit(replace(admission, request_id="other"))).answer == b"x"
+            assert (await reader.admit(admission._replace(request_id="other"))).answer == b"x"
 
         await asyncio.gather(*map(one, asked))
         assert await reader.balance_nano("p") == 80

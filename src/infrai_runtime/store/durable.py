@@ -118,8 +118,7 @@ def _window_of_hour(period: str, hour: int) -> str:
 _WINDOW = {"month": "%Y-%m", "day": "%Y-%m-%d"}
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """A call that asks to be made.
 
     ``key`` is its idempotency key; without one, ``key`` is its request id and ``ttl_s`` 0: nothing is kept of it.
@@ -197,7 +196,7 @@ class LedgerRow(NamedTuple):
     tags: Mapping[str, str] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Booking:
     """The end of an admitted call: what it cost, its ledger rows, and its answer (None: a repetition makes it anew).
     ``outcome``: the call was a request of a batch, and this is what became of it."""
