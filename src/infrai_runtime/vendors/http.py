@@ -189,9 +189,9 @@ class Http:
         """Closes the pool, which all vendors of a runtime share."""
         await self._pool.close()
 
-    async def post(self, path: str, body: Json, call: Call, *, headers: Mapping[str, str] | None = None) -> Json:
+    def post(self, path: str, body: Json, call: Call, *, headers: Mapping[str, str] | None = None) -> Awaitable[Json]:
         """The JSON object that answers a JSON body."""
-        return await self._json(_Sent("POST", path, orjson.dumps(body), headers=headers), call)
+        return self._json(_Sent("POST", path, orjson.dumps(body), headers=headers), call)
 
     async def post_form(self, path: str, fields: list[tuple[str, str]], uploads: list[Upload], call: Call) -> Json:
         """The JSON object that answers a multipart form."""

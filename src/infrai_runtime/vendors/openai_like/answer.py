@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -38,7 +38,6 @@ REASONS = {
 BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
 """Finish reasons that say that the answer was not made: OpenRouter, Zhipu, DeepSeek, vLLM."""
 
-_REASONING = ("reasoning_content", "reasoning")
 _TEXT_ALONE = frozenset({"role", "content"})
 _ABOUT_A_CHUNK = frozenset(
     {
@@ -69,33 +68,32 @@ class _Call:
     """Its arguments are a text, which is empty when nothing comes."""
 
 
-@dataclass(slots=True)
 class _Choice:
     """One of the answers: its parts so far."""
 
-    number: int
-    parts: int = 0
-    open: tuple[str, int] | None = None
-    """Kind and index of the text that is being written."""
-    calls: list[_Call] = field(default_factory=list)
-    current: dict[Any, _Call] = field(default_factory=dict)
-    """The call that the next piece with this index (or id) belongs to."""
-    last_call: Any = None
-    details: dict[tuple[Any, Any], dict[str, Any]] = field(default_factory=dict)
-    text: list[str] = field(default_factory=list)
-    reason: str | None = None
-    audio: int | None = None
-    marked: Marked | None = None
-    """Tells thoughts from text, where they stand in it."""
-    executed: dict[Any, dict[str, Any]] = field(default_factory=dict)
-    """Groq's own tools, by their index (https://console.groq.com/docs/compound/built-in-tools)."""
+    def __init__(self, number: int, marked: Marked | None) -> None:
+        self.number = number
+        self.marked = marked
+        """Tells thoughts from text, where they stand in it."""
+        self.parts = 0
+        self.open: str | None = None
+        """Kind of the text that is being written."""
+        self.place = 0
+        """Its part's index."""
+        self.text: list[str] = []
+        self.reason: str | None = None
+        self.audio: int | None = None
+        self.calls: list[_Call] = []
+        self.current: dict[Any, _Call] = {}
+        """The call that the next piece with this index (or id) belongs to."""
+        self.last_call: Any = None
+        self.details: dict[tuple[Any, Any], dict[str, Any]] = {}
+        self.executed: dict[Any, dict[str, Any]] = {}
+        """Groq's own tools, by their index (https://console.groq.com/docs/compound/built-in-tools)."""
 
     def next(self) -> int:
         self.parts += 1
         return self.parts - 1
-
-    def made(self, index: int, **part: Any) -> Fragment:
-        return Fragment(index, part, self.number)
 
 
 class Reader:
@@ -113,6 +111,7 @@ class Reader:
         self._model: str | None = None
         self._fingerprint: str | None = None
         self._sources: list[Json] = []
+        self._made: list[Event] = []
         self._held: list[str] = []
         self._held_at = (0, 0)
 
@@ -137,11 +136,13 @@ class Reader:
 
     def whole(self, completion: Json) -> list[Event]:
         """The events of a whole completion. Raises ``Broken``."""
-        return [*self._feed(completion, "message"), *self.end()]
+        self._read(completion, "message")
+        return self.end()
 
     def feed(self, chunk: Json) -> list[Event]:
         """The events of a chunk. Raises ``Broken``."""
-        return list(self._feed(chunk, "delta"))
+        self._read(chunk, "delta")
+        return self._given_out()
 
     def hold(self, chunk: Json) -> bool:
         """Takes what almost every chunk is: more of the text that is being written, and nothing else. For any other it
@@ -153,18 +154,18 @@ class Reader:
             choice = self._choices[row.get("index") or 0]
         except (KeyError, TypeError, ValueError):
             return False
-        if choice.open is None or choice.open[0] != "text" or not text or not isinstance(text, str):
+        if choice.open != "text" or not text or not isinstance(text, str):
             return False
         if row.get("finish_reason") or row.get("logprobs") or (len(delta) > 1 and not delta.keys() <= _TEXT_ALONE):
             return False
         if chunk.get("usage") or chunk.get("object") == "error" or not chunk.keys() <= _ABOUT_A_CHUNK:
             return False
-        place = choice.open[1], choice.number
-        if self._held and place != self._held_at:
+        if not self._held:
+            self._held_at = choice.place, choice.number
+        elif self._held_at != (choice.place, choice.number):
             return False
         choice.text.append(text)
         self._held.append(text)
-        self._held_at = place
         return True
 
     def held(self) -> list[Event]:
@@ -175,20 +176,30 @@ class Reader:
         self._held.clear()
         return [Fragment(index, {"type": "text", "text": text}, number)]
 
-    def end(self) -> Iterator[Event]:
+    def end(self) -> list[Event]:
         """What closes the answer."""
-        for choice in self._choices.values():
-            yield from self._close_all(choice)
-        first = self._choices.get(0)
-        reasons = {number: _reason(choice) for number, choice in self._choices.items()}
-        others = {number: reason for number, reason in reasons.items() if number != 0}
-        usage = self.usage
-        for reason in sorted({choice.reason for choice in self._choices.values() if choice.reason} - REASONS.keys()):
-            yield Note(warning=unknown_reason(reason))
+        reasons: dict[int, str] = {}
+        unknown: set[str] = set()
+        for number, choice in self._choices.items():
+            self._close_all(choice)
+            reasons[number] = _reason(choice)
+            if choice.reason and choice.reason not in REASONS:
+                unknown.add(choice.reason)
+        for reason in sorted(unknown):
+            self._made.append(Note(warning=unknown_reason(reason)))
+        first = reasons.pop(0, "stop")
         cost = cost_of(self._usage, self._row.cost, self._row.cost_units)
-        yield Finish(_reason(first) if first else "stop", usage, self._model, cost, others, self._fingerprint)
+        self._made.append(Finish(first, self.usage, self._model, cost, reasons, self._fingerprint))
+        return self._given_out()
 
-    def _feed(self, chunk: Json, name: str) -> Iterator[Event]:
+    def _given_out(self) -> list[Event]:
+        made, self._made = self._made, []
+        return made
+
+    def _make(self, choice: _Choice, index: int, **part: Any) -> None:
+        self._made.append(Fragment(index, part, choice.number))
+
+    def _read(self, chunk: Json, name: str) -> None:
         self._usage = chunk.get("usage") or _groq_usage(chunk) or self._usage
         self._model = self._model or chunk.get("model") or None
         self._fingerprint = self._fingerprint or chunk.get("system_fingerprint") or None
@@ -198,123 +209,130 @@ class Reader:
             number = row.get("index") or 0
             choice = self._choices.get(number)
             if choice is None:
-                choice = self._choices[number] = _Choice(number, marked=Marked() if self._row.thinks_in_text else None)
-            yield from self._delta(choice, row.get(name) or {}, row.get("logprobs"))
+                choice = self._choices[number] = _Choice(number, Marked() if self._row.thinks_in_text else None)
+            self._delta(choice, row.get(name) or {}, row.get("logprobs"))
             reason = row.get("finish_reason")
             if reason in BROKEN:
                 raise Broken(f"it ended its answer with {reason!r}")
             choice.reason = reason or choice.reason
 
-    def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> Iterator[Event]:
+    def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> None:
         details = delta.get("reasoning_details")
-        thought = next((delta[name] for name in _REASONING if delta.get(name)), None)
+        thought = delta.get("reasoning_content") or delta.get("reasoning") or None
         if "reasoning_steps" in delta:
             thought = thought or _steps(delta["reasoning_steps"])
         if thought or details:
-            yield from self._reasoning(choice, thought, details)
+            self._reasoning(choice, thought, details)
         content = delta.get("content")
         if content:
-            tokens = logprobs.get("content") if logprobs else None
-            yield from self._content(choice, content, tokens)
+            self._content(choice, content, logprobs.get("content") if logprobs else None)
         if not content or len(delta) > 1:  # the usual delta is content alone
-            yield from self._rest(choice, delta)
+            self._rest(choice, delta)
 
-    def _rest(self, choice: _Choice, delta: Json) -> Iterator[Fragment]:
+    def _rest(self, choice: _Choice, delta: Json) -> None:
         if delta.get("refusal"):
-            yield from self._say(choice, "refusal", delta["refusal"])
+            self._say(choice, "refusal", delta["refusal"])
         if delta.get("annotations"):
-            yield from self._cite(choice, [_citation(row) for row in delta["annotations"]])
+            self._cite(choice, [_citation(row) for row in delta["annotations"]])
         for image in delta.get("images") or ():
-            yield from self._image(choice, image)
+            self._image(choice, image)
         if delta.get("audio"):
-            yield from self._audio(choice, delta["audio"])
+            self._audio(choice, delta["audio"])
         for position, call in enumerate(delta.get("tool_calls") or ()):
-            yield from self._tool_call(choice, call, position)
+            self._tool_call(choice, call, position)
         for position, ran in enumerate(delta.get("executed_tools") or ()):
             choice.executed.setdefault(ran.get("index", position), {}).update(ran)
 
     # -- texts, of which one is open at a time
 
-    def _say(self, choice: _Choice, kind: str, text: str, **more: Any) -> Iterator[Fragment]:
-        if choice.open is None or choice.open[0] != kind:
-            yield from self._close(choice)
-            choice.open = (kind, choice.next())
+    def _say(self, choice: _Choice, kind: str, text: str, **more: Any) -> None:
+        if choice.open != kind:
+            self._close(choice)
+            choice.open, choice.place = kind, choice.next()
         if kind == "text":
             choice.text.append(text)
-        yield Fragment(choice.open[1], {"type": kind, "text": text, **more}, choice.number)
+        self._made.append(Fragment(choice.place, {"type": kind, "text": text, **more}, choice.number))
 
-    def _close(self, choice: _Choice, **more: Any) -> Iterator[Fragment]:
-        if choice.open is not None:
-            kind, index = choice.open
-            choice.open = None
-            signed = {"opaque": list(choice.details.values())} if kind == "reasoning" and choice.details else {}
-            if signed:
-                choice.details = {}
-            yield choice.made(index, type=kind, **signed, **more, done=True)
+    def _close(self, choice: _Choice) -> None:
+        kind = choice.open
+        if kind is None:
+            return
+        choice.open = None
+        if kind == "reasoning" and choice.details:
+            signed = list(choice.details.values())
+            choice.details = {}
+            self._make(choice, choice.place, type=kind, opaque=signed, done=True)
+        else:
+            self._make(choice, choice.place, type=kind, done=True)
 
-    def _reasoning(self, choice: _Choice, thought: Any, details: Any) -> Iterator[Fragment]:
+    def _reasoning(self, choice: _Choice, thought: Any, details: Any) -> None:
         rows = [row for row in details or () if isinstance(row, dict)]
         text = thought if isinstance(thought, str) else "".join(map(_detail_text, rows))
-        if text or choice.open is None or choice.open[0] != "reasoning":
-            yield from self._say(choice, "reasoning", text)
+        if text or choice.open != "reasoning":
+            self._say(choice, "reasoning", text)
         for row in rows:
             _merge(choice.details, row)
 
-    def _content(self, choice: _Choice, content: Any, tokens: Any) -> Iterator[Event]:
-        if isinstance(content, str) and choice.marked is not None:
-            for kind, said in choice.marked.feed(content):
-                yield from self._say(choice, kind, said)
-            return
+    def _content(self, choice: _Choice, content: Any, tokens: Any) -> None:
         if isinstance(content, str):
-            yield from self._say(choice, "text", content, **({"logprobs": tokens} if tokens else {}))
+            self._written(choice, content, tokens)
             return
         for chunk in content:  # Mistral: https://docs.mistral.ai/capabilities/reasoning, .../citations
             kind = chunk.get("type")
             if kind == "text" and chunk.get("text"):
-                yield from self._say(choice, "text", chunk["text"])
+                self._say(choice, "text", chunk["text"])
             elif kind == "thinking":
-                yield from self._say(choice, "reasoning", "".join(map(_thought, chunk.get("thinking") or ())))
+                self._say(choice, "reasoning", "".join(map(_thought, chunk.get("thinking") or ())))
             elif kind == "reference":
                 place = len("".join(choice.text))
                 row = {"type": "citation", "start": place, "end": place, "native": chunk}
-                yield from self._cite(choice, [row])
+                self._cite(choice, [row])
             elif kind != "text":
-                yield from self._kept(choice, str(kind), chunk)
+                self._kept(choice, str(kind), chunk)
 
-    def _cite(self, choice: _Choice, rows: list[dict[str, Any]]) -> Iterator[Fragment]:
-        yield from self._say(choice, "text", "", annotations=rows)
+    def _written(self, choice: _Choice, text: str, tokens: Any) -> None:
+        if choice.marked is not None:
+            for kind, said in choice.marked.feed(text):
+                self._say(choice, kind, said)
+        elif tokens:
+            self._say(choice, "text", text, logprobs=tokens)
+        else:
+            self._say(choice, "text", text)
+
+    def _cite(self, choice: _Choice, rows: list[dict[str, Any]]) -> None:
+        self._say(choice, "text", "", annotations=rows)
 
     # -- what no other part holds: it is kept as it came
 
-    def _kept(self, choice: _Choice, name: str, native: Json) -> Iterator[Fragment]:
-        yield from self._close(choice)
+    def _kept(self, choice: _Choice, name: str, native: Json) -> None:
+        self._close(choice)
         kept = {"name": name, "vendor": self._vendor, "native": native, "done": True}
-        yield choice.made(choice.next(), type="server_tool_result", **kept)
+        self._make(choice, choice.next(), type="server_tool_result", **kept)
 
     # -- media
 
-    def _image(self, choice: _Choice, image: Json) -> Iterator[Fragment]:
+    def _image(self, choice: _Choice, image: Json) -> None:
         """https://openrouter.ai/docs/features/multimodal/image-generation"""
         url = (image.get("image_url") or {}).get("url") or ""
         found = _DATA_URL.fullmatch(url)
         data = {"base64": found[2], "mime": found[1]} if found else {"url": url}
-        yield from self._close(choice)
-        yield choice.made(choice.next(), type="image", **data, done=True)
+        self._close(choice)
+        self._make(choice, choice.next(), type="image", **data, done=True)
 
-    def _audio(self, choice: _Choice, audio: Json) -> Iterator[Fragment]:
+    def _audio(self, choice: _Choice, audio: Json) -> None:
         """https://platform.openai.com/docs/guides/audio"""
         if choice.audio is None:
-            yield from self._close(choice)
+            self._close(choice)
             choice.audio = choice.next()
         data = {"base64": audio["data"]} if audio.get("data") else {}
         said = {"transcript": audio["transcript"]} if audio.get("transcript") else {}
         about = {name: audio[name] for name in ("id", "expires_at") if audio.get(name)}
         if data or said or about:
-            yield choice.made(choice.audio, type="audio", **data, **said, **about)
+            self._make(choice, choice.audio, type="audio", **data, **said, **about)
 
     # -- tool calls, which may be written in parallel
 
-    def _tool_call(self, choice: _Choice, given: Json, position: int) -> Iterator[Fragment]:
+    def _tool_call(self, choice: _Choice, given: Json, position: int) -> None:
         called = _called(given)
         call = _call_of(choice, given, position)
         call.id = call.id or given.get("id") or None
@@ -328,27 +346,27 @@ class Reader:
         call.held = ""
         call.whole = call.whole and not pieces
         if call.place is None:
-            yield from self._close(choice)
+            self._close(choice)
             call.place = choice.next()
             call.id = call.id or f"call_{uuid.uuid4().hex[:24]}"  # Ollama and llama.cpp may leave it out
-            yield choice.made(call.place, **kind, id=call.id, name=call.name, arguments=pieces)
+            self._make(choice, call.place, **kind, id=call.id, name=call.name, arguments=pieces)
         elif pieces:
-            yield choice.made(call.place, **kind, arguments=pieces)
+            self._make(choice, call.place, **kind, arguments=pieces)
 
-    def _close_all(self, choice: _Choice) -> Iterator[Fragment]:
+    def _close_all(self, choice: _Choice) -> None:
         for kind, said in choice.marked.end() if choice.marked else ():
-            yield from self._say(choice, kind, said)
+            self._say(choice, kind, said)
         if self._sources and choice.text:
-            yield from self._cite(choice, _marked_sources("".join(choice.text), self._sources))
-        yield from self._close(choice)
+            self._cite(choice, _marked_sources("".join(choice.text), self._sources))
+        self._close(choice)
         for ran in choice.executed.values():
-            yield from self._kept(choice, str(ran.get("type")), ran)
+            self._kept(choice, str(ran.get("type")), ran)
         if choice.audio is not None:
-            yield choice.made(choice.audio, type="audio", done=True)
+            self._make(choice, choice.audio, type="audio", done=True)
         for call in choice.calls:
             if call.place is not None:
                 rest = {"arguments": "{}"} if call.whole and not call.custom else {}
-                yield choice.made(call.place, type="tool_call", **rest, done=True)
+                self._make(choice, call.place, type="tool_call", **rest, done=True)
 
 
 def _reason(choice: _Choice) -> str:

@@ -13,7 +13,7 @@ from infrai_core.sse import Event as SentEvent
 from infrai_runtime.vendors.base import Call, Event, Note, Request
 from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.vendors.configuration import Entry
-from infrai_runtime.vendors.documented import NOT_THE_SHAPE, documented, undocumented
+from infrai_runtime.vendors.documented import NOT_THE_SHAPE, undocumented
 from infrai_runtime.vendors.http import Http, segment
 from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.openai_like.answer import Broken, Reader
@@ -68,11 +68,12 @@ class Chat(Base, RemoteChat[Draft]):
         reader = Reader(self.row, self.name)
         if bill is not None:
             bill.reading = reader
-        with documented(self.http):
-            try:
-                events = reader.whole(completion)
-            except Broken as broken:
-                raise self.http.broken(str(broken)) from None
+        try:
+            events = reader.whole(completion)
+        except Broken as broken:
+            raise self.http.broken(str(broken)) from None
+        except NOT_THE_SHAPE as error:
+            raise undocumented(self.http, error) from error
         if reader.empty:
             raise self.http.broken("its answer has no choices")
         return events

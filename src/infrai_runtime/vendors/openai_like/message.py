@@ -46,10 +46,9 @@ class Writer:
 
     def user(self, parts: Sequence[Part], path: str, name: Json) -> Iterator[Json]:
         """What a person said. Results of tools among it are messages of their own, before it."""
-        results = [part for part in parts if part["type"] == "tool_result"]
         rest = [part for part in parts if part["type"] != "tool_result"]
-        if results:
-            yield from self.tool(results, path, {})
+        if len(rest) < len(parts):
+            yield from self.tool(parts, path, {})
         if rest:
             yield {"role": "user", "content": self._content(rest, path), **name}
 
@@ -89,9 +88,12 @@ class Writer:
 
     def _content(self, parts: Sequence[Part], path: str) -> str | list[Json]:
         """A string where there is only text, as every server takes that."""
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        if len(texts) == len(parts):
+            return "\n".join(texts)
         marked = self._mark_cache and any(part["type"] == "cache_point" for part in parts)
         if not marked and all(part["type"] in ("text", "cache_point") for part in parts):
-            return "\n".join(part["text"] for part in parts if part["type"] == "text")
+            return "\n".join(texts)
         written: list[Json] = []
         for index, part in enumerate(parts):
             if part["type"] != "cache_point":

@@ -17,7 +17,7 @@ from infrai_runtime.vendors.openai_like.row import PROTECTED, Row
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draft:
     """A body, and what the caller should know of it."""
 
@@ -31,7 +31,9 @@ def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
     writer = Writer(row, call.mark_cache)
     body: Json = {"model": model, "messages": writer.messages(request["messages"])}
     warnings = writer.warnings
-    for name, value in _fields(request):
+    for name, value in request.items():
+        if name in _NOT_FIELDS:
+            continue
         if name in row.refuses or _is_fixed(name, row, model, request):
             warnings.append(f"{name}: {call.model} has no such option here; not used")
         else:
@@ -54,10 +56,6 @@ def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
 _SAMPLING = frozenset({"temperature", "top_p"})
 _STOPS = frozenset({"stop", "presence_penalty", "frequency_penalty"})
 _NOT_FIELDS = frozenset({"messages", "passthrough"})
-
-
-def _fields(request: Request) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in request.items() if name not in _NOT_FIELDS]
 
 
 def _without_a_choice(request: Request) -> Request:

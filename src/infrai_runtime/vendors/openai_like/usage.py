@@ -14,30 +14,28 @@ def usage_of(given: Any) -> Json | None:
     Cached tokens count into ``prompt_tokens`` and reasoning into ``completion_tokens``, as OpenAI has it; a vendor that
     counts reasoning apart (its sum tells) is brought to that.
     """
-    if not isinstance(given, Mapping):
-        return None
-    prompt, completion = _count(given, "prompt_tokens"), _count(given, "completion_tokens") or 0
+    counts = _counts(given)
+    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens", 0)
     if prompt is None or not (prompt or completion):
         return None
-    reads, writes = _details(given, "prompt_tokens_details"), _details(given, "completion_tokens_details")
-    reasoning = writes.get("reasoning_tokens", _count(given, "reasoning_tokens"))
-    total = _count(given, "total_tokens")
-    if reasoning and total == prompt + completion + reasoning:
+    reads = _counts(given.get("prompt_tokens_details"))
+    writes = _counts(given.get("completion_tokens_details"))
+    reasoning = writes.get("reasoning_tokens", counts.get("reasoning_tokens"))
+    if reasoning and counts.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning
     usage: Json = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    into = {
-        "cached_tokens": reads["cached_tokens"] if "cached_tokens" in reads else _cached_elsewhere(given),
-        "audio_tokens": reads.get("audio_tokens"),
-        "cache_write_tokens": reads.get("cache_write_tokens", reads.get("cache_creation_input_tokens")),
-    }
+    # DeepSeek and Moonshot tell cached tokens beside the others
+    cached = reads.get("cached_tokens", counts.get("prompt_cache_hit_tokens", counts.get("cached_tokens")))
+    cache_write = reads.get("cache_write_tokens", reads.get("cache_creation_input_tokens"))
+    into = {"cached_tokens": cached, "audio_tokens": reads.get("audio_tokens"), "cache_write_tokens": cache_write}
     out = {"reasoning_tokens": reasoning, "audio_tokens": writes.get("audio_tokens")}
     for name, details in (("prompt_tokens_details", into), ("completion_tokens_details", out)):
         if said := {kind: count for kind, count in details.items() if count is not None}:
             usage[name] = said
-    if (searches := _count(given, "num_search_queries")) is not None:
-        usage["search_units"] = searches
-    if heard := _count(given, "prompt_audio_seconds"):  # Mistral bills sound by the minute, beside the tokens
-        usage["audio_seconds"] = heard
+    if "num_search_queries" in counts:
+        usage["search_units"] = counts["num_search_queries"]
+    if counts.get("prompt_audio_seconds"):  # Mistral bills sound by the minute, beside the tokens
+        usage["audio_seconds"] = counts["prompt_audio_seconds"]
     return usage
 
 
@@ -50,24 +48,12 @@ def cost_of(given: Any, place: tuple[str, ...], units: int = 1) -> float | None:
     return given / units if isinstance(given, int | float) and not isinstance(given, bool) else None
 
 
-def _cached_elsewhere(given: Mapping[str, Any]) -> int | None:
-    """Cached tokens where DeepSeek and Moonshot tell them."""
-    hit = _count(given, "prompt_cache_hit_tokens")
-    return _count(given, "cached_tokens") if hit is None else hit
-
-
-def _count(given: Mapping[str, Any], name: str) -> int | None:
-    value = given.get(name)
-    if value is None or isinstance(value, bool) or not isinstance(value, _NUMBER):
-        return None
-    return int(value) if value >= 0 else None
+def _counts(given: Any) -> dict[str, int]:
+    """The fields that count something."""
+    if not isinstance(given, dict):
+        return {}
+    return {name: int(value) for name, value in given.items() if type(value) in _NUMBER and value >= 0}
 
 
 _NUMBER = (int, float)
-
-
-def _details(given: Mapping[str, Any], name: str) -> dict[str, int]:
-    inner = given.get(name)
-    if not isinstance(inner, dict):
-        return {}
-    return {key: count for key in inner if (count := _count(inner, key)) is not None}
+"""A truth value, which Python takes for one, is none."""
