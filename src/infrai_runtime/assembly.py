@@ -13,6 +13,7 @@ Part = dict[str, Any]
 
 _APPENDED = frozenset({"text", "arguments", "transcript", "base64"})
 _EXTENDED = frozenset({"annotations", "logprobs"})
+_GROWN = _APPENDED | _EXTENDED
 
 
 class _Answer:
@@ -24,15 +25,18 @@ class _Answer:
 
     def grow(self, index: int, fragment: Mapping[str, Any]) -> None:
         """Adds a fragment."""
-        part = self._parts.setdefault(index, {})
+        part = self._parts.get(index)
+        if part is None:
+            part = self._parts[index] = {}
         for name, value in fragment.items():
             if value is None or name == "done":
                 continue
-            if name in _APPENDED:
-                part.setdefault(name, "")
-                self._pieces.setdefault((index, name), []).append(value)
+            if name not in part or name not in _GROWN:
+                part[name] = value
+            elif name in _EXTENDED:
+                part[name] = [*part[name], *value]
             else:
-                part[name] = [*part.get(name, ()), *value] if name in _EXTENDED else value
+                self._pieces.setdefault((index, name), [part[name]]).append(value)
 
     def parts(self) -> list[Part]:
         """The parts so far, in order."""
@@ -60,7 +64,9 @@ class Assembly:
     def add(self, event: Event) -> None:
         """Takes the next event."""
         if isinstance(event, Fragment):
-            answer = self._answers.get(event.choice) or self._answers.setdefault(event.choice, _Answer())
+            answer = self._answers.get(event.choice)
+            if answer is None:
+                answer = self._answers[event.choice] = _Answer()
             answer.grow(event.index, event.part)
         elif isinstance(event, Note):
             self.warnings += [event.warning] if event.warning else []
@@ -80,20 +86,11 @@ class Assembly:
 
     def others(self) -> list[tuple[list[Part], str]]:
         """Parts and finish reason of every further answer, in order."""
+        if len(self._answers) == 1:
+            return []
         reasons = self.finish.others if self.finish else {}
         rows = sorted(self._answers.items())[1:]
         return [(answer.parts(), reasons.get(choice, "stop")) for choice, answer in rows]
-
-
-def text_of(parts: Iterable[Mapping[str, Any]], kind: str = "text") -> str | None:
-    """The joined text of all parts of one type; None when there is none."""
-    found = [part.get("text") or "" for part in parts if part.get("type") == kind]
-    return "".join(found) if found else None
-
-
-def tool_calls_of(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The tool calls, OpenAI-shaped."""
-    return [_call(part) for part in parts if part.get("type") == "tool_call"]
 
 
 def _call(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,13 +101,21 @@ def _call(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """``content``, ``tool_calls``, ``reasoning`` and ``refusal`` of an answer."""
-    calls = tool_calls_of(parts)
+    """``content``, ``tool_calls``, ``reasoning`` and ``refusal`` of an answer: the joined texts of all parts of a type
+    and the calls in OpenAI's shape, each None when there is none."""
+    calls = []
+    texts: dict[Any, list[str]] = {}
+    for part in parts:
+        kind = part.get("type")
+        if kind == "tool_call":
+            calls.append(_call(part))
+        else:
+            texts.setdefault(kind, []).append(part.get("text") or "")
     return {
-        "content": text_of(parts),
+        "content": "".join(texts["text"]) if "text" in texts else None,
         "tool_calls": calls or None,
-        "reasoning": text_of(parts, "reasoning"),
-        "refusal": text_of(parts, "refusal"),
+        "reasoning": "".join(texts["reasoning"]) if "reasoning" in texts else None,
+        "refusal": "".join(texts["refusal"]) if "refusal" in texts else None,
     }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from infrai_runtime.vendors.base import Event, Fragment
@@ -17,6 +16,7 @@ from infrai_runtime.vendors.base import Event, Fragment
 Part = Mapping[str, Any]
 
 _SERVER_TOOLS = frozenset({"server_tool_call", "server_tool_result"})
+_OWNED = _SERVER_TOOLS | {"reasoning"}
 _SIGNATURE = frozenset({"opaque", "vendor", "model"})
 _WARNINGS = {
     "reasoning": "messages: {} reasoning part(s) of another vendor or model were left out",
@@ -29,13 +29,14 @@ def marked(event: Event, vendor: str, model: str) -> Event:
     """Reasoning and signed parts with their maker's name; other events as they are."""
     if not isinstance(event, Fragment) or not (event.part.get("type") == "reasoning" or "opaque" in event.part):
         return event
-    return replace(event, part=event.part | {"vendor": vendor, "model": model})
+    return Fragment(event.index, event.part | {"vendor": vendor, "model": model}, event.choice)
 
 
 def without_foreign(body: Mapping[str, Any], vendor: str, model: str) -> tuple[Mapping[str, Any], list[str]]:
     """The body without what other makers signed, and one warning for each kind of what was left out."""
     messages = body.get("messages", ())
-    foreign = [kind for m in messages for part in m["parts"] if (kind := _foreign(part, vendor, model))]
+    owned = [part for m in messages for part in m["parts"] if part["type"] in _OWNED or "opaque" in part]
+    foreign = [kind for part in owned if (kind := _foreign(part, vendor, model))]
     if not foreign:
         return body, []
     kept = [{**message, "parts": _own(message["parts"], vendor, model)} for message in messages]

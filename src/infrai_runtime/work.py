@@ -7,21 +7,21 @@ vendor can take over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from infrai_runtime.assembly import Assembly, estimated_usage
 from infrai_runtime.failure import Failure
 from infrai_runtime.opaque import marked, without_foreign
 from infrai_runtime.pricing import nano_of_usd
 from infrai_runtime.request import Ask
-from infrai_runtime.vendors.base import Call, Event, File, Finish, Fragment, Note, Vendor
+from infrai_runtime.vendors.base import AnswersAtOnce, Call, Event, File, Finish, Fragment, Note, Request, Vendor
 from infrai_runtime.wire import Json, chat_data, encoded
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What a vendor answered: reply data (still without links to ``files``), usage, and notes."""
 
@@ -34,7 +34,7 @@ class Outcome:
     """The price that the vendor itself reported."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
     """A stream that has begun: the events up to the first content, and the rest."""
 
@@ -81,21 +81,16 @@ class Silence:
 Work = Callable[[Any, Ask, Call], Awaitable[Outcome]]
 
 
-def _said(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
-    """What the vendor says to a chat or vision call. The caller closes it."""
-    method = getattr(vendor, {"chat": "chat", "vision": "see"}[ask.capability])
-    return cast("AsyncGenerator[Event, None]", method(body, call))
-
-
 def _cut(vendor: Vendor) -> Failure:
     """A cut answer must never look complete, whatever an adapter made of it."""
     return Failure("VENDOR_ERROR", f"{vendor.name}: its answer ended before its end mark")
 
 
-async def events_of(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
+async def events_of(vendor: Any, body: Request, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
     """The events of a chat or vision call; what is signed names its maker. Raises where the end mark is missing."""
     whole = False
-    async with aclosing(_said(vendor, body, ask, call)) as events:
+    said: AsyncGenerator[Event, None] = (vendor.see if ask.capability == "vision" else vendor.chat)(body, call)
+    async with aclosing(said) as events:
         async for event in events:
             whole = whole or isinstance(event, Finish)
             yield marked(event, vendor.name, call.model)
@@ -103,16 +98,11 @@ async def events_of(vendor: Vendor, body: Json, ask: Ask, call: Call) -> AsyncGe
         raise _cut(vendor)
 
 
-def _own_signatures_only(vendor: Vendor, ask: Ask, call: Call) -> tuple[Json, list[Note]]:
-    body, warnings = without_foreign(ask.body, vendor.name, call.model)
-    return dict(body), [Note(warning=warning) for warning in warnings]
-
-
 async def open_stream(vendor: Vendor, ask: Ask, call: Call) -> Opened:
     """Reads a stream up to its first content. The caller closes it."""
-    body, notes = _own_signatures_only(vendor, ask, call)
+    body, warnings = without_foreign(ask.body, vendor.name, call.model)
     events = events_of(vendor, body, ask, call)
-    seen: list[Event] = [*notes]
+    seen: list[Event] = [Note(warning=warning) for warning in warnings]
     try:
         async for event in events:
             seen.append(event)
@@ -128,14 +118,28 @@ def _has_content(part: Mapping[str, Any]) -> bool:
     return any(value for name, value in part.items() if name not in ("type", "done"))
 
 
-async def _chat(vendor: Vendor, ask: Ask, call: Call) -> Outcome:
+async def _chat(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    body, warnings = without_foreign(ask.body, vendor.name, call.model)
+    at_once: AnswersAtOnce | None = vendor if hasattr(vendor, "answer") else None
+    events = await at_once.answer(body, call) if at_once else await _all(vendor.chat(body, call))
+    return _whole(vendor, ask, call, events, warnings)
+
+
+async def _see(vendor: Any, ask: Ask, call: Call) -> Outcome:
+    return _whole(vendor, ask, call, await _all(vendor.see(ask.body, call)))
+
+
+async def _all(said: AsyncGenerator[Event, None]) -> list[Event]:
+    async with aclosing(said) as events:
+        return [event async for event in events]
+
+
+def _whole(vendor: Vendor, ask: Ask, call: Call, events: Iterable[Event], warnings: Iterable[str] = ()) -> Outcome:
+    """The outcome of an answer that came whole. Raises where the end mark is missing."""
     assembly = Assembly()
-    body, notes = _own_signatures_only(vendor, ask, call)
-    for note in notes:
-        assembly.add(note)
-    async with aclosing(_said(vendor, body, ask, call)) as events:
-        async for event in events:
-            assembly.add(marked(event, vendor.name, call.model))
+    assembly.warnings += warnings
+    for event in events:
+        assembly.add(marked(event, vendor.name, call.model))
     if assembly.finish is None:
         raise _cut(vendor)
     return chat_outcome(assembly, ask, call.model)
@@ -205,7 +209,7 @@ async def _realtime(vendor: Any, ask: Ask, call: Call) -> Outcome:
 
 WORK: dict[str, Work] = {
     "chat": _chat,
-    "vision": _chat,
+    "vision": _see,
     "embed": _embed,
     "image": _image,
     "tts": _tts,

@@ -3,7 +3,8 @@
 No flag says what a vendor can do; ``isinstance(vendor, Chats)`` does, so flag and code cannot disagree. Requests are
 the validated, canonical dictionaries of ``infrai_runtime.request`` (messages with ``parts``); results are the small
 values below. Vendors raise ``Failure``. Cancelling the task that awaits a method (or closing the event iterator)
-cancels the vendor's work; blocking work runs in threads.
+cancels the vendor's work; blocking work runs in threads. What is made anew for every call is not frozen, as that would
+double the work of making it; nobody changes it all the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from infrai_runtime.vendors.bill import Bill
 Request = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """What a vendor gets beside the request: the model to use, the time it has, and what it may reach."""
 
@@ -50,7 +51,7 @@ class Call:
 # -- what a chat yields, in order: any number of Fragment and Note, then one Finish ------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fragment:
     """A piece of the part at ``index``: a wire part dictionary (``type`` and what it adds; ``done`` closes it).
 
@@ -64,7 +65,7 @@ class Fragment:
     """Which of several answers (``choices`` of the request) it belongs to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Note:
     """Something the caller should know: a warning, or the paths of values that no input supported."""
 
@@ -72,7 +73,7 @@ class Note:
     invented: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finish:
     """The end of an answer. ``usage`` is wire-shaped; None when the vendor did not say. ``cost_usd`` only where the
     vendor reports its own price."""
@@ -176,6 +177,13 @@ class Chats(Protocol):
 
     def chat(self, request: Request, call: Call) -> AsyncIterator[Event]:
         """Yields the answer as events; used for streamed and whole answers alike."""
+
+
+class AnswersAtOnce(Chats, Protocol):
+    """Gives out an answer that nobody reads along, which a vendor may do beside ``Chats``."""
+
+    async def answer(self, request: Request, call: Call) -> Sequence[Event]:
+        """The events of the whole answer."""
 
 
 @runtime_checkable

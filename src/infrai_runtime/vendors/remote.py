@@ -56,17 +56,23 @@ class RemoteChat(Remote, ABC, Generic[D]):
 
     async def chat(self, request: Request, call: Call) -> AsyncGenerator[Event, None]:
         """The answer: streamed when the caller reads along, else asked for in one piece, which is cheaper."""
+        if not call.stream:
+            for event in await self.answer(request, call):
+                yield event
+            return
         draft = await self.drafted(request, call)
         for warning in draft.warnings:
             yield Note(warning=warning)
-        if not call.stream:
-            for event in await self.whole(draft, call):
-                yield event
-            return
         async with aclosing(self.streamed(draft, call)) as lists:
             async for events in lists:
                 for event in joined(events):
                     yield event
+
+    async def answer(self, request: Request, call: Call) -> Sequence[Event]:
+        """The answer in one piece."""
+        draft = await self.drafted(request, call)
+        events = await self.whole(draft, call)
+        return [*(Note(warning=warning) for warning in draft.warnings), *events] if draft.warnings else events
 
     async def see(self, request: Request, call: Call) -> AsyncGenerator[Event, None]:
         """A chat with the images in it."""
