@@ -30,7 +30,7 @@ from infrai_runtime.batch.record import as_json, as_lines, in_frames
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue import Catalogue
 from infrai_runtime.failure import Failure
-from infrai_runtime.field import check_table
+from infrai_runtime.field import Table, check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
 from infrai_runtime.lifespan import LEAVE
@@ -485,7 +485,7 @@ async def _refuse_fields(settings: Settings, request: Request) -> None:
     raw = await _body(settings, request)
     if raw:
         _check_json(request)
-        check_table({}, native_request.parse_json(raw))
+        check_table(Table({}), native_request.parse_json(raw))
 
 
 async def _balance(service: Service, request: Request, trace: Trace) -> ASGIApp:

@@ -12,6 +12,7 @@ from infrai_runtime import message, tool
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
+    Fields,
     Kind,
     Table,
     anything,
@@ -110,7 +111,7 @@ _MESSAGES = Kind(
     message.messages, {"anyOf": [{"type": "string"}, {"type": "array", "items": _MESSAGE_SCHEMA, "minItems": 1}]}
 )
 _MEDIA = Kind(
-    lambda value, path: {n: v for n, v in message.media(value, path).items() if v is not None},
+    message.media,
     {
         "anyOf": [
             {"type": "string", "format": "uri"},
@@ -160,12 +161,12 @@ def _tags(value: Any, path: str) -> Body:
     return tags
 
 
-_CALL: Table = {
+_CALL: Fields = {
     "tags": Field(Kind(_tags, {"type": "object"}), 'names for budgets and reports: {"team": "search"}'),
     "timeout_seconds": Field(known_number("timeout_seconds"), "total deadline in seconds, default 60"),
     "idempotency_key": Field(text(empty=False, max_length=256), "same key, same body: the same answer"),
 }
-_ROUTING: Table = _CALL | {
+_ROUTING: Fields = _CALL | {
     "model": Field(model_id(), "a model id, or auto, cheapest, balanced, smartest"),
     "vendor": Field(text(empty=False), "a vendor to stay with"),
     "prefer": Field(known_choice("prefer"), "what to optimise, default balanced"),
@@ -174,13 +175,13 @@ _ROUTING: Table = _CALL | {
     "vendor_options": Field(Kind(_vendor_options, anything().schema), 'options per vendor: {"name": {…}}'),
     "cache_strategy": Field(known_choice("cache_strategy"), "vendor (default), infrai or none"),
 }
-_SAMPLING: Table = {
+_SAMPLING: Fields = {
     "temperature": Field(known_number("temperature"), "sampling temperature"),
     "max_tokens": Field(known_integer("max_tokens"), "most tokens of the answer"),
 }
-_STREAM: Table = {"stream": Field(flag(), "true: server-sent events")}
+_STREAM: Fields = {"stream": Field(flag(), "true: server-sent events")}
 
-CHAT: Table = (
+CHAT: Fields = (
     {"messages": Field(_MESSAGES, "a prompt string or messages", required=True)}
     | _ROUTING
     | _SAMPLING
@@ -198,7 +199,7 @@ CHAT: Table = (
         "batch_mode": Field(flag(), "true: run as a batch job"),
     }
 )
-VISION: Table = (
+VISION: Fields = (
     {
         "prompt": Field(text(empty=False), "what to do with the images", required=True),
         "images": Field(list_of(_MEDIA, low=1, high=MAX_IMAGES), "URLs or base64", required=True),
@@ -208,7 +209,7 @@ VISION: Table = (
     | _STREAM
     | {"task": Field(known_choice("task"), "purpose, default general")}
 )
-EMBED: Table = {
+EMBED: Fields = {
     "input": Field(_embed_kind(), "a text or a list of texts", required=True),
     **_ROUTING,
     "dimensions": Field(known_integer("dimensions"), "length of the vectors"),
@@ -224,14 +225,14 @@ def _size(value: Any, path: str) -> str:
     return "x".join(str(int(w)) for w in words)
 
 
-IMAGE: Table = {
+IMAGE: Fields = {
     "prompt": Field(text(empty=False), "what to draw", required=True),
     **_ROUTING,
     "size": Field(Kind(_size, {"type": "string", "pattern": "^[0-9]+x[0-9]+$"}), "WIDTHxHEIGHT in pixels"),
     "n": Field(known_integer("n"), "how many images, default 1"),
     "inline": Field(flag(), "true: the bytes come in the reply (b64)"),
 }
-TTS: Table = {
+TTS: Fields = {
     "input": Field(text(empty=False, max_length=MAX_SPEECH_CHARACTERS), "the text to speak", required=True),
     **_ROUTING,
     "voice": Field(text(empty=False), "id of the voice"),
@@ -239,18 +240,18 @@ TTS: Table = {
     "speed": Field(number(0.25, 4), "1 is the usual speed"),
     "inline": Field(flag(), "true: the bytes come in the reply (b64)"),
 }
-ASR: Table = {
+ASR: Fields = {
     "audio": Field(_MEDIA, "URL or base64", required=True),
     **_ROUTING,
     "language": Field(text(empty=False), "language hint such as en or zh"),
 }
-RERANK: Table = {
+RERANK: Fields = {
     "query": Field(text(empty=False), "what is looked for", required=True),
     "candidates": Field(list_of(text(), low=1, high=MAX_CANDIDATES), "texts to order", required=True),
     **_ROUTING,
     "top_k": Field(known_integer("top_k"), "how many to return, default all"),
 }
-REALTIME: Table = {
+REALTIME: Fields = {
     **_CALL,
     "model": Field(model_id(), "a model id"),
     "vendor": Field(text(empty=False), "a vendor"),
@@ -259,13 +260,13 @@ REALTIME: Table = {
 }
 
 FIELDS: dict[str, Table] = {
-    "chat": CHAT,
-    "vision": VISION,
-    "embed": EMBED,
-    "image": IMAGE,
-    "tts": TTS,
-    "asr": ASR,
-    "rerank": RERANK,
-    "realtime": REALTIME,
+    "chat": Table(CHAT),
+    "vision": Table(VISION),
+    "embed": Table(EMBED),
+    "image": Table(IMAGE),
+    "tts": Table(TTS),
+    "asr": Table(ASR),
+    "rerank": Table(RERANK),
+    "realtime": Table(REALTIME),
 }
 """Capability -> the fields of its native route."""

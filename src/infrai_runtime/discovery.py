@@ -15,7 +15,7 @@ from infrai_runtime.batch.job import SUBMISSION
 from infrai_runtime.body import FIELDS
 from infrai_runtime.catalogue import Catalogue, listed
 from infrai_runtime.failure import Failure
-from infrai_runtime.field import Table, schema_of
+from infrai_runtime.field import Fields, schema_of
 from infrai_runtime.request import ALIASES
 from infrai_runtime.vendors.base import CAPABILITIES, Vendor
 from infrai_runtime.wire import Json
@@ -53,7 +53,7 @@ class Described:
     id: str
     path: str
     about: str
-    fields: Table
+    fields: Fields
     examples: Sequence[Json]
     result: Json
 

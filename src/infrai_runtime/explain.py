@@ -26,7 +26,7 @@ FORMULAS = {
     "1000); then expected cost, latency seen, name",
 }
 
-_CAPABILITY: Table = {"capability": Field(choice(FIELDS), "which route the request is for, default chat")}
+_CAPABILITY = Table({"capability": Field(choice(FIELDS), "which route the request is for, default chat")})
 
 
 def read(given: Mapping[str, Any]) -> Ask:

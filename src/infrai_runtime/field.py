@@ -41,7 +41,15 @@ class Field:
     required: bool = False
 
 
-Table = dict[str, Field]
+Fields = dict[str, Field]
+
+
+class Table(Fields):
+    """The fields that an object may have, and by name those that it must have."""
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        super().__init__(fields)
+        self.required = tuple([name for name, field in fields.items() if field.required])
 
 
 def refuse(path: str, came: Any, allowed: str) -> Failure:
@@ -157,11 +165,12 @@ def list_of(item: Kind, *, low: int = 0, high: int | None = None) -> Kind:
     return Kind(check, {"type": "array", "items": item.schema} | {n: limit for n, limit in limits.items() if limit})
 
 
-def table(fields: Table) -> Kind:
+def table(fields: Fields) -> Kind:
     """An object with known fields only."""
+    known = Table(fields)
 
     def check(value: Any, path: str) -> dict[str, Any]:
-        return check_table(fields, _object(value, path), f"{path}.")
+        return check_table(known, _object(value, path), f"{path}.")
 
     return Kind(check, schema_of(fields))
 
@@ -183,18 +192,19 @@ def either(*kinds: Kind, allowed: str) -> Kind:
     return Kind(check, {"anyOf": [kind.schema for kind in kinds]})
 
 
-def one_of_types(tables: Mapping[str, Table]) -> Kind:
+def one_of_types(types: Mapping[str, Fields]) -> Kind:
     """An object whose ``type`` says which of the tables its other fields are."""
-    word = choice(tables)
+    word = choice(types)
+    tables = {kind: Table(fields) for kind, fields in types.items()}
 
     def check(value: Any, path: str) -> dict[str, Any]:
         kind = word.check(_object(value, path).get("type"), f"{path}.type")
         return {"type": kind} | check_table(tables[kind], {n: v for n, v in value.items() if n != "type"}, f"{path}.")
 
-    def schema(kind: str, fields: Table) -> Schema:
+    def schema(kind: str, fields: Fields) -> Schema:
         return schema_of({"type": Field(choice((kind,)), "which kind", required=True), **fields})
 
-    schemas = [schema(kind, fields) for kind, fields in tables.items()]
+    schemas = [schema(kind, fields) for kind, fields in types.items()]
     return Kind(check, schemas[0] if len(schemas) == 1 else {"type": "object", "oneOf": schemas})
 
 
@@ -226,10 +236,10 @@ def check_table(fields: Table, given: Mapping[str, Any], prefix: str = "") -> di
     checked = {
         name: fields[name].kind.check(value, prefix + name) for name, value in given.items() if value is not None
     }
-    missing = next((name for name, field in fields.items() if field.required and name not in checked), None)
-    if missing is not None:
-        path = prefix + missing
-        raise Failure("INVALID_REQUEST", f"{path} is missing: {fields[missing].about}", param=path)
+    for name in fields.required:
+        if name not in checked:
+            path = prefix + name
+            raise Failure("INVALID_REQUEST", f"{path} is missing: {fields[name].about}", param=path)
     return checked
 
 
@@ -241,7 +251,7 @@ def unknown_field(path: str, name: str, known: Iterable[str]) -> Failure:
     return Failure("INVALID_REQUEST", f"unknown field {path!r}; {ask}", param=path)
 
 
-def schema_of(fields: Table) -> Schema:
+def schema_of(fields: Fields) -> Schema:
     """The JSON Schema (2020-12) of an object with these fields."""
     required = [name for name, field in fields.items() if field.required]
     properties = {name: field.kind.schema | {"description": field.about} for name, field in fields.items()}

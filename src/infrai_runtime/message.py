@@ -9,12 +9,13 @@ Accepted are a prompt string, OpenAI messages (string content, or the content pa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
+    Fields,
     Kind,
     Table,
     anything,
@@ -33,6 +34,7 @@ Part = dict[str, Any]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _FLAT = frozenset({"content", "tool_calls", "reasoning", "refusal", "audio", "tool_call_id"})
+_WORDS_ALONE = frozenset({"role", "content"})
 _IGNORED = frozenset({"id", "annotations", "reasoning_content"})
 KNOWN = _FLAT | _IGNORED | {"role", "name", "parts"}
 """The fields of a message."""
@@ -42,7 +44,7 @@ _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,(.*)", 
 
 _TEXT = Field(text(), "the text")
 _ANNOTATIONS = Field(list_of(anything()), "citations")
-_MEDIA: Table = {
+_MEDIA: Fields = {
     "url": Field(text(empty=False), "where the data is: http, https or data URL"),
     "base64": Field(text(empty=False), "the data"),
     "mime": Field(text(empty=False), "media type such as image/png"),
@@ -57,17 +59,17 @@ def _tool_result_parts(value: Any, path: str) -> list[Part]:
     return [{"type": "text", "text": value}] if isinstance(value, str) else parts(value, path)
 
 
-_SIGNED: Table = {
+_SIGNED: Fields = {
     "opaque": Field(_ANY, "the vendor's signature"),
     "vendor": Field(text(), "the vendor that made it"),
     "model": Field(text(), "the model that made it"),
 }
-_SERVER_TOOL: Table = {
+_SERVER_TOOL: Fields = {
     "id": Field(text(), "id of the call"),
     "name": Field(text(), "the tool"),
     "vendor": Field(text(), "the vendor that ran it"),
 }
-PART_FIELDS: dict[str, Table] = {
+_PART_FIELDS: dict[str, Fields] = {
     "text": {"text": Field(text(), "the text", required=True), "annotations": _ANNOTATIONS, **_SIGNED},
     "reasoning": {"text": _TEXT, **_SIGNED},
     "tool_call": {
@@ -92,6 +94,8 @@ PART_FIELDS: dict[str, Table] = {
     "server_tool_result": _SERVER_TOOL,
     "cache_point": {"ttl": Field(text(), "such as 5m")},
 }
+PART_FIELDS = {kind: Table(fields) for kind, fields in _PART_FIELDS.items()}
+"""Type of a part -> its other fields."""
 MEDIA_TYPES = frozenset({"image", "audio", "video", "file"})
 _OPEN_TYPES = frozenset({"server_tool_call", "server_tool_result"})
 
@@ -124,10 +128,9 @@ def _object(value: Any, path: str) -> Mapping[str, Any]:
     return checked
 
 
-_CACHE_CONTROL: Table = {
-    "type": Field(choice(("ephemeral",)), "its kind", required=True),
-    "ttl": Field(text(), "such as 5m"),
-}
+_CACHE_CONTROL = Table(
+    {"type": Field(choice(("ephemeral",)), "its kind", required=True), "ttl": Field(text(), "such as 5m")}
+)
 
 
 def part(value: Any, path: str) -> Part:
@@ -147,7 +150,7 @@ def part(value: Any, path: str) -> Part:
 def _wire_part(kind: str, value: Mapping[str, Any], path: str) -> Part:
     given = {name: field for name, field in value.items() if name != "type"}
     if kind in _OPEN_TYPES:
-        return {"type": kind, **given}
+        return {"type": kind} | {name: field for name, field in given.items() if field is not None}
     checked = check_table(PART_FIELDS[kind], given, f"{path}.")
     return {"type": kind, **(_media(checked, path) if kind in MEDIA_TYPES else _completed(kind, checked))}
 
@@ -159,24 +162,28 @@ def _completed(kind: str, checked: Part) -> Part:
 _DEFAULTS: dict[str, Part] = {"tool_call": {"arguments": "{}"}, "tool_result": {"parts": []}, "reasoning": {"text": ""}}
 
 
+_REFERENCE = Table(_MEDIA)
+
+
 def media(value: Any, path: str) -> Part:
     """A checked media reference: ``{"url"}`` or ``{"base64", "mime"?}``; a string is a URL."""
     given = {"url": value} if isinstance(value, str) else value
     if not isinstance(given, dict):
         raise refuse(path, value, 'a URL, {"url"} or {"base64", "mime"?}')
-    return _media(check_table(_MEDIA, {n: v for n, v in given.items() if n != "type"}, f"{path}."), path)
+    return _media(check_table(_REFERENCE, {n: v for n, v in given.items() if n != "type"}, f"{path}."), path)
 
 
 def _media(checked: Part, path: str) -> Part:
     if ("url" in checked) == ("base64" in checked):
         raise Failure("INVALID_REQUEST", f"{path}: give either url or base64, exactly one of them", param=path)
-    return checked | _opened(checked.get("url", ""))
+    found = _DATA_URL.fullmatch(checked["url"]) if checked.get("url", "").startswith("data:") else None
+    return checked if found is None else _opened(checked, found)
 
 
-def _opened(url: str) -> Part:
+def _opened(checked: Part, found: re.Match[str]) -> Part:
     """A base64 data URL as its data, so that vendors see one form."""
-    found = _DATA_URL.fullmatch(url) if url.startswith("data:") else None
-    return {"url": None, "base64": found[2]} | ({"mime": found[1]} if found[1] else {}) if found else {}
+    rest = {name: field for name, field in checked.items() if name != "url"}
+    return rest | {"base64": found[2]} | ({"mime": found[1]} if found[1] else {})
 
 
 # -- OpenAI content parts ------------------------------------------------------------------------------------------
@@ -185,26 +192,38 @@ def _opened(url: str) -> Part:
 def _image_url(value: Mapping[str, Any], path: str) -> Part:
     inner = value.get("image_url")
     given = {"url": inner} if isinstance(inner, str) else inner
-    return {"type": "image", **_dropped_none(media(given, f"{path}.image_url"))}
+    return {"type": "image", **media(given, f"{path}.image_url")}
 
 
 def _video_url(value: Mapping[str, Any], path: str) -> Part:
     """As OpenRouter, vLLM, Zhipu and DashScope have it (https://openrouter.ai/docs/features/multimodal/videos)."""
     inner = value.get("video_url")
     given = {"url": inner} if isinstance(inner, str) else inner
-    return {"type": "video", **_dropped_none(media(given, f"{path}.video_url"))}
+    return {"type": "video", **media(given, f"{path}.video_url")}
 
 
-def _input_audio(value: Mapping[str, Any], path: str) -> Part:
-    fields: Table = {
+_INPUT_AUDIO = Table(
+    {
         "data": Field(text(empty=False), "base64 audio", required=True),
         "format": Field(text(empty=False), "such as wav or mp3"),
     }
+)
+
+
+def _input_audio(value: Mapping[str, Any], path: str) -> Part:
     inner = value.get("input_audio")
     if not isinstance(inner, dict):
         raise refuse(f"{path}.input_audio", inner, "an object with data and format")
-    checked = check_table(fields, inner, f"{path}.input_audio.")
+    checked = check_table(_INPUT_AUDIO, inner, f"{path}.input_audio.")
     return {"type": "audio", "base64": checked["data"], "mime": f"audio/{checked.get('format', 'wav')}"}
+
+
+_FILE = Table(
+    {
+        "file_data": Field(text(empty=False), "a data URL or base64", required=True),
+        "filename": Field(text(), "name of the file"),
+    }
+)
 
 
 def _file(value: Mapping[str, Any], path: str) -> Part:
@@ -217,23 +236,15 @@ def _file(value: Mapping[str, Any], path: str) -> Part:
             f"{path}.file.file_id: stored files are not kept here; send file_data",
             param=f"{path}.file.file_id",
         )
-    fields: Table = {
-        "file_data": Field(text(empty=False), "a data URL or base64", required=True),
-        "filename": Field(text(), "name of the file"),
-    }
-    checked = check_table(fields, inner, f"{path}.file.")
+    checked = check_table(_FILE, inner, f"{path}.file.")
     data = checked["file_data"]
     reference = {"url": data} if data.startswith(("data:", "http:", "https:")) else {"base64": data}
     name = {"filename": checked["filename"]} if "filename" in checked else {}
-    return {"type": "file", **_dropped_none(_media({**reference, **name}, f"{path}.file"))}
+    return {"type": "file", **_media({**reference, **name}, f"{path}.file")}
 
 
 def _refusal(value: Mapping[str, Any], path: str) -> Part:
     return {"type": "refusal", "text": text().check(value.get("refusal"), f"{path}.refusal")}
-
-
-def _dropped_none(value: Part) -> Part:
-    return {name: field for name, field in value.items() if field is not None}
 
 
 _FROM_OPENAI: dict[Any, Callable[[Mapping[str, Any], str], Part]] = {
@@ -269,11 +280,15 @@ def message(value: Any, path: str) -> Message:
             raise unknown_field(f"{path}.{unknown}", unknown, KNOWN)
     given = value.get("parts")
     found = parts(given, f"{path}.parts") if given is not None else _flat_parts(value, path)
-    name = {"name": text().check(value["name"], f"{path}.name")} if value.get("name") is not None else {}
-    return {"role": "system" if role == "developer" else role, **name, "parts": [_dropped_none(p) for p in found]}
+    role = "system" if role == "developer" else role
+    if value.get("name") is None:
+        return {"role": role, "parts": found}
+    return {"role": role, "name": text().check(value["name"], f"{path}.name"), "parts": found}
 
 
 def _flat_parts(value: Mapping[str, Any], path: str) -> list[Part]:
+    if value.keys() == _WORDS_ALONE and isinstance(value["content"], str) and value["role"] != "tool":
+        return [{"type": "text", "text": value["content"]}]
     content = _content(value.get("content"), f"{path}.content")
     if value["role"] == "tool":
         call_id = text(empty=False).check(value.get("tool_call_id"), f"{path}.tool_call_id")
@@ -327,21 +342,58 @@ def _tool_call(value: Any, path: str) -> Part:
     return part | ({"custom": True} if custom else {})
 
 
-def needed_abilities(found: list[Message]) -> set[str]:
-    """What a model must be able to do to read these messages: vision, audio, video, pdf, custom_tools."""
-    parts = [part for item in found for part in all_parts(item)]
-    kinds = {(part["type"], part.get("mime")) for part in parts}
+class Contents(NamedTuple):
+    """What messages hold: all texts in the order in which they are read, and the parts that are more than a text, those
+    inside tool results among them."""
+
+    texts: list[str]
+    others: list[Part]
+
+
+def contents(found: Sequence[Message]) -> Contents:
+    """What checked messages hold."""
+    held = Contents([], [])
+    for item in found:
+        _add(item["parts"], held)
+        if "name" in item:
+            held.texts.append(item["name"])
+    return held
+
+
+def _add(parts: Sequence[Part], held: Contents) -> None:
+    for part in parts:
+        kind = part["type"]
+        if kind == "text":
+            held.texts.append(part["text"])
+        elif kind == "tool_result":
+            held.others.append(part)
+            _add(part["parts"], held)
+        elif kind != "cache_point":
+            held.others.append(part)
+            _add_texts(part, held.texts)
+
+
+def _add_texts(value: Any, texts: list[str]) -> None:
+    """The texts in what may be anything, as the fields of a vendor's own tool are."""
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, list):
+        for item in value:
+            _add_texts(item, texts)
+    elif isinstance(value, dict):
+        for name in _READ_OF_PART:
+            if name in value:
+                _add_texts(value[name], texts)
+
+
+_READ_OF_PART = ("parts", "text", "name", "arguments")
+
+
+def needed_abilities(parts: Collection[Part]) -> set[str]:
+    """What a model must be able to do to read these parts: vision, audio, video, pdf, custom_tools."""
+    needs = {_ABILITY.get((part["type"], part.get("mime"))) or _ABILITY.get((part["type"], None)) for part in parts}
     custom = {"custom_tools"} if any(part.get("custom") for part in parts) else set()
-    return custom | {_ABILITY.get((kind, mime), _ABILITY.get((kind, None), "")) for kind, mime in kinds} - {""}
-
-
-def all_parts(holder: Mapping[str, Any]) -> list[Part]:
-    """The parts of a message, and those inside tool results."""
-    found = list(holder.get("parts", ()))
-    for part in found:  # grows meanwhile
-        if "parts" in part:
-            found += part["parts"]
-    return found
+    return custom | {ability for ability in needs if ability is not None}
 
 
 _ABILITY: dict[tuple[str, str | None], str] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -73,40 +73,58 @@ def _from_form(kind: Kind) -> Kind:
     return Kind(check, kind.schema)
 
 
-COMPLETION: Table = {name: field for name, field in CHAT.items() if name != "batch_mode"} | {
-    **FUNCTIONS_AND_CUSTOM,
-    "max_completion_tokens": Field(CHAT["max_tokens"].kind, "most tokens of the answer"),
-    "stream_options": Field(Kind(_stream_options, {"type": "object"}), "include_usage: a last chunk with the usage"),
-    "n": Field(integer(1, 128), "how many answers"),
-    "logprobs": Field(flag(), "probabilities of the tokens"),
-    "top_logprobs": Field(integer(0, 20), "how many alternatives"),
-    "modalities": Field(list_of(choice(("text", "audio")), low=1), "kinds of output"),
-    "audio": Field(anything(), "voice and format of spoken output"),
-    "temperature": Field(number(0, 2), "sampling temperature"),
-    "functions": _sent_as("tools"),
-    "function_call": _sent_as("tool_choice"),
-}
-EMBEDDINGS: Table = EMBED | {"user": Field(text(), "an id of the end user")}
-IMAGES: Table = IMAGE | {
-    "response_format": Field(choice(("url", "b64_json")), "url (default) or b64_json"),
-    "stream": Field(Kind(_whole_only, {"const": False}), "images come whole"),
-}
-SPEECH: Table = {name: field for name, field in TTS.items() if name not in ("format", "inline")} | {
-    "voice": Field(Kind(_voice, {"anyOf": [{"type": "string"}, {"type": "object"}]}), "id of the voice"),
-    "response_format": Field(choice(("mp3", "opus", "aac", "flac", "wav", "pcm", "ogg")), "sound format, default mp3"),
-    "stream_format": Field(choice(("audio", "sse")), "audio (default): the sound's bytes; sse: events that hold them"),
-}
-TRANSCRIPTION: Table = ASR | {
-    "response_format": Field(
-        choice(("json", "verbose_json", "diarized_json", "text", "srt", "vtt")), "what a transcript looks like"
-    ),
-    "prompt": Field(text(), "words that are likely to be said"),
-    "temperature": Field(_from_form(number(0, 1)), "sampling temperature"),
-    "stream": Field(Kind(_flag_from_form, {"type": "boolean"}), "true: server-sent events"),
-    "timestamp_granularities": Field(list_of(choice(("word", "segment"))), "which times verbose_json tells"),
-    "max_cost_multiplier": Field(_from_form(ASR["max_cost_multiplier"].kind), ASR["max_cost_multiplier"].about),
-    "timeout_seconds": Field(_from_form(ASR["timeout_seconds"].kind), ASR["timeout_seconds"].about),
-}
+COMPLETION = Table(
+    {name: field for name, field in CHAT.items() if name != "batch_mode"}
+    | {
+        **FUNCTIONS_AND_CUSTOM,
+        "max_completion_tokens": Field(CHAT["max_tokens"].kind, "most tokens of the answer"),
+        "stream_options": Field(
+            Kind(_stream_options, {"type": "object"}), "include_usage: a last chunk with the usage"
+        ),
+        "n": Field(integer(1, 128), "how many answers"),
+        "logprobs": Field(flag(), "probabilities of the tokens"),
+        "top_logprobs": Field(integer(0, 20), "how many alternatives"),
+        "modalities": Field(list_of(choice(("text", "audio")), low=1), "kinds of output"),
+        "audio": Field(anything(), "voice and format of spoken output"),
+        "temperature": Field(number(0, 2), "sampling temperature"),
+        "functions": _sent_as("tools"),
+        "function_call": _sent_as("tool_choice"),
+    }
+)
+EMBEDDINGS = Table(EMBED | {"user": Field(text(), "an id of the end user")})
+IMAGES = Table(
+    IMAGE
+    | {
+        "response_format": Field(choice(("url", "b64_json")), "url (default) or b64_json"),
+        "stream": Field(Kind(_whole_only, {"const": False}), "images come whole"),
+    }
+)
+SPEECH = Table(
+    {name: field for name, field in TTS.items() if name not in ("format", "inline")}
+    | {
+        "voice": Field(Kind(_voice, {"anyOf": [{"type": "string"}, {"type": "object"}]}), "id of the voice"),
+        "response_format": Field(
+            choice(("mp3", "opus", "aac", "flac", "wav", "pcm", "ogg")), "sound format, default mp3"
+        ),
+        "stream_format": Field(
+            choice(("audio", "sse")), "audio (default): the sound's bytes; sse: events that hold them"
+        ),
+    }
+)
+TRANSCRIPTION = Table(
+    ASR
+    | {
+        "response_format": Field(
+            choice(("json", "verbose_json", "diarized_json", "text", "srt", "vtt")), "what a transcript looks like"
+        ),
+        "prompt": Field(text(), "words that are likely to be said"),
+        "temperature": Field(_from_form(number(0, 1)), "sampling temperature"),
+        "stream": Field(Kind(_flag_from_form, {"type": "boolean"}), "true: server-sent events"),
+        "timestamp_granularities": Field(list_of(choice(("word", "segment"))), "which times verbose_json tells"),
+        "max_cost_multiplier": Field(_from_form(ASR["max_cost_multiplier"].kind), ASR["max_cost_multiplier"].about),
+        "timeout_seconds": Field(_from_form(ASR["timeout_seconds"].kind), ASR["timeout_seconds"].about),
+    }
+)
 
 
 def chat_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
@@ -129,21 +147,30 @@ def _known_messages(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[
     """The body without fields of messages that only other gateways know (LiteLLM's ``provider_specific_fields``,
     OpenRouter's ``reasoning_details``), and what is said of them: an answer of theirs goes back as it came."""
     messages = given.get("messages")
-    foreign = list(_foreign(messages)) if isinstance(messages, list) else []
+    foreign = _foreign(messages) if isinstance(messages, list) else ()
     if not foreign:
         return given, ()
     kept = [{n: v for n, v in m.items() if n in KNOWN} if isinstance(m, dict) else m for m in messages or ()]
     return {**given, "messages": kept}, tuple(f"{name}: not used" for name in foreign)
 
 
-def _foreign(messages: Sequence[Any]) -> Iterator[str]:
-    for place, message in enumerate(messages):
-        if isinstance(message, dict) and not message.keys() <= KNOWN:
-            yield from (f"messages.{place}.{n}" for n, value in message.items() if n not in KNOWN and value is not None)
+def _foreign(messages: Sequence[Any]) -> Sequence[str]:
+    return [
+        f"messages.{place}.{name}"
+        for place, message in enumerate(messages)
+        if isinstance(message, dict) and not message.keys() <= KNOWN
+        for name, value in message.items()
+        if name not in KNOWN and value is not None
+    ]
+
+
+_OF_OUTPUT = frozenset({"logprobs", "top_logprobs", "modalities", "audio"})
 
 
 def _check_output(body: Json) -> None:
     """Options that need each other, and what is the same as leaving an option out."""
+    if _OF_OUTPUT.isdisjoint(body):
+        return
     if "top_logprobs" in body and not body.get("logprobs"):
         raise Failure("INVALID_REQUEST", "top_logprobs needs logprobs: true", param="top_logprobs")
     if not body.get("logprobs"):
@@ -203,6 +230,8 @@ def transcription_ask(given: Mapping[str, Any], idempotency_key: str | None) -> 
 
 def _split(fields: Table, given: Mapping[str, Any]) -> Json:
     """Checked known fields; the set unknown ones are ``passthrough``, for the vendor."""
+    if given.keys() <= fields.keys():
+        return check_table(fields, given)
     known = check_table(fields, {name: value for name, value in given.items() if name in fields})
     passed = {name: value for name, value in given.items() if name not in fields and value is not None}
     return known | ({"passthrough": passed} if passed else {})

@@ -35,6 +35,7 @@ from infrai_runtime.catalogue import ABILITIES, MODALITIES, Catalogue, Model, Pr
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
+    Fields,
     Kind,
     Table,
     check_table,
@@ -67,14 +68,14 @@ def _range_of_lengths() -> Kind:
 
 
 _USD = Field(number(0, 1_000_000), "USD; far below what 64 bits of nano-USD hold")
-_LONG: Table = {"above_tokens": Field(integer(1), "the prompt has more tokens than this", required=True)}
+_LONG: Fields = {"above_tokens": Field(integer(1), "the prompt has more tokens than this", required=True)}
 _NAMES = [f.name for f in fields(Prices) if f.name not in ("free", "long")]
-_PRICES: Table = dict.fromkeys(_NAMES, _USD) | {
+_PRICES: Fields = dict.fromkeys(_NAMES, _USD) | {
     "free": Field(flag(), "it costs nothing"),
     "long": Field(list_of(table(_LONG | dict.fromkeys(_NAMES, _USD))), "prices of long prompts"),
 }
-_TIERS: Table = {task: Field(integer(0, 100), "tier from 0 to 100") for task in CHOICES["task"]}
-_MODEL: Table = {
+_TIERS: Fields = {task: Field(integer(0, 100), "tier from 0 to 100") for task in CHOICES["task"]}
+_MODEL: Fields = {
     "vendor": Field(text(empty=False), "name of the vendor", required=True),
     "id": Field(model_id(), "the vendor's id of the model", required=True),
     "capability": Field(choice(CAPABILITIES), "what the model is for"),
@@ -93,11 +94,11 @@ _MODEL: Table = {
     "default": Field(flag(), "the model of an unpinned embed call"),
     "pinned_only": Field(flag(), "only for calls that name it"),
 }
-_DROP: Table = {
+_DROP: Fields = {
     "vendor": Field(text(empty=False), "name of the vendor, wildcards allowed", required=True),
     "id": Field(text(empty=False), "id of the model, wildcards allowed", required=True),
 }
-_FILE = {"model": _MODEL, "drop": _DROP}
+_FILE = {"model": Table(_MODEL), "drop": Table(_DROP)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from infrai_core.tokens import estimate, estimate_upper
-from infrai_runtime.message import all_parts
+from infrai_runtime.message import Part, contents
 
-_READ_FIELD = {"chat": "messages", "vision": "prompt", "embed": "input", "image": "prompt", "rerank": "candidates"}
+_READ_FIELD = {"vision": "prompt", "embed": "input", "image": "prompt", "rerank": "candidates"}
 _READ_ONE_BY_ONE = frozenset({"embed", "rerank"})
-_READ_OF_PART = ("parts", "text", "name", "arguments")
 _DIGITS = 6
 """Binary digits of a rounded estimate: at most 3 % too much, far less than a token per four bytes may be wrong."""
-_CHATS = frozenset({"chat", "vision"})
 MESSAGE_TOKENS = 8
 """What a vendor counts for the borders and role of a message, carefully: OpenAI's chat format takes 3, and 3 more for
 the answer's beginning (https://cookbook.openai.com, "How to count tokens with tiktoken"); other formats take more."""
@@ -34,28 +32,20 @@ MEDIUM_TOKENS = {"image": 1600, "audio": 1920, "video": 18_000, "file": 3000}
 (https://platform.claude.com/docs/en/build-with-claude/pdf-support)."""
 
 
-def text_alone(capability: str, body: Mapping[str, Any]) -> bool:
-    """Whether a vendor's count of a request's tokens is that of its text, and nothing else is in it."""
-    if capability not in ("chat", "embed") or not _COUNTED_TOO.isdisjoint(body):
-        return False
-    parts = (part for message in body.get("messages", ()) for part in message["parts"])
-    return all(part["type"] in ("text", "cache_point") for part in parts)
-
-
 class Prompt:
-    """What a model reads of a request: its texts, tools and schema. Each number is worked out when first asked for,
-    and once."""
+    """What a model reads of a request: its texts, tools and schema. ``others`` are the parts of messages that are more
+    than a text. Each number is worked out when first asked for."""
 
-    __slots__ = ("_careful", "_longest", "_of", "in_bytes", "text")
+    __slots__ = ("_careful", "_longest", "body", "capability", "in_bytes", "others", "text")
 
     def __init__(self, capability: str, body: Mapping[str, Any]) -> None:
-        found: list[str] = []
-        _gather(body.get(_READ_FIELD.get(capability, "input"), ""), found)
-        self._longest = max(found, key=len) if capability in _READ_ONE_BY_ONE and len(found) > 1 else None
-        found += [orjson.dumps(body[name]).decode() for name in _COUNTED_TOO if name in body]
-        self.text = "\n".join(found)
+        texts, self.others = contents(body["messages"]) if capability == "chat" else _read(capability, body)
+        self._longest = max(texts, key=len) if capability in _READ_ONE_BY_ONE and len(texts) > 1 else None
+        if not _COUNTED_TOO.isdisjoint(body):
+            texts += [orjson.dumps(body[name]).decode() for name in _COUNTED_TOO if name in body]
+        self.text = "\n".join(texts)
         self.in_bytes = len(self.text) if self.text.isascii() else len(self.text.encode("utf-8", "surrogatepass"))
-        self._of = capability, body
+        self.capability, self.body = capability, body
         self._careful: tuple[int, int] | None = None
 
     @property
@@ -64,7 +54,7 @@ class Prompt:
         read beside the query."""
         if self._longest is None:
             return self
-        return Prompt("embed", {"input": f"{self._of[1].get('query', '')}{self._longest}"})
+        return Prompt("embed", {"input": f"{self.body.get('query', '')}{self._longest}"})
 
     @property
     def rough(self) -> int:
@@ -80,8 +70,10 @@ class Prompt:
 
     @property
     def comparable(self) -> bool:
-        """Whether it has a length at which its estimate says something of how a model counts."""
-        return len(self.text) in _COMPARABLE
+        """Whether a vendor's count of its tokens is that of its text, which has a length at which the estimate says
+        something of how a model counts."""
+        alone = not self.others and self.capability in ("chat", "embed") and _COUNTED_TOO.isdisjoint(self.body)
+        return alone and len(self.text) in _COMPARABLE
 
     @property
     def careful(self) -> int:
@@ -96,32 +88,28 @@ class Prompt:
         """``careful`` for a model whose own count of tokens is ``ratio`` times the estimate; no text has more tokens
         than bytes."""
         if self._careful is None:
-            self._careful = estimate_upper(self.text), _beside(*self._of)
+            self._careful = estimate_upper(self.text), self._beside()
         words, beside = self._careful
         return beside + (words if ratio == 1.0 else min(math.ceil(words * ratio), max(self.in_bytes, words)))
 
+    def _beside(self) -> int:
+        """What is counted beside the text, carefully: borders of messages, instructions for tools, media; and where
+        texts are ranked, the query, which is read with each of them."""
+        body = self.body
+        if self.capability == "chat":
+            beside = MESSAGE_TOKENS * len(body["messages"])
+        else:
+            beside = MESSAGE_TOKENS if self.capability == "vision" else 0
+        if self.others:
+            beside += sum([MEDIUM_TOKENS.get(part["type"], 0) for part in self.others])
+        if self.capability == "rerank":
+            beside += estimate_upper(body["query"]) * len(body["candidates"])
+        if "images" in body:
+            beside += MEDIUM_TOKENS["image"] * len(body["images"])
+        return beside + TOOLS_TOKENS if body.get("tools") else beside
 
-def _beside(capability: str, body: Mapping[str, Any]) -> int:
-    """What is counted beside the text, carefully: borders of messages, instructions for tools, media; and where texts
-    are ranked, the query, which is read with each of them."""
-    messages = body.get("messages") if capability in _CHATS else ()
-    borders = MESSAGE_TOKENS * (len(messages) if isinstance(messages, list | tuple) else 1)
-    media = MEDIUM_TOKENS["image"] * len(body.get("images", ())) + sum(map(_media_tokens, messages or ()))
-    asked = estimate_upper(body["query"]) * len(body["candidates"]) if capability == "rerank" else 0
-    return borders + media + asked + (TOOLS_TOKENS if body.get("tools") else 0)
 
-
-def _media_tokens(message: Any) -> int:
-    return sum([MEDIUM_TOKENS.get(part["type"], 0) for part in all_parts(message)]) if isinstance(message, dict) else 0
-
-
-def _gather(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, list):
-        for item in value:
-            _gather(item, found)
-    elif isinstance(value, dict):
-        for name in _READ_OF_PART:
-            if name in value:
-                _gather(value[name], found)
+def _read(capability: str, body: Mapping[str, Any]) -> tuple[list[str], Sequence[Part]]:
+    """What a model reads of a request without messages: one text, or a list of them."""
+    read = body.get(_READ_FIELD.get(capability, "input"), "")
+    return [read] if isinstance(read, str) else list(read), ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,27 +25,31 @@ DEFAULT_COST_MULTIPLIER = 1.5
 _CONTROLS = frozenset(
     {
         *("model", "vendor", "task", "prefer", "max_cost_multiplier", "session_id", "vendor_options", "cache_strategy"),
-        *("timeout_seconds", "idempotency_key", "stream", "batch_mode", "inline", "encoding_format", "tags"),
+        *("timeout_seconds", "idempotency_key", "stream", "inline", "encoding_format", "tags"),
     }
 )
 """Fields that tell the runtime what to do; a vendor does not see them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One validated request. ``body`` is what a vendor gets; everything else is for the runtime."""
+_NOTHING: Mapping[str, Any] = {}
+
+
+class _Fields(NamedTuple):
+    """What an ``Ask`` holds: a tuple, because one is made for every call and most of it is seldom given."""
 
     capability: str
     body: Body
     fingerprint: str
     """Of the whole request without its idempotency key and timeouts."""
+    prompt: Prompt
+    """What a model reads of it."""
     model: str | None = None
     vendor: str | None = None
     task: str = "general"
     prefer: str = "balanced"
     max_cost_multiplier: float = DEFAULT_COST_MULTIPLIER
     session_id: str | None = None
-    vendor_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    vendor_options: Mapping[str, Mapping[str, Any]] = _NOTHING
     cache_strategy: str = "vendor"
     timeout_s: float = DEFAULT_TIMEOUT_S
     idempotency_key: str | None = None
@@ -64,34 +68,26 @@ class Ask:
     as_batch: Mapping[str, Any] | None = None
     """The request as it came, where it is to run as a batch of one."""
     warnings: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = _NOTHING
     """The caller's words for what the call belongs to: budgets and reports go by them."""
-    _prompt: Prompt | None = field(default=None, init=False, repr=False, compare=False)
-    _digest: str = field(default="", init=False, repr=False, compare=False)
 
-    @property
-    def prompt(self) -> Prompt:
-        """What a model reads of it, read when first asked for."""
-        if self._prompt is None:
-            object.__setattr__(self, "_prompt", Prompt(self.capability, self.body))
-        assert self._prompt is not None
-        return self._prompt
 
-    @property
+class Ask(_Fields):
+    """One validated request. ``body`` is what a vendor gets; everything else is for the runtime."""
+
+    @cached_property
     def digest(self) -> str:
         """A hash of everything that shapes the answer."""
-        if not self._digest:
-            facts = orjson.dumps([getattr(self, name) for name in _SHAPING], option=orjson.OPT_SORT_KEYS)
-            schemas = orjson.dumps([self.body.get(name) for name in _IN_ORDER])
-            object.__setattr__(self, "_digest", hashlib.sha256(facts + schemas).hexdigest())
-        return self._digest
+        facts = orjson.dumps([getattr(self, name) for name in _SHAPING], option=orjson.OPT_SORT_KEYS)
+        schemas = orjson.dumps([self.body.get(name) for name in _IN_ORDER])
+        return hashlib.sha256(facts + schemas).hexdigest()
 
     def keyed(self, header_key: str | None) -> Ask:
         """The same request under another key, which came in the header. Raises INVALID_REQUEST for what is no key."""
         key = one_key(header_key, None)
         if key == self.idempotency_key:
             return self
-        return replace(self, idempotency_key=key, key_is_given=_is_given(key))
+        return self._replace(idempotency_key=key, key_is_given=_is_given(key))
 
 
 _SHAPING = (
@@ -125,29 +121,39 @@ def read(capability: str, given: Mapping[str, Any], idempotency_key: str | None 
     """The ask of a native body. ``idempotency_key`` is the one of the header; one in the body must be the same."""
     print_ = fingerprint(capability, given)
     checked = check_table(FIELDS[capability], given)
-    return ask(capability, checked, print_, idempotency_key, as_batch=_for_a_batch(checked, given))
+    if "batch_mode" not in checked:
+        return ask(capability, checked, print_, idempotency_key)
+    as_batch = _for_a_batch(checked, given)
+    del checked["batch_mode"]
+    return ask(capability, checked, print_, idempotency_key, as_batch=as_batch)
 
 
 def ask(capability: str, checked: Mapping[str, Any], print_: str, header_key: str | None = None, **more: Any) -> Ask:
     """An ask of checked fields. ``more`` sets what is no field of the native routes."""
-    body = {name: value for name, value in checked.items() if name not in _CONTROLS}
+    body: Body = {}
+    for name, value in checked.items():
+        if name in _CONTROLS:
+            more[name] = value
+        else:
+            body[name] = value
     if "tool_choice" in body:
         body = tool.narrowed(body)
-    renamed = {_ASK_NAMES.get(n, n): v for n, v in checked.items() if n in _CONTROLS and n != "batch_mode"}
-    body_key = renamed.pop("idempotency_key", None)
+    if "timeout_seconds" in more:
+        more["timeout_s"] = more.pop("timeout_seconds")
+    body_key = more.pop("idempotency_key", None)
     key = one_key(header_key, body_key)
-    model, prefer = _alias(renamed.pop("model", None), renamed.pop("prefer", None))
-    needs = frozenset(more.pop("needs", ())) | needed(capability, body)
+    model, prefer = _alias(more.pop("model", None), more.pop("prefer", None))
+    prompt = Prompt(capability, body)
     return Ask(
-        capability=capability,
-        body=body,
-        fingerprint=print_,
+        capability,
+        body,
+        print_,
+        prompt,
         model=model,
         prefer=prefer,
         idempotency_key=key,
         key_is_given=body_key is not None or _is_given(key),
-        needs=needs,
-        **renamed,
+        needs=needed(body, prompt),
         **more,
     )
 
@@ -157,7 +163,6 @@ def _is_given(header_key: str | None) -> bool:
 
 
 _CLIENT_MADE = re.compile(r"[0-9a-f]{32}")
-_ASK_NAMES = {"timeout_seconds": "timeout_s"}
 
 
 def _alias(model: str | None, prefer: str | None) -> tuple[str | None, str]:
@@ -182,7 +187,7 @@ def one_key(header: str | None, body: Any) -> str | None:
 
 def _for_a_batch(checked: Mapping[str, Any], given: Mapping[str, Any]) -> Body | None:
     """The request that is to run as a batch of one, as it came."""
-    if not checked.get("batch_mode"):
+    if not checked["batch_mode"]:
         return None
     if checked.get("stream"):
         raise Failure("INVALID_REQUEST", "batch_mode and stream exclude each other", param="batch_mode")
@@ -212,18 +217,27 @@ def check_options(vendors: Mapping[str, object], options: Mapping[str, Mapping[s
 
 def fingerprint(route: str, given: Mapping[str, Any]) -> str:
     """A hash of what was asked: the route and the parsed body without its idempotency key and timeouts."""
-    kept = {name: value for name, value in given.items() if name not in ("idempotency_key", "timeout_seconds")}
+    if not _UNPRINTED.isdisjoint(given):
+        given = {name: value for name, value in given.items() if name not in _UNPRINTED}
     try:
-        canonical = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+        canonical = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
         raise Failure("INVALID_REQUEST", "the body is nested too deeply", param="body") from error
     return hashlib.sha256(route.encode() + b"\0" + canonical).hexdigest()
 
 
-def needed(capability: str, body: Mapping[str, Any]) -> frozenset[str]:
+_UNPRINTED = frozenset({"idempotency_key", "timeout_seconds"})
+
+
+def needed(body: Mapping[str, Any], prompt: Prompt) -> frozenset[str]:
     """The abilities that a request asks of its model."""
+    if not prompt.others and _NEEDS.keys().isdisjoint(body):
+        return _NO_ABILITY
     found = {ability for name, needs in _NEEDS.items() if name in body for ability in needs(body[name])}
-    return frozenset(found | (message.needed_abilities(body["messages"]) if capability == "chat" else set()))
+    return frozenset(found | message.needed_abilities(prompt.others))
+
+
+_NO_ABILITY: frozenset[str] = frozenset()
 
 
 _NEEDS: dict[str, Callable[[Any], set[str]]] = {

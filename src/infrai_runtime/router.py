@@ -11,7 +11,6 @@ from infrai_runtime.explain import explained
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health, Latency, TokenRatio
 from infrai_runtime.keys import Caller
-from infrai_runtime.prompt import text_alone
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Plan, plan
 from infrai_runtime.settings import Settings
@@ -85,12 +84,7 @@ class Router:
     def counted(self, ask: Ask, name: str, usage: Json) -> None:
         """Learns from the prompt tokens that ``vendor/model`` reported, where they are those of a text alone."""
         reported = usage.get("prompt_tokens")
-        if (
-            not reported
-            or usage.get("estimated")
-            or not ask.prompt.comparable
-            or not text_alone(ask.capability, ask.body)
-        ):
+        if not reported or usage.get("estimated") or not ask.prompt.comparable:
             return
         if self._token_ratio.wanted(name):
             self._token_ratio.note(name, reported, ask.prompt.likely)
@@ -99,7 +93,7 @@ class Router:
         """An unpinned ``embed`` with the operator's choice of its model: vectors of two models do not mix, and the
         catalogue's own default may be another one after a vendor was added."""
         free = ask.capability == "embed" and ask.model is None and ask.vendor is None
-        return replace(ask, model=self._settings.embed_model) if free and self._settings.embed_model else ask
+        return ask._replace(model=self._settings.embed_model) if free and self._settings.embed_model else ask
 
     def _health(self, breaker: Breaker) -> Health:
         return Health(breaker.cooling_s(), self._latency.seen_ms, self._token_ratio.seen)

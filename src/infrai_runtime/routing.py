@@ -101,7 +101,7 @@ def surveyed(
 def pinned(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> Ask:
     """The request with ``vendor/model`` in its model read as two pins."""
     vendor, model = named_vendor(ask, catalogue, vendors)
-    return ask if vendor == ask.vendor else replace(ask, vendor=vendor, model=model)
+    return ask if vendor == ask.vendor else ask._replace(vendor=vendor, model=model)
 
 
 def maker_of(ask: Ask) -> str | None:

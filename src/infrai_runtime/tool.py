@@ -13,8 +13,8 @@ from infrai_core.schema import ALLOWED_ARGUMENTS, ALLOWED_TOOL_NAME, TOOL_NAME, 
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
+    Fields,
     Kind,
-    Table,
     anything,
     choice,
     either,
@@ -55,29 +55,29 @@ def _arguments() -> Kind:
 
 
 _NAME = Field(_tool_name(), "what it is called", required=True)
-_FUNCTION: Table = {
+_FUNCTION: Fields = {
     "name": _NAME,
     "description": Field(text(), "what it does"),
     "parameters": Field(_arguments(), "JSON Schema of the arguments"),
     "strict": Field(flag(), "arguments must follow the schema"),
 }
-_GRAMMAR: Table = {
+_GRAMMAR: Fields = {
     "syntax": Field(choice(("lark", "regex")), "how the grammar is written", required=True),
     "definition": Field(text(empty=False), "the grammar", required=True),
 }
-_FORMATS: dict[str, Table] = {"text": {}, "grammar": {"grammar": Field(table(_GRAMMAR), "the grammar", required=True)}}
-_CUSTOM: Table = {
+_FORMATS: dict[str, Fields] = {"text": {}, "grammar": {"grammar": Field(table(_GRAMMAR), "the grammar", required=True)}}
+_CUSTOM: Fields = {
     "name": _NAME,
     "description": Field(text(), "what it does"),
     "format": Field(one_of_types(_FORMATS), "what its input is, default any text"),
 }
 _DEFINED = {"function": _FUNCTION, "custom": _CUSTOM}
-_NAMED: dict[str, Table] = {"function": {"name": _NAME}, "custom": {"name": _NAME}}
+_NAMED: dict[str, Fields] = {"function": {"name": _NAME}, "custom": {"name": _NAME}}
 _FUNCTIONS_ONLY = ("function",)
 _ALL = ("function", "custom")
 
 
-def _of_types(tables: Mapping[str, Table], types: Sequence[str]) -> Kind:
+def _of_types(tables: Mapping[str, Fields], types: Sequence[str]) -> Kind:
     """``{"type": T, T: {…}}``, for each of the types."""
     return one_of_types({name: {name: Field(table(tables[name]), f"the {name}", required=True)} for name in types})
 
@@ -96,8 +96,8 @@ def _each_once(tools: Kind) -> Kind:
     return Kind(check, tools.schema)
 
 
-def _allowed(types: Sequence[str]) -> Table:
-    inner: Table = {
+def _allowed(types: Sequence[str]) -> Fields:
+    inner: Fields = {
         "mode": Field(choice(("auto", "required")), "whether one of them has to be called", required=True),
         "tools": Field(list_of(_of_types(_NAMED, types), low=1, high=MOST_TOOLS), "which", required=True),
     }
@@ -114,7 +114,7 @@ def _choice(types: Sequence[str]) -> Kind:
     )
 
 
-def _fields(types: Sequence[str], about: str) -> Table:
+def _fields(types: Sequence[str], about: str) -> Fields:
     return {
         "tools": Field(_each_once(list_of(_of_types(_DEFINED, types), high=MOST_TOOLS)), about),
         "tool_choice": Field(_choice(types), "whether and which tool to call"),

@@ -227,6 +227,13 @@ def test_native_parts_win_over_their_flat_views() -> None:
     assert messages([reply])[0]["parts"] == [{"type": "reasoning", "text": "", "opaque": "sig"}]
 
 
+def test_media_in_what_a_tool_gave_back_are_read_as_those_of_a_message() -> None:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    result = {"type": "tool_result", "tool_call_id": "c", "parts": [picture]}
+    [message] = messages([{"role": "user", "parts": [picture, result]}])
+    assert message["parts"][1]["parts"] == message["parts"][:1]
+
+
 def test_media_in_messages_say_what_a_model_must_be_able_to_read() -> None:
     parts = [{"type": "image", "url": "https://x/y"}, {"type": "file", "base64": "AA==", "mime": "application/pdf"}]
     inside = {"type": "tool_result", "tool_call_id": "c", "parts": [{"type": "audio", "base64": "AA=="}]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
@@ -17,7 +17,7 @@ from infrai_runtime.body import FIELDS
 from infrai_runtime.failure import Failure
 from infrai_runtime.field import (
     Field,
-    Table,
+    Fields,
     anything,
     choice,
     known_number,
@@ -106,11 +106,11 @@ def _metadata(value: Any) -> Mapping[str, Any]:
 
 # -- requests ----------------------------------------------------------------------------------------------------------
 
-_REQUEST: Table = {
+_REQUEST: Fields = {
     "capability": Field(choice(CAPABILITIES), "whose native route it is", required=True),
     "body": Field(anything("the body of that route"), "its body", required=True),
 }
-SUBMISSION: Table = {
+SUBMISSION: Fields = {
     "requests": Field(list_of(table(_REQUEST), low=1), "what to ask", required=True),
     "batch_timeout": Field(text(empty=False), "how long it may take: a number with s, m, h or d, default 24h"),
     "metadata": Field(anything("what it belongs to"), "comes back with its record"),
@@ -179,7 +179,7 @@ def ask_at(batch: Batch, place: int, line: bytes) -> Ask:
     INVALID_REQUEST where this version no longer takes it."""
     ask = read(orjson.loads(line))
     inline = ask.inline or ask.capability in ("image", "tts")
-    return replace(ask, idempotency_key=row_key(batch.batch_id, place), inline=inline)
+    return ask._replace(idempotency_key=row_key(batch.batch_id, place), inline=inline)
 
 
 class Checked:
