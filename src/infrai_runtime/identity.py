@@ -13,16 +13,15 @@ _last = 0
 def request_id() -> str:
     """A new id: 48 bits of milliseconds, then a counter seeded by chance."""
     global _last
-    random = int.from_bytes(os.urandom(10), "big") & ((1 << 74) - 1)
-    fresh = (time.time_ns() // 1_000_000 << 74) | random
+    fresh = time.time_ns() // 1_000_000 << 74 | int.from_bytes(os.urandom(10), "big") >> 6
     with _lock:
         # Within one millisecond, or after the clock went back, the last id plus one keeps the order.
-        _last = fresh if fresh >> 74 > _last >> 74 else _last + 1
-        value = _last
-    high, low = value >> 62, value & ((1 << 62) - 1)
-    stamped = (high >> 12 << 16 | 0x7000 | high & 0xFFF) << 64 | 0b10 << 62 | low
-    digits = f"{stamped:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        _last = value = fresh if fresh >> 74 > _last >> 74 else _last + 1
+    stamp, count = value >> 62, value & 0x3FFF_FFFF_FFFF_FFFF
+    return (
+        f"{stamp >> 28:08x}-{stamp >> 12 & 0xFFFF:04x}-7{stamp & 0xFFF:03x}"
+        f"-{count >> 48 | 0x8000:04x}-{count & 0xFFFF_FFFF_FFFF:012x}"
+    )
 
 
 def made_s(name: str) -> float | None:

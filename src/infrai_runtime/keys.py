@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from infrai_runtime.eligible import EVERYTHING, Allowed
 from infrai_runtime.failure import Failure
@@ -15,8 +15,7 @@ from infrai_runtime.store.durable import ANYTHING, Durable, Policy
 PREFIX = "ifr_pk_proj_"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who calls: a project, and the key it used (None where none is needed)."""
 
     project_id: str
@@ -59,10 +58,11 @@ async def authenticate(
     if settings.no_auth:
         return LOCAL
     scheme, _, key = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    key = key.strip()
+    if scheme.lower() != "bearer" or not key:
         message = "no API key: send the header Authorization: Bearer <key>"
         raise Failure("UNAUTHORIZED", message, hint="`infrai activate` makes one")
-    row = await durable.find_key(hash_key(key.strip()))
+    row = await durable.find_key(hash_key(key))
     if row is None or row.ended(time.time()):
         raise Failure("UNAUTHORIZED", "the API key is unknown, expired or revoked")
     return Caller(row.project_id, row.key_id, row.trial, row.policy)

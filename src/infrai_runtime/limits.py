@@ -27,9 +27,6 @@ class Held(NamedTuple):
     place: Place | None = None
 
 
-NOTHING = Held()
-
-
 async def take(
     ephemeral: Ephemeral,
     caller: Caller,
@@ -38,16 +35,17 @@ async def take(
     per_minute: int | None,
     headers: dict[str, str],
     token_ratio: float = 1.0,
-) -> Held:
-    """Takes what the call needs, in one step; ``per_minute`` is the limit of requests for keys without one of their
-    own, ``token_ratio`` how the model that is to answer has counted tokens so far.
+) -> Held | None:
+    """Takes what the call needs, in one step, and returns what of that is to be ended with it, if anything is;
+    ``per_minute`` is the limit of requests for keys without one of their own, ``token_ratio`` how the model that is to
+    answer has counted tokens so far.
 
     ``headers`` gets what is left. Raises RATE_LIMITED with the time to wait; then nothing is held.
     """
     policy, who = caller.policy, caller.key_id or caller.project_id
     requests = policy.requests_per_minute or per_minute
     if requests is None and policy.tokens_per_minute is None and policy.concurrency is None:
-        return NOTHING
+        return None
     wishes = {}
     if requests is not None:
         wishes["requests"] = Wish(f"requests:{who}", 1, requests)
@@ -61,7 +59,8 @@ async def take(
     if place is not None and not got.entered:
         message = f"more than {place.most} calls at the same time"
         raise Failure("RATE_LIMITED", message, retry_after_s=WAIT_FOR_PLACE_S)
-    return Held(wishes.get("tokens"), place)
+    tokens = wishes.get("tokens")
+    return Held(tokens, place) if tokens is not None or place is not None else None
 
 
 _TOO_MANY = {

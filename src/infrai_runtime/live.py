@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -33,34 +34,35 @@ class Head:
 class Live:
     """Frames of one answer. The producer calls ``put``, then ``finish``."""
 
+    _done = False
+    _sealed = False
+    _failure: Failure | None = None
+    _room: asyncio.Future[None] | None = None
+    _read_to = 0
+    _readers = 0
+    _abandoned = False
+    _task: asyncio.Task[None] | None = None
+
     def __init__(self, *, cancel_after_s: float | None) -> None:
         """``cancel_after_s``: how long the producer goes on without a reader; None is to the end."""
         self.head = Head()
         self._frames: list[bytes] = []
-        self._done = False
-        self._sealed = False
-        self._failure: Failure | None = None
         self._loop = asyncio.get_running_loop()
         self._waiting: list[asyncio.Future[bool]] = []
-        self._room: asyncio.Future[None] | None = None
-        self._read_to = 0
-        self._readers = 0
-        self._abandoned = False
         self._cancel_after_s = cancel_after_s
-        self._task: asyncio.Task[None] | None = None
 
     def start(self, producer: Coroutine[Any, Any, None], on_end: Callable[[], None]) -> None:
         """Runs the producer in a task of its own; ``on_end`` is called when it has ended."""
         self._task = self._loop.create_task(producer)
-        self._task.add_done_callback(lambda task: self._ended(task, on_end))
+        self._task.add_done_callback(partial(self._ended, on_end))
 
-    def _ended(self, task: asyncio.Task[None], on_end: Callable[[], None]) -> None:
+    def _ended(self, on_end: Callable[[], None], task: asyncio.Task[None]) -> None:
         if not self._done:  # cancelled before its first step
             self.finish(Failure("SHUTTING_DOWN", "the answer was cancelled"))
-        with suppress(asyncio.CancelledError):
-            # Also of a task that was cancelled: it forgets what ended it. That holds its frames, these the whole answer
-            # and, by a timeout, the task: nothing of it would be freed until the collector comes by, which is seldom.
-            task.exception()
+        if task.cancelled():
+            _forget(task)
+        else:
+            task.exception()  # seen
         on_end()
 
     # -- producer's side
@@ -91,9 +93,10 @@ class Live:
         return b"".join(self._frames)
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for reader in waiting:
-            _tell(reader, True)
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for reader in waiting:
+                _tell(reader, True)
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done():
@@ -194,21 +197,28 @@ class Lives:
         """The answer that is made for a key."""
         return self._by_key.get((project_id, key))
 
-    def add(self, live: Live, project_id: str, key: str) -> None:
-        """An answer begins."""
+    def add(self, live: Live, place: tuple[str, str]) -> None:
+        """An answer begins, in a project under a key."""
         self._all.add(live)
-        self._by_key[project_id, key] = live
+        self._by_key[place] = live
 
-    def drop(self, live: Live, project_id: str, key: str) -> None:
+    def drop(self, live: Live, place: tuple[str, str]) -> None:
         """An answer has ended."""
         self._all.discard(live)
-        self._by_key.pop((project_id, key), None)
+        self._by_key.pop(place, None)
 
     async def close(self) -> None:
         """Cancels all of them, and returns when they have been settled."""
         for live in list(self._all):
             live.cancel()
         await asyncio.gather(*(live.ended() for live in list(self._all)))
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """Has a task forget what cancelled it. That holds its frames, these the whole answer and, by a timeout, the task:
+    nothing of it would be freed until the collector comes by, which is seldom."""
+    with suppress(asyncio.CancelledError):
+        task.exception()
 
 
 def _tell(reader: asyncio.Future[bool], news: bool) -> None:

@@ -171,20 +171,20 @@ class Service:
         trace.capability, trace.parent = incoming.capability, incoming.trace_context
         trace.caller = await self.caller(incoming.authorization, incoming.embedded)
         raw = await incoming.body()
-        trace.ask = await self.validate(incoming, raw)
-        if trace.ask.as_batch is not None:
-            return await self._handed_in(trace, trace.ask.as_batch)
+        trace.ask = ask = await self.validate(incoming, raw)
+        if ask.as_batch is not None:
+            return await self._handed_in(trace, ask.as_batch)
         ready = await self.prepare(trace)
         slot = await self.books.admit(trace, ready)
         if slot.stored is not None:
             trace.route = "replay"
             self.tell(trace, None)
             return _replayed(slot.stored, trace.caller)
-        if slot.running is None and ready.cached is not None and not trace.ask.stream:
-            self._cache.know(incoming.way, raw, trace.ask)
-            return await self._cached(trace, slot, ready)
         if slot.running is not None:
             return await self._joined(slot.running, trace)
+        if ready.cached is not None and not ask.stream:
+            self._cache.know(incoming.way, raw, ask)
+            return await self._cached(trace, slot, ready)
         return await self.deliver(self.start(trace, slot, ready), trace)
 
     async def _joined(self, running: Live, trace: Trace) -> Served:
@@ -257,38 +257,37 @@ class Service:
         if ask.stream:
             live.head = Head(200, "text/event-stream", trace.headers())
         place = (caller.project_id, slot.admission.key)
-        self._lives.add(live, *place)
+        self._lives.add(live, place)
         filled = self._cache.fill(trace, live) if ready.cached is None else None
         return live, partial(self._ended, live, place, filled)
 
     def _ended(self, live: Live, place: tuple[str, str], filled: str | None) -> None:
-        self._lives.drop(live, *place)
+        self._lives.drop(live, place)
         if filled is not None:
             self._cache.filled(filled, live)
 
     async def _make(self, trace: Trace, live: Live, admission: Admission, ready: Ready) -> None:
         """Makes the answer and settles it, whatever happens; only then the readers hear that it has ended."""
-        failure: Failure | None = Failure("SHUTTING_DOWN", "the answer was cancelled")
+        failure: Failure | None = None
         try:
             await self.answers.make(trace, live, ready)
-            failure = None
         except Failure as raised:
             failure = raised.again()
         except Exception as error:
             log.exception("request %s broke", trace.request_id)
             failure = Failure("INTERNAL_ERROR", f"the runtime failed ({type(error).__name__}); see its log")
+        except BaseException:
+            failure = Failure("SHUTTING_DOWN", "the answer was cancelled")
+            raise
         finally:
             live.seal()
-            await self._settled(trace, live, admission, failure)
+            settling = self.books.settle(trace, live, admission, failure)
+            if trace.held is None:
+                await settling
+            else:  # two stores, which are asked at the same time
+                await asyncio.gather(settling, self.answers.give_back(trace))
             self.tell(trace, failure)
             live.finish(failure)
-
-    async def _settled(self, trace: Trace, live: Live, admission: Admission, failure: Failure | None) -> None:
-        """Books a call and ends what it holds of its key's limits: two stores, which are asked at the same time."""
-        settling = self.books.settle(trace, live, admission, failure)
-        if trace.held is None or not any(trace.held):
-            return await settling
-        await asyncio.gather(settling, self.answers.give_back(trace))
 
     def tell(self, trace: Trace, failure: Failure | None) -> None:
         """Tells the observers, once, that a call has ended."""
