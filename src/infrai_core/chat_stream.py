@@ -19,6 +19,7 @@ from anyio.lowlevel import current_token
 
 from infrai_core import usage
 from infrai_core.config import Config
+from infrai_core.direct import Answer, AsyncAnswer
 from infrai_core.envelope import header_metadata
 from infrai_core.errors import InfraiError, ProtocolError, StreamInterrupted, Timeout
 from infrai_core.models import ChatChunk, ChatReply, Metadata
@@ -26,7 +27,6 @@ from infrai_core.operation import Operation
 from infrai_core.protocol import Response
 from infrai_core.stream import ChunkReader
 from infrai_core.tokens import estimate, estimate_request
-from infrai_core.transport import apieces, end_pieces, pieces
 
 DRAIN_S = 0.25
 """How long the end of the body may take after the end mark, so that the connection can be used again."""
@@ -41,7 +41,6 @@ class _BaseStream:
         self._twin = twin
         self._ready: deque[ChatChunk] = deque()
         self._reader: ChunkReader | None = None
-        self._response: httpx.Response | None = None
         self._closed = False
         self._booked = False
         self._failure: InfraiError | None = None
@@ -71,7 +70,6 @@ class _BaseStream:
         return self._reader.so_far.metadata or Metadata.model_validate(header_metadata(self._reader.headers))
 
     def _begin(self, response: Response) -> ChunkReader:
-        self._response = response.handle
         self._reader = ChunkReader(response.headers, self._config.idle_timeout_s, time.monotonic())
         return self._reader
 
@@ -160,6 +158,7 @@ class ChatStream(_BaseStream):
     ) -> None:
         super().__init__(op, config, twin)
         self._opener = opener
+        self._answer: Answer | None = None
         self._bytes: Iterator[bytes] = iter(())
 
     def __iter__(self) -> Iterator[ChatChunk]:
@@ -212,7 +211,8 @@ class ChatStream(_BaseStream):
 
     def _open(self) -> ChunkReader:
         response = self._opener()
-        self._bytes = pieces(response.handle)
+        self._answer = response.handle
+        self._bytes = response.handle.pieces()
         return self._begin(response)
 
     def _finish(self, chunks: list[ChatChunk]) -> list[ChatChunk]:
@@ -224,9 +224,8 @@ class ChatStream(_BaseStream):
 
     def _drain(self) -> None:
         """Reads the end of the body when it is already there, so that the connection can be used again."""
-        assert self._response is not None
-        network = self._response.extensions.get("network_stream")
-        socket = network.get_extra_info("socket") if network is not None else None
+        assert self._answer is not None
+        socket = self._answer.socket
         try:
             if socket is None or select.select([socket], [], [], 0)[0]:
                 next(self._bytes, None)
@@ -239,8 +238,8 @@ class ChatStream(_BaseStream):
             return
         self._closed = True
         try:
-            if self._response is not None:
-                self._response.close()
+            if self._answer is not None:
+                self._answer.close()
         finally:
             self._book_aborted()
 
@@ -270,6 +269,7 @@ class AsyncChatStream(_BaseStream):
     ) -> None:
         super().__init__(op, config, twin)
         self._opener = opener
+        self._answer: AsyncAnswer | None = None
         self._bytes: AsyncIterator[bytes]
         self._token: object = None  # the event loop that the response belongs to
 
@@ -318,7 +318,8 @@ class AsyncChatStream(_BaseStream):
     async def _open(self) -> ChunkReader:
         response = await self._opener()
         self._token = current_token()
-        self._bytes = apieces(response.handle)
+        self._answer = response.handle
+        self._bytes = response.handle.pieces()
         return self._begin(response)
 
     async def _finish(self, chunks: list[ChatChunk]) -> list[ChatChunk]:
@@ -347,9 +348,8 @@ class AsyncChatStream(_BaseStream):
             return
         self._closed = True
         try:
-            if self._response is not None:
-                await self._response.aclose()
-                await end_pieces(self._bytes)
+            if self._answer is not None:
+                await self._answer.aclose()
         finally:
             self._book_aborted()
 

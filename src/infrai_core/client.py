@@ -60,11 +60,8 @@ from infrai_core.transport import (
     AsyncPool,
     SyncPool,
     Transport,
-    apieces,
     asend,
-    end_pieces,
     mapped_errors,
-    pieces,
     send,
 )
 from infrai_core.usage import Ledger
@@ -353,7 +350,7 @@ class Infrai(_Client):
             return
         try:
             with mapped_errors():
-                for piece in pieces(response.handle):
+                for piece in response.handle.pieces():
                     yield from reader.feed(piece)
                 yield from reader.end()
         except InfraiError as error:
@@ -557,10 +554,9 @@ class AsyncInfrai(_Client):
             for row in reader:
                 yield row
             return
-        found = apieces(response.handle)
         try:
             with mapped_errors():
-                async for piece in found:
+                async for piece in response.handle.pieces():
                     for row in reader.feed(piece):
                         yield row
                 for row in reader.end():
@@ -569,7 +565,6 @@ class AsyncInfrai(_Client):
             raise self._twin(error) from error.__cause__
         finally:
             await response.handle.aclose()
-            await end_pieces(found)
 
     async def batch_cancel(self, batch_id: str) -> m.BatchRecord:
         return await self._call(self._ops.batch_cancel(batch_id))

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from infrai_core import usage
 from infrai_core.config import GRACE_S, AttemptInfo, Config, Limiter
+from infrai_core.direct import Request
 from infrai_core.envelope import error_from, missing_route, opened
 from infrai_core.errors import ConfigError, InfraiError, ProtocolError, StatusError, Timeout
-from infrai_core.lines import NDJSON, Upload
+from infrai_core.lines import NDJSON
 from infrai_core.models import ChatReply, Reply
 from infrai_core.operation import Operation
 from infrai_core.tokens import estimate_request
@@ -27,22 +28,6 @@ if TYPE_CHECKING:
     from infrai_core.service import BatchRecord
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An HTTP request to send. ``read_timeout_s`` bounds the wait for the answer's head, then that for a whole body;
-    ``idle_timeout_s`` the wait between pieces of a streamed one."""
-
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    content: bytes
-    read_timeout_s: float
-    idle_timeout_s: float
-    stream: bool = False
-    upload: Upload | None = None
-    """The body where it is made while it is sent; ``content`` is then empty."""
 
 
 class Wait(NamedTuple):
@@ -60,7 +45,7 @@ class Acquire(NamedTuple):
 
 @dataclass(slots=True)
 class Response:
-    """What came: ``content`` is None for a stream that is open; ``handle`` is then the shell's own object to read."""
+    """What came: ``content`` is None for a stream that is open; ``handle`` is then the open answer."""
 
     status: int
     headers: Mapping[str, str]

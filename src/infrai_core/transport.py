@@ -1,9 +1,10 @@
 """Connection pools, shared by all clients of the process and counted, and the two ways to send a request on them.
 
 ``httpx.Client`` costs about 0.1 ms CPU per call on top of its transport, so requests are handed to the transport
-itself. Synchronous pools are shared by threads; asynchronous ones belong to one event loop and are closed when that
-loop ends. Closing the last client of a base URL closes its connections; a client that is merely dropped leaves them for
-a while to the next one. A forked child never uses its parent's pools.
+itself; one to a service in this process takes them as they are (``direct``). Synchronous pools are shared by threads;
+asynchronous ones belong to one event loop and are closed when that loop ends. Closing the last client of a base URL
+closes its connections; a client that is merely dropped leaves them for a while to the next one. A forked child never
+uses its parent's pools.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ import httpx
 from anyio.lowlevel import current_token
 
 from infrai_core.config import EMBEDDED_ORIGIN, home
+from infrai_core.direct import Answer, AsyncAnswer, AsyncDirect, Direct, Request
 from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, ProtocolError, Timeout
 from infrai_core.lines import NDJSON
 from infrai_core.loop import asyncio_loop
-from infrai_core.protocol import Request, Response
+from infrai_core.protocol import Response
 
 CONNECT_TIMEOUT_S = 10.0
 LINGER_S = 60.0
@@ -281,12 +283,6 @@ _url = lru_cache(maxsize=256)(httpx.URL)
 def http_request(request: Request) -> httpx.Request:
     """The request for httpx. Given a stream, httpx adds no header of its own."""
     url = _url(request.url)
-    length = (b"content-length", str(len(request.content)).encode())
-    headers = [
-        (b"host", url.netloc),
-        *((name.encode(), value.encode("latin-1", "replace")) for name, value in request.headers),
-        length if request.upload is None else (b"transfer-encoding", b"chunked"),
-    ]
     connect_s = min(CONNECT_TIMEOUT_S, request.read_timeout_s)
     timeout = {
         "connect": connect_s,
@@ -294,55 +290,88 @@ def http_request(request: Request) -> httpx.Request:
         "pool": connect_s,
         "read": request.read_timeout_s,
     }
+    headers = request.raw_headers(url.netloc)
     stream = request.upload or httpx.ByteStream(request.content)
     return httpx.Request(request.method, url, headers=headers, stream=stream, extensions={"timeout": timeout})
 
 
+_TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError)
+
+
 @contextmanager
 def mapped_errors() -> Iterator[None]:
-    """httpx's transport errors as ours. Their texts hold no header and no body."""
+    """httpx's transport errors as ours."""
     try:
         yield
-    except httpx.TimeoutException as error:
-        raise Timeout(f"no answer in time ({type(error).__name__})") from error
-    except (httpx.DecodingError, httpx.RemoteProtocolError) as error:
-        raise _broken(error) from error
-    except httpx.TransportError as error:
-        raise ConnectionFailed(f"the service cannot be reached: {error or type(error).__name__}") from error
+    except _TRANSPORT_ERRORS as error:
+        raise _mapped(error) from error
 
 
-def _broken(error: Exception) -> InfraiError:
+def _mapped(error: Exception) -> InfraiError:
+    """The error as ours. Its text holds no header and no body."""
+    if isinstance(error, httpx.TimeoutException):
+        return Timeout(f"no answer in time ({type(error).__name__})")
     if isinstance(error, httpx.DecodingError):
         return ProtocolError(f"the answer cannot be decoded: {error}")
-    return ConnectionFailed(f"the connection broke: {error}")
+    if isinstance(error, httpx.RemoteProtocolError):
+        return ConnectionFailed(f"the connection broke: {error}")
+    return ConnectionFailed(f"the service cannot be reached: {error or type(error).__name__}")
 
 
-def is_open_stream(request: Request, response: httpx.Response) -> bool:
-    """Whether the body is to be read piece by piece."""
-    kind = response.headers.get("content-type", "")
-    return request.stream and response.status_code < 300 and kind.startswith(("text/event-stream", NDJSON))
+class _HttpAnswer:
+    """An answer that came over HTTP. A body that is not compressed skips httpx's decoding layers."""
+
+    def __init__(self, sent: httpx.Request, response: httpx.Response) -> None:
+        self._sent = sent
+        self._response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    @property
+    def socket(self) -> Any:
+        network = self._response.extensions.get("network_stream")
+        return network.get_extra_info("socket") if network is not None else None
+
+    def loosen(self, read_timeout_s: float) -> None:
+        self._sent.extensions["timeout"]["read"] = read_timeout_s
+
+    def whole(self) -> bytes | None:
+        return None
 
 
-def loosen(request: Request, sent: httpx.Request) -> None:
-    """After the head of a stream came, each read waits as long as the stream may idle."""
-    sent.extensions["timeout"]["read"] = request.idle_timeout_s
+class _ThreadsAnswer(_HttpAnswer):
+    def pieces(self) -> Iterator[bytes]:
+        stream = self._response.stream
+        if isinstance(stream, httpx.SyncByteStream) and not _is_coded(self._response):
+            return iter(stream)
+        return self._response.iter_bytes()
+
+    def close(self) -> None:
+        self._response.close()
 
 
-def pieces(response: httpx.Response) -> Iterator[bytes]:
-    """The decoded body. A body that is not compressed skips httpx's decoding layers."""
-    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.SyncByteStream):
-        return response.iter_bytes()
-    return iter(response.stream)
+class _TasksAnswer(_HttpAnswer):
+    _pieces: AsyncIterator[bytes] | None = None
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        stream = self._response.stream
+        if isinstance(stream, httpx.AsyncByteStream) and not _is_coded(self._response):
+            self._pieces = aiter(stream)
+        else:
+            self._pieces = self._response.aiter_bytes()
+        return self._pieces
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+        if self._pieces is not None:
+            await _end_pieces(self._pieces)
 
 
-def apieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The same from an event loop."""
-    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
-        return response.aiter_bytes()
-    return aiter(response.stream)
+def _is_coded(response: httpx.Response) -> bool:
+    return any(name.lower() == b"content-encoding" for name, _ in response.headers.raw)
 
 
-async def end_pieces(found: AsyncIterator[bytes]) -> None:
+async def _end_pieces(found: AsyncIterator[bytes]) -> None:
     """Ends an iteration of a closed body that was left before its end: trio warns of generators that are dropped.
 
     httpcore has them inside each other, and ``aclose`` ends the outermost only. Reading on in a scope that is cancelled
@@ -377,42 +406,78 @@ class _Taking:
         return b"".join(self._pieces)
 
 
+def _stays_open(request: Request, answer: Answer | AsyncAnswer) -> bool:
+    """Whether the body is to be read piece by piece. Then each read waits as long as the stream may idle."""
+    if not request.stream or answer.status >= 300:
+        return False
+    if not answer.headers.get("content-type", "").startswith(("text/event-stream", NDJSON)):
+        return False
+    answer.loosen(request.idle_timeout_s)
+    return True
+
+
 def send(transport: Transport | httpx.BaseTransport | httpx.Client, request: Request) -> Response:
     """Sends from a thread. An injected ``httpx.Client`` keeps its own hooks, proxies and mounts."""
+    try:
+        answer = transport.open(request) if isinstance(transport, Direct) else _opened(transport, request)
+        if _stays_open(request, answer):
+            return Response(answer.status, answer.headers, None, answer)
+        content = answer.whole()
+        if content is None:
+            content = _taken(request, answer)
+        return Response(answer.status, answer.headers, content)
+    except _TRANSPORT_ERRORS as error:
+        raise _mapped(error) from error
+
+
+def _opened(transport: Transport | httpx.BaseTransport | httpx.Client, request: Request) -> Answer:
     sent = http_request(request)
-    with mapped_errors():
-        if isinstance(transport, httpx.Client):
-            response = transport.send(sent, stream=True, follow_redirects=False)
-        else:
-            response = transport.handle_request(sent)
-        if is_open_stream(request, response):
-            loosen(request, sent)
-            return Response(response.status_code, response.headers, None, response)
-        try:
-            taking = _Taking(request)
-            for piece in pieces(response):
-                taking.add(piece)
-            return Response(response.status_code, response.headers, taking.whole())
-        finally:
-            response.close()
+    if isinstance(transport, httpx.Client):
+        return _ThreadsAnswer(sent, transport.send(sent, stream=True, follow_redirects=False))
+    return _ThreadsAnswer(sent, transport.handle_request(sent))
+
+
+def _taken(request: Request, answer: Answer) -> bytes:
+    try:
+        taking = _Taking(request)
+        for piece in answer.pieces():
+            taking.add(piece)
+        return taking.whole()
+    finally:
+        answer.close()
 
 
 async def asend(transport: Transport | httpx.AsyncBaseTransport | httpx.AsyncClient, request: Request) -> Response:
     """Sends from an event loop."""
-    sent = http_request(request)
-    with mapped_errors():
-        if isinstance(transport, httpx.AsyncClient):
-            response = await transport.send(sent, stream=True, follow_redirects=False)
+    try:
+        if isinstance(transport, AsyncDirect):
+            answer = await transport.open(request)
         else:
-            response = await transport.handle_async_request(sent)
-        if is_open_stream(request, response):
-            loosen(request, sent)
-            return Response(response.status_code, response.headers, None, response)
-        taking, found = _Taking(request), apieces(response)
-        try:
-            async for piece in found:
-                taking.add(piece)
-            return Response(response.status_code, response.headers, taking.whole())
-        finally:
-            await response.aclose()
-            await end_pieces(found)
+            answer = await _aopened(transport, request)
+        if _stays_open(request, answer):
+            return Response(answer.status, answer.headers, None, answer)
+        content = answer.whole()
+        if content is None:
+            content = await _ataken(request, answer)
+        return Response(answer.status, answer.headers, content)
+    except _TRANSPORT_ERRORS as error:
+        raise _mapped(error) from error
+
+
+async def _aopened(
+    transport: Transport | httpx.AsyncBaseTransport | httpx.AsyncClient, request: Request
+) -> AsyncAnswer:
+    sent = http_request(request)
+    if isinstance(transport, httpx.AsyncClient):
+        return _TasksAnswer(sent, await transport.send(sent, stream=True, follow_redirects=False))
+    return _TasksAnswer(sent, await transport.handle_async_request(sent))
+
+
+async def _ataken(request: Request, answer: AsyncAnswer) -> bytes:
+    try:
+        taking = _Taking(request)
+        async for piece in answer.pieces():
+            taking.add(piece)
+        return taking.whole()
+    finally:
+        await answer.aclose()

@@ -1,8 +1,9 @@
 """The runtime inside the caller's process.
 
 One thread per process, the owner, has an event loop that runs the application and holds its connections, stores and
-workers. Callers in any thread, in several ``asyncio.run`` calls and on trio reach it through httpx transports that
-stream both ways. After a fork the child gets an owner of its own; at exit the application's lifespan is ended.
+workers. Callers in any thread, in several ``asyncio.run`` calls and on trio reach it through transports that stream
+both ways: httpx's, which take the client's own requests as well. After a fork the child gets an owner of its own; at
+exit the application's lifespan is ended.
 
 There is one application per settings. A transport that was given none reads ``INFRAI_HOME`` and ``INFRAI_DATABASE``
 again with every request, so that a changed environment gets an application with its own stores; all live until
@@ -18,18 +19,33 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache, partial
+from typing import Any, TypeVar
 
 import httpx
 
+from infrai_core.direct import Answer, AsyncAnswer, AsyncDirect, Direct, Request
 from infrai_core.errors import ConfigError
-from infrai_runtime.exchange import Box, Broken, Event, Exchange, Head, Piece, Wanted
-from infrai_runtime.lifespan import App, Hosted
+from infrai_runtime.exchange import (
+    Box,
+    Broken,
+    Event,
+    Exchange,
+    Head,
+    Piece,
+    RawHeaders,
+    Wanted,
+    address,
+    http_scope,
+)
+from infrai_runtime.lifespan import App, Hosted, Scope
 from infrai_runtime.mailbox import TaskBox, ThreadBox, task_box
 from infrai_runtime.settings import Settings
+
+Body = TypeVar("Body", httpx.SyncByteStream, httpx.AsyncByteStream)
 
 log = logging.getLogger("infrai_runtime")
 
@@ -62,8 +78,7 @@ class Owner:
         self.ended = False
         self._ready = threading.Event()
         self._hosted: dict[Hashable, Hosted] = {}
-        self._boxes: dict[Exchange, Box] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._exchanges: set[Exchange] = set()
         self._context = contextvars.Context()
         self._stop_s = STOP_S
         self._problem: BaseException | None = None
@@ -105,9 +120,10 @@ class Owner:
         self._over = asyncio.Event()
         self._ready.set()
         await self._over.wait()
-        for task in self._tasks:
+        tasks = {exchange.task for exchange in list(self._exchanges) if exchange.task is not None}
+        for task in tasks:
             task.cancel()
-        await self._settled(self._tasks)
+        await self._settled(tasks)
         await self._settled({asyncio.create_task(hosted.stop()) for hosted in self._hosted.values()})
         self._tell_all()
 
@@ -117,14 +133,13 @@ class Owner:
 
     def _tell_all(self) -> None:
         """Nobody waits for an answer that no longer comes."""
-        while self._boxes:
-            _, box = self._boxes.popitem()
-            box.put(Broken(httpx.ConnectError("the embedded runtime has ended")))
+        while self._exchanges:
+            self._exchanges.pop().broken(httpx.ConnectError("the embedded runtime has ended"))
 
-    def begin(self, exchange: Exchange, box: Box, source: Source) -> None:
+    def begin(self, exchange: Exchange, source: Source) -> None:
         """Starts an exchange, from any thread, under the lock."""
-        self._boxes[exchange] = box
-        # Where the loop is closed already, the box is told by the end of the thread.
+        self._exchanges.add(exchange)
+        # Where the loop is closed already, the caller is told by the end of the thread.
         with suppress(RuntimeError):
             # In a context of the owner's own: its tasks outlive the call and would keep the caller's context alive.
             self.loop.call_soon_threadsafe(self._begin, exchange, source, context=self._context)
@@ -133,13 +148,11 @@ class Owner:
         hosted = self._hosted.get(source.key)
         if hosted is None or hosted.failed:
             hosted = self._hosted[source.key] = Hosted(source.make)
-        task = exchange.start(hosted)
-        self._tasks.add(task)
-        task.add_done_callback(lambda task: self._done(exchange, task))
+        exchange.start(hosted).add_done_callback(partial(self._done, exchange))
 
     def _done(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._boxes.pop(exchange, None)
+        self._exchanges.discard(exchange)
+        exchange.ended(task)
 
     def stop(self, timeout_s: float) -> None:
         """Cancels what runs, ends the applications' lifespans, and waits for the thread."""
@@ -166,7 +179,7 @@ _inherited: list[Owner] = []
 """A parent's owner: kept, so that collecting it does not close what the child shares with its parent."""
 
 
-def _begin(request: httpx.Request, body: bytes | None, box: Box, source: Source) -> Exchange:
+def _begin(scope: Scope, body: bytes | None, box: Box, source: Source) -> Exchange:
     """Starts an exchange on this process's owner, made if there is none."""
     global _owner
     # Under the lock, so that it is either before a shutdown, which then ends it, or on the next owner.
@@ -175,8 +188,8 @@ def _begin(request: httpx.Request, body: bytes | None, box: Box, source: Source)
             _owner = Owner()
         if threading.current_thread() is _owner.thread and isinstance(box, ThreadBox):
             raise RuntimeError("the embedded runtime cannot wait for itself: use the async client on its own thread")
-        exchange = Exchange(request, body, box, _owner.loop)
-        _owner.begin(exchange, box, source)
+        exchange = Exchange(scope, body, box, _owner.loop)
+        _owner.begin(exchange, source)
         return exchange
 
 
@@ -245,6 +258,7 @@ def _at_place(*values: str | None) -> Source:
     return _runtime(Settings.from_environment(embedded=True, public_url=None))
 
 
+@cache
 def _runtime(settings: Settings) -> Source:
     try:
         # Late, and in the caller's thread: it takes a while, and the loop is others' too.
@@ -253,87 +267,89 @@ def _runtime(settings: Settings) -> Source:
         raise ConfigError(
             f'the embedded runtime needs the package {error.name}: pip install "infrai-integrations[runtime]"'
         ) from error
-    return Source(settings, lambda: create_app(settings))
+    # One key for equal settings, and not these: hashing them for every request takes a while.
+    return Source(object(), lambda: create_app(settings))
 
 
-def _whole_body(request: httpx.Request) -> bytes | None:
-    """The request's body where it is known as a whole."""
-    return b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
+class _Headers(Mapping[str, str]):
+    """Headers that are decoded when one is asked for: most answers are read without."""
+
+    def __init__(self, raw: RawHeaders) -> None:
+        self._raw = raw
+
+    @cached_property
+    def decoded(self) -> httpx.Headers:
+        """All of them."""
+        return httpx.Headers([(bytes(name), bytes(value)) for name, value in self._raw])
+
+    def __getitem__(self, name: str) -> str:
+        return self.decoded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.decoded)
+
+    def __len__(self) -> int:
+        return len(self.decoded)
 
 
-def _read_timeout_s(request: httpx.Request) -> float | None:
-    """Looked up before every wait: a caller may loosen it once the head has come."""
-    timeout: float | None = request.extensions.get("timeout", {}).get("read")
-    return timeout
-
-
-def _late(request: httpx.Request) -> httpx.ReadTimeout:
-    return httpx.ReadTimeout(f"nothing came for {_read_timeout_s(request)} s", request=request)
-
-
-def _checked(event: Event) -> Head | Piece:
-    """The event. Raises what broke the exchange."""
-    if isinstance(event, Broken):
-        raise event.error
-    assert isinstance(event, Head | Piece)
-    return event
-
-
-def _check_process(exchange: Exchange) -> None:
-    if not exchange.mine:
-        raise httpx.ReadError("this response belongs to the process that this one was forked from")
-
-
-class _Transport(httpx.BaseTransport):
-    def __init__(self, choose: Chooser) -> None:
-        self._choose = choose
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        body = _Body(request, self._choose())
-        try:
-            head = body.next()
-        except BaseException:
-            body.close()
-            raise
-        assert isinstance(head, Head)
-        body.first = head.first
-        return httpx.Response(head.status, headers=head.headers, stream=body, request=request)
-
-
-class _Body(httpx.SyncByteStream):
+class _Answer:
     """An exchange as its caller sees it: first the head, then the pieces of the body."""
 
-    def __init__(self, request: httpx.Request, source: Source) -> None:
-        self._request = request
-        self._box: ThreadBox[Event] = ThreadBox()
-        self._upload = _pieces(request)
+    status: int
+    headers: _Headers
+    socket: Any = None
+    _first: Piece | None = None
+    _open = False
+
+    def __init__(self, source: Source, scope: Scope, body: bytes | None, box: Box, extensions: dict[str, Any]) -> None:
+        self._extensions = extensions
+        self._exchange = _begin(scope, body, box, source)
         self._open = True
-        self.first: Piece | None = None
-        self._exchange = _begin(request, _whole_body(request), self._box, source)
 
-    def next(self) -> Head | Piece:
-        """The next event that is the caller's, after handing over what the application wants of the body."""
-        while True:
-            try:
-                event = self._box.get(_read_timeout_s(self._request))
-            except TimeoutError:
-                raise _late(self._request) from None
-            if not isinstance(event, Wanted):
-                return _checked(event)
-            self._exchange.supply(next(self._upload, None))
+    def loosen(self, read_timeout_s: float) -> None:
+        """From here on each read may wait so long."""
+        self._extensions["timeout"]["read"] = read_timeout_s
 
-    def __iter__(self) -> Iterator[bytes]:
-        while self._open:
-            _check_process(self._exchange)
-            piece = self.first or self.next()
-            self.first = None
-            assert isinstance(piece, Piece)
-            self._exchange.take()
-            self._open = not piece.last
-            if piece.data:
-                yield piece.data
+    def whole(self) -> bytes | None:
+        """The whole body where it came with the head: the answer is then read and closed. Else None."""
+        if self._first is None or not self._first.last:
+            return None
+        self._open = False
+        return self._first.data
 
-    def close(self) -> None:
+    def _read_timeout_s(self) -> float | None:
+        """Looked up before every wait: a caller may loosen it once the head has come."""
+        timeout: float | None = self._extensions.get("timeout", {}).get("read")
+        return timeout
+
+    def _late(self) -> httpx.ReadTimeout:
+        return httpx.ReadTimeout(f"nothing came for {self._read_timeout_s()} s")
+
+    def _checked(self, event: Event) -> Head | Piece:
+        """The event. Raises what broke the exchange."""
+        if isinstance(event, Broken):
+            self._open = False
+            raise event.error
+        assert isinstance(event, Head | Piece)
+        return event
+
+    def _headed(self, head: Head | Piece) -> None:
+        assert isinstance(head, Head)
+        self.status, self._first = head.status, head.first
+        self.headers = _Headers(head.headers)
+
+    def _taken(self, piece: Head | Piece) -> bytes:
+        assert isinstance(piece, Piece)
+        self._first = None
+        self._exchange.take()
+        self._open = not piece.last
+        return piece.data
+
+    def _check_process(self) -> None:
+        if not self._exchange.mine:
+            raise httpx.ReadError("this response belongs to the process that this one was forked from")
+
+    def _end(self) -> None:
         """Ends the exchange at once where it still runs."""
         if self._open:
             self._open = False
@@ -341,78 +357,153 @@ class _Body(httpx.SyncByteStream):
 
     def __del__(self) -> None:
         # A response that nobody closed must not keep the application waiting for a reader.
-        if getattr(self, "_exchange", None) is not None:
+        self._end()
+
+
+class _ThreadsAnswer(_Answer, httpx.SyncByteStream):
+    def __init__(self, source: Source, scope: Scope, body: bytes | Iterable[bytes], extensions: dict[str, Any]) -> None:
+        self._box: ThreadBox[Event] = ThreadBox()
+        self._upload = iter(()) if isinstance(body, bytes) else iter(body)
+        super().__init__(source, scope, body if isinstance(body, bytes) else None, self._box, extensions)
+
+    def begun(self) -> _ThreadsAnswer:
+        """Itself, once its head came."""
+        try:
+            self._headed(self._next())
+        except BaseException:
             self.close()
+            raise
+        return self
+
+    def _next(self) -> Head | Piece:
+        """The next event that is the caller's, after handing over what the application wants of the body."""
+        while True:
+            try:
+                event = self._box.get(self._read_timeout_s())
+            except TimeoutError:
+                raise self._late() from None
+            if not isinstance(event, Wanted):
+                return self._checked(event)
+            self._exchange.supply(next(self._upload, None))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body."""
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        while self._open:
+            self._check_process()
+            if data := self._taken(self._first or self._next()):
+                return data
+        raise StopIteration
+
+    def close(self) -> None:
+        """Ends the exchange at once where it still runs."""
+        self._end()
 
 
-def _pieces(request: httpx.Request) -> Iterator[bytes]:
-    assert isinstance(request.stream, httpx.SyncByteStream), "an asynchronous body needs the asynchronous transport"
-    return iter(request.stream)
+class _Transport(httpx.BaseTransport, Direct):
+    """Takes httpx's requests, and the client's own as they are."""
 
-
-class _AsyncTransport(httpx.AsyncBaseTransport):
     def __init__(self, choose: Chooser) -> None:
         self._choose = choose
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        body = _AsyncBody(request, self._choose())
-        try:
-            head = await body.next()
-        except BaseException:
-            await body.aclose()
-            raise
-        assert isinstance(head, Head)
-        body.first = head.first
-        return httpx.Response(head.status, headers=head.headers, stream=body, request=request)
+    def open(self, request: Request) -> Answer:
+        """As ``Direct`` says."""
+        at = address(request.url)
+        scope = http_scope(request.method, at, request.raw_headers(at.host))
+        body = request.content if request.upload is None else request.upload
+        return _ThreadsAnswer(self._choose(), scope, body, _patience(request)).begun()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """As httpx says."""
+        stream = request.stream
+        assert isinstance(stream, httpx.SyncByteStream), "an asynchronous body needs the asynchronous transport"
+        answer = _ThreadsAnswer(self._choose(), _scope(request), _known(stream), request.extensions).begun()
+        return httpx.Response(answer.status, headers=answer.headers.decoded, stream=answer, request=request)
 
 
-class _AsyncBody(httpx.AsyncByteStream):
-    """As ``_Body``, for a task."""
+def _patience(request: Request) -> dict[str, Any]:
+    return {"timeout": {"read": request.read_timeout_s}}
 
-    def __init__(self, request: httpx.Request, source: Source) -> None:
-        self._request = request
+
+def _scope(request: httpx.Request) -> Scope:
+    headers = [(name.lower(), value) for name, value in request.headers.raw]
+    return http_scope(request.method, address(str(request.url)), headers)
+
+
+def _known(stream: Body) -> bytes | Body:
+    """The body as a whole where it is known."""
+    return b"".join(stream) if isinstance(stream, httpx.ByteStream) else stream
+
+
+class _TasksAnswer(_Answer, httpx.AsyncByteStream):
+    def __init__(
+        self, source: Source, scope: Scope, body: bytes | AsyncIterable[bytes], extensions: dict[str, Any]
+    ) -> None:
         self._box: TaskBox[Event] = task_box()
-        self._upload = _async_pieces(request)
-        self._open = True
-        self.first: Piece | None = None
-        self._exchange = _begin(request, _whole_body(request), self._box, source)
+        self._upload = None if isinstance(body, bytes) else aiter(body)
+        super().__init__(source, scope, body if isinstance(body, bytes) else None, self._box, extensions)
 
-    async def next(self) -> Head | Piece:
-        """As ``_Body.next``."""
+    async def begun(self) -> _TasksAnswer:
+        """Itself, once its head came."""
+        try:
+            self._headed(await self._next())
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    async def _next(self) -> Head | Piece:
+        """As ``_ThreadsAnswer._next``."""
         while True:
             try:
-                event = await self._box.get(_read_timeout_s(self._request))
+                event = await self._box.get(self._read_timeout_s())
             except TimeoutError:
-                raise _late(self._request) from None
+                raise self._late() from None
             if not isinstance(event, Wanted):
-                return _checked(event)
+                return self._checked(event)
+            assert self._upload is not None
             self._exchange.supply(await anext(self._upload, None))
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body."""
+        return self
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         while self._open:
-            _check_process(self._exchange)
-            piece = self.first or await self.next()
-            self.first = None
-            assert isinstance(piece, Piece)
-            self._exchange.take()
-            self._open = not piece.last
-            if piece.data:
-                yield piece.data
+            self._check_process()
+            if data := self._taken(self._first or await self._next()):
+                return data
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """As ``_Body.close``; waits for nothing."""
+        """Ends the exchange at once where it still runs; waits for nothing."""
         self._end()
 
-    def _end(self) -> None:
-        if self._open:
-            self._open = False
-            self._exchange.disconnect()
 
-    def __del__(self) -> None:
-        if getattr(self, "_exchange", None) is not None:
-            self._end()
+class _AsyncTransport(httpx.AsyncBaseTransport, AsyncDirect):
+    """As ``_Transport``, for tasks."""
 
+    def __init__(self, choose: Chooser) -> None:
+        self._choose = choose
 
-def _async_pieces(request: httpx.Request) -> AsyncIterator[bytes]:
-    assert isinstance(request.stream, httpx.AsyncByteStream), "a synchronous body needs the synchronous transport"
-    return aiter(request.stream)
+    async def open(self, request: Request) -> AsyncAnswer:
+        """As ``AsyncDirect`` says."""
+        at = address(request.url)
+        scope = http_scope(request.method, at, request.raw_headers(at.host))
+        body = request.content if request.upload is None else request.upload
+        return await _TasksAnswer(self._choose(), scope, body, _patience(request)).begun()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As httpx says."""
+        stream = request.stream
+        assert isinstance(stream, httpx.AsyncByteStream), "a synchronous body needs the synchronous transport"
+        answer = await _TasksAnswer(self._choose(), _scope(request), _known(stream), request.extensions).begun()
+        return httpx.Response(answer.status, headers=answer.headers.decoded, stream=answer, request=request)

@@ -10,35 +10,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from infrai_runtime.lifespan import Hosted, Message, http_scope
+from infrai_runtime.lifespan import ASGI, Hosted, Message, Scope
 
 log = logging.getLogger("infrai_runtime")
 
+RawHeaders = Sequence[tuple[bytes, bytes]]
 WINDOW = 16
 """How many pieces of a response may wait for the caller."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A piece of the response's body; ``last`` ends it."""
 
     data: bytes
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Status and headers came, and with them what of the body was there at once."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: RawHeaders
     first: Piece | None = None
 
 
@@ -65,12 +65,51 @@ class Box(Protocol):
         """Adds an event from any thread."""
 
 
+class Address(NamedTuple):
+    """What a URL says to an application: the host that was asked for, and its part of the scope."""
+
+    host: bytes
+    scope: Mapping[str, Any]
+
+
+@lru_cache(maxsize=256)
+def address(url: str) -> Address:
+    """Read once: a client uses few URLs."""
+    read = httpx.URL(url)
+    scope = {
+        "scheme": read.scheme,
+        "path": read.path,
+        "raw_path": read.raw_path.partition(b"?")[0],
+        "query_string": read.query,
+        "server": (read.host, read.port),
+    }
+    return Address(read.netloc, scope)
+
+
+_EVERY_SCOPE = {
+    "type": "http",
+    "asgi": ASGI,
+    "http_version": "1.1",
+    "root_path": "",
+    "client": None,
+    "infrai.embedded": True,
+}
+
+
+def http_scope(method: str, at: Address, headers: RawHeaders) -> Scope:
+    """The ASGI scope of a request that is made inside this process."""
+    return {**_EVERY_SCOPE, **at.scope, "method": method, "headers": headers}
+
+
 class Exchange:
     """A request and its response. ``body`` is the whole request body, or None when the caller hands it over in
     pieces."""
 
-    def __init__(self, request: httpx.Request, body: bytes | None, box: Box, loop: asyncio.AbstractEventLoop) -> None:
-        self._request = request
+    task: asyncio.Task[None] | None = None
+    """What runs the application, once it has begun."""
+
+    def __init__(self, scope: Scope, body: bytes | None, box: Box, loop: asyncio.AbstractEventLoop) -> None:
+        self._scope = scope
         self._body = body
         self._box = box
         self._loop = loop
@@ -78,7 +117,7 @@ class Exchange:
         self._put = self._taken = 0
         self._crowded = False
         self._begun = self._finished = self._body_read = False
-        self._head: Head | None = None
+        self._head: tuple[int, RawHeaders] | None = None
         """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
 
     # -- the caller's side, in any thread ------------------------------------------------------------------------------
@@ -110,18 +149,18 @@ class Exchange:
     # -- the application's side, on its loop ---------------------------------------------------------------------------
 
     def start(self, hosted: Hosted) -> asyncio.Task[None]:
-        """Runs the application; whatever happens, the caller hears of the end."""
-        self._room, self._gone = asyncio.Event(), asyncio.Event()
-        self._supplied: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._task = asyncio.create_task(self._run(hosted))
-        # A task that is cancelled before its first step runs nothing of its body, so the end is told from outside.
-        self._task.add_done_callback(self._ended)
-        return self._task
+        """Runs the application. ``ended`` is to be called with the task when that is done."""
+        self._gone = asyncio.Event()
+        if self._body is None:
+            self._supplied: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.task = self._loop.create_task(self._run(hosted))
+        return self.task
 
     async def _run(self, hosted: Hosted) -> None:
         app = await hosted.app()
+        self._scope["state"] = dict(hosted.state)
         try:
-            await app(http_scope(self._request, hosted.state), self._receive, self._send)
+            await app(self._scope, self._receive, self._send)
         except Exception:
             if self._finished:
                 log.exception("the application failed after its answer")
@@ -132,27 +171,33 @@ class Exchange:
             if not self._finished:
                 await self._fail("the application ended before its answer did")
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """Whatever happened, the caller hears of the end. Told from outside of the task: one that is cancelled before
+        its first step runs nothing of its body."""
         if task.cancelled():
-            self._box.put(Broken(httpx.RemoteProtocolError("the embedded runtime was shut down")))
+            self.broken(httpx.RemoteProtocolError("the embedded runtime was shut down"))
         elif isinstance(error := task.exception(), Exception):
-            self._box.put(Broken(error))
+            self.broken(error)
         elif error is not None:
-            self._box.put(Broken(httpx.RemoteProtocolError(f"the embedded runtime ended: {error!r}")))
+            self.broken(httpx.RemoteProtocolError(f"the embedded runtime ended: {error!r}"))
+
+    def broken(self, why: Exception) -> None:
+        """Nothing more comes."""
+        self._box.put(Broken(why))
 
     async def _fail(self, why: str) -> None:
         """What a server does: 500 while there is no head yet, else a broken connection."""
         if self._begun:
             self._send_head()
-            self._box.put(Broken(httpx.RemoteProtocolError(why)))
+            self.broken(httpx.RemoteProtocolError(why))
             return
         self._box.put(Head(500, [(b"content-type", b"text/plain; charset=utf-8")]))
         self._box.put(Piece(b"Internal Server Error", True))
 
     def _disconnected(self) -> None:
         self._gone.set()
-        if not self._finished:
-            self._task.cancel()
+        if self.task is not None and not self._finished:
+            self.task.cancel()
 
     async def _receive(self) -> Message:
         if self._body_read or self._gone.is_set():
@@ -171,7 +216,7 @@ class Exchange:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
-            self._head = Head(message["status"], [(bytes(n), bytes(v)) for n, v in message.get("headers", ())])
+            self._head = message["status"], list(message.get("headers", ()))
             self._loop.call_soon(self._send_head)
         elif message["type"] == "http.response.body":
             await self._send_body(bytes(message.get("body", b"")), last=not message.get("more_body", False))
@@ -183,25 +228,29 @@ class Exchange:
             raise RuntimeError("a body outside of the answer")
         if not data and not last:
             return
-        await self._window()
+        if self._is_full():
+            await self._window()
         self._put += 1
         self._finished = last
         piece = Piece(data, last)
         head, self._head = self._head, None
-        self._box.put(piece if head is None else replace(head, first=piece))
+        self._box.put(piece if head is None else Head(*head, piece))
         if last:
             self._gone.set()
 
     def _send_head(self) -> None:
         head, self._head = self._head, None
         if head is not None:
-            self._box.put(head)
+            self._box.put(Head(*head))
+
+    def _is_full(self) -> bool:
+        return self._put - self._taken >= WINDOW
 
     async def _window(self) -> None:
-        while self._put - self._taken >= WINDOW:
+        while self._is_full():
+            self._room = asyncio.Event()
             self._crowded = True
-            self._room.clear()
             # Looked at again: the caller may have taken a piece before it could see that somebody waits.
-            if self._put - self._taken >= WINDOW:
+            if self._is_full():
                 await self._room.wait()
         self._crowded = False

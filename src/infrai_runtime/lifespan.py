@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 from infrai_core.errors import ConfigError
 
-if TYPE_CHECKING:
-    import httpx
-
+Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -41,7 +39,7 @@ class Hosted:
 
     async def app(self) -> App:
         """The started application. Raises what kept it from starting: ``ConfigError``, or ``httpx.ConnectError``."""
-        return await asyncio.shield(self._begun)
+        return self._begun.result() if self._begun.done() else await asyncio.shield(self._begun)
 
     async def stop(self) -> None:
         """Ends the lifespan and waits until the application has cleaned up."""
@@ -95,24 +93,3 @@ def _why(error: Exception) -> Exception:
     import httpx
 
     return httpx.ConnectError(f"the embedded runtime did not start: {type(error).__name__}: {error}")
-
-
-def http_scope(request: httpx.Request, state: Mapping[str, Any]) -> dict[str, Any]:
-    """The ASGI scope of a request that was made inside this process."""
-    url = request.url
-    return {
-        "type": "http",
-        "asgi": ASGI,
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": url.scheme,
-        "path": url.path,
-        "raw_path": url.raw_path.partition(b"?")[0],
-        "query_string": url.query,
-        "root_path": "",
-        "headers": [(name.lower(), value) for name, value in request.headers.raw],
-        "client": None,
-        "server": (url.host, url.port),
-        "state": dict(state),
-        "infrai.embedded": True,
-    }

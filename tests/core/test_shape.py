@@ -28,6 +28,7 @@ ALLOWED = {
 """What each package may import of the project."""
 
 VALUES_OF_CORE = {
+    "direct",
     "errors",
     "facts",
     "fetch",
@@ -44,7 +45,10 @@ VALUES_OF_CORE = {
 """The modules of core that the runtime may use: values and functions, never the client."""
 
 LAYERS = (
-    {"errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "schema", "tokens", "unchecked", "written"},
+    {
+        *("direct", "errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "schema", "tokens"),
+        *("unchecked", "written"),
+    },
     {"models", "root"},
     {"params", "retry", "sse", "report", "usage", "facts", "artifact", "replies", "service"},
     {"config"},

@@ -19,6 +19,8 @@ import httpx
 import pytest
 
 from infrai_core import ConfigError
+from infrai_core.direct import Request
+from infrai_core.transport import asend, http_request, send
 from infrai_runtime import embedded
 from infrai_runtime.exchange import WINDOW
 from infrai_runtime.lifespan import App
@@ -438,6 +440,38 @@ def test_the_application_sees_the_request_and_that_it_is_embedded(world: World) 
         assert (b"x-thing", b"Value") in seen["headers"]
         assert seen["messages"] == [{"type": "http.request", "body": b"hello", "more_body": False}]
         assert seen["context"] == "nothing"
+
+    world.run(main)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_clients_own_request_looks_to_the_application_as_httpxs_does(world: World, stream: bool) -> None:
+    seen: list[dict[str, Any]] = []
+
+    @app_of
+    async def app(scope: Any, receive: Any, answer: Any) -> None:
+        seen.append({**scope, "messages": [await receive()]})
+        await start(answer, headers=[(b"Content-Type", b"application/x-ndjson"), (b"x-a", "é".encode("latin-1"))])
+        await body(answer, b"one", True)
+        await body(answer, b"two")
+
+    async def main() -> None:
+        ours = Request("POST", URL, (("x-thing", "Value"),), b"hello", WAIT_S, WAIT_S, stream)
+        if world.mode == "sync":
+            response = send(embedded.transport(app), ours)
+        else:
+            response = await asend(embedded.async_transport(app), ours)
+        assert (response.status, response.headers["content-type"]) == (200, "application/x-ndjson")
+        assert response.headers["x-a"] == "é"
+        assert response.content == (None if stream else b"onetwo")
+        if world.mode == "sync":
+            with httpx.Client(transport=embedded.transport(app)) as client:
+                client.send(http_request(ours))
+        else:
+            async with httpx.AsyncClient(transport=embedded.async_transport(app)) as aclient:
+                await aclient.send(http_request(ours))
+        assert seen[0] == seen[1]
+        assert seen[0]["messages"] == [{"type": "http.request", "body": b"hello", "more_body": False}]
 
     world.run(main)
 

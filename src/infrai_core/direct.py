@@ -1,0 +1,88 @@
+"""What a client sends and what it reads, whichever way it goes; and the way to a service in the same process, which
+takes requests as they are: no HTTP is made and read again in between."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from infrai_core.lines import Upload
+
+
+class Request(NamedTuple):
+    """An HTTP request to send. ``read_timeout_s`` bounds the wait for the answer's head, then that for a whole body;
+    ``idle_timeout_s`` the wait between pieces of a streamed one."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    content: bytes
+    read_timeout_s: float
+    idle_timeout_s: float
+    stream: bool = False
+    upload: Upload | None = None
+    """The body where it is made while it is sent; ``content`` is then empty."""
+
+    def raw_headers(self, host: bytes) -> list[tuple[bytes, bytes]]:
+        """The headers as bytes, between those that HTTP itself needs."""
+        raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in self.headers]
+        framing = (b"content-length", b"%d" % len(self.content))
+        return [(b"host", host), *raw, framing if self.upload is None else (b"transfer-encoding", b"chunked")]
+
+
+class _Opened(Protocol):
+    """An answer whose head came."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """With names in lower case."""
+
+    @property
+    def socket(self) -> Any:
+        """What its body comes through, where that can be waited for; else None."""
+
+    def loosen(self, read_timeout_s: float) -> None:
+        """From here on each read may wait so long."""
+
+    def whole(self) -> bytes | None:
+        """The whole body where it came with the head: the answer is then read and closed. Else None."""
+
+
+class Answer(_Opened, Protocol):
+    """One that a thread reads."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """The decoded body."""
+
+    def close(self) -> None:
+        """Ends it now."""
+
+
+class AsyncAnswer(_Opened, Protocol):
+    """One that a task reads."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The decoded body."""
+
+    async def aclose(self) -> None:
+        """Ends it now."""
+
+
+class Direct(ABC):
+    """A transport to a service in this process, for threads. Raises what httpx's transports raise."""
+
+    @abstractmethod
+    def open(self, request: Request) -> Answer:
+        """Sends the request and waits for the head of its answer."""
+
+
+class AsyncDirect(ABC):
+    """The same for tasks."""
+
+    @abstractmethod
+    async def open(self, request: Request) -> AsyncAnswer:
+        """Sends the request and waits for the head of its answer."""
