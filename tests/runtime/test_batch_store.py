@@ -210,13 +210,13 @@ def test_an_outcome_is_booked_with_the_money_and_the_end_of_the_claim(run: Run) 
         await handed_in(store, batch(), 1)
         admission = call(row_key("b1", 0), reserve_nano=40, scopes=(project_scope("p"),))
         await store.admit(admission)
-        assert (await store.admit(replace(admission, request_id="other"))).state == "running"
+        assert (await store.admit(admission._replace(request_id="other"))).state == "running"
         booked = end(admission, 30, row(batch_id="b1"))
         await store.book(replace(booked, outcome=outcome(0, answer=b"yes")))
         assert await store.balance_nano("p") == 70
         assert await store.outcomes("b1", 0, 9) == [(0, b"yes")]
         assert (await seen(store)).completed == 1
-        assert (await store.admit(replace(admission, request_id="other"))).state == "new"
+        assert (await store.admit(admission._replace(request_id="other"))).state == "new"
 
     run(body)
 
