@@ -151,19 +151,18 @@ class Answers:
 
     def price(self, trace: Trace, candidate: Candidate, outcome: Outcome, word: str) -> None:
         """Notes what the answering attempt used and cost; ``word`` is how it ended."""
-        reported = outcome.reported_nano
-        cost = cost_nano(outcome.usage, candidate.model.prices) if reported is None else reported
-        seconds = self._clock() - trace.attempt_started
-        trace.bills[-1].close(outcome.usage, cost, partial(careful_nano, trace, candidate))
-        trace.rows.append(row_of(candidate, word, seconds, cost))
-        trace.vendor, trace.model = candidate.model.vendor, candidate.model.id
-        trace.usage, trace.cost_nano = outcome.usage, None if cost is None else trace.spent_nano()
+        model, usage, cost = candidate.model, outcome.usage, outcome.reported_nano
+        if cost is None:
+            cost = cost_nano(usage, model.prices)
+        trace.bills[-1].close(usage, cost, partial(careful_nano, trace, candidate))
+        trace.rows.append(row_of(candidate, word, self._clock() - trace.attempt_started, cost))
+        trace.vendor, trace.model, trace.usage, trace.data = model.vendor, model.id, usage, outcome.data
+        trace.cost_nano = None if cost is None else trace.spent_nano()
         if word == "ok":
-            self._router.counted(trace.ask, candidate.name, outcome.usage)
-        trace.finish_reason, trace.parts = outcome.data.get("finish_reason"), outcome.data.get("parts", ())
+            self._router.counted(trace.ask, candidate.name, usage)
         trace.warnings += outcome.warnings
-        if cost is None and "service_tier" in outcome.usage:
-            trace.warnings.append(f"cost_usd: the catalogue has no price of the tier {outcome.usage['service_tier']!r}")
+        if cost is None and "service_tier" in usage:
+            trace.warnings.append(f"cost_usd: the catalogue has no price of the tier {usage['service_tier']!r}")
         trace.invented += outcome.invented
 
     # -- a whole answer --------------------------------------------------------------------------------------------
@@ -183,7 +182,9 @@ class Answers:
             return session_data(self._signer, ask, trace, outcome.data, self._now())
         if ask.capability in ("image", "tts"):
             return outcome.data | await keep(self._blobs, ask, caller.project_id, outcome.files)
-        return outcome.data | _id(trace, outcome.data)
+        if "id" in outcome.data:
+            outcome.data["id"] = trace.request_id
+        return outcome.data
 
     async def _send(self, trace: Trace, live: Live, data: Json) -> None:
         head = live.head
@@ -199,7 +200,9 @@ class Answers:
         trace.cache_hit, trace.cost_nano, trace.route = True, 0, "cache"
         trace.vendor, trace.model = stored["vendor"], stored["model"]
         trace.warnings, trace.invented = stored["warnings"], stored["invented"]
-        data = stored["data"] | _id(trace, stored["data"])
+        data = stored["data"]
+        if "id" in data:
+            data["id"] = trace.request_id
         trace.usage = data.get("usage") or {}
         if not ask.stream or ask.raw:
             return await self._send(trace, live, data)
@@ -350,10 +353,6 @@ def careful_nano(trace: Trace, candidate: Candidate) -> int:
 def _told(warnings: Sequence[str]) -> dict[str, str]:
     """Warnings as a header, for answers whose body is a file or a text and has no place for them."""
     return {"X-Infrai-Warnings": json.dumps([text[:200] for text in warnings[:20]])} if warnings else {}
-
-
-def _id(trace: Trace, data: Json) -> Json:
-    return {"id": trace.request_id} if "id" in data else {}
 
 
 def _tokens(usage: Json) -> int | None:

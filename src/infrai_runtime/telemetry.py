@@ -107,13 +107,13 @@ class Telemetry:
         self._count(call)
 
     def _facts(self, call: Trace) -> Facts:
-        first = call.first_chunk_ms()
+        first, reason = call.first_chunk_ms(), call.data.get("finish_reason")
         facts = {
             "gen_ai.operation.name": _operation(call),
             "gen_ai.provider.name": call.vendor and _provider(call.vendor),
             "gen_ai.response.model": call.model,
             "gen_ai.response.id": call.request_id,
-            "gen_ai.response.finish_reasons": [call.finish_reason] if call.finish_reason else None,
+            "gen_ai.response.finish_reasons": [reason] if reason else None,
             "gen_ai.response.time_to_first_chunk": None if first is None else first / 1000,
             "infrai.route": call.route,
             "infrai.cache_hit": call.cache_hit,
@@ -129,8 +129,9 @@ class Telemetry:
         if not self._content or ask is None:
             return {}
         asked = [{"role": m["role"], "parts": _told(m["parts"])} for m in _messages(ask.body)]
-        answered = [{"role": "assistant", "parts": _told(call.parts), "finish_reason": call.finish_reason}]
-        texts = {"gen_ai.input.messages": asked, "gen_ai.output.messages": answered if call.parts else None}
+        parts, reason = call.data.get("parts", ()), call.data.get("finish_reason")
+        answered = [{"role": "assistant", "parts": _told(parts), "finish_reason": reason}]
+        texts = {"gen_ai.input.messages": asked, "gen_ai.output.messages": answered if parts else None}
         return {name: orjson.dumps(value).decode() for name, value in texts.items() if value}
 
     def _attempt(self, call: Trace, row: Mapping[str, Any], start_ns: int, latest_ns: int, inside: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from infrai_runtime.breaker import Breaker
@@ -47,9 +48,8 @@ class Trace:
     """The caller's ``traceparent`` and ``tracestate``, where it sent them."""
     first_s: float | None = None
     """When a stream's first content came, in seconds after the call did."""
-    finish_reason: str | None = None
-    parts: Sequence[Json] = ()
-    """The answer of a chat."""
+    data: Mapping[str, Any] = MappingProxyType({})
+    """What the vendor answered."""
     place: Place | None = None
     """Set where the call is a request of a batch."""
     told: bool = False
