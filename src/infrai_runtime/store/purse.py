@@ -59,11 +59,6 @@ class _Budget:
             return "day"
         return None
 
-    def lacks(self, nano: int, now: float) -> bool:
-        """Whether so much cannot be set aside."""
-        self.turn(now)
-        return self.short(self.reserved_nano + nano) is not None
-
     def settle(self, reserved_nano: int, cost_nano: int, now: float) -> None:
         self.turn(now)
         self.reserved_nano -= reserved_nano
@@ -85,8 +80,11 @@ class Purse:
         """Sets money aside under all scopes, or refuses for the first that does not cover it. Nothing to set aside asks
         that something is left."""
         budgets, wanted = self._budgets(scopes), nano or 1
-        if [budget for budget in budgets if budget.lacks(wanted, now)]:
-            return _refusal(budgets, wanted)
+        for budget in budgets:
+            budget.turn(now)
+        for budget in budgets:
+            if budget.short(budget.reserved_nano + wanted) is not None:
+                return _refusal(budgets, wanted)
         if nano:
             for budget in budgets:
                 budget.reserved_nano += nano
@@ -102,12 +100,14 @@ class Purse:
 
     def write(self) -> None:
         """Writes down what has changed."""
+        if not self._changed:
+            return
         for b in dict.fromkeys(self._changed):
-            spent = (b.spent_nano, b.month_spent_nano, b.month, b.day_spent_nano, b.day)
-            self._execute(_WRITE, (b.reserved_nano, *spent, b.row))
+            month, day = b.month, b.day
+            self._execute(
+                _WRITE, (b.reserved_nano, b.spent_nano, b.month_spent_nano, month, b.day_spent_nano, day, b.row)
+            )
         self._changed.clear()
-        if len(self._paying) > MOST_KNOWN:
-            self.forget()
 
     def forget(self) -> None:
         """Others wrote, the transaction was rolled back, or budgets are changed by other means in it."""
@@ -119,6 +119,9 @@ class Purse:
         """The budgets that pay, of those scopes that have one."""
         paying = self._paying.get(scopes)
         if paying is None:
+            if len(self._paying) >= MOST_KNOWN:
+                self.write()
+                self.forget()
             self._read([scope for scope in scopes if scope not in self._known])
             paying = self._paying[scopes] = [found for scope in scopes if (found := self._known[scope]) is not None]
         return paying

@@ -217,11 +217,12 @@ def _budgets(project_id: str, row: Sequence[Any], now: float) -> Iterator[Budget
 
 def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
     """A row's values in the order of ``LEDGER_COLUMNS``."""
-    return (*row[:13], int(row[13]), int(row[14]), _text(row[15]), *row[16:19], _text(row[19]))
+    usage, tags = _text(row.usage) if row.usage else "{}", _text(row.tags) if row.tags else "{}"
+    return (*row[:13], int(row.cache_hit), int(row.estimated), usage, *row[16:19], tags)
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    return orjson.dumps(dict(facts)).decode() if facts else "{}"
+    return orjson.dumps(dict(facts)).decode()
 
 
 def ledger_of(row: Sequence[Any]) -> LedgerRow:

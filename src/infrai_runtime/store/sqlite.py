@@ -360,10 +360,19 @@ class SqliteDurable(SqlDurable):
 
     def _claim(self, a: Admission) -> bool:
         """Writes the call down; False where one with its key stands."""
-        scopes = _text_of(a.scopes if a.reserve_nano else ())
-        when = (a.now + a.lease_s, a.now + a.ttl_s)
-        about = (a.reserve_nano or 0, scopes, a.key_id, a.capability)
-        values = (a.project_id, a.key, a.fingerprint, a.request_id, a.owner, *when, *about)
+        values = (
+            a.project_id,
+            a.key,
+            a.fingerprint,
+            a.request_id,
+            a.owner,
+            a.now + a.lease_s,
+            a.now + a.ttl_s,
+            a.reserve_nano or 0,
+            _text_of(a.scopes if a.reserve_nano else ()),
+            a.key_id,
+            a.capability,
+        )
         return self._execute(_CLAIM, values).rowcount > 0
 
     def _standing(self, a: Admission) -> Admitted | None:
@@ -387,9 +396,6 @@ class SqliteDurable(SqlDurable):
         self._db.execute("DELETE FROM answer WHERE id = ?", (id_,))
         return None
 
-    def _unclaim(self, a: Admission) -> bool:
-        return self._execute(_UNCLAIM, (a.project_id, a.key, a.request_id)).rowcount > 0
-
     def _book_once(self, booking: Booking, doubtful: bool) -> Coroutine[Any, Any, None]:
         if self._commits.count > LONG_LOG:
             self._bring_home()
@@ -405,7 +411,7 @@ class SqliteDurable(SqlDurable):
 
     def _book(self, booking: Booking) -> None:
         a = booking.admission
-        ours = self._unclaim(a)
+        ours = self._execute(_UNCLAIM, (a.project_id, a.key, a.request_id)).rowcount > 0
         if ours and booking.answer is not None and a.ttl_s:
             self._keep(a, booking.now, booking.answer)
         reserved = (a.reserve_nano or 0) if ours else 0
