@@ -122,12 +122,12 @@ class Answers:
         along = ask.stream and ask.capability != "tts"
         return self._settings.first_token_timeout_s if along and not thinks else None
 
-    async def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Outcome:
+    def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Awaitable[Outcome]:
         vendor, ask, call = self._call(trace, candidate, left_s)
-        return await WORK[ask.capability](vendor, ask, call)
+        return WORK[ask.capability](vendor, ask, call)
 
-    async def _open(self, trace: Trace, candidate: Candidate, left_s: float) -> Opened:
-        return await open_stream(*self._call(trace, candidate, left_s))
+    def _open(self, trace: Trace, candidate: Candidate, left_s: float) -> Awaitable[Opened]:
+        return open_stream(*self._call(trace, candidate, left_s))
 
     def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
         ask = trace.ask
@@ -310,8 +310,8 @@ class Answers:
             await self._cache.keep(trace, data | {"b64": base64.b64encode(b"".join(heard)).decode()})
         await live.put(sound.end(ask, made.usage, trace.metadata()))
 
-    async def _open_sound(self, trace: Trace, candidate: Candidate, left_s: float) -> sound.OpenedSound:
-        return await sound.open_sound(*self._call(trace, candidate, left_s))
+    def _open_sound(self, trace: Trace, candidate: Candidate, left_s: float) -> Awaitable[sound.OpenedSound]:
+        return sound.open_sound(*self._call(trace, candidate, left_s))
 
     async def _pass_on(
         self, trace: Trace, live: Live, candidate: Candidate, opened: sound.OpenedSound, heard: list[bytes]

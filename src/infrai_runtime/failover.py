@@ -43,7 +43,7 @@ SHARE_OF_TIME = 2 / 3
 NO_RETRY = Retry(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terms:
     """What a walk keeps to. ``cap`` is how many times dearer than the first candidate a failover may be; ``deadline``
     is on the walk's clock. ``patience_s`` limits an attempt that others could follow; None is a share of the time
@@ -97,7 +97,9 @@ class Walk(Generic[T]):
         queue = list(self._plan.candidates)
         while queue and len(self._failures) < MOST_CANDIDATES and not self._ended():
             candidate = queue.pop(0)
-            reason = await self._obstacle(candidate)
+            reason = self._beyond_cap(candidate)
+            if reason is None and not await self._breaker.admits(candidate.name):
+                reason = "cooling"
             if reason is not None:
                 self._rows.append(skipped(candidate, reason))
             elif found := await self._try(candidate, queue):
@@ -106,13 +108,8 @@ class Walk(Generic[T]):
                 queue.sort(key=lambda other: other.model.vendor == candidate.model.vendor)
         return None
 
-    async def _obstacle(self, candidate: Candidate) -> str | None:
-        """Why a candidate is passed over. The cap is that of the plan's first candidate, also while that one rests."""
-        if (beyond := self._beyond_cap(candidate)) is not None:
-            return beyond
-        return None if await self._breaker.admits(candidate.name) else "cooling"
-
     def _beyond_cap(self, candidate: Candidate) -> str | None:
+        """Why a candidate is too dear. The cap is that of the plan's first candidate, also while that one rests."""
         first = self._plan.candidates[0]
         return None if candidate is first else beyond_cap(candidate, first, self._terms.cap)
 
@@ -157,18 +154,19 @@ class Walk(Generic[T]):
         started = self._clock()
         left_s = self._terms.deadline - started
         limit_s = self._limit_s(candidate, left_s, followers)
+        limit = asyncio.timeout(limit_s)
         try:
-            return candidate, await _bounded(self._run, candidate, limit_s, left_s)
+            async with limit:
+                return candidate, await self._run(candidate, left_s)
         except asyncio.CancelledError:
             self._note(candidate, "cancelled", started, None)
             raise
         except Failure as failure:
-            self._note(candidate, as_vendors(failure, candidate).code, started, failure)
-            await self._learn(candidate, failure)
+            await self._learn(candidate, started, failure)
         except Exception as error:
-            ill = broken(candidate, error)
-            self._note(candidate, ill.code, started, ill)
-            await self._learn(candidate, ill)
+            late = isinstance(error, TimeoutError) and limit.expired()
+            failed = _late(candidate, limit_s >= left_s) if late else broken(candidate, error)
+            await self._learn(candidate, started, failed)
         return None
 
     def _limit_s(self, candidate: Candidate, left_s: float, followers: Sequence[Candidate]) -> float:
@@ -186,9 +184,10 @@ class Walk(Generic[T]):
                 return True
         return False
 
-    async def _learn(self, candidate: Candidate, failure: Failure) -> None:
+    async def _learn(self, candidate: Candidate, started: float, failure: Failure) -> None:
         """What a failure means for the rest of the walk, and for the breaker: a model that the caller's own deadline
         cut short is not ill."""
+        self._note(candidate, as_vendors(failure, candidate).code, started, failure)
         if not isinstance(failure, _CutShort):
             await self._breaker.failed(candidate.name, failure)
         self._failures.append(as_vendors(failure, candidate).again())
@@ -200,17 +199,9 @@ class Walk(Generic[T]):
         self._rows.append(row_of(candidate, outcome, self._clock() - started, self._lost(candidate, failure)))
 
 
-async def _bounded(
-    run: Callable[[Candidate, float], Awaitable[T]], candidate: Candidate, limit_s: float, left_s: float
-) -> T:
-    try:
-        async with asyncio.timeout(limit_s) as limit:
-            return await run(candidate, left_s)
-    except TimeoutError:
-        if limit.expired():
-            kind = _CutShort if limit_s >= left_s else Failure
-            raise kind("VENDOR_TIMEOUT", f"{candidate.name} gave no answer in time") from None
-        raise
+def _late(candidate: Candidate, by_deadline: bool) -> Failure:
+    kind = _CutShort if by_deadline else Failure
+    return kind("VENDOR_TIMEOUT", f"{candidate.name} gave no answer in time")
 
 
 class _CutShort(Failure):
