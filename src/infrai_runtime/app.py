@@ -33,7 +33,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
-from infrai_runtime.lifespan import LEAVE
+from infrai_runtime.lifespan import CAME, LEAVE
 from infrai_runtime.live import Head
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
@@ -250,7 +250,9 @@ async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _punctual(settings: Settings, scope: Scope, receive: Receive) -> guard.Receive:
     """Where a request's body comes from; one of this process's own may take its time."""
-    return receive if _embedded(scope) else guard.Punctual(receive, settings.body_timeout_s)
+    if _embedded(scope) or scope.get("state", {}).get(CAME):
+        return receive
+    return guard.Punctual(receive, settings.body_timeout_s)
 
 
 def _trace_context(scope: Scope) -> dict[str, str]:

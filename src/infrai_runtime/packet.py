@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from infrai_runtime import identity
 from infrai_runtime.failure import Failure
-from infrai_runtime.lifespan import LEAVE, App, Message, Receive, Send
+from infrai_runtime.lifespan import CAME, LEAVE, App, Message, Receive, Send
 from infrai_runtime.wire import dumps, failed
 
 log = logging.getLogger("infrai_runtime")
@@ -113,6 +113,7 @@ class Protocol(HttpToolsProtocol):
         """A request is whole."""
         if not self.parser.should_upgrade():
             self._open_bytes = 0
+            self.scope["state"][CAME] = True
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -165,8 +166,9 @@ class Protocol(HttpToolsProtocol):
         super().shutdown()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        old: Any = _Unchunked(app, cycle)
-        super()._start_asgi_task(cycle, old if cycle.scope["http_version"] < "1.1" else app)
+        if cycle.scope["http_version"] < "1.1":
+            app = _Unchunked(app, cycle)
+        super()._start_asgi_task(cycle, app)
 
     def _is_behind(self) -> bool:
         """Whether a head has begun, or a body still comes that nobody reads any more."""

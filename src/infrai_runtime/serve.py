@@ -47,7 +47,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     Prints one line, once requests are answered: the URL, and how to get a key. Port 0 takes a free one. Raises
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
-    uvicorn, packet, create_app = _packages()
+    uvicorn, proxied, packet, create_app = _packages()
     _allow_files()
     _warn_of_halves(settings)
     flush = export_telemetry() if settings.telemetry else None
@@ -60,6 +60,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
             watched,
             http=packet.Protocol,
             lifespan="on",
+            proxy_headers=False,  # `_Watched` sees to them
             log_config=None,
             access_log=False,
             server_header=False,
@@ -67,6 +68,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACEFUL_S + LAST_WORDS_S,
         )
+        watched.proxied = proxied(app, config.forwarded_allow_ips)
         server = packet.Server(config, GRACEFUL_S, getattr(app, "end_calls", _nothing))
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
             signal.signal(signal.SIGHUP, server.handle_exit)  # a terminal that is closed; under nohup it is ignored
@@ -117,9 +119,10 @@ def _is_own(url: str, settings: Settings) -> bool:
     return asked.netloc == public.netloc or (own_host and asked.port == settings.port)
 
 
-def _packages() -> tuple[Any, Any, Callable[[Settings], App]]:
+def _packages() -> tuple[Any, Any, Any, Callable[[Settings], App]]:
     try:
         import uvicorn
+        from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
         from infrai_runtime import packet
         from infrai_runtime.app import create_app
@@ -127,7 +130,7 @@ def _packages() -> tuple[Any, Any, Callable[[Settings], App]]:
         raise ConfigError(
             f'serving needs the package {error.name}: pip install "infrai-integrations[runtime]"'
         ) from error
-    return uvicorn, packet, create_app
+    return uvicorn, ProxyHeadersMiddleware, packet, create_app
 
 
 def export_telemetry() -> Callable[[], None]:
@@ -180,12 +183,17 @@ def _key_advice(settings: Settings, base: str) -> str:
     return f"for a key: curl -X POST {base}/activate"
 
 
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+
+
 class _Watched:
     """An application whose start is announced, and whose failure to start is kept. ``last`` is done when it has ended:
     after that the server leaves by the signal that stopped it, and nothing registered with ``atexit`` runs."""
 
     def __init__(self, app: App, announce: Callable[[], None], last: Callable[[], None] | None = None) -> None:
         self._app = app
+        self.proxied = app
+        """Answers what a proxy forwards. It goes through all headers of a request, which most need not."""
         self._announce = announce
         self._last = last
         self.problem: Exception | None = None
@@ -193,8 +201,10 @@ class _Watched:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
-        else:
+        elif _FORWARDED.isdisjoint(dict(scope["headers"])):
             await self._app(scope, receive, send)
+        else:
+            await self.proxied(scope, receive, send)
 
     async def _live(self, scope: Any, receive: Receive, send: Send) -> None:
         async def watching(message: Message) -> None:

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from infrai_runtime.lifespan import CAME
 from infrai_runtime.packet import MOST_HEAD_BYTES, Protocol
 
 pytestmark = pytest.mark.anyio
@@ -104,6 +105,29 @@ async def test_a_body_that_looks_like_a_head_comes_whole() -> None:
         writer.write(ASKED)
         await reader.readuntil(b"\r\n\r\n")
         assert await reader.readexactly(18) == b"HTTP/1.1 HTTP/1.1 "
+
+
+async def test_a_body_is_said_to_have_come_once_it_is_whole() -> None:
+    said: list[bool] = []
+
+    async def says(scope: Scope, receive: Receive, send: Send) -> None:
+        said.append(scope["state"].get(CAME, False))
+        more = True
+        while more:
+            more = (await receive())["more_body"]
+        said.append(scope["state"].get(CAME, False))
+        await whole(scope, receive, send)
+
+    head, body = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n", b"12345"
+    async with connected(says) as (reader, writer):
+        writer.write(head + body)
+        await reader.readuntil(b"hello")
+        writer.write(head)
+        while len(said) < 3:
+            await asyncio.sleep(0.001)
+        writer.write(body)
+        await reader.readuntil(b"hello")
+    assert said == [True, True, False, True]
 
 
 async def test_an_answer_that_ends_its_connection_loses_nothing() -> None:

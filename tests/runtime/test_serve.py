@@ -197,6 +197,12 @@ def test_a_server_may_have_another_server_of_this_machine_as_its_vendor(tmp_path
         assert httpx.get(f"{server.base_url}/healthz", trust_env=False).json()["vendors"] == ["local", "openai"]
 
 
+def test_a_proxy_on_this_machine_makes_nobody_elses_caller_one_of_this_machine(tmp_path: Path) -> None:
+    with served(tmp_path / "home") as url:
+        for headers, status in (({"X-Forwarded-For": "203.0.113.5"}, 403), ({"X-Forwarded-For": "127.0.0.1"}, 200)):
+            assert httpx.post(f"{url}/activate", headers=headers, trust_env=False).status_code == status
+
+
 def test_a_request_that_is_too_large_is_told_so_through_a_reverse_proxy(tmp_path: Path) -> None:
     """HAProxy hands on the answer that came before the whole request, and takes the rest at leisure or not at all."""
     front, configuration = free_port(), Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
