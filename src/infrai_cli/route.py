@@ -12,6 +12,7 @@ from infrai_cli.connection import ROUTING, add_routing
 from infrai_cli.screen import COLUMNS, table, wrapped
 from infrai_core import ConfigError
 from infrai_runtime.catalogue_file import load
+from infrai_runtime.eligible import Fleet
 from infrai_runtime.explain import explained, read
 from infrai_runtime.health import Health
 from infrai_runtime.settings import Settings
@@ -78,7 +79,7 @@ async def _explained(settings: Settings, body: dict[str, Any], as_if: str | None
         there = (
             vendors if as_if is None else _imagined(as_if, {*vendors, *KNOWN, *(m.vendor for m in catalogue.models)})
         )
-        return explained(read(body), catalogue, there, Health())
+        return explained(read(body), catalogue, Fleet(there), Health())
     finally:
         for vendor in vendors.values():
             await vendor.close()

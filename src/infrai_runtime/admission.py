@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from infrai_runtime.failover import most_nano
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
 from infrai_runtime.pricing import cost_nano, expected_usage, usd_text
@@ -23,23 +22,25 @@ MOST_NANO = 10**16
 def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
     """What is set aside for a call: the careful estimate of the dearest candidate that may answer, at most that of the
     first one times the cap. None for a free model, 0 where the price is not known."""
-    first, *others = plan.candidates
-    if first.model.prices.free:
+    prices = plan.candidates[0].model.prices
+    if prices.free:
         return None
-    usage = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=plan.token_ratio)
-    least = cost_nano(usage, first.model.prices) or 0
-    most = min(least * ask.max_cost_multiplier, MOST_NANO)
-    within = most_nano(first, ask.max_cost_multiplier)
-    able = (c.model.prices for c in others if c.expected_nano is not None and c.expected_nano <= within)
-    dearest = max((cost_nano(usage, prices) or 0 for prices in able), default=0)
-    return int(min(max(least, dearest), most))
+    usage = expected_usage(ask.prompt, upper=True, ratio=plan.token_ratio)
+    least = dearest = cost_nano(usage, prices) or 0
+    for others in plan.within_cap:
+        if others is not prices:
+            dearest = max(dearest, cost_nano(usage, others) or 0)
+    return int(min(dearest, least * ask.max_cost_multiplier, MOST_NANO))
 
 
 def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:
     """Whose budgets pay for a call: the project's, its key's, those of its tags."""
-    key = (key_scope(caller.key_id),) if caller.key_id else ()
-    tags = (tag_scope(caller.project_id, name, value) for name, value in sorted(ask.tags.items()))
-    return (project_scope(caller.project_id), *key, *tags)
+    scopes = [project_scope(caller.project_id)]
+    if caller.key_id:
+        scopes.append(key_scope(caller.key_id))
+    if ask.tags:
+        scopes += [tag_scope(caller.project_id, name, value) for name, value in sorted(ask.tags.items())]
+    return tuple(scopes)
 
 
 def kept_s(ask: Ask) -> float:

@@ -347,7 +347,7 @@ def careful_nano(trace: Trace, candidate: Candidate) -> int:
     prices = candidate.model.prices
     if prices.free:
         return 0
-    return cost_nano(expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt), prices) or 0
+    return cost_nano(expected_usage(ask.prompt, upper=True), prices) or 0
 
 
 def _told(warnings: Sequence[str]) -> dict[str, str]:

@@ -80,6 +80,8 @@ class Breaker:
 
     def cooling_s(self) -> dict[str, float]:
         """Seconds that those still rest which do."""
+        if not self._failing:
+            return {}
         waits = ((name, wait_s(failing)) for name, failing in self._failing.items())
         return {name: wait for name, wait in waits if wait is not None and wait > 0}
 

@@ -71,7 +71,10 @@ class Prices:
 
     def at(self, prompt_tokens: int) -> Prices:
         """The prices of a request with a prompt of this length."""
-        return next((prices for above, prices in reversed(self.long) if prompt_tokens > above), self)
+        for above, prices in reversed(self.long):
+            if prompt_tokens > above:
+                return prices
+        return self
 
     def batched(self) -> Prices:
         """The prices of the vendor's batch service; unknown where it has none for tokens. What a cache has costs the

@@ -25,8 +25,7 @@ class Dropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(NamedTuple):
     """What a key may use; None is everything. Models are named by id or as ``vendor/model``."""
 
     models: frozenset[str] | None = None
@@ -48,23 +47,17 @@ Keep = Callable[[Model], str | None]
 """Says why a model is dropped, or None to keep it."""
 
 
-Kinds = tuple[tuple[str, type], ...]
-"""The configured vendors' names and classes: a class says what its vendors can do, and keeps none of them alive."""
+class Fleet:
+    """The names of the configured vendors, and who of them can do what. It keeps none of them alive."""
 
+    def __init__(self, vendors: Mapping[str, Vendor]) -> None:
+        self.names = frozenset(vendors)
+        self._kinds = {name: type(vendor) for name, vendor in vendors.items()}
 
-def able(capability: str, vendors: Mapping[str, Vendor]) -> frozenset[str]:
-    """The vendors that have a capability."""
-    return _able(capability, _kinds(vendors))
-
-
-def _kinds(vendors: Mapping[str, Vendor]) -> Kinds:
-    return tuple([(name, type(vendor)) for name, vendor in vendors.items()])
-
-
-@lru_cache(maxsize=256)
-def _able(capability: str, kinds: Kinds) -> frozenset[str]:
-    protocol = CAPABILITIES[capability]
-    return frozenset(name for name, kind in kinds if issubclass(kind, protocol))
+    def able(self, capability: str) -> frozenset[str]:
+        """The vendors that have a capability."""
+        protocol = CAPABILITIES[capability]
+        return frozenset(name for name, kind in self._kinds.items() if issubclass(kind, protocol))
 
 
 class Wanted(NamedTuple):
@@ -89,28 +82,26 @@ class Sifted:
     room: float
 
 
-def sifted(
-    ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor], health: Health, allowed: Allowed = EVERYTHING
-) -> Sifted:
+def sifted(ask: Ask, catalogue: Catalogue, fleet: Fleet, health: Health, allowed: Allowed = EVERYTHING) -> Sifted:
     """Who may answer a request. The same object for requests that want the same, as long as all fit."""
     dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
     wanted = Wanted(ask.capability, ask.model, ask.vendor, ask.needs, dimensions)
-    found = _sifted(wanted, catalogue, _kinds(vendors), allowed)
+    found = _sifted(wanted, catalogue, fleet, allowed)
     if ask.prompt.longest.in_bytes + ask.body.get("max_tokens", 1) <= found.room:
         return found
     return _fitting(ask, found, health)
 
 
 @lru_cache(maxsize=256)
-def _sifted(wanted: Wanted, catalogue: Catalogue, kinds: Kinds, allowed: Allowed) -> Sifted:
-    serving = _able(wanted.capability, kinds)
+def _sifted(wanted: Wanted, catalogue: Catalogue, fleet: Fleet, allowed: Allowed) -> Sifted:
+    serving = fleet.able(wanted.capability)
     there, elsewhere = catalogue.served(wanted.capability, serving)
     there = (*there, *_assumed(wanted, catalogue, serving))
     rules = _rules(wanted, catalogue, there, allowed)
     verdicts = [(model, next((why for rule in rules if (why := rule(model))), None)) for model in there]
     kept = tuple(model for model, why in verdicts if why is None)
     dropped = [Dropped(model.name, why) for model, why in verdicts if why is not None]
-    dropped += _elsewhere(elsewhere, frozenset(dict(kinds)), wanted.capability)
+    dropped += _elsewhere(elsewhere, fleet.names, wanted.capability)
     return Sifted(kept, tuple(dropped), _room(kept))
 
 
@@ -210,21 +201,22 @@ def _lacking(ask: Wanted) -> Keep:
 # -- pins -------------------------------------------------------------------------------------------------------------
 
 
-def named_vendor(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> tuple[str | None, str | None]:
-    """The pinned vendor and model; ``vendor/model`` in ``model`` names both, unless some model has that very id."""
-    vendor, slash, model = (ask.model or "").partition("/")
-    if ask.vendor is not None or not slash or vendor not in vendors or not model:
-        return ask.vendor, ask.model
-    exact = any(row.id == ask.model for row in catalogue.named(ask.model or ""))
-    return (None, ask.model) if exact else (vendor, model)
+def pinned(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> Ask:
+    """The request with ``vendor/model`` in its model read as two pins, unless some model has that very id."""
+    if ask.model is None or ask.vendor is not None:
+        return ask
+    vendor, _, model = ask.model.partition("/")
+    if not model or vendor not in fleet.names or any(row.id == ask.model for row in catalogue.named(ask.model)):
+        return ask
+    return ask._replace(vendor=vendor, model=model)
 
 
-def check_pins(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> None:
+def check_pins(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> None:
     """Refuses a vendor or model that nobody knows, by name."""
-    if ask.vendor is not None and ask.vendor not in vendors:
+    if ask.vendor is not None and ask.vendor not in fleet.names:
         raise Failure(
             "VENDOR_NOT_FOUND",
-            f"vendor: came {ask.vendor!r}, configured are {', '.join(sorted(vendors))}",
+            f"vendor: came {ask.vendor!r}, configured are {', '.join(sorted(fleet.names))}",
             param="vendor",
         )
     known = ask.model is None or catalogue.named(ask.model)

@@ -7,7 +7,7 @@ from typing import Any
 
 from infrai_runtime.body import FIELDS
 from infrai_runtime.catalogue import Catalogue
-from infrai_runtime.eligible import EVERYTHING, Allowed, nothing_left
+from infrai_runtime.eligible import EVERYTHING, Allowed, Fleet, nothing_left
 from infrai_runtime.failover import beyond_cap
 from infrai_runtime.field import Field, Table, check_table, choice
 from infrai_runtime.health import Health
@@ -15,7 +15,6 @@ from infrai_runtime.pricing import cost_nano, expected_usage, usd
 from infrai_runtime.request import Ask
 from infrai_runtime.request import read as read_native
 from infrai_runtime.routing import QUALITY_OF_TEN_TIMES_THE_PRICE, Candidate, Plan, surveyed, worth
-from infrai_runtime.vendors.base import Vendor
 
 Json = dict[str, Any]
 
@@ -39,7 +38,7 @@ def read(given: Mapping[str, Any]) -> Ask:
 def explained(
     ask: Ask,
     catalogue: Catalogue,
-    vendors: Mapping[str, Vendor],
+    fleet: Fleet,
     health: Health,
     *,
     last: str | None = None,
@@ -50,7 +49,7 @@ def explained(
     Without a candidate, ``error`` says what the request itself would be answered with. Raises MODEL_NOT_FOUND and
     VENDOR_NOT_FOUND.
     """
-    made = surveyed(ask, catalogue, vendors, health, last=last, allowed=allowed)
+    made = surveyed(ask, catalogue, fleet, health, last=last, allowed=allowed)
     failure = None if made.candidates else nothing_left(ask, made.dropped)
     return {
         "capability": ask.capability,
@@ -70,17 +69,15 @@ def explained(
 def estimate(ask: Ask, ratio: float) -> Json:
     """What the request is expected to use, and the careful number of prompt tokens that limits are held against, as
     the model that would answer counts them."""
-    careful = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=ratio)
-    return expected_usage(ask.capability, ask.body, prompt=ask.prompt) | {
-        "prompt_tokens_careful": careful.get("prompt_tokens")
-    }
+    careful = expected_usage(ask.prompt, upper=True, ratio=ratio)
+    return expected_usage(ask.prompt) | {"prompt_tokens_careful": careful.get("prompt_tokens")}
 
 
 def _row(ask: Ask, made: Plan, place: int, health: Health) -> Json:
     candidate = made.candidates[place]
     model = candidate.model
     ratio = health.token_ratio.get(candidate.name, 1.0)
-    usage = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=ratio)
+    usage = expected_usage(ask.prompt, upper=True, ratio=ratio)
     careful = cost_nano(usage, model.prices)
     return {
         "rank": place + 1,

@@ -20,7 +20,7 @@ from infrai_core.retry import Retry
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.failure import Failure
 from infrai_runtime.pricing import cost_nano, usd
-from infrai_runtime.routing import Candidate, Plan
+from infrai_runtime.routing import Candidate, Plan, most_nano
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -232,11 +232,6 @@ def beyond_cap(candidate: Candidate, first: Candidate, cap: float) -> str | None
     if candidate.expected_nano is None:
         return UNKNOWN_PRICE
     return None if candidate.expected_nano <= most_nano(first, cap) else COST_CAP
-
-
-def most_nano(first: Candidate, cap: float) -> float:
-    """What a failover may cost."""
-    return cap * (first.expected_nano or 0)
 
 
 def free_or_unknown(candidate: Candidate) -> int | None:

@@ -4,20 +4,22 @@ count of tokens compares to ours."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _WEIGHT = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+_NOTHING: Mapping[str, float] = {}
+
+
+class Health(NamedTuple):
     """A moment's view, by ``vendor/model``."""
 
-    cooling_s: Mapping[str, float] = field(default_factory=dict)
+    cooling_s: Mapping[str, float] = _NOTHING
     """Seconds until a model that failed lately may be tried again."""
-    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    latency_ms: Mapping[str, float] = _NOTHING
     """A moving mean of the time to the first content, or to the whole answer."""
-    token_ratio: Mapping[str, float] = field(default_factory=dict)
+    token_ratio: Mapping[str, float] = _NOTHING
     """A moving mean of the prompt tokens that a vendor reported to those that were estimated; without one, 1."""
 
 

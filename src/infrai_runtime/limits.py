@@ -70,7 +70,7 @@ _TOO_MANY = {
 
 
 def _careful_tokens(ask: Ask, ratio: float) -> int:
-    expected = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt, ratio=ratio)
+    expected = expected_usage(ask.prompt, upper=True, ratio=ratio)
     return int(expected.get("prompt_tokens", 0) + expected.get("completion_tokens", 0))
 
 

@@ -29,10 +29,12 @@ def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
     if prices.free:
         return 0
     used = usage or {}
-    if used.keys() <= _WORDS and (of_words := _cost_of_words(used, prices)) is not None:
-        return of_words
     prices = prices.at_tier(used["service_tier"]) if "service_tier" in used else prices
-    then = prices.at(used.get("prompt_tokens") or 0) if prices.long else prices
+    into, out = used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0
+    then = prices.at(into) if prices.long else prices
+    if used.keys() <= _WORDS and into + out and then.input_mtok is not None and then.output_mtok is not None:
+        # Words alone, as almost every call: what the rows below add up to.
+        return -(-into * then.input_mtok // MILLION) - (-out * then.output_mtok // MILLION)
     tokens, units = list(_tokens(used, then)), list(_units(used, then))
     billed = [row for rows in (tokens, units) if _has_price(rows) for row in rows]
     amounts = [_amount(*row) for row in billed]
@@ -107,34 +109,17 @@ def nano_of_usd(amount: float) -> int:
     return int(Decimal(str(amount)) * NANO)
 
 
-def expected_usage(
-    capability: str,
-    body: Mapping[str, Any],
-    *,
-    upper: bool = False,
-    prompt: Prompt | None = None,
-    ratio: float = 1.0,
-) -> dict[str, Any]:
-    """What a request is expected to use, to compare models with; ``upper`` gives careful numbers for reserves and
-    context limits, times the ``ratio`` of a model's own count of tokens to the estimate. ``prompt`` is that of the
-    request, where it is at hand.
+def expected_usage(prompt: Prompt, *, upper: bool = False, ratio: float = 1.0) -> dict[str, Any]:
+    """What a request with this prompt is expected to use, to compare models with; ``upper`` gives careful numbers for
+    reserves and context limits, times the ``ratio`` of a model's own count of tokens to the estimate.
 
     Comparing is on the path of every request, so it counts a token per four bytes and reads no word.
     """
-    prompt = prompt or Prompt(capability, body)
-    return _EXPECTED.get(capability, _tokens_in)(prompt.careful_for(ratio) if upper else prompt.rough, body)
+    tokens = prompt.careful_for(ratio) if upper else prompt.rough
+    return _EXPECTED.get(prompt.capability, _tokens_in)(tokens, prompt.body)
 
 
 _WORDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
-
-
-def _cost_of_words(used: Mapping[str, Any], usual: Prices) -> int | None:
-    """``cost_nano`` of what almost every call uses and nothing else; None where a price is not known."""
-    into, out = used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0
-    prices = usual.at(into) if usual.long else usual
-    if not into + out or prices.input_mtok is None or prices.output_mtok is None:
-        return None
-    return -(-into * prices.input_mtok // MILLION) - (-out * prices.output_mtok // MILLION)
 
 
 def _chat_usage(prompt: int, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from infrai_runtime.breaker import Breaker
 from infrai_runtime.catalogue_file import Catalogues
+from infrai_runtime.eligible import Fleet
 from infrai_runtime.explain import explained
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health, Latency, TokenRatio
@@ -31,6 +31,7 @@ class Router:
     ) -> None:
         self._settings = settings
         self._vendors = vendors
+        self._fleet = Fleet(vendors)
         self._catalogues = catalogues
         self._ephemeral = ephemeral
         self._latency = Latency()
@@ -43,9 +44,10 @@ class Router:
         catalogue = await self._catalogues.current()
         trace.breaker = await Breaker.read(self._ephemeral)
         health = self._health(trace.breaker)
-        made = plan(self._embedding(ask), catalogue, self._vendors, health, last=last, allowed=caller.allowed)
-        more = (*ask.warnings, *self._idle_options(ask))
-        return replace(made, warnings=(*more, *made.warnings)) if more else made
+        made = plan(self._embedding(ask), catalogue, self._fleet, health, last=last, allowed=caller.allowed)
+        if not ask.warnings and not ask.vendor_options:
+            return made
+        return made._replace(warnings=(*ask.warnings, *self._idle_options(ask), *made.warnings))
 
     def _idle_options(self, ask: Ask) -> list[str]:
         idle = sorted(ask.vendor_options.keys() - self._vendors.keys())
@@ -57,7 +59,7 @@ class Router:
         health = self._health(await Breaker.read(self._ephemeral))
         catalogue = await self._catalogues.current()
         try:
-            made = plan(self._embedding(ask), catalogue, self._vendors, health, allowed=caller.allowed)
+            made = plan(self._embedding(ask), catalogue, self._fleet, health, allowed=caller.allowed)
         except Failure:
             return 0
         return made.candidates[0].expected_nano
@@ -67,7 +69,7 @@ class Router:
         last = await self._last_of_session(caller, ask)
         health = self._health(await Breaker.read(self._ephemeral))
         catalogue = await self._catalogues.current()
-        return explained(self._embedding(ask), catalogue, self._vendors, health, last=last, allowed=caller.allowed)
+        return explained(self._embedding(ask), catalogue, self._fleet, health, last=last, allowed=caller.allowed)
 
     async def standing(self, caller: Caller) -> Json:
         """How the vendors that a caller may use are right now."""
@@ -92,8 +94,14 @@ class Router:
     def _embedding(self, ask: Ask) -> Ask:
         """An unpinned ``embed`` with the operator's choice of its model: vectors of two models do not mix, and the
         catalogue's own default may be another one after a vendor was added."""
-        free = ask.capability == "embed" and ask.model is None and ask.vendor is None
-        return ask._replace(model=self._settings.embed_model) if free and self._settings.embed_model else ask
+        if (
+            ask.capability != "embed"
+            or not self._settings.embed_model
+            or ask.model is not None
+            or ask.vendor is not None
+        ):
+            return ask
+        return ask._replace(model=self._settings.embed_model)
 
     def _health(self, breaker: Breaker) -> Health:
         return Health(breaker.cooling_s(), self._latency.seen_ms, self._token_ratio.seen)

@@ -8,25 +8,33 @@ model only to another vendor of the same model. docs/routing.md has the whole of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 import orjson
 
-from infrai_runtime.catalogue import Catalogue, Model
-from infrai_runtime.eligible import EVERYTHING, Allowed, Dropped, Sifted, check_pins, named_vendor, nothing_left, sifted
+from infrai_runtime.catalogue import Catalogue, Model, Prices
+from infrai_runtime.eligible import (
+    EVERYTHING,
+    Allowed,
+    Dropped,
+    Fleet,
+    Sifted,
+    check_pins,
+    nothing_left,
+    pinned,
+    sifted,
+)
 from infrai_runtime.health import Health
 from infrai_runtime.pricing import cost_nano, expected_usage
 from infrai_runtime.request import Ask
-from infrai_runtime.vendors.base import Vendor
 
 __all__ = ["Candidate", "Dropped", "Plan", "plan", "surveyed", "worth"]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A model that may answer, and what that is expected to cost (None: unknown).
 
     ``cooling_s`` is how long it still rests after failures. It keeps its place, so that what stands first, and with it
@@ -43,22 +51,23 @@ class Candidate:
         return self.model.name
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The candidates in the order to try them; ``reason`` says how that order came about, ``token_ratio`` how the
-    first one's own count of tokens compares to the estimate."""
+    first one's own count of tokens compares to the estimate, ``within_cap`` holds the different prices of those that
+    may answer."""
 
     candidates: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...]
     reason: str
     warnings: tuple[str, ...] = ()
     token_ratio: float = 1.0
+    within_cap: tuple[Prices, ...] = ()
 
 
 def plan(
     ask: Ask,
     catalogue: Catalogue,
-    vendors: Mapping[str, Vendor],
+    fleet: Fleet,
     health: Health = Health(),  # noqa: B008  # frozen, and shared on purpose
     *,
     last: str | None = None,
@@ -70,7 +79,7 @@ def plan(
     for it. It goes first while it is healthy. Raises MODEL_NOT_FOUND, VENDOR_NOT_FOUND, UNSUPPORTED_CAPABILITY,
     CONTEXT_LENGTH_EXCEEDED, FORBIDDEN or NO_VENDOR_AVAILABLE when nothing is left.
     """
-    made = surveyed(ask, catalogue, vendors, health, last=last, allowed=allowed)
+    made = surveyed(ask, catalogue, fleet, health, last=last, allowed=allowed)
     if not made.candidates:
         raise nothing_left(ask, made.dropped)
     return made
@@ -79,29 +88,33 @@ def plan(
 def surveyed(
     ask: Ask,
     catalogue: Catalogue,
-    vendors: Mapping[str, Vendor],
+    fleet: Fleet,
     health: Health,
     *,
     last: str | None = None,
     allowed: Allowed = EVERYTHING,
 ) -> Plan:
     """As ``plan``, but also without a candidate. Raises MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
-    ask = pinned(ask, catalogue, vendors)
-    check_pins(ask, catalogue, vendors)
-    found = sifted(ask, catalogue, vendors, health, allowed)
-    candidates = _as_they_do(_ranked(ask, found), health)
+    ask = pinned(ask, catalogue, fleet)
+    check_pins(ask, catalogue, fleet)
+    found = sifted(ask, catalogue, fleet, health, allowed)
+    if not found.kept:
+        return Plan((), found.dropped, "no model can answer")
+    ranked = _ranked(ask, found)
+    candidates, within = _as_they_do(ranked, health), ranked.within_cap
     stay = last or maker_of(ask)
-    if stay is not None:
-        candidates = tuple(sorted(candidates, key=lambda other: other.name != stay or other.cooling_s > 0))
-    tried = candidates[:1] if ask.vendor else candidates
-    ratio = health.token_ratio.get(tried[0].name, 1.0) if tried else 1.0
-    return Plan(tried, found.dropped, _reason(ask, tried, found.dropped, stay), _warnings(tried), ratio)
+    if ask.vendor or stay is not None:
+        candidates = _stayed(candidates, ask.vendor, stay)
+        within = _within_cap(candidates, ask.max_cost_multiplier)
+    first = candidates[0].model.name
+    reason = _reason(ask, first, found.dropped, stay)
+    return Plan(candidates, found.dropped, reason, ranked.warnings, health.token_ratio.get(first, 1.0), within)
 
 
-def pinned(ask: Ask, catalogue: Catalogue, vendors: Mapping[str, Vendor]) -> Ask:
-    """The request with ``vendor/model`` in its model read as two pins."""
-    vendor, model = named_vendor(ask, catalogue, vendors)
-    return ask if vendor == ask.vendor else ask._replace(vendor=vendor, model=model)
+def _stayed(candidates: tuple[Candidate, ...], vendor: str | None, stay: str | None) -> tuple[Candidate, ...]:
+    """The candidates with the one first that is to stay, while it is healthy; no others after a pinned vendor's."""
+    first = sorted(candidates, key=lambda other: other.name != stay or other.cooling_s > 0)
+    return tuple(first[:1] if vendor else first)
 
 
 def maker_of(ask: Ask) -> str | None:
@@ -119,21 +132,23 @@ def maker_of(ask: Ask) -> str | None:
 Key = Callable[[Candidate], tuple[float, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of equals, and their names."""
+class Ranked(NamedTuple):
+    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of equals, and their names;
+    ``within_cap`` and ``warnings`` are those of a plan in this order."""
 
     candidates: tuple[Candidate, ...]
     ties: tuple[tuple[int, int, frozenset[str]], ...]
+    within_cap: tuple[Prices, ...]
+    warnings: tuple[str, ...]
 
 
 def _ranked(ask: Ask, found: Sifted) -> Ranked:
-    usage = expected_usage(ask.capability, ask.body, prompt=ask.prompt)
-    return _ranked_once(found, ask.prefer, ask.task, orjson.dumps(usage))
+    usage = orjson.dumps(expected_usage(ask.prompt))
+    return _ranked_once(found, ask.prefer, ask.task, ask.max_cost_multiplier, usage)
 
 
 @lru_cache(maxsize=128)
-def _ranked_once(found: Sifted, prefer: str, task: str, usage: bytes) -> Ranked:
+def _ranked_once(found: Sifted, prefer: str, task: str, cap: float, usage: bytes) -> Ranked:
     """Requests of about one length that want the same have one ranking (``Sifted`` is that of all of them).
     ``usage`` is JSON, because a dictionary cannot be a key."""
     first, used = _ORDERS[prefer](task), orjson.loads(usage)
@@ -143,7 +158,19 @@ def _ranked_once(found: Sifted, prefer: str, task: str, usage: bytes) -> Ranked:
     ties = tuple(
         (group[0], group[-1] + 1, frozenset(rows[place][1] for place in group)) for group in places if len(group) > 1
     )
-    return Ranked(tuple(candidate for _, _, candidate in rows), ties)
+    ranked = tuple(candidate for _, _, candidate in rows)
+    return Ranked(ranked, ties, _within_cap(ranked, cap), _warnings(ranked))
+
+
+def _within_cap(candidates: Sequence[Candidate], cap: float) -> tuple[Prices, ...]:
+    most = most_nano(candidates[0], cap)
+    able = (c for c in candidates[1:] if c.expected_nano is not None and c.expected_nano <= most)
+    return tuple(dict.fromkeys(c.model.prices for c in (candidates[0], *able)))
+
+
+def most_nano(first: Candidate, cap: float) -> float:
+    """What a failover may cost."""
+    return cap * (first.expected_nano or 0)
 
 
 def _as_they_do(ranked: Ranked, health: Health) -> tuple[Candidate, ...]:
@@ -156,7 +183,7 @@ def _as_they_do(ranked: Ranked, health: Health) -> tuple[Candidate, ...]:
             candidates = (*candidates[:start], *equals, *candidates[end:])
     if not cooling:
         return candidates
-    return tuple(replace(c, cooling_s=cooling[c.name]) if c.name in cooling else c for c in candidates)
+    return tuple(c._replace(cooling_s=cooling[c.name]) if c.name in cooling else c for c in candidates)
 
 
 def _price(candidate: Candidate) -> float:
@@ -198,22 +225,21 @@ _ORDERS: dict[str, Callable[[str], Key]] = {"cheapest": _cheapest, "smartest": _
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
-def _reason(ask: Ask, tried: Sequence[Candidate], dropped: Sequence[Dropped], stay: str | None) -> str:
-    if not tried:
-        return "no model can answer"
-    first = tried[0]
+def _reason(ask: Ask, first: str, dropped: Sequence[Dropped], stay: str | None) -> str:
     if ask.model or ask.vendor:
         pins = [f"{name} {value}" for name, value in (("model", ask.model), ("vendor", ask.vendor)) if value]
-        return f"{first.name}: pinned {' and '.join(pins)}"
-    if first.name == stay:
-        return f"{first.name}: served this session before"
-    told = dropped if ask.capability == "embed" else ()
-    why = next((row.reason for row in told if row.reason.startswith("an unpinned embed")), None)
-    return f"{first.name}: {why or f'{ask.prefer} for {ask.task}'}"
+        return f"{first}: pinned {' and '.join(pins)}"
+    if first == stay:
+        return f"{first}: served this session before"
+    if ask.capability == "embed":
+        why = next((row.reason for row in dropped if row.reason.startswith("an unpinned embed")), None)
+        if why is not None:
+            return f"{first}: {why}"
+    return f"{first}: {ask.prefer} for {ask.task}"
 
 
-def _warnings(tried: Sequence[Candidate]) -> tuple[str, ...]:
-    assumed = [c for c in tried if c.model.assumed]
+def _warnings(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    assumed = [c for c in candidates if c.model.assumed]
     return tuple(
         f"model: {c.name} is not in the catalogue; its price is unknown and its abilities are assumed" for c in assumed
     )

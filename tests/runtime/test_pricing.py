@@ -6,7 +6,7 @@ import pytest
 
 from infrai_runtime.catalogue import Prices, listed, model_of, on_machine
 from infrai_runtime.pricing import cost_nano, expected_usage, nano_of_usd, usd, usd_text
-from infrai_runtime.prompt import MEDIUM_TOKENS
+from infrai_runtime.prompt import MEDIUM_TOKENS, Prompt
 
 PRICES = Prices.of_usd({"input_mtok": 3, "output_mtok": 15, "cached_input_mtok": "0.3"})
 
@@ -77,7 +77,7 @@ def test_money_is_written_without_exponent_and_noise() -> None:
 def test_the_bytes_of_an_image_are_no_text_and_a_careful_estimate_counts_the_image() -> None:
     parts = [{"type": "text", "text": "hello world"}, {"type": "image", "base64": "A" * 100_000}]
     body = {"messages": [{"role": "user", "parts": parts}], "max_tokens": 7}
-    usual, careful = expected_usage("chat", body), expected_usage("chat", body, upper=True)
+    usual, careful = expected_usage(Prompt("chat", body)), expected_usage(Prompt("chat", body), upper=True)
     assert 0 < usual["prompt_tokens"] < 20
     assert MEDIUM_TOKENS["image"] < careful["prompt_tokens"] < MEDIUM_TOKENS["image"] + 20
     assert usual["completion_tokens"] == 7
@@ -85,7 +85,7 @@ def test_the_bytes_of_an_image_are_no_text_and_a_careful_estimate_counts_the_ima
 
 def test_several_answers_are_expected_to_cost_as_many() -> None:
     body: dict[str, Any] = {"messages": [], "max_tokens": 7, "choices": 3}
-    assert expected_usage("chat", body)["completion_tokens"] == 21
+    assert expected_usage(Prompt("chat", body))["completion_tokens"] == 21
 
 
 def test_a_row_of_the_data_file_becomes_a_listed_model() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from infrai_runtime.admission import MOST_NANO, may_cost_nano
 from infrai_runtime.catalogue import Model, builtin
-from infrai_runtime.eligible import Allowed
+from infrai_runtime.eligible import Allowed, Fleet
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health
 from infrai_runtime.prompt import MESSAGE_TOKENS
@@ -28,7 +28,7 @@ def planned(
     body: dict[str, Any], models: list[Model], there: dict[str, Vendor], capability: str = "chat", **more: Any
 ) -> Plan:
     given = {"messages": "hi"} | body if capability == "chat" else body
-    return plan(read(capability, given), catalogue(*models), there, more.pop("health", Health()), **more)
+    return plan(read(capability, given), catalogue(*models), Fleet(there), more.pop("health", Health()), **more)
 
 
 def order(made: Plan) -> list[str]:
@@ -135,7 +135,7 @@ def test_every_vendor_of_embeddings_answers_unpinned_and_a_new_one_changes_no_in
     tmp_path: Any, configured: tuple[str, ...], chosen: str
 ) -> None:
     there = vendors(local=True, tmp=tmp_path, embed=configured)
-    made = plan(read("embed", {"input": "x"}), builtin(), there, Health())
+    made = plan(read("embed", {"input": "x"}), builtin(), Fleet(there), Health())
     assert order(made) == [chosen]
 
 
@@ -330,8 +330,8 @@ def test_tools_need_room_too() -> None:
 
 def test_what_is_set_aside_follows_it_too() -> None:
     ask = read("chat", {"messages": LONG, "max_tokens": 1})
-    plain = plan(ask, catalogue(GOOD), vendors("b"), Health())
-    often = plan(ask, catalogue(GOOD), vendors("b"), Health(token_ratio={"b/large": 1.5}))
+    plain = plan(ask, catalogue(GOOD), Fleet(vendors("b")), Health())
+    often = plan(ask, catalogue(GOOD), Fleet(vendors("b")), Health(token_ratio={"b/large": 1.5}))
     less, more = may_cost_nano(ask, plain), may_cost_nano(ask, often)
     assert less is not None
     assert more is not None
@@ -350,9 +350,19 @@ def test_what_is_set_aside_follows_it_too() -> None:
 )
 def test_no_more_is_set_aside_than_the_dearest_that_may_answer_costs(cap: float, of: str) -> None:
     body = {"messages": LONG, "max_cost_multiplier": cap}
-    made = plan(read("chat", body), catalogue(*ALL), vendors("a", "b", "c", "d"), Health())
-    alone = plan(read("chat", {"messages": LONG, "model": of}), catalogue(*ALL), vendors("a", "b", "c"), Health())
+    made = plan(read("chat", body), catalogue(*ALL), Fleet(vendors("a", "b", "c", "d")), Health())
+    alone = plan(
+        read("chat", {"messages": LONG, "model": of}), catalogue(*ALL), Fleet(vendors("a", "b", "c")), Health()
+    )
     assert order(made)[0] == "c/medium"
+    assert may_cost_nano(read("chat", body), made) == may_cost_nano(read("chat", body), alone)
+
+
+def test_what_is_set_aside_goes_by_the_model_that_a_session_stays_with() -> None:
+    body = {"messages": LONG, "max_cost_multiplier": 1}
+    made = planned(body, ALL, vendors("a", "b", "c"), last="b/large")
+    alone = planned(body | {"model": "large"}, ALL, vendors("a", "b", "c"))
+    assert order(made)[0] == "b/large"
     assert may_cost_nano(read("chat", body), made) == may_cost_nano(read("chat", body), alone)
 
 
@@ -362,7 +372,7 @@ def test_no_more_is_set_aside_than_the_cap_allows() -> None:
     reads = model("b", "reads", usd={"input_mtok": 3.4, "output_mtok": 0.01})
     ask = read("chat", {"prefer": "cheapest", "messages": "x" * 4000, "max_tokens": 4000, "max_cost_multiplier": 1.2})
     both, first, second = (
-        may_cost_nano(ask, plan(ask, catalogue(*rows), vendors("a", "b"), Health()))
+        may_cost_nano(ask, plan(ask, catalogue(*rows), Fleet(vendors("a", "b")), Health()))
         for rows in ([writes, reads], [writes], [reads])
     )
     assert None not in (both, first, second)
@@ -372,6 +382,9 @@ def test_no_more_is_set_aside_than_the_cap_allows() -> None:
 def test_what_is_set_aside_stays_within_what_a_database_can_add() -> None:
     ask = read("chat", {"messages": LONG, "max_tokens": 2**63 - 1})
     made = plan(
-        ask, catalogue(GOOD, model("a", "m", usd={"input_mtok": 1, "output_mtok": 1})), vendors("a", "b"), Health()
+        ask,
+        catalogue(GOOD, model("a", "m", usd={"input_mtok": 1, "output_mtok": 1})),
+        Fleet(vendors("a", "b")),
+        Health(),
     )
     assert may_cost_nano(ask, made) == MOST_NANO

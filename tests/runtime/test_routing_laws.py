@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infrai_runtime.catalogue import Catalogue, Model, Prices, canonical
+from infrai_runtime.eligible import Fleet
 from infrai_runtime.failover import beyond_cap
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import Health
@@ -64,7 +65,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def planned(body: Mapping[str, Any], rows: list[Model], health: Health, last: str | None = None) -> Plan | Failure:
-    there = {name: FakeChat(name, says("x")) for name in VENDORS}
+    there = Fleet({name: FakeChat(name, says("x")) for name in VENDORS})
     try:
         return plan(read("chat", body), Catalogue(tuple(rows)), there, health, last=last)
     except Failure as failure:

@@ -17,6 +17,7 @@ from infrai_core.errors import ConfigError
 from infrai_core.facts import facts_of
 from infrai_runtime.catalogue import Prices, builtin, canonical, model_of
 from infrai_runtime.pricing import cost_nano, expected_usage
+from infrai_runtime.prompt import Prompt
 from infrai_runtime.snapshot import built, facts_rows, litellm, written
 from infrai_runtime.snapshot.wheel import found
 from infrai_runtime.tier import tiers_of
@@ -258,7 +259,7 @@ def test_names_in_the_shipped_snapshot_are_unique() -> None:
 @pytest.mark.parametrize("capability", sorted(CAPABILITIES.keys() - {"batch"}))
 def test_an_expected_call_has_a_cost_wherever_a_price_is_known(capability: str) -> None:
     body = {"messages": [], "prompt": "x", "input": "hello there", "candidates": ["x"], "audio": {}}
-    usage = expected_usage(capability, body)
+    usage = expected_usage(Prompt(capability, body))
     unpriced = [m.name for m in builtin().of(capability) if m.prices != Prices() and cost_nano(usage, m.prices) is None]
     assert unpriced == []
 

@@ -436,7 +436,7 @@ def _reserve_nano(ask: Ask, model: Model) -> int | None:
     """What is set aside: by the usual price where that of the batch service is not known. None for a free model."""
     if model.prices.free:
         return None
-    usage = expected_usage(ask.capability, ask.body, upper=True, prompt=ask.prompt)
+    usage = expected_usage(ask.prompt, upper=True)
     costs = (cost_nano(usage, prices) for prices in (model.prices.batched(), model.prices))
     return next((cost for cost in costs if cost is not None), 0)
 
