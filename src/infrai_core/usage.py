@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from infrai_core.errors import ConfigError
 from infrai_core.models import Metadata, Usage
@@ -113,6 +113,10 @@ class _Sums:
         else:
             self.cost += entry.cost_usd
 
+    def merge(self, other: _Sums) -> None:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def totals(self) -> Totals:
         return Totals(
             self.calls,
@@ -128,6 +132,27 @@ class _Sums:
         )
 
 
+class _Kind(NamedTuple):
+    """What the calls of one sum have in common. The sums of an axis are made of these when they are asked for."""
+
+    vendor: str | None
+    model: str | None
+    capability: str
+    tags: tuple[tuple[str, str], ...]
+
+    def values(self, axis: str) -> Sequence[str]:
+        """Where such calls stand on an axis: under several tags, or under none."""
+        if axis == "vendor":
+            return (self.vendor or "unknown",)
+        if axis == "model":
+            return (self.model or "unknown",)
+        if axis == "capability":
+            return (self.capability,)
+        if axis == "tag":
+            return [f"{name}={value}" if value else name for name, value in self.tags]
+        return [value for name, value in self.tags if axis == f"tag:{name}"]
+
+
 class Ledger:
     """Totals of tokens and cost over all calls of the clients it is given to. Thread-safe.
 
@@ -138,24 +163,25 @@ class Ledger:
     def __init__(self, keep: int = 10_000) -> None:
         self._lock = threading.Lock()
         self._rows: deque[Entry] = deque(maxlen=keep)
-        self._sums: dict[tuple[str, str], _Sums] = {}
+        self._total = _Sums()
+        self._kinds: dict[_Kind, _Sums] = {}
 
     def record(self, entry: Entry) -> None:
         """Books one call."""
+        kind = _Kind(entry.vendor, entry.model, entry.capability, tuple(entry.tags.items()))
         with self._lock:
             self._rows.append(entry)
-            for key in _keys(entry):
-                sums = self._sums.get(key)
-                if sums is None:
-                    sums = self._sums[key] = _Sums()
-                sums.add(entry)
+            self._total.add(entry)
+            sums = self._kinds.get(kind)
+            if sums is None:
+                sums = self._kinds[kind] = _Sums()
+            sums.add(entry)
 
     @property
     def total(self) -> Totals:
         """Totals over all calls."""
         with self._lock:
-            sums = self._sums.get(("", ""))
-            return sums.totals() if sums else Totals()
+            return self._total.totals()
 
     def by(self, axis: Axis | str) -> dict[str, Totals]:
         """Totals by ``vendor``, ``model``, ``capability``, ``run``, ``tag`` (``name=value``), or ``tag:<name>``.
@@ -167,8 +193,12 @@ class Ledger:
             return self._by_run()
         if axis not in _AXES and not axis.startswith("tag:"):
             raise ConfigError(f"axis={axis!r}: allowed are {', '.join(_AXES)}, run, tag:<name>")
+        found: dict[str, _Sums] = {}
         with self._lock:
-            return {value: sums.totals() for (kind, value), sums in self._sums.items() if kind == axis}
+            for kind, sums in self._kinds.items():
+                for value in kind.values(axis):
+                    found.setdefault(value, _Sums()).merge(sums)
+        return {value: sums.totals() for value, sums in found.items()}
 
     def _by_run(self) -> dict[str, Totals]:
         runs: dict[str, _Sums] = {}
@@ -206,15 +236,17 @@ class Ledger:
         """Forgets everything."""
         with self._lock:
             self._rows.clear()
-            self._sums.clear()
+            self._total = _Sums()
+            self._kinds.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            return {"rows": deque(self._rows, self._rows.maxlen), "sums": copy.deepcopy(self._sums)}
+            rows = deque(self._rows, self._rows.maxlen)
+            return {"rows": rows, "total": copy.copy(self._total), "kinds": copy.deepcopy(self._kinds)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._lock = threading.Lock()
-        self._rows, self._sums = state["rows"], state["sums"]
+        self._rows, self._total, self._kinds = state["rows"], state["total"], state["kinds"]
 
     def __repr__(self) -> str:
         total = self.total
@@ -267,17 +299,6 @@ class LedgerView:
 
 
 _AXES = ("vendor", "model", "capability", "tag")
-
-
-def _keys(entry: Entry) -> Iterator[tuple[str, str]]:
-    """Where a call is summed up: axis and value."""
-    yield "", ""
-    yield "vendor", entry.vendor or "unknown"
-    yield "model", entry.model or "unknown"
-    yield "capability", entry.capability
-    for name, value in entry.tags.items():
-        yield f"tag:{name}", value
-        yield "tag", f"{name}={value}" if value else name
 
 
 def total(one: Number | None, other: Number | None) -> Number | None:
