@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from infrai_core.lines import Upload
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
+class Operation(NamedTuple, Generic[T]):
     """One logical call.
 
     ``read`` makes the typed reply from the opened answer (data with ``metadata``), or, with ``raw``, from the bytes
@@ -27,7 +26,7 @@ class Operation(Generic[T]):
     read: Callable[[dict[str, Any]], T]
     body: Mapping[str, Any] | None = None
     form: Mapping[str, str | tuple[str, bytes, str]] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})
     stream: bool = False
     upload: Upload | None = None
     accept: str = "text/event-stream"

@@ -122,9 +122,8 @@ def _answered(op: Operation[T], config: Config) -> Flow[Response]:
     while True:
         if acquire is not None:
             yield acquire
-        attempt = AttemptInfo(op.capability, op.method, op.path, tried + 1, config.tags)
         try:
-            response = yield from _attempt(request, attempt, config)
+            response = yield from _attempt(op, request, tried + 1, config)
             return response
         except InfraiError as error:
             in_progress = isinstance(error, StatusError) and error.code == "IDEMPOTENCY_IN_PROGRESS"
@@ -144,23 +143,32 @@ def _acquire(op: Operation[Any], config: Config) -> Acquire | None:
     return Acquire(config.limiter, estimate_request(op.body or {}))
 
 
-def _attempt(request: Request, attempt: AttemptInfo, config: Config) -> Flow[Response]:
+def _attempt(op: Operation[Any], request: Request, number: int, config: Config) -> Flow[Response]:
+    """One try, which the hooks see."""
+    if not config.hooks:
+        return _succeeded((yield request), request)
+    attempt = AttemptInfo(op.capability, op.method, op.path, number, config.tags)
     for hook in config.hooks:
         hook.before(attempt)
-    status, failure = None, None
+    response, failure = None, None
     try:
         response = yield request
-        assert response is not None
-        status = response.status
-        if not 200 <= status < 300:
-            raise _failure(response, request)
-        return response
+        return _succeeded(response, request)
     except InfraiError as error:
         failure = error
         raise
     finally:
+        status = None if response is None else response.status
         for hook in config.hooks:
             hook.after(attempt, status, failure)
+
+
+def _succeeded(response: Response | None, request: Request) -> Response:
+    """The response. Raises the error that it means."""
+    assert response is not None
+    if not 200 <= response.status < 300:
+        raise _failure(response, request)
+    return response
 
 
 def _failure(response: Response, request: Request) -> InfraiError:
@@ -175,8 +183,7 @@ def _failure(response: Response, request: Request) -> InfraiError:
 
 def _read(op: Operation[T], response: Response) -> T:
     content = response.content or b""
-    kind = response.headers.get("content-type", "")
-    if op.raw is not None and not kind.startswith("application/json"):
+    if op.raw is not None and not response.headers.get("content-type", "").startswith("application/json"):
         return op.raw(content, response.headers)
     try:
         return op.read(opened(content, response.headers, op.capability))
@@ -208,34 +215,32 @@ def build(op: Operation[Any], config: Config) -> Request:
     """The request of an operation: built once per logical call and sent again as it is by every retry."""
     headers = dict(config.fixed_headers)
     timeout_s = op.options.get("timeout_seconds") or config.timeout_s
+    # A native service keeps the deadline itself, and says then what it had tried. The OpenAI surface is not told of it.
+    native = op.path.startswith("/ai/")
     content = b""
     if op.method == "POST":
         key = op.options.get("idempotency_key") or new_idempotency_key()
         headers["idempotency-key"] = key
-        content = _content(op, headers, key, timeout_s)
+        content = _content(op, headers, key, timeout_s if native else None)
     headers |= trace_context()
     if op.stream:
         headers["accept"] = op.accept
-    headers.update({name.lower(): value for name, value in (op.options.get("extra_headers") or {}).items()})
+    for name, value in (op.options.get("extra_headers") or {}).items():
+        headers[name.lower()] = value
     return Request(
         op.method,
         config.root + op.path,
         tuple(headers.items()),
         content,
-        timeout_s + _grace_s(op, timeout_s),
+        timeout_s + min(GRACE_S, timeout_s / 2) if native else timeout_s,
         config.idle_timeout_s,
         op.stream,
         op.upload,
     )
 
 
-def _grace_s(op: Operation[Any], timeout_s: float) -> float:
-    """How much longer to wait for a service that keeps the deadline itself, and says then what it had tried. The OpenAI
-    surface is not told of it."""
-    return min(GRACE_S, timeout_s / 2) if op.path.startswith("/ai/") else 0.0
-
-
-def _content(op: Operation[Any], headers: dict[str, str], key: str, timeout_s: float) -> bytes:
+def _content(op: Operation[Any], headers: dict[str, str], key: str, deadline_s: float | None) -> bytes:
+    """The body, whose type it says in ``headers``. With a deadline where the service is told of it."""
     if op.upload is not None:
         headers["content-type"] = NDJSON
         return b""
@@ -245,8 +250,8 @@ def _content(op: Operation[Any], headers: dict[str, str], key: str, timeout_s: f
         return _multipart(op.form, boundary)
     headers["content-type"] = "application/json"
     body = dict(op.body or {})
-    if op.path.startswith("/ai/"):
-        body.setdefault("timeout_seconds", timeout_s)
+    if deadline_s is not None:
+        body.setdefault("timeout_seconds", deadline_s)
         if "idempotency_key" in op.options:
             body["idempotency_key"] = key
     body.update(op.options.get("extra_body") or {})

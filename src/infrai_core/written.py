@@ -8,6 +8,8 @@ from typing import Any
 
 from infrai_core.errors import ConfigError
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 def written(value: Any, field: str, *, sort_fields: bool = False) -> bytes:
     """A line of JSON: no spaces, UTF-8, a newline at the end. ``field`` is where the value stands; empty for a whole
@@ -17,8 +19,7 @@ def written(value: Any, field: str, *, sort_fields: bool = False) -> bytes:
     """
     try:
         ordered = dict(sorted(value.items())) if sort_fields else value
-        text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode() + b"\n"
+        return _encode(ordered).encode() + b"\n"
     except UnicodeEncodeError:  # its own text would repeat the whole prompt
         where = broken_text(value, field) or field or "the request"
         raise ConfigError(f"{where} is half of a surrogate pair, which UTF-8 cannot carry") from None

@@ -48,7 +48,7 @@ def stream_chat(prompt: Prompt, params: Mapping[str, Any]) -> Operation[m.ChatRe
 
 
 def _chat_reply(data: dict[str, Any]) -> m.ChatReply:
-    if not data.keys() & ANSWERS:
+    if ANSWERS.isdisjoint(data):
         raise ProtocolError(f"the answer to chat has none of {', '.join(sorted(ANSWERS))}")
     return m.ChatReply.model_validate(with_parts(data))
 

@@ -18,8 +18,8 @@ _OPTIONS = frozenset({"timeout_seconds", "idempotency_key", "extra_headers", "ex
 
 def split(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(body fields, call options)."""
-    body = {name: value for name, value in params.items() if name not in _OPTIONS}
-    return body, {name: value for name, value in params.items() if name in _OPTIONS}
+    options = {name: params[name] for name in _OPTIONS & params.keys()}
+    return {name: value for name, value in params.items() if name not in options}, options
 
 
 def model_list(data: dict[str, Any]) -> ModelList:
@@ -35,9 +35,12 @@ def model_list(data: dict[str, Any]) -> ModelList:
 def with_parts(data: dict[str, Any]) -> dict[str, Any]:
     """A chat answer that has ``parts``: its own, or ones made from the flat fields. The flat fields go: they are
     derived from the parts."""
-    parts = data.get("parts")
-    rest = {name: value for name, value in data.items() if name not in _FLAT}
-    return {**rest, "parts": parts_from_flat(data) if parts is None else parts}
+    answer = dict(data)
+    for name in _FLAT & data.keys():
+        del answer[name]
+    if data.get("parts") is None:
+        answer["parts"] = parts_from_flat(data)
+    return answer
 
 
 _FLAT = frozenset({"content", "text", "tool_calls", "reasoning", "refusal", "reasoning_content"})
