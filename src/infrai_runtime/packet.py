@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,7 @@ from typing import Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from infrai_runtime import identity
 from infrai_runtime.failure import Failure
@@ -166,9 +167,8 @@ class Protocol(HttpToolsProtocol):
         super().shutdown()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if cycle.scope["http_version"] < "1.1":
-            app = _Unchunked(app, cycle)
-        super()._start_asgi_task(cycle, app)
+        sending: Any = _Unchunked(app, cycle) if cycle.scope["http_version"] < "1.1" else _Brief(app, cycle)
+        super()._start_asgi_task(cycle, sending)
 
     def _is_behind(self) -> bool:
         """Whether a head has begun, or a body still comes that nobody reads any more."""
@@ -221,6 +221,44 @@ def _refusal(status: HTTPStatus, failure: Failure, request_id: str) -> bytes:
         f"x-infrai-request-id: {request_id}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
+
+
+class _Brief:
+    """An application of whose answers the head is written at once where its length is known and the connection is kept.
+    uvicorn goes through such a head header by header, which takes as long as it takes for the rest of a call."""
+
+    def __init__(self, app: App, cycle: RequestResponseCycle) -> None:
+        self._app = app
+        self._cycle = cycle
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, self._send)
+
+    async def _send(self, message: Message) -> None:
+        if self._cycle.response_started or not self._begin(message):
+            await self._cycle.send(message)  # type: ignore[arg-type]  # uvicorn has a type for each message
+
+    def _begin(self, message: Message) -> bool:
+        """Writes the head; False where it is uvicorn's."""
+        cycle, headers = self._cycle, message.get("headers", ())
+        named = dict(headers)
+        if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused or cycle.access_log:
+            return False
+        if b"content-length" not in named or not _SPECIAL.isdisjoint(named):
+            return False
+        lines = b"".join(map(b"%b: %b\r\n".__mod__, [*cycle.default_headers, *headers]))
+        if not _PLAIN.fullmatch(lines):
+            return False
+        cycle.response_started, cycle.waiting_for_100_continue = True, False
+        cycle.expected_content_length, cycle.chunked_encoding = int(named[b"content-length"]), False
+        cycle.transport.write(b"%b%b\r\n" % (STATUS_LINE[message["status"]], lines))
+        return True
+
+
+_SPECIAL = frozenset({b"connection", b"transfer-encoding"})
+"""Headers that say how the connection goes on."""
+_PLAIN = re.compile(rb"(?:[a-z0-9_-]++: [^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
+"""Lines of headers in which nothing is that could end one or begin another."""
 
 
 class _Unchunked:

@@ -130,6 +130,18 @@ async def test_a_body_is_said_to_have_come_once_it_is_whole() -> None:
     assert said == [True, True, False, True]
 
 
+async def test_no_header_of_an_answer_ends_its_line_or_begins_another() -> None:
+    async def odd(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": [*START["headers"], (b"x-told", scope["query_string"].replace(b"+", b"\r\n"))]})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async with connected(odd) as (reader, writer):
+        writer.write(ASKED.replace(b"/ ", b"/?a ", 1))
+        assert b"\r\nx-told: a\r\n" in await reader.readuntil(b"hello")
+        writer.write(ASKED.replace(b"/ ", b"/?a+b:c ", 1))
+        assert await reader.read() == b""
+
+
 async def test_an_answer_that_ends_its_connection_loses_nothing() -> None:
     async with connected(whole) as (reader, writer):
         writer.write(ASKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
