@@ -278,15 +278,13 @@ def completion(data: Json) -> Json:
     }
     if usage.get("service_tier") in _TIERS:
         made["service_tier"] = usage["service_tier"]
-    return made | _fingerprint(data)
+    if "system_fingerprint" in data:
+        made["system_fingerprint"] = data["system_fingerprint"]
+    return made
 
 
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority"})
 """Those that this surface knows; strict clients refuse an answer with another vendor's, which ``usage`` tells."""
-
-
-def _fingerprint(data: Json) -> Json:
-    return {"system_fingerprint": data["system_fingerprint"]} if "system_fingerprint" in data else {}
 
 
 def _choice(place: int, answer: Json) -> Json:
@@ -506,7 +504,8 @@ class ChunkFrames:
         answers = data.get("choices") or [data]
         signed = [part for part in data["parts"] if _is_more_than_flat(part)]
         infrai = infrai_of(metadata) | ({"parts": data["parts"]} if signed else {})
-        if fingerprint := _fingerprint(data):
+        if "system_fingerprint" in data:
+            fingerprint = {"system_fingerprint": data["system_fingerprint"]}
             self._head |= fingerprint
             self._end += b"," + orjson.dumps(fingerprint)[1:-1]
         last = None if self._include_usage else infrai
@@ -584,13 +583,11 @@ class OpenAI:
 
     def reply(self, ask: Ask, data: Json, metadata: Json) -> tuple[str, bytes]:
         """A bare OpenAI object with a top-level ``infrai``; speech is the sound itself, a transcript may be text."""
+        if ask.capability in _OBJECTS:
+            return JSON, orjson.dumps(_OBJECTS[ask.capability](data) | {"infrai": infrai_of(metadata)})
         if ask.capability == "tts":
             return data["mime"], base64.b64decode(data["b64"])
-        if ask.capability == "asr":
-            return transcript.reply(ask.reply_format, data, {"infrai": infrai_of(metadata)})
-        made = _OBJECTS[ask.capability](data)
-        made["infrai"] = infrai_of(metadata)
-        return JSON, orjson.dumps(made)
+        return transcript.reply(ask.reply_format, data, {"infrai": infrai_of(metadata)})
 
     def frames(self, answer_id: str, model: str, include_usage: bool) -> Frames:
         """Chunks."""

@@ -7,7 +7,7 @@ failed attempt then costs what the vendor reported, nothing where it refused, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from infrai_runtime.catalogue import Prices
@@ -39,18 +39,17 @@ class Reading(Protocol):
     def usage(self) -> Mapping[str, Any] | None: ...
 
 
-@dataclass(eq=False, slots=True)
 class Bill:
-    """Of one attempt."""
+    """Of one attempt. What the class itself has stands for attempts of which no more is known."""
 
     requests: int = 0
     """How many were sent to the vendor."""
     refused: bool = False
     """The vendor answered the latest with an error, or could not be reached: no model worked."""
-    reading: Reading | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reading: Reading | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
     """Of the latest answer: some vendors say there what they charge for."""
-    usage: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = MappingProxyType({})
     cost_nano: int | None = None
     open_nano: int = 0
     """What may have been charged beyond ``cost_nano``."""
