@@ -75,18 +75,18 @@ class Answers:
 
     async def make(self, trace: Trace, live: Live, ready: Ready) -> None:
         """Puts the whole answer into ``live``. Raises ``Failure``."""
-        await self.limit(trace, ready.plan.token_ratio if ready.plan else 1.0)
+        plan, ask = ready.plan, trace.ask
+        await self._limit(trace, 1.0 if plan is None else plan.token_ratio)
         if ready.cached is not None:
             return await self._stored(trace, live, ready.cached)
-        assert ready.plan is not None
-        trace.note(ready.plan)
-        ask = trace.ask
+        assert plan is not None
+        trace.note(plan)
         make = self._whole if not ask.stream else self._sound if ask.capability == "tts" else self._stream
-        await make(trace, live, ready.plan)
+        await make(trace, live, plan)
 
     # -- limits ----------------------------------------------------------------------------------------------------
 
-    async def limit(self, trace: Trace, token_ratio: float) -> None:
+    async def _limit(self, trace: Trace, token_ratio: float) -> None:
         """Takes the call from the limits of its key. Raises RATE_LIMITED with the time to wait."""
         per_minute, holder = self._requests_per_minute, trace.request_id
         trace.held = await limits.take(

@@ -80,19 +80,17 @@ class Cache:
         ttl_s = min(TTL_S, self._media_ttl_s / 2) if ask.capability in _WITH_LINKS else TTL_S
         await self._ephemeral.put(key_of(caller.project_id, ask), orjson.dumps({"data": data} | facts), ttl_s)
 
-    def fill(self, trace: Trace, live: Live) -> str | None:
-        """Others wait for this answer from now on. The key for ``filled``; None where it will not be stored."""
-        ask, caller = trace.ask, trace.caller
-        if not wanted(ask):
-            return None
-        key = key_of(caller.project_id, ask)
-        self._filling.setdefault(key, live)
-        return key
+    def fill(self, trace: Trace, live: Live) -> None:
+        """Others wait for this answer from now on, where it will be stored."""
+        ask = trace.ask
+        if wanted(ask):
+            live.fills = key_of(trace.caller.project_id, ask)
+            self._filling.setdefault(live.fills, live)
 
-    def filled(self, key: str, live: Live) -> None:
+    def filled(self, live: Live) -> None:
         """The answer has ended, stored or not."""
-        if self._filling.get(key) is live:
-            del self._filling[key]
+        if live.fills is not None and self._filling.get(live.fills) is live:
+            del self._filling[live.fills]
 
 
 async def _read(filling: Live, wait_s: float) -> None:

@@ -42,28 +42,32 @@ class Live:
     _readers = 0
     _abandoned = False
     _task: asyncio.Task[None] | None = None
+    fills: str | None = None
+    """The key of the cache under which others wait for it."""
 
-    def __init__(self, *, cancel_after_s: float | None) -> None:
-        """``cancel_after_s``: how long the producer goes on without a reader; None is to the end."""
+    def __init__(self, place: tuple[str, str], *, cancel_after_s: float | None) -> None:
+        """``place``: the project and the key under which others find it. ``cancel_after_s``: how long the producer goes
+        on without a reader; None is to the end."""
+        self.place = place
         self.head = Head()
         self._frames: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._waiting: list[asyncio.Future[bool]] = []
         self._cancel_after_s = cancel_after_s
 
-    def start(self, producer: Coroutine[Any, Any, None], on_end: Callable[[], None]) -> None:
+    def start(self, producer: Coroutine[Any, Any, None], on_end: Callable[[Live], None]) -> None:
         """Runs the producer in a task of its own; ``on_end`` is called when it has ended."""
         self._task = self._loop.create_task(producer)
         self._task.add_done_callback(partial(self._ended, on_end))
 
-    def _ended(self, on_end: Callable[[], None], task: asyncio.Task[None]) -> None:
+    def _ended(self, on_end: Callable[[Live], None], task: asyncio.Task[None]) -> None:
         if not self._done:  # cancelled before its first step
             self.finish(Failure("SHUTTING_DOWN", "the answer was cancelled"))
         if task.cancelled():
             _forget(task)
         else:
             task.exception()  # seen
-        on_end()
+        on_end(self)
 
     # -- producer's side
 
@@ -197,15 +201,15 @@ class Lives:
         """The answer that is made for a key."""
         return self._by_key.get((project_id, key))
 
-    def add(self, live: Live, place: tuple[str, str]) -> None:
-        """An answer begins, in a project under a key."""
+    def add(self, live: Live) -> None:
+        """An answer begins."""
         self._all.add(live)
-        self._by_key[place] = live
+        self._by_key[live.place] = live
 
-    def drop(self, live: Live, place: tuple[str, str]) -> None:
+    def drop(self, live: Live) -> None:
         """An answer has ended."""
         self._all.discard(live)
-        self._by_key.pop(place, None)
+        self._by_key.pop(live.place, None)
 
     async def close(self) -> None:
         """Cancels all of them, and returns when they have been settled."""

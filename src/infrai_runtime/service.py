@@ -24,7 +24,6 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from infrai_core.fetch import Fetcher
@@ -202,9 +201,9 @@ class Service:
         self.tell(trace, None)
         return Served(Head(202, headers=trace.headers()), dumps(envelope(made.record, trace.metadata())))
 
-    async def caller(self, authorization: str | None, embedded: bool) -> Caller:
+    def caller(self, authorization: str | None, embedded: bool) -> Awaitable[Caller]:
         """The caller of a header; the embedded runtime and ``no_auth`` need no key. Raises UNAUTHORIZED."""
-        return await keys.authenticate(self.durable, authorization, self.settings, embedded=embedded)
+        return keys.authenticate(self.durable, authorization, self.settings, embedded=embedded)
 
     async def validate(self, incoming: Incoming, raw: bytes) -> Ask:
         """The request as an ``Ask``. Raises INVALID_REQUEST and the like."""
@@ -237,34 +236,33 @@ class Service:
 
     def start(self, trace: Trace, slot: Slot, ready: Ready) -> Live:
         """Starts making the answer."""
-        live, ended = self._begun(trace, slot, ready)
-        live.start(self._make(trace, live, slot.admission, ready), ended)
+        live = self._begun(trace, slot, ready)
+        live.start(self._make(trace, live, slot.admission, ready), self._ended)
         return live
 
     async def _cached(self, trace: Trace, slot: Slot, ready: Ready) -> Served:
         """A whole answer of the cache. It is there, so the caller's own task makes it."""
-        live, ended = self._begun(trace, slot, ready)
+        live = self._begun(trace, slot, ready)
         try:
             await self._make(trace, live, slot.admission, ready)
         finally:
-            ended()
+            self._ended(live)
         return Served(live.head, await live.whole())
 
-    def _begun(self, trace: Trace, slot: Slot, ready: Ready) -> tuple[Live, Callable[[], None]]:
-        """An answer that others may join, and what is to be called once it has ended."""
-        ask, caller = trace.ask, trace.caller
-        live = Live(cancel_after_s=_grace_s(ask))
+    def _begun(self, trace: Trace, slot: Slot, ready: Ready) -> Live:
+        """An answer that others may join until it has ended."""
+        ask = trace.ask
+        live = Live((trace.caller.project_id, slot.admission.key), cancel_after_s=_grace_s(ask))
         if ask.stream:
             live.head = Head(200, "text/event-stream", trace.headers())
-        place = (caller.project_id, slot.admission.key)
-        self._lives.add(live, place)
-        filled = self._cache.fill(trace, live) if ready.cached is None else None
-        return live, partial(self._ended, live, place, filled)
+        self._lives.add(live)
+        if ready.cached is None:
+            self._cache.fill(trace, live)
+        return live
 
-    def _ended(self, live: Live, place: tuple[str, str], filled: str | None) -> None:
-        self._lives.drop(live, place)
-        if filled is not None:
-            self._cache.filled(filled, live)
+    def _ended(self, live: Live) -> None:
+        self._lives.drop(live)
+        self._cache.filled(live)
 
     async def _make(self, trace: Trace, live: Live, admission: Admission, ready: Ready) -> None:
         """Makes the answer and settles it, whatever happens; only then the readers hear that it has ended."""
@@ -304,12 +302,11 @@ class Service:
 
     async def deliver(self, live: Live, trace: Trace) -> Served:
         """The answer as the caller wants it: whole, or as frames once there is something to send."""
-        ask = trace.ask
         live.join()
         try:
-            if not ask.stream:
+            if not trace.ask.stream:
                 return Served(live.head, await live.whole())
-            await live.opened(math.inf if ask.capability == "tts" else self.settings.first_delta_wait_s)
+            await live.opened(math.inf if trace.ask.capability == "tts" else self.settings.first_delta_wait_s)
         except BaseException:
             live.leave()
             raise

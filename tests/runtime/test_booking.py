@@ -102,7 +102,7 @@ def test_a_booking_that_a_store_never_takes_holds_up_no_other(tmp_path: Path) ->
 
 
 async def test_an_answer_that_is_cancelled_at_once_is_settled_all_the_same() -> None:
-    live, settled = Live(cancel_after_s=None), asyncio.Event()
+    live, settled = Live(("p", "k"), cancel_after_s=None), asyncio.Event()
 
     async def producer() -> None:
         try:
@@ -110,14 +110,14 @@ async def test_an_answer_that_is_cancelled_at_once_is_settled_all_the_same() -> 
         finally:
             settled.set()
 
-    live.start(producer(), lambda: None)
+    live.start(producer(), lambda live: None)
     live.cancel()
     await live.ended()
     assert settled.is_set()
 
 
 async def test_no_comment_follows_the_end_of_an_answer_that_is_still_being_booked() -> None:
-    live, booked = Live(cancel_after_s=None), asyncio.Event()
+    live, booked = Live(("p", "k"), cancel_after_s=None), asyncio.Event()
 
     async def producer() -> None:
         await live.put(b"the end")
@@ -125,7 +125,7 @@ async def test_no_comment_follows_the_end_of_an_answer_that_is_still_being_booke
         await booked.wait()
         live.finish()
 
-    live.start(producer(), lambda: None)
+    live.start(producer(), lambda live: None)
     reading = asyncio.ensure_future(collected(live))
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(0.05, booked.set)
