@@ -274,21 +274,21 @@ def message(value: Any, path: str) -> Message:
     role = value.get("role")
     if role not in ROLES:
         raise refuse(f"{path}.role", role, f"one of {', '.join(ROLES)}")
+    inner = "system" if role == "developer" else role
+    if value.keys() == _WORDS_ALONE and isinstance(value["content"], str) and role != "tool":
+        return {"role": inner, "parts": [{"type": "text", "text": value["content"]}]}
     if not value.keys() <= KNOWN:
         unknown = next((name for name, field in value.items() if name not in KNOWN and field is not None), None)
         if unknown is not None:
             raise unknown_field(f"{path}.{unknown}", unknown, KNOWN)
     given = value.get("parts")
     found = parts(given, f"{path}.parts") if given is not None else _flat_parts(value, path)
-    role = "system" if role == "developer" else role
     if value.get("name") is None:
-        return {"role": role, "parts": found}
-    return {"role": role, "name": text().check(value["name"], f"{path}.name"), "parts": found}
+        return {"role": inner, "parts": found}
+    return {"role": inner, "name": text().check(value["name"], f"{path}.name"), "parts": found}
 
 
 def _flat_parts(value: Mapping[str, Any], path: str) -> list[Part]:
-    if value.keys() == _WORDS_ALONE and isinstance(value["content"], str) and value["role"] != "tool":
-        return [{"type": "text", "text": value["content"]}]
     content = _content(value.get("content"), f"{path}.content")
     if value["role"] == "tool":
         call_id = text(empty=False).check(value.get("tool_call_id"), f"{path}.tool_call_id")

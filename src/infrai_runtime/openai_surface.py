@@ -132,6 +132,17 @@ def chat_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     print_ = fingerprint("openai/chat", given)
     known, unused = _known_messages(given)
     body = _split(COMPLETION, known)
+    include_usage = not _ONLY_HERE.isdisjoint(body) and _renamed(body)
+    return ask("chat", body, print_, idempotency_key, include_usage=include_usage, warnings=unused)
+
+
+_ONLY_HERE = frozenset(
+    {"stream_options", "max_completion_tokens", "n", "logprobs", "top_logprobs", "modalities", "audio"}
+)
+
+
+def _renamed(body: Json) -> bool:
+    """Makes options that only this surface has what vendors are told. Returns whether a stream ends with its usage."""
     stream_options = body.pop("stream_options", {})
     limit = body.pop("max_completion_tokens", None)
     if limit is not None:
@@ -139,38 +150,30 @@ def chat_ask(given: Mapping[str, Any], idempotency_key: str | None) -> Ask:
     _check_output(body)
     if (answers := body.pop("n", 1)) > 1:
         body["choices"] = answers
-    include_usage = bool(stream_options.get("include_usage"))
-    return ask("chat", body, print_, idempotency_key, include_usage=include_usage, warnings=unused)
+    return bool(stream_options.get("include_usage"))
 
 
 def _known_messages(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """The body without fields of messages that only other gateways know (LiteLLM's ``provider_specific_fields``,
     OpenRouter's ``reasoning_details``), and what is said of them: an answer of theirs goes back as it came."""
     messages = given.get("messages")
-    foreign = _foreign(messages) if isinstance(messages, list) else ()
-    if not foreign:
+    if not isinstance(messages, list):
         return given, ()
-    kept = [{n: v for n, v in m.items() if n in KNOWN} if isinstance(m, dict) else m for m in messages or ()]
-    return {**given, "messages": kept}, tuple(f"{name}: not used" for name in foreign)
-
-
-def _foreign(messages: Sequence[Any]) -> Sequence[str]:
-    return [
-        f"messages.{place}.{name}"
+    foreign = [
+        f"messages.{place}.{name}: not used"
         for place, message in enumerate(messages)
         if isinstance(message, dict) and not message.keys() <= KNOWN
         for name, value in message.items()
         if name not in KNOWN and value is not None
     ]
-
-
-_OF_OUTPUT = frozenset({"logprobs", "top_logprobs", "modalities", "audio"})
+    if not foreign:
+        return given, ()
+    kept = [{n: v for n, v in m.items() if n in KNOWN} if isinstance(m, dict) else m for m in messages]
+    return {**given, "messages": kept}, tuple(foreign)
 
 
 def _check_output(body: Json) -> None:
     """Options that need each other, and what is the same as leaving an option out."""
-    if _OF_OUTPUT.isdisjoint(body):
-        return
     if "top_logprobs" in body and not body.get("logprobs"):
         raise Failure("INVALID_REQUEST", "top_logprobs needs logprobs: true", param="top_logprobs")
     if not body.get("logprobs"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from infrai_runtime.catalogue import NANO, Prices
@@ -92,6 +93,33 @@ def _amount(units: float, price: int | None, per: int) -> int | None:
     if price is None:
         return None
     return -(-units * price // per) if isinstance(units, int) else math.ceil(Decimal(str(units)) * price / per)
+
+
+def dearest(prices: Iterable[Prices]) -> tuple[Prices, ...]:
+    """Those of some prices that may be the highest of them for what a call is expected to use: one that is nowhere
+    above another is left out."""
+    kept: list[Prices] = []
+    for one in sorted(set(prices), key=_by_words, reverse=True):
+        if not any(_covers(other, one) for other in kept):
+            kept.append(one)
+    return tuple(kept)
+
+
+def _by_words(prices: Prices) -> tuple[int, int]:
+    return prices.input_mtok or 0, prices.output_mtok or 0
+
+
+_OF_EXPECTED = attrgetter(
+    *("input_mtok", "output_mtok", "audio_input_mtok", "audio_output_mtok"),
+    *("image", "mcharacter", "audio_minute", "search_unit"),
+)
+"""The prices of what ``expected_usage`` tells."""
+
+
+def _covers(dear: Prices, cheap: Prices) -> bool:
+    lengths = {0, *(above + 1 for above, _ in (*dear.long, *cheap.long))}
+    pairs = (pair for n in lengths for pair in zip(_OF_EXPECTED(dear.at(n)), _OF_EXPECTED(cheap.at(n)), strict=True))
+    return all(one == other or (one is not None and other is not None and one >= other) for one, other in pairs)
 
 
 def usd(nano: int | None) -> float | None:

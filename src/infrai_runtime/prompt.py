@@ -72,8 +72,9 @@ class Prompt:
     def comparable(self) -> bool:
         """Whether a vendor's count of its tokens is that of its text, which has a length at which the estimate says
         something of how a model counts."""
-        alone = not self.others and self.capability in ("chat", "embed") and _COUNTED_TOO.isdisjoint(self.body)
-        return alone and len(self.text) in _COMPARABLE
+        if len(self.text) not in _COMPARABLE or self.others:
+            return False
+        return self.capability in ("chat", "embed") and _COUNTED_TOO.isdisjoint(self.body)
 
     @property
     def careful(self) -> int:

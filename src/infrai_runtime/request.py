@@ -140,17 +140,16 @@ def ask(capability: str, checked: Mapping[str, Any], print_: str, header_key: st
         body = tool.narrowed(body)
     if "timeout_seconds" in more:
         more["timeout_s"] = more.pop("timeout_seconds")
+    if more.get("model") in ALIASES:
+        more.setdefault("prefer", ALIASES[more.pop("model")])
     body_key = more.pop("idempotency_key", None)
     key = one_key(header_key, body_key)
-    model, prefer = _alias(more.pop("model", None), more.pop("prefer", None))
     prompt = Prompt(capability, body)
     return Ask(
         capability,
         body,
         print_,
         prompt,
-        model=model,
-        prefer=prefer,
         idempotency_key=key,
         key_is_given=body_key is not None or _is_given(key),
         needs=needed(body, prompt),
@@ -163,12 +162,6 @@ def _is_given(header_key: str | None) -> bool:
 
 
 _CLIENT_MADE = re.compile(r"[0-9a-f]{32}")
-
-
-def _alias(model: str | None, prefer: str | None) -> tuple[str | None, str]:
-    if model in ALIASES:
-        return None, prefer or ALIASES[model]
-    return model, prefer or "balanced"
 
 
 def one_key(header: str | None, body: Any) -> str | None:

@@ -8,7 +8,7 @@ model only to another vendor of the same model. docs/routing.md has the whole of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from infrai_runtime.eligible import (
     sifted,
 )
 from infrai_runtime.health import Health
-from infrai_runtime.pricing import cost_nano, expected_usage
+from infrai_runtime.pricing import cost_nano, dearest, expected_usage
 from infrai_runtime.request import Ask
 
 __all__ = ["Candidate", "Dropped", "Plan", "plan", "surveyed", "worth"]
@@ -53,8 +53,8 @@ class Candidate(NamedTuple):
 
 class Plan(NamedTuple):
     """The candidates in the order to try them; ``reason`` says how that order came about, ``token_ratio`` how the
-    first one's own count of tokens compares to the estimate, ``within_cap`` holds the different prices of those that
-    may answer."""
+    first one's own count of tokens compares to the estimate; ``within_cap`` holds the prices of those that may answer,
+    as far as they can decide what that costs at the most."""
 
     candidates: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...]
@@ -100,21 +100,14 @@ def surveyed(
     found = sifted(ask, catalogue, fleet, health, allowed)
     if not found.kept:
         return Plan((), found.dropped, "no model can answer")
-    ranked = _ranked(ask, found)
-    candidates, within = _as_they_do(ranked, health), ranked.within_cap
     stay = last or maker_of(ask)
-    if ask.vendor or stay is not None:
-        candidates = _stayed(candidates, ask.vendor, stay)
-        within = _within_cap(candidates, ask.max_cost_multiplier)
+    ranked = _ranked(ask, found, None if stay in health.cooling_s else stay)
+    candidates, within = _as_they_do(ranked, health), ranked.within_cap
+    if ask.vendor is not None:
+        candidates, within = candidates[:1], ()
     first = candidates[0].model.name
     reason = _reason(ask, first, found.dropped, stay)
     return Plan(candidates, found.dropped, reason, ranked.warnings, health.token_ratio.get(first, 1.0), within)
-
-
-def _stayed(candidates: tuple[Candidate, ...], vendor: str | None, stay: str | None) -> tuple[Candidate, ...]:
-    """The candidates with the one first that is to stay, while it is healthy; no others after a pinned vendor's."""
-    first = sorted(candidates, key=lambda other: other.name != stay or other.cooling_s > 0)
-    return tuple(first[:1] if vendor else first)
 
 
 def maker_of(ask: Ask) -> str | None:
@@ -133,39 +126,44 @@ Key = Callable[[Candidate], tuple[float, ...]]
 
 
 class Ranked(NamedTuple):
-    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of equals, and their names;
+    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of each one's equals;
     ``within_cap`` and ``warnings`` are those of a plan in this order."""
 
     candidates: tuple[Candidate, ...]
-    ties: tuple[tuple[int, int, frozenset[str]], ...]
+    ties: Mapping[str, tuple[int, int]]
     within_cap: tuple[Prices, ...]
     warnings: tuple[str, ...]
 
 
-def _ranked(ask: Ask, found: Sifted) -> Ranked:
+def _ranked(ask: Ask, found: Sifted, stay: str | None) -> Ranked:
     usage = orjson.dumps(expected_usage(ask.prompt))
-    return _ranked_once(found, ask.prefer, ask.task, ask.max_cost_multiplier, usage)
+    return _ranked_once(found, ask.prefer, ask.task, ask.max_cost_multiplier, stay, usage)
 
 
-@lru_cache(maxsize=128)
-def _ranked_once(found: Sifted, prefer: str, task: str, cap: float, usage: bytes) -> Ranked:
-    """Requests of about one length that want the same have one ranking (``Sifted`` is that of all of them).
-    ``usage`` is JSON, because a dictionary cannot be a key."""
-    first, used = _ORDERS[prefer](task), orjson.loads(usage)
+@lru_cache(maxsize=256)
+def _ranked_once(found: Sifted, prefer: str, task: str, cap: float, stay: str | None, usage: bytes) -> Ranked:
+    """Requests of about one length that want the same have one ranking (``Sifted`` is that of all of them). The one to
+    ``stay`` with comes first. ``usage`` is JSON, because a dictionary cannot be a key."""
+    order, used = _ORDERS[prefer](task), orjson.loads(usage)
     candidates = (Candidate(model, cost_nano(used, model.prices)) for model in found.kept)
-    rows = sorted(((first(candidate), candidate.name, candidate) for candidate in candidates), key=lambda row: row[:2])
-    places = [list(group) for _, group in groupby(range(len(rows)), key=lambda place: rows[place][0])]
-    ties = tuple(
-        (group[0], group[-1] + 1, frozenset(rows[place][1] for place in group)) for group in places if len(group) > 1
-    )
+    rows = sorted((((c.name != stay, *order(c)), c.name, c) for c in candidates), key=lambda row: row[:2])
     ranked = tuple(candidate for _, _, candidate in rows)
-    return Ranked(ranked, ties, _within_cap(ranked, cap), _warnings(ranked))
+    return Ranked(ranked, _ties([key for key, _, _ in rows], ranked), _within_cap(ranked, cap), _warnings(ranked))
+
+
+def _ties(keys: Sequence[tuple[float, ...]], ranked: Sequence[Candidate]) -> dict[str, tuple[int, int]]:
+    ties: dict[str, tuple[int, int]] = {}
+    for _, group in groupby(range(len(keys)), key=keys.__getitem__):
+        places = list(group)
+        if len(places) > 1:
+            ties |= dict.fromkeys([ranked[place].name for place in places], (places[0], places[-1] + 1))
+    return ties
 
 
 def _within_cap(candidates: Sequence[Candidate], cap: float) -> tuple[Prices, ...]:
     most = most_nano(candidates[0], cap)
-    able = (c for c in candidates[1:] if c.expected_nano is not None and c.expected_nano <= most)
-    return tuple(dict.fromkeys(c.model.prices for c in (candidates[0], *able)))
+    able = [c for c in candidates[1:] if c.expected_nano is not None and c.expected_nano <= most]
+    return dearest(candidate.model.prices for candidate in (candidates[0], *able))
 
 
 def most_nano(first: Candidate, cap: float) -> float:
@@ -177,10 +175,9 @@ def _as_they_do(ranked: Ranked, health: Health) -> tuple[Candidate, ...]:
     """The candidates as they do right now: who rests, and among equals the one first that answered faster so far."""
     seen, cooling = health.latency_ms, health.cooling_s
     candidates = ranked.candidates
-    for start, end, names in ranked.ties:
-        if not names.isdisjoint(seen):
-            equals = sorted(candidates[start:end], key=lambda candidate: seen.get(candidate.name, math.inf))
-            candidates = (*candidates[:start], *equals, *candidates[end:])
+    for start, end in {ranked.ties[name] for name in ranked.ties.keys() & seen.keys()}:
+        equals = sorted(candidates[start:end], key=lambda candidate: seen.get(candidate.name, math.inf))
+        candidates = (*candidates[:start], *equals, *candidates[end:])
     if not cooling:
         return candidates
     return tuple(c._replace(cooling_s=cooling[c.name]) if c.name in cooling else c for c in candidates)

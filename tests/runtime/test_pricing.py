@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from infrai_runtime.catalogue import Prices, listed, model_of, on_machine
-from infrai_runtime.pricing import cost_nano, expected_usage, nano_of_usd, usd, usd_text
+from infrai_runtime.catalogue import Prices, builtin, listed, model_of, on_machine
+from infrai_runtime.pricing import cost_nano, dearest, expected_usage, nano_of_usd, usd, usd_text
 from infrai_runtime.prompt import MEDIUM_TOKENS, Prompt
 
 PRICES = Prices.of_usd({"input_mtok": 3, "output_mtok": 15, "cached_input_mtok": "0.3"})
@@ -81,6 +81,16 @@ def test_the_bytes_of_an_image_are_no_text_and_a_careful_estimate_counts_the_ima
     assert 0 < usual["prompt_tokens"] < 20
     assert MEDIUM_TOKENS["image"] < careful["prompt_tokens"] < MEDIUM_TOKENS["image"] + 20
     assert usual["completion_tokens"] == 7
+
+
+@pytest.mark.parametrize("capability", ["chat", "embed", "image", "asr"])
+@pytest.mark.parametrize("tokens", [1, 10_000, 150_000, 300_000])
+def test_the_dearest_of_all_prices_is_among_the_few_that_may_be(capability: str, tokens: int) -> None:
+    prices = [model.prices for model in builtin().of(capability)]
+    few, body = dearest(prices), {"messages": [], "input": "x", "prompt": "x"}
+    used = expected_usage(Prompt(capability, body)) | {"prompt_tokens": tokens}
+    assert len(few) < len(set(prices))
+    assert max(cost_nano(used, one) or 0 for one in few) == max(cost_nano(used, one) or 0 for one in prices)
 
 
 def test_several_answers_are_expected_to_cost_as_many() -> None:
