@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 from pydantic import SecretStr
 
+from infrai_core.direct import raw_headers
 from infrai_core.errors import ConfigError, InfraiError
 from infrai_core.params import check_headers, without_secrets
 from infrai_core.place import home as home
@@ -153,13 +154,12 @@ class Config:
         return EMBEDDED_ORIGIN if self.embedded else self.base_url
 
     @cached_property
-    def fixed_headers(self) -> tuple[tuple[str, str], ...]:
+    def fixed_headers(self) -> dict[bytes, bytes]:
         """Headers of every request, the caller's own last."""
         own = {"accept-encoding": "gzip, deflate", "user-agent": "infrai-integrations"}
         if self.api_key is not None:
             own["authorization"] = f"Bearer {self.api_key.get_secret_value()}"
-        own.update({name.lower(): value for name, value in self.headers.items()})
-        return tuple(own.items())
+        return raw_headers(own) | raw_headers(self.headers)
 
 
 def resolve(

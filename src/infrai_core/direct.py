@@ -17,7 +17,7 @@ class Request(NamedTuple):
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[bytes, bytes], ...]
     content: bytes
     read_timeout_s: float
     idle_timeout_s: float
@@ -25,11 +25,15 @@ class Request(NamedTuple):
     upload: Upload | None = None
     """The body where it is made while it is sent; ``content`` is then empty."""
 
-    def raw_headers(self, host: bytes) -> list[tuple[bytes, bytes]]:
-        """The headers as bytes, between those that HTTP itself needs."""
-        raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in self.headers]
+    def all_headers(self, host: bytes) -> list[tuple[bytes, bytes]]:
+        """The headers, between those that HTTP itself needs."""
         framing = (b"content-length", b"%d" % len(self.content))
-        return [(b"host", host), *raw, framing if self.upload is None else (b"transfer-encoding", b"chunked")]
+        return [(b"host", host), *self.headers, framing if self.upload is None else (b"transfer-encoding", b"chunked")]
+
+
+def raw_headers(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Headers as HTTP has them: names in lower case, bytes."""
+    return {name.lower().encode(): value.encode("latin-1", "replace") for name, value in headers.items()}
 
 
 class _Opened(Protocol):

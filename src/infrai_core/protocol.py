@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from infrai_core import usage
 from infrai_core.config import GRACE_S, AttemptInfo, Config, Limiter
-from infrai_core.direct import Request
+from infrai_core.direct import Request, raw_headers
 from infrai_core.envelope import error_from, missing_route, opened
 from infrai_core.errors import ConfigError, InfraiError, ProtocolError, StatusError, Timeout
 from infrai_core.lines import NDJSON
@@ -220,13 +220,12 @@ def build(op: Operation[Any], config: Config) -> Request:
     content = b""
     if op.method == "POST":
         key = op.options.get("idempotency_key") or new_idempotency_key()
-        headers["idempotency-key"] = key
+        headers[b"idempotency-key"] = key.encode()
         content = _content(op, headers, key, timeout_s if native else None)
-    headers |= trace_context()
+    headers |= raw_headers(trace_context())
     if op.stream:
-        headers["accept"] = op.accept
-    for name, value in (op.options.get("extra_headers") or {}).items():
-        headers[name.lower()] = value
+        headers[b"accept"] = op.accept.encode()
+    headers |= raw_headers(op.options.get("extra_headers") or {})
     return Request(
         op.method,
         config.root + op.path,
@@ -239,16 +238,16 @@ def build(op: Operation[Any], config: Config) -> Request:
     )
 
 
-def _content(op: Operation[Any], headers: dict[str, str], key: str, deadline_s: float | None) -> bytes:
+def _content(op: Operation[Any], headers: dict[bytes, bytes], key: str, deadline_s: float | None) -> bytes:
     """The body, whose type it says in ``headers``. With a deadline where the service is told of it."""
     if op.upload is not None:
-        headers["content-type"] = NDJSON
+        headers[b"content-type"] = NDJSON.encode()
         return b""
     if op.form is not None:
         boundary = os.urandom(16).hex()
-        headers["content-type"] = f"multipart/form-data; boundary={boundary}"
+        headers[b"content-type"] = f"multipart/form-data; boundary={boundary}".encode()
         return _multipart(op.form, boundary)
-    headers["content-type"] = "application/json"
+    headers[b"content-type"] = b"application/json"
     body = dict(op.body or {})
     if deadline_s is not None:
         body.setdefault("timeout_seconds", deadline_s)

@@ -290,7 +290,7 @@ def http_request(request: Request) -> httpx.Request:
         "pool": connect_s,
         "read": request.read_timeout_s,
     }
-    headers = request.raw_headers(url.netloc)
+    headers = request.all_headers(url.netloc)
     stream = request.upload or httpx.ByteStream(request.content)
     return httpx.Request(request.method, url, headers=headers, stream=stream, extensions={"timeout": timeout})
 

@@ -325,12 +325,11 @@ class _Answer:
     def _late(self) -> httpx.ReadTimeout:
         return httpx.ReadTimeout(f"nothing came for {self._read_timeout_s()} s")
 
-    def _checked(self, event: Event) -> Head | Piece:
+    def _checked(self, event: Head | Piece | Broken) -> Head | Piece:
         """The event. Raises what broke the exchange."""
         if isinstance(event, Broken):
             self._open = False
             raise event.error
-        assert isinstance(event, Head | Piece)
         return event
 
     def _headed(self, head: Head | Piece) -> None:
@@ -414,7 +413,7 @@ class _Transport(httpx.BaseTransport, Direct):
     def open(self, request: Request) -> Answer:
         """As ``Direct`` says."""
         at = address(request.url)
-        scope = http_scope(request.method, at, request.raw_headers(at.host))
+        scope = http_scope(request.method, at, request.all_headers(at.host))
         body = request.content if request.upload is None else request.upload
         return _ThreadsAnswer(self._choose(), scope, body, _patience(request)).begun()
 
@@ -497,7 +496,7 @@ class _AsyncTransport(httpx.AsyncBaseTransport, AsyncDirect):
     async def open(self, request: Request) -> AsyncAnswer:
         """As ``AsyncDirect`` says."""
         at = address(request.url)
-        scope = http_scope(request.method, at, request.raw_headers(at.host))
+        scope = http_scope(request.method, at, request.all_headers(at.host))
         body = request.content if request.upload is None else request.upload
         return await _TasksAnswer(self._choose(), scope, body, _patience(request)).begun()
 

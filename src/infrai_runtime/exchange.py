@@ -107,6 +107,10 @@ class Exchange:
 
     task: asyncio.Task[None] | None = None
     """What runs the application, once it has begun."""
+    _put = _taken = 0
+    _crowded = _begun = _finished = _body_read = False
+    _head: tuple[int, RawHeaders] | None = None
+    """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
 
     def __init__(self, scope: Scope, body: bytes | None, box: Box, loop: asyncio.AbstractEventLoop) -> None:
         self._scope = scope
@@ -114,11 +118,6 @@ class Exchange:
         self._box = box
         self._loop = loop
         self._pid = os.getpid()
-        self._put = self._taken = 0
-        self._crowded = False
-        self._begun = self._finished = self._body_read = False
-        self._head: tuple[int, RawHeaders] | None = None
-        """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
 
     # -- the caller's side, in any thread ------------------------------------------------------------------------------
 

@@ -456,7 +456,7 @@ def test_the_clients_own_request_looks_to_the_application_as_httpxs_does(world: 
         await body(answer, b"two")
 
     async def main() -> None:
-        ours = Request("POST", URL, (("x-thing", "Value"),), b"hello", WAIT_S, WAIT_S, stream)
+        ours = Request("POST", URL, ((b"x-thing", b"Value"),), b"hello", WAIT_S, WAIT_S, stream)
         if world.mode == "sync":
             response = send(embedded.transport(app), ours)
         else:
