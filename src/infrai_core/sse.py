@@ -68,12 +68,12 @@ class Decoder:
         end = chunk.rfind(b"\n\n")
         if end < 0 or b"\r" in chunk or b"\r" in self._rest or len(self._rest) + len(chunk) > self._max:
             return None
-        blocks = (self._rest + chunk[:end]).decode("utf-8", "replace").split("\n\n")
-        events = [Event("message", block[6:]) for block in blocks if block.startswith("data: ") and "\n" not in block]
-        if len(events) < len(blocks):
+        text = (self._rest + chunk[:end]).decode("utf-8", "replace")
+        found = text.removeprefix("data: ").split("\n\ndata: ")
+        if not text.startswith("data: ") or text.count("\n") > 2 * (len(found) - 1):
             return None
         self._rest = bytearray(chunk[end + 2 :])
-        return events
+        return [Event("message", data) for data in found]
 
     def _events(self, lines: list[bytearray]) -> list[Event]:
         found = (self._line(bytes(line.rstrip(b"\r\n"))) for line in lines)

@@ -24,6 +24,7 @@ from infrai_runtime.failover import Terms, Walk, as_vendors, broken, row_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.live import Live
 from infrai_runtime.media import keep
+from infrai_runtime.opaque import marked
 from infrai_runtime.pricing import cost_nano, expected_usage
 from infrai_runtime.realtime import session_data
 from infrai_runtime.request import Ask
@@ -34,9 +35,9 @@ from infrai_runtime.sign import Signer
 from infrai_runtime.store.blob import Blobs
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
-from infrai_runtime.vendors.base import Call, Fragment, Vendor
+from infrai_runtime.vendors.base import Call, Event, Fragment, Vendor
 from infrai_runtime.wire import JSON, Frames, Json
-from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, open_stream
+from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, cut, open_stream
 
 T = TypeVar("T")
 Run: TypeAlias = Callable[[Trace, Candidate, float], Awaitable[T]]
@@ -226,7 +227,7 @@ class Answers:
         pumped = self._pump(trace, live, candidate, opened, writer, assembly)
 
         def made() -> Outcome:
-            return chat_outcome(assembly, ask, candidate.model.id, trace.bills[-1].reported)
+            return chat_outcome(assembly, ask, candidate.model.id, trace.bills[-1])
 
         outcome = await self._carried(trace, candidate, pumped, made)
         data = outcome.data | {"id": trace.request_id}
@@ -262,12 +263,23 @@ class Answers:
         self, trace: Trace, live: Live, candidate: Candidate, opened: Opened, writer: Frames, assembly: Assembly
     ) -> None:
         """Moves events from the vendor into frames until the vendor is done or time is up."""
-        async with self._watched(trace, candidate) as silence, aclosing(opened.events()) as events:
-            async for event in events:
+        vendor, model = self._vendors[candidate.model.vendor], candidate.model.id
+
+        async with self._watched(trace, candidate) as silence, aclosing(opened.rest) as rest:
+
+            async def moved(event: Event) -> None:
                 silence.broken()
+                event = marked(event, vendor.name, model)
                 assembly.add(event)
                 if isinstance(event, Fragment):
                     await live.put(writer.fragment(event))
+
+            for event in opened.first:
+                await moved(event)
+            async for event in rest:
+                await moved(event)
+            if assembly.finish is None:
+                raise cut(vendor)
 
     @asynccontextmanager
     async def _watched(self, trace: Trace, candidate: Candidate) -> AsyncIterator[Silence]:

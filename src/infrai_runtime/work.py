@@ -17,7 +17,8 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.opaque import marked, without_foreign
 from infrai_runtime.pricing import nano_of_usd
 from infrai_runtime.request import Ask
-from infrai_runtime.vendors.base import AnswersAtOnce, Call, Event, File, Finish, Fragment, Note, Request, Vendor
+from infrai_runtime.vendors.base import AnswersAtOnce, Call, Event, File, Finish, Fragment, Note, Vendor
+from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.wire import Json, chat_data, encoded
 
 
@@ -36,18 +37,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class Opened:
-    """A stream that has begun: the events up to the first content, and the rest."""
+    """A stream that has begun: the events up to the first content, and the rest, which the one who has it closes."""
 
     first: Sequence[Event]
     rest: AsyncGenerator[Event, None]
-
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """All events in order; closing it ends the vendor's work."""
-        async with aclosing(self.rest):
-            for event in self.first:
-                yield event
-            async for event in self.rest:
-                yield event
 
 
 class Silence:
@@ -81,37 +74,25 @@ class Silence:
 Work = Callable[[Any, Ask, Call], Awaitable[Outcome]]
 
 
-def _cut(vendor: Vendor) -> Failure:
+def cut(vendor: Vendor) -> Failure:
     """A cut answer must never look complete, whatever an adapter made of it."""
     return Failure("VENDOR_ERROR", f"{vendor.name}: its answer ended before its end mark")
 
 
-async def events_of(vendor: Any, body: Request, ask: Ask, call: Call) -> AsyncGenerator[Event, None]:
-    """The events of a chat or vision call; what is signed names its maker. Raises where the end mark is missing."""
-    whole = False
-    said: AsyncGenerator[Event, None] = (vendor.see if ask.capability == "vision" else vendor.chat)(body, call)
-    async with aclosing(said) as events:
-        async for event in events:
-            whole = whole or isinstance(event, Finish)
-            yield marked(event, vendor.name, call.model)
-    if not whole:
-        raise _cut(vendor)
-
-
-async def open_stream(vendor: Vendor, ask: Ask, call: Call) -> Opened:
-    """Reads a stream up to its first content. The caller closes it."""
+async def open_stream(vendor: Any, ask: Ask, call: Call) -> Opened:
+    """Reads a stream up to its first content. Raises where neither that nor an end mark came."""
     body, warnings = without_foreign(ask.body, vendor.name, call.model)
-    events = events_of(vendor, body, ask, call)
     seen: list[Event] = [Note(warning=warning) for warning in warnings]
+    rest: AsyncGenerator[Event, None] = (vendor.see if ask.capability == "vision" else vendor.chat)(body, call)
     try:
-        async for event in events:
+        async for event in rest:
             seen.append(event)
             if isinstance(event, Finish) or (isinstance(event, Fragment) and _has_content(event.part)):
-                break
+                return Opened(seen, rest)
+        raise cut(vendor)
     except BaseException:
-        await events.aclose()
+        await rest.aclose()
         raise
-    return Opened(seen, events)
 
 
 def _has_content(part: Mapping[str, Any]) -> bool:
@@ -141,14 +122,14 @@ def _whole(vendor: Vendor, ask: Ask, call: Call, events: Iterable[Event], warnin
     for event in events:
         assembly.add(marked(event, vendor.name, call.model))
     if assembly.finish is None:
-        raise _cut(vendor)
+        raise cut(vendor)
     return chat_outcome(assembly, ask, call.model)
 
 
-def chat_outcome(assembly: Assembly, ask: Ask, model: str, said: Mapping[str, Any] | None = None) -> Outcome:
-    """The outcome of what came. Of an answer that was cut, ``said`` is what the vendor has said of its usage."""
+def chat_outcome(assembly: Assembly, ask: Ask, model: str, bill: Bill | None = None) -> Outcome:
+    """The outcome of what came. Of an answer that was cut, ``bill`` has what the vendor has said of its usage."""
     finish = assembly.finish
-    usage = usage_of(assembly, ask, said)
+    usage = usage_of(assembly, ask, bill)
     reported = None if finish is None or finish.cost_usd is None else nano_of_usd(finish.cost_usd)
     named = (finish and finish.model) or model
     data = chat_data("", named, assembly.parts, assembly.finish_reason, usage, assembly.others())
@@ -157,13 +138,13 @@ def chat_outcome(assembly: Assembly, ask: Ask, model: str, said: Mapping[str, An
     return Outcome(data, usage, (), assembly.warnings, assembly.invented, reported)
 
 
-def usage_of(assembly: Assembly, ask: Ask, said: Mapping[str, Any] | None = None) -> Json:
+def usage_of(assembly: Assembly, ask: Ask, bill: Bill | None = None) -> Json:
     """The vendor's usage, or an estimate where it did not say. Of an answer that was cut it is what it had said, unless
     more came than that."""
     if assembly.finish is not None and assembly.finish.usage is not None:
         return assembly.finish.usage
     written = [*assembly.parts, *(part for parts, _ in assembly.others() for part in parts)]
-    known = dict(said or {})
+    known = dict((bill and bill.reported) or {})
     guess = estimated_usage(known.get("prompt_tokens") or ask.prompt.likely, written)
     return known | (guess if guess["completion_tokens"] > known.get("completion_tokens", 0) else {"estimated": True})
 

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, urlsplit
@@ -213,11 +213,12 @@ class Http:
 
     async def _pieces(self, response: Response, limit: int = MAX_REPLY_BYTES) -> AsyncGenerator[bytes, None]:
         try:
-            with self._named():
-                data = _Body(response, limit)
-                while (pieces := await data.pieces()) is not None:
-                    for piece in pieces:
-                        yield piece
+            data = _Body(response, limit)
+            while (pieces := await data.pieces()) is not None:
+                for piece in pieces:
+                    yield piece
+        except _TRANSPORT_ERRORS as error:
+            self._raise(error)
         finally:
             response.close()
 
@@ -271,17 +272,21 @@ class Http:
         try:
             if response.mime == "application/json":
                 raise await self._not_a_stream(response)
-            with self._named():
-                async with aclosing(_events(response)) as lists:
-                    async for events in lists:
-                        at = _place(ends, events) if ends else None
-                        whole = at is not None
-                        if events[:at]:
-                            yield events[:at]
-                        if whole:
-                            return
+            data, decoder = _Body(response, MAX_STREAM_BYTES), Decoder()
+            over = False
+            while not over:
+                pieces = await data.pieces()
+                over = pieces is None
+                for events in [decoder.end()] if pieces is None else map(decoder.feed, pieces):
+                    before, whole = _before_end(events, ends)
+                    if before:
+                        yield before
+                    if whole:
+                        return
             if ends is not None:
                 raise self.cut()
+        except _TRANSPORT_ERRORS as error:
+            self._raise(error)
         finally:
             self._pool.finish(response) if whole else response.close()
 
@@ -398,15 +403,8 @@ class Http:
         """The failure for a stream that ended before its end mark."""
         return self.broken("its stream ended before its end mark")
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Whatever the network throws, as a failure that says what happened and shows no address."""
-        try:
-            yield
-        except _TRANSPORT_ERRORS as error:
-            self._raise(error)
-
     def _raise(self, error: Exception) -> NoReturn:
+        """Whatever the network throws, as a failure that says what happened and shows no address."""
         log.debug("%s: %s: %s", self.endpoint.vendor, type(error).__name__, error)
         if isinstance(error, TimeoutError):
             raise Failure("VENDOR_TIMEOUT", f"{self.endpoint.vendor}: {error or 'no answer in time'}") from None
@@ -460,19 +458,10 @@ class _Body:
         return piece[: self._left]
 
 
-async def _events(response: Response) -> AsyncGenerator[list[Event], None]:
-    body, decoder = _Body(response, MAX_STREAM_BYTES), Decoder()
-    while (pieces := await body.pieces()) is not None:
-        for piece in pieces:
-            if events := decoder.feed(piece):
-                yield events
-    if events := decoder.end():
-        yield events
-
-
-def _place(ends: Callable[[Event], bool], events: list[Event]) -> int | None:
-    """Where the end mark stands among these events."""
-    return next((n for n, event in enumerate(events) if ends(event)), None)
+def _before_end(events: list[Event], ends: Callable[[Event], bool] | None) -> tuple[list[Event], bool]:
+    """The events before the end mark, and whether it is among them."""
+    marks = [*map(ends, events)] if ends else []
+    return (events[: marks.index(True)], True) if True in marks else (events, False)
 
 
 def _inflater(coding: str) -> Inflater | None:

@@ -65,7 +65,7 @@ class RemoteChat(Remote, ABC, Generic[D]):
             yield Note(warning=warning)
         async with aclosing(self.streamed(draft, call)) as lists:
             async for events in lists:
-                for event in joined(events):
+                for event in joined(events) if len(events) > 1 else events:
                     yield event
 
     async def answer(self, request: Request, call: Call) -> Sequence[Event]:

@@ -99,7 +99,8 @@ class _Choice:
 class Reader:
     """Reads one answer. ``feed`` takes a chunk, ``whole`` a completion; ``end`` gives the last events of a stream.
 
-    Many chunks come at once. ``hold`` takes those that only go on with a text, ``held`` gives them out as one piece.
+    Many chunks come at once. ``hold`` takes those that only go on with a text, which is then given out as one piece:
+    before the events of the next chunk, or by ``held``.
     """
 
     def __init__(self, row: Row, vendor: str = "") -> None:
@@ -112,8 +113,8 @@ class Reader:
         self._fingerprint: str | None = None
         self._sources: list[Json] = []
         self._made: list[Event] = []
-        self._held: list[str] = []
-        self._held_at = (0, 0)
+        self._held: _Choice | None = None
+        self._held_from = 0
 
     @property
     def empty(self) -> bool:
@@ -140,8 +141,14 @@ class Reader:
         return self.end()
 
     def feed(self, chunk: Json) -> list[Event]:
-        """The events of a chunk. Raises ``Broken``."""
-        self._read(chunk, "delta")
+        """The events of a chunk, after those that were held. Raises ``Broken``."""
+        self._let_go()
+        before = len(self._made)
+        try:
+            self._read(chunk, "delta")
+        except Exception:
+            del self._made[before:]  # what a broken chunk says is not given out
+            raise
         return self._given_out()
 
     def hold(self, chunk: Json) -> bool:
@@ -154,27 +161,29 @@ class Reader:
             choice = self._choices[row.get("index") or 0]
         except (KeyError, TypeError, ValueError):
             return False
-        if choice.open != "text" or not text or not isinstance(text, str):
+        if not text or not isinstance(text, str):
             return False
         if row.get("finish_reason") or row.get("logprobs") or (len(delta) > 1 and not delta.keys() <= _TEXT_ALONE):
             return False
-        if chunk.get("usage") or chunk.get("object") == "error" or not chunk.keys() <= _ABOUT_A_CHUNK:
+        if chunk.get("usage") or chunk.get("object") == "error" or not _ABOUT_A_CHUNK.issuperset(chunk):
             return False
-        if not self._held:
-            self._held_at = choice.place, choice.number
-        elif self._held_at != (choice.place, choice.number):
-            return False
+        if choice is not self._held:
+            if choice.open != "text" or self._held is not None:
+                return False
+            self._held, self._held_from = choice, len(choice.text)
         choice.text.append(text)
-        self._held.append(text)
         return True
 
     def held(self) -> list[Event]:
         """The text that was held, in one piece, where there is any."""
-        if not self._held:
-            return []
-        (index, number), text = self._held_at, "".join(self._held)
-        self._held.clear()
-        return [Fragment(index, {"type": "text", "text": text}, number)]
+        self._let_go()
+        return self._given_out()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            choice, self._held = self._held, None
+            part = {"type": "text", "text": "".join(choice.text[self._held_from :])}
+            self._made.append(Fragment(choice.place, part, choice.number))
 
     def end(self) -> list[Event]:
         """What closes the answer."""

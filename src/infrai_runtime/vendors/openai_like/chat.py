@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 import orjson
 
 from infrai_core.sse import Event as SentEvent
+from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call, Event, Note, Request
 from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.vendors.configuration import Entry
@@ -19,7 +19,7 @@ from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.openai_like.answer import Broken, Reader
 from infrai_runtime.vendors.openai_like.request import Draft, drafted
 from infrai_runtime.vendors.openai_like.row import Row
-from infrai_runtime.vendors.remote import Remote, RemoteChat, made_of
+from infrai_runtime.vendors.remote import Remote, RemoteChat
 
 CHAT = "/chat/completions"
 
@@ -85,8 +85,8 @@ class Chat(Base, RemoteChat[Draft]):
         sent = self.http.stream(self.path(CHAT, call), draft.body, call, ends=ends)
         async with aclosing(sent) as lists:
             async for events in lists:
-                made, failure = made_of(events, partial(self._read_chunk, reader))
-                yield made + reader.held()
+                made, failure = self._made_of(events, reader)
+                yield made
                 if failure is not None:
                     raise failure.again()
         if reader.empty:
@@ -98,22 +98,30 @@ class Chat(Base, RemoteChat[Draft]):
         unsaid = [] if reader.finished else [Note(warning=_UNSAID)]
         yield [*unsaid, *reader.end()]
 
-    def _read_chunk(self, reader: Reader, event: SentEvent) -> list[Event]:
+    def _made_of(self, sent: Iterable[SentEvent], reader: Reader) -> tuple[list[Event], Failure | None]:
+        """What a reader makes of the chunks that came at once, up to the failure where there is one. Written as one
+        loop, because it runs for every chunk."""
+        made: list[Event] = []
+        failure: Failure | None = None
         try:
-            chunk = orjson.loads(event.data)
+            for event in sent:
+                chunk = orjson.loads(event.data)
+                if event.event == "error" or not reader.hold(chunk):
+                    made += self._fed(chunk, event, reader)
         except orjson.JSONDecodeError:
-            raise self.http.broken("a chunk of its stream is not JSON") from None
-        if event.event != "error" and reader.hold(chunk):
-            return []
-        try:
-            if chunk.get("error") or chunk.get("object") == "error" or event.event == "error":
-                raise self.http.failure(200, chunk)
-            fed = reader.feed(chunk)  # first: what was held is given out also where this one breaks
-            return [*reader.held(), *fed]
+            failure = self.http.broken("a chunk of its stream is not JSON")
         except Broken as broken:
-            raise self.http.broken(str(broken)) from None
+            failure = self.http.broken(str(broken))
         except NOT_THE_SHAPE as error:
-            raise undocumented(self.http, error) from error
+            failure = undocumented(self.http, error)
+        except Failure as told:
+            failure = told.again()
+        return made + reader.held(), failure
+
+    def _fed(self, chunk: Any, event: SentEvent, reader: Reader) -> list[Event]:
+        if chunk.get("error") or chunk.get("object") == "error" or event.event == "error":
+            raise self.http.failure(200, chunk)
+        return reader.feed(chunk)
 
 
 _UNSAID = "finish_reason: this vendor did not say why its answer ended; it is taken as whole"
