@@ -174,7 +174,7 @@ class Answers:
         await trace.breaker.worked(candidate.name)
         data = await self._dressed(trace, outcome)
         await self._cache.keep(trace, data)
-        await self._send(trace, live, data)
+        self._send(trace, live, data)
 
     async def _dressed(self, trace: Trace, outcome: Outcome) -> Json:
         """The reply's data with what only the runtime can add: the id, links to files, a session token."""
@@ -187,13 +187,13 @@ class Answers:
             outcome.data["id"] = trace.request_id
         return outcome.data
 
-    async def _send(self, trace: Trace, live: Live, data: Json) -> None:
+    def _send(self, trace: Trace, live: Live, data: Json) -> None:
         head = live.head
         head.headers.update(trace.headers())
         head.media_type, body = trace.surface.reply(trace.ask, data, trace.metadata())
         if head.media_type != JSON:
             head.headers.update(_told(trace.warnings))
-        await live.put(body)
+        live.add(body)
 
     async def _stored(self, trace: Trace, live: Live, stored: Json) -> None:
         """A cache hit, whole or as a stream. It costs nothing."""
@@ -206,7 +206,7 @@ class Answers:
             data["id"] = trace.request_id
         trace.usage = data.get("usage") or {}
         if not ask.stream or ask.raw:
-            return await self._send(trace, live, data)
+            return self._send(trace, live, data)
         live.head.headers.update(trace.headers())
         if ask.capability == "tts":
             await live.put(sound.piece(ask, base64.b64decode(data["b64"])))

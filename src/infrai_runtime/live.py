@@ -7,7 +7,7 @@ which the same caller may come back with the same idempotency key.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,12 +71,15 @@ class Live:
 
     # -- producer's side
 
+    def add(self, frame: bytes) -> None:
+        """Adds a frame."""
+        if frame:
+            self._frames.append(frame)
+            self._wake()
+
     async def put(self, frame: bytes) -> None:
-        """Adds a frame; waits while the readers are far behind."""
-        if not frame:
-            return
-        self._frames.append(frame)
-        self._wake()
+        """Adds one of many frames; waits while the readers are far behind."""
+        self.add(frame)
         while len(self._frames) - self._read_to > FRAMES_AHEAD and not self._abandoned:
             self._room = self._loop.create_future()
             await self._room
@@ -170,9 +173,12 @@ class Live:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def read(self, keep_alive_s: float | None) -> AsyncIterator[tuple[bytes, bool]]:
+    async def read(
+        self, keep_alive_s: float | None, said: Callable[[Failure], bytes] | None = None
+    ) -> AsyncGenerator[tuple[bytes, bool], None]:
         """All frames from the first, each with whether it is the last; comments while nothing comes for
-        ``keep_alive_s`` (None: no comments) and more is to come. Raises a failure last."""
+        ``keep_alive_s`` (None: no comments) and more is to come. A failure is the last of them, as ``said``; raised
+        where it is not to be said."""
         place = 0
         while place < len(self._frames) or not self._done:
             if place < len(self._frames):
@@ -184,7 +190,9 @@ class Live:
             elif not await self._news(None if self._sealed else keep_alive_s):
                 yield KEEP_ALIVE, False
         if self._failure is not None:
-            raise self._failure.again()
+            if said is None:
+                raise self._failure.again()
+            yield said(self._failure), True
 
 
 class Lives:

@@ -312,17 +312,11 @@ class Service:
             raise
         return Served(live.head, frames=self._frames(live, trace), release=live.leave)
 
-    async def _frames(self, live: Live, trace: Trace) -> Told:
-        """The frames, each with whether it is the last; a failure becomes the last of them. Bytes of a file have no
-        frame for that: they end without a last one."""
-        ask = trace.ask
-        try:
-            async for frame, last in live.read(None if ask.raw else self.settings.keep_alive_s):
-                yield frame, last
-        except Failure as failure:
-            if ask.raw:
-                raise
-            yield trace.writer().error(failure, trace.metadata()), True
+    def _frames(self, live: Live, trace: Trace) -> Told:
+        """The frames. Bytes of a file have none for a failure: they end without a last one."""
+        if trace.ask.raw:
+            return live.read(None)
+        return live.read(self.settings.keep_alive_s, lambda failure: trace.writer().error(failure, trace.metadata()))
 
 
 def _grace_s(ask: Ask) -> float | None:
