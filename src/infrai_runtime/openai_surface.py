@@ -372,7 +372,8 @@ def _annotations(parts: Sequence[Json]) -> list[Json]:
     for part in parts:
         if part.get("type") == "text":
             end = begin + len(part["text"])
-            found += _cited_pages(part, begin, end)
+            if "annotations" in part:
+                found += _cited_pages(part, begin, end)
             begin = end
     return found
 
@@ -380,7 +381,7 @@ def _annotations(parts: Sequence[Json]) -> list[Json]:
 def _cited_pages(part: Json, begin: int, end: int) -> list[Json]:
     """Citations as this surface has them, of a text that stands from ``begin`` to ``end``. All four fields are always
     there: without a place the whole text is meant, without a title the page is called by its address."""
-    pages = [note for note in part.get("annotations", ()) if _is_of_a_page(note)]
+    pages = [note for note in part["annotations"] if _is_of_a_page(note)]
     return [{"type": "url_citation", "url_citation": _page(note, begin, end)} for note in pages]
 
 
@@ -504,9 +505,9 @@ class ChunkFrames:
 
     def end(self, data: Json, metadata: Json) -> bytes:
         """The finish chunk of every answer, the usage chunk where asked for, and the end mark."""
-        answers = data.get("choices") or [data]
-        signed = [part for part in data["parts"] if _is_more_than_flat(part)]
-        infrai = infrai_of(metadata) | ({"parts": data["parts"]} if signed else {})
+        answers, infrai = data.get("choices") or [data], infrai_of(metadata)
+        if any(map(_is_more_than_flat, data["parts"])):
+            infrai["parts"] = data["parts"]
         if "system_fingerprint" in data:
             fingerprint = {"system_fingerprint": data["system_fingerprint"]}
             self._head |= fingerprint
@@ -565,8 +566,8 @@ def _delta(fragment: Fragment, told: _Told) -> Json:
     if "reasoning" in delta:
         delta["reasoning_content"] = delta.pop("reasoning")
     if part.get("type") == "text":
-        place = told.text(fragment.index, part.get("text", ""))
-        if pages := _cited_pages(part, *place):
+        begin, end = told.text(fragment.index, part.get("text", ""))
+        if "annotations" in part and (pages := _cited_pages(part, begin, end)):
             delta["annotations"] = pages
     return delta
 
