@@ -215,10 +215,12 @@ def _budgets(project_id: str, row: Sequence[Any], now: float) -> Iterator[Budget
             yield Budget(scope, project_id, limit_nano, period, counted, reserved_nano)
 
 
-def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
+def ledger_values(row: LedgerRow) -> list[Any]:
     """A row's values in the order of ``LEDGER_COLUMNS``."""
-    usage, tags = _text(row.usage) if row.usage else "{}", _text(row.tags) if row.tags else "{}"
-    return (*row[:13], int(row.cache_hit), int(row.estimated), usage, *row[16:19], tags)
+    values: list[Any] = list(row)
+    values[13:16] = int(row.cache_hit), int(row.estimated), _text(row.usage)
+    values[19] = _text(row.tags) if row.tags else "{}"
+    return values
 
 
 def _text(facts: Mapping[str, Any]) -> str:
