@@ -234,9 +234,10 @@ class _Brief:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, self._send)
 
-    async def _send(self, message: Message) -> None:
+    def _send(self, message: Message) -> Awaitable[None]:
         if self._cycle.response_started or not self._begin(message):
-            await self._cycle.send(message)  # type: ignore[arg-type]  # uvicorn has a type for each message
+            return self._cycle.send(message)  # type: ignore[arg-type]  # uvicorn has a type for each message
+        return _done()
 
     def _begin(self, message: Message) -> bool:
         """Writes the head; False where it is uvicorn's."""
@@ -253,6 +254,10 @@ class _Brief:
         cycle.expected_content_length, cycle.chunked_encoding = int(named[b"content-length"]), False
         cycle.transport.write(b"%b%b\r\n" % (STATUS_LINE[message["status"]], lines))
         return True
+
+
+async def _done() -> None:
+    """What is left to wait for once it is written."""
 
 
 _SPECIAL = frozenset({b"connection", b"transfer-encoding"})
