@@ -61,13 +61,13 @@ class Books:
             return Slot(admission)
         admitted = await self._durable.admit(admission)
         if admitted.state != "new":
-            return self._held(admitted, admission, trace, ready)
+            return self._standing(admitted, admission, trace, ready)
         if ready.problem is not None:
             await self._durable.release(admission)
             raise ready.problem.again()
         return Slot(admission)
 
-    def _held(self, admitted: Admitted, admission: Admission, trace: Trace, ready: Ready) -> Slot:
+    def _standing(self, admitted: Admitted, admission: Admission, trace: Trace, ready: Ready) -> Slot:
         """What stands under the key of a call that is not to be made. Raises where that is nothing to answer with."""
         if admitted.state == "done":
             return Slot(admission, stored=admitted.answer)

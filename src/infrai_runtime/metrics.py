@@ -49,13 +49,12 @@ class Histogram:
 
     def __init__(self, name: str, about: str, *labels: str) -> None:
         self.name, self.about, self._labels = name, about, labels
-        self._counts: dict[Labels, list[int]] = {}
+        self._counts: dict[Labels, list[int]] = defaultdict(lambda: [0] * (len(SECONDS) + 1))
         self._sums: dict[Labels, float] = defaultdict(float)
 
     def add(self, seconds: float, *values: str) -> None:
         """Adds an observation."""
-        counts = self._counts.get(values) or self._counts.setdefault(values, [0] * (len(SECONDS) + 1))
-        counts[bisect.bisect_left(SECONDS, seconds)] += 1
+        self._counts[values][bisect.bisect_left(SECONDS, seconds)] += 1
         self._sums[values] += seconds
 
     def lines(self) -> Iterator[str]:

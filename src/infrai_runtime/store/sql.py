@@ -224,7 +224,7 @@ def ledger_values(row: LedgerRow) -> list[Any]:
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    return orjson.dumps(dict(facts)).decode()
+    return orjson.dumps(facts, default=dict).decode()
 
 
 def ledger_of(row: Sequence[Any]) -> LedgerRow:
