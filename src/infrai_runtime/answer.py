@@ -173,7 +173,8 @@ class Answers:
         self.price(trace, candidate, outcome, "ok")
         await trace.breaker.worked(candidate.name)
         data = await self._dressed(trace, outcome)
-        await self._cache.keep(trace, data)
+        if wanted(trace.ask):
+            await self._cache.keep(trace, data)
         self._send(trace, live, data)
 
     async def _dressed(self, trace: Trace, outcome: Outcome) -> Json:
@@ -231,7 +232,8 @@ class Answers:
 
         outcome = await self._carried(trace, candidate, pumped, made)
         data = outcome.data | {"id": trace.request_id}
-        await self._cache.keep(trace, data)
+        if wanted(ask):
+            await self._cache.keep(trace, data)
         await live.put(writer.end(data, trace.metadata()))
 
     def _begun(self, trace: Trace, live: Live, candidate: Candidate) -> None:

@@ -58,12 +58,10 @@ class Cache:
         self._read[way, raw] = ask
 
     async def find(self, trace: Trace) -> Json | None:
-        """The stored answer to the same request of the same project, where the caller wants that: ``data``, ``vendor``,
+        """The stored answer to the same request of the same project, for a caller who wants that: ``data``, ``vendor``,
         ``model``, ``warnings``, ``invented``. One that is being made is waited for, so that the same question at the
         same time is paid once."""
         ask, caller = trace.ask, trace.caller
-        if not wanted(ask):
-            return None
         key = key_of(caller.project_id, ask)
         if (filling := self._filling.get(key)) is not None:
             await _read(filling, ask.timeout_s)
@@ -74,8 +72,6 @@ class Cache:
     async def keep(self, trace: Trace, data: Json) -> None:
         """Stores an answer. Links to media die, so answers with links are kept for half their life."""
         ask, caller = trace.ask, trace.caller
-        if not wanted(ask):
-            return
         facts = {"vendor": trace.vendor, "model": trace.model, "warnings": trace.warnings, "invented": trace.invented}
         ttl_s = min(TTL_S, self._media_ttl_s / 2) if ask.capability in _WITH_LINKS else TTL_S
         await self._ephemeral.put(key_of(caller.project_id, ask), orjson.dumps({"data": data} | facts), ttl_s)

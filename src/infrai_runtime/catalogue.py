@@ -200,6 +200,10 @@ class Catalogue:
         """The rows of a model, over vendors and capabilities, also where a vendor writes its name in another way."""
         return self._by_name.get(canonical(model_id), ())
 
+    def knows(self, model_id: str) -> bool:
+        """Whether a model has this name."""
+        return model_id in self._by_name or canonical(model_id) in self._by_name
+
     def nearest(self, model_id: str) -> str | None:
         """The known model id that looks most like this one."""
         near = difflib.get_close_matches(model_id, [model.id for model in self.models], 1, 0.5)

@@ -202,28 +202,28 @@ def _lacking(ask: Wanted) -> Keep:
 
 
 def pinned(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> Ask:
-    """The request with ``vendor/model`` in its model read as two pins, unless some model has that very id."""
-    if ask.model is None or ask.vendor is not None:
-        return ask
-    vendor, _, model = ask.model.partition("/")
-    if not model or vendor not in fleet.names or any(row.id == ask.model for row in catalogue.named(ask.model)):
-        return ask
-    return ask._replace(vendor=vendor, model=model)
-
-
-def check_pins(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> None:
-    """Refuses a vendor or model that nobody knows, by name."""
+    """The request with ``vendor/model`` in its model read as two pins, unless some model has that very id. Refuses a
+    vendor or model that nobody knows, by name."""
+    if ask.model is not None and ask.vendor is None and "/" in ask.model:
+        ask = _two_pins(ask, ask.model, catalogue, fleet)
     if ask.vendor is not None and ask.vendor not in fleet.names:
         raise Failure(
             "VENDOR_NOT_FOUND",
             f"vendor: came {ask.vendor!r}, configured are {', '.join(sorted(fleet.names))}",
             param="vendor",
         )
-    known = ask.model is None or catalogue.named(ask.model)
-    if not known and ask.vendor in (None, LOCAL):
-        near = catalogue.nearest(ask.model or "")
+    if ask.model is not None and ask.vendor in (None, LOCAL) and not catalogue.knows(ask.model):
+        near = catalogue.nearest(ask.model)
         hint = f"did you mean {near!r}?" if near else _UNKNOWN_MODEL
         raise Failure("MODEL_NOT_FOUND", f"model: there is no model {ask.model!r}", hint=hint, param="model")
+    return ask
+
+
+def _two_pins(ask: Ask, name: str, catalogue: Catalogue, fleet: Fleet) -> Ask:
+    vendor, _, model = name.partition("/")
+    if not model or vendor not in fleet.names or any(row.id == name for row in catalogue.named(name)):
+        return ask
+    return ask._replace(vendor=vendor, model=model)
 
 
 _UNKNOWN_MODEL = "GET /v1/ai/models lists the models; one that is not listed can be used together with its vendor"

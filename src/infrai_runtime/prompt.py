@@ -98,16 +98,11 @@ class Prompt:
         texts are ranked, the query, which is read with each of them."""
         body = self.body
         if self.capability == "chat":
-            beside = MESSAGE_TOKENS * len(body["messages"])
-        else:
-            beside = MESSAGE_TOKENS if self.capability == "vision" else 0
-        if self.others:
-            beside += sum([MEDIUM_TOKENS.get(part["type"], 0) for part in self.others])
-        if self.capability == "rerank":
-            beside += estimate_upper(body["query"]) * len(body["candidates"])
-        if "images" in body:
-            beside += MEDIUM_TOKENS["image"] * len(body["images"])
-        return beside + TOOLS_TOKENS if body.get("tools") else beside
+            beside = MESSAGE_TOKENS * len(body["messages"]) + (TOOLS_TOKENS if body.get("tools") else 0)
+            return beside + sum([MEDIUM_TOKENS.get(part["type"], 0) for part in self.others])
+        if self.capability == "vision":
+            return MESSAGE_TOKENS + MEDIUM_TOKENS["image"] * len(body["images"])
+        return estimate_upper(body["query"]) * len(body["candidates"]) if self.capability == "rerank" else 0
 
 
 def _read(capability: str, body: Mapping[str, Any]) -> tuple[list[str], Sequence[Part]]:

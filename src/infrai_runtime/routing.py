@@ -22,7 +22,6 @@ from infrai_runtime.eligible import (
     Dropped,
     Fleet,
     Sifted,
-    check_pins,
     nothing_left,
     pinned,
     sifted,
@@ -95,8 +94,8 @@ def surveyed(
     allowed: Allowed = EVERYTHING,
 ) -> Plan:
     """As ``plan``, but also without a candidate. Raises MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
-    ask = pinned(ask, catalogue, fleet)
-    check_pins(ask, catalogue, fleet)
+    if ask.model is not None or ask.vendor is not None:
+        ask = pinned(ask, catalogue, fleet)
     found = sifted(ask, catalogue, fleet, health, allowed)
     if not found.kept:
         return Plan((), found.dropped, "no model can answer")

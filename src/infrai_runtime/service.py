@@ -32,7 +32,7 @@ from infrai_runtime.answer import Answers
 from infrai_runtime.batch.desk import Desk
 from infrai_runtime.batch.job import Job, one
 from infrai_runtime.booking import Books, Ready, Slot
-from infrai_runtime.cache import Cache
+from infrai_runtime.cache import Cache, wanted
 from infrai_runtime.catalogue_file import Catalogues
 from infrai_runtime.eligible import EVERYTHING
 from infrai_runtime.failure import Failure
@@ -219,7 +219,7 @@ class Service:
     async def prepare(self, trace: Trace) -> Ready:
         """cache → plan. A request that cannot be planned may still be a repetition of one that could."""
         try:
-            stored = await self._cache.find(trace)
+            stored = await self._cache.find(trace) if wanted(trace.ask) else None
             return Ready(stored) if stored is not None else Ready(plan=await self._router.plan(trace))
         except Failure as failure:
             return Ready(problem=failure.again())
