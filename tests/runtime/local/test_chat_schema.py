@@ -171,7 +171,7 @@ NAMED_KEYS: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         'Extract it as JSON {"city": "...", "population": 0}. Oslo has 709037 people.',
         {"city": "Oslo", "population": 709037},
-        [],
+        ["content.city"],
     ),
     ('Give me a poem as JSON with a "verse" key.', {"verse": ""}, ["content.verse"]),
 ]

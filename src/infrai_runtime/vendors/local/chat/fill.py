@@ -312,6 +312,8 @@ def _given(path: Path, filled: Filled) -> Any:
     value = filled.given[path].value
     if not isinstance(value, _Records):
         return value
+    if len(value) == 1:
+        filled.declared.append(_dotted(path))
     for at, record in enumerate(value):
         inside = _dotted((*path, str(at)))
         filled.declared += [f"{inside}.{name}".rstrip(".") for name in record.declared]

@@ -65,9 +65,7 @@ def labels(slot: Slot, scene: Scene) -> list[Field]:
     return [field for field in scene.fields if _is_label(slot, field)]
 
 
-PLAIN = stems(
-    "at on in by to until till from since for around be been will full exact current new our your my now total"
-)
+PLAIN = stems("at on in by to until till from since for around be been will full exact our your my now total")
 PLAIN |= stems("overall it its please")
 """What a name may also hold without telling more."""
 

@@ -104,6 +104,11 @@ class Scene:
     def phrases(self) -> list[Phrase]:
         return _phrases(self)
 
+    def said(self, start: int, end: int) -> frozenset[str]:
+        """The stems and the Chinese words of a stretch."""
+        english = (stem(token.low) for token in self.tokens if start <= token.start < end)
+        return frozenset({*english, *(word for word, at, _ in self.chinese if start <= at < end)})
+
     def before(self, start: int, count: int = 3) -> list[str]:
         """The last ``count`` tokens before a position, nearest first, of the same sentence."""
         return _nearest(self.tokens[: self._index(start)][::-1], count)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from .concept import akin
 from .measure import UNIT, unit_of
 from .schema import kind_of
-from .word import STOP, VERB_STEMS, name_words, stem, stems, words
+from .word import STOP, VERB_STEMS, name_words, stem, stems, tokens, words
 
 
 @dataclass(frozen=True)
@@ -191,16 +192,22 @@ def _head_words(description: str) -> set[str]:
 _GENERIC = stems("the a an is has have should value of in be to for if whether string number list name with")
 
 KIND = stems("""
-    name full fullname first last given family forename surname person people who title heading headline label subject
+    name full fullname given family forename surname person people who title heading headline label subject
     topic theme company organization organisation firm business city town country nation region state province
     district area location place address where email mail phone telephone mobile tel fax url uri link website host
-    hostname ip version release path file filename date day month year time datetime timestamp when clock language
+    hostname ip version path file filename date day month year time datetime timestamp when clock language
     lang locale color colour currency street road zip postal postcode code id identifier no reference ref key product
     item thing object what good price cost amount value quantity qty count money duration distance mileage weight mass
-    area size temperature speed volume age number list text type kind percent percentage rate rating score per main
-    primary current overall role job occupation profession position
+    area size temperature speed volume age number list text type kind percent percentage rate rating score per role job
+    occupation profession position
 """)
 """Words that only ask for a kind of value; every other word of a name says which value of that kind is meant."""
+_EXAMPLE = re.compile(r"\be\.g\.|\bfor example\b|\bsuch as\b|\blike\b|[(;]")
+_ASKING = stems("""
+    state print write record give mention know show appear find contain exact full whole required optional null empty
+    format example iso yyyy mm dd hh digit string unit unknown available missing otherwise
+""").union(KIND, _GENERIC, map(stem, STOP))
+"""What descriptions say of the form of a value, and not of the value."""
 _CJK_KIND = re.compile(
     r"姓名|名字|名称|人名|标题|公司|城市|国家|地区|地点|地址|位置|邮箱|电话|手机|号码|编号|单号|网址|链接|版本|文件|路径|日期|日子"
     r"|时间|语言|颜色|货币|币种|街道|邮编|代码|产品|商品|物品|价格|金额|总价|总额|数量|个数|时长|距离|重量|体重|温度|气温|速度"
@@ -210,10 +217,15 @@ _CJK_KIND = re.compile(
 
 def _specific(name: str) -> frozenset[str]:
     parts = [part for part in name_words(name) if not part.isdigit() and part not in STOP]
+    if "name" in parts:
+        parts = [part for part in parts if part not in _NAME_PART]
     english = {stem(part) for part in parts if part.isascii() and len(part) > 1 and not unit_of(part)}
     return frozenset(english - KIND) | {
         left for part in parts if part not in UNIT and not part.isascii() and (left := _bare(part))
     }
+
+
+_NAME_PART = words("first last")
 
 
 def _bare(part: str) -> str:
@@ -252,6 +264,16 @@ class Slot:
     def specific(self) -> frozenset[str]:
         """The words of the name that tell more than a kind: a value belongs here only if the text speaks of them."""
         return _specific(self.name)
+
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """The words of the description that tell more than the name, the kind and what all fields are about."""
+        plain = _EXAMPLE.split(self.description.lower())[0]
+        said = {stem(word) for word in tokens(plain) if word.isascii() and len(word) > 2 and not unit_of(word)}
+        known = self.own.union(*(role.words for role, _ in self.roles[:1]))
+        known |= {stem(word) for parent in self.parents for word in tokens(parent.replace("_", " "))}
+        telling = said - _ASKING
+        return frozenset(word for word in telling if not any(akin(own, word) or akin(word, own) for own in known))
 
     @cached_property
     def owner(self) -> frozenset[str]:

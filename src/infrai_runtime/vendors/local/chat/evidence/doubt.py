@@ -7,18 +7,18 @@ part of something longer, of another thing or another kind, a difference, an end
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
 from ..concept import akin, related
 from ..measure import is_either_half, unit_of
-from ..mention import Mention
-from ..offer import Offer, labels, side
+from ..offer import Offer, labels, own_unit, side
 from ..scene import Field, Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
 from .claim import LEAD, LOWER, MOMENT, PROPER, Claim, alike
-from .which import asked_about, corrected, of_the_other, one_of_records, refused, ruled_out, unqualified
+from .which import asked_about, corrected, of_the_other, one_of_records, refused, ruled_out
 
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
@@ -231,6 +231,44 @@ _NUMBERED = re.compile(
 _NUMBERED_CJK = re.compile(r"(会议室|教室|病房|包[间厢房]|房间?|室|号|路|线|栋|幢|座|排|班|页|题|章|航班|床)")
 
 
+def untold(claim: Claim) -> bool:
+    """A value in a statement of which the text does not say what the field's description tells of it."""
+    if claim.command or claim.scene.piece or any(_opens(claim, field) for field in labels(claim.slot, claim.scene)):
+        return False
+    said = claim.scene.said(*_near(claim))
+    return not all(any(akin(word, own) for word in said) for own in claim.slot.told)
+
+
+def _opens(claim: Claim, field: Field) -> bool:
+    return field.start <= claim.start < field.end
+
+
+def _near(claim: Claim) -> tuple[int, int]:
+    """The sentence that holds a value, with the label that it stands behind."""
+    sentence, at = around(claim.scene, claim.start)
+    start = claim.start - at
+    label = next((field.at for field in claim.scene.fields if field.start <= claim.start < field.end), start)
+    return min(start, label), start + len(sentence)
+
+
+def calculated(claim: Claim) -> bool:
+    """A value in another unit than the text gives it, unless one is a whole number of the other: 71 °F in kelvin."""
+    here, source = claim.mention, unit_of(claim.mention.unit) if claim.mention else None
+    own = own_unit(claim.slot, source) if source else None
+    if not claim.is_number or not here or here.kind != "number" or not source or not own or own == source:
+        return False
+    ratio = own.factor / source.factor
+    return own.offset != source.offset or 1 not in (ratio.numerator, ratio.denominator)
+
+
+def of_one_of_several(claim: Claim) -> bool:
+    """A value of a talk or of a list of records: two labels of the text stand in it several times."""
+    if claim.scene.piece or any(_opens(claim, field) for field in labels(claim.slot, claim.scene)):
+        return False
+    found = Counter(field.label for field in claim.scene.fields)
+    return sum(count > 1 for count in found.values()) > 1
+
+
 def rivalled(claim: Claim) -> bool:
     """One of two values of a kind: the field's word stands before the other one too, and no other field takes that."""
     if not claim.mention or not isinstance(claim.chosen.value, str) or claim.scene.piece:
@@ -246,17 +284,21 @@ def own_label(claim: Claim) -> bool:
     return has_cjk(claim.text) and any(related(word, own) for word in inside for own in claim.slot.own)
 
 
+def no_term(claim: Claim) -> bool:
+    """A clause where a name or a term is wanted: 'the clerk will fill in' for a zone, 'the usual' for a period."""
+    typed = claim.mention and claim.mention.kind not in ("name", "quoted")
+    free = claim.slot.kind == "string" and not {"enum", "format"} & set(claim.slot.schema)
+    if typed or not free or not claim.text or claim.slot.role in _LONG:
+        return False
+    said = [word for word in _WORD.findall(claim.text) if word[0].islower() or claim.text.isupper()]
+    return claim.text != claim.text.split()[0] and any(word.lower() in _OF_CLAUSES for word in said)
+
+
+_WORD = re.compile(r"[^\W\d_]+")
+_OF_CLAUSES = STOP - words("of and or in on at with up down over under")
+"""Words that hold sentences together, and no names."""
 _SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?]\s+[A-Z]|[。！？].")
-_LONG = words("message heading reason query")
-
-
-def no_name(claim: Claim) -> bool:
-    """A clause where the name of somebody or of a place is wanted: "Next venue: they'll propose something"."""
-    plain = claim.slot.role in ("place", "person", "company") and claim.slot.kind == "string" and not claim.mention
-    return plain and bool(_CLAUSE_IN_LOWER.fullmatch(claim.text))
-
-
-_CLAUSE_IN_LOWER = re.compile(r"[a-z]+(?:['\u2019][a-z]+)?(?: [a-z]+(?:['\u2019][a-z]+)?){2,}")
+_LONG = words("message heading reason query title")
 
 
 def no_name_cjk(claim: Claim) -> bool:
@@ -353,16 +395,14 @@ def of_another_kind(claim: Claim) -> bool:
     return claim.slot.units == {"money"} and any(m.kind == "money" for m in claim.scene.mentions)
 
 
-def another_left(claim: Claim) -> bool:
-    """A number beside a bare one of the sentence that no field takes: 1,200 in 'A holds 1,200 boxes, B only 450'."""
-    if not claim.is_number or claim.command or claim.scene.piece or not claim.mention or claim.mention.kind != "number":
+def one_of_like(claim: Claim) -> bool:
+    """One of two like numbers of a sentence of which no field takes the other: 'A holds 1,200 boxes, B only 450'."""
+    if not claim.is_number or claim.command or claim.scene.piece:
         return False
-    if any(field.start <= claim.start < field.end for field in claim.scene.fields):
-        return False
-    return any(m.kind == "number" and not m.unit and _BARE.match(claim.scene.text, m.end) for m in _untaken(claim))
-
-
-_BARE = re.compile(r"\s*(?:[.,;!?。，；]?\s*$|[.,;!?。，；](?!\d))")
+    sentence, place = around(claim.scene, claim.start)
+    first = claim.start - place
+    beside = [m for m in claim.kin if first <= m.start < first + len(sentence)]
+    return any(not any(m.start < one.end and one.start < m.end for _, one in claim.others) for m in beside)
 
 
 def one_of_a_label(claim: Claim) -> bool:
@@ -376,14 +416,6 @@ def _amounts(claim: Claim, field: Field) -> set[str]:
     """The different amounts behind a label that are of the first one's kind."""
     inside = [m for m in claim.scene.mentions if field.start <= m.start < field.end and isinstance(m.value, Fraction)]
     return {m.text for m in inside if m is inside[0] or (alike(m, inside[0]) and (m.unit or m.kind != "number"))}
-
-
-def _untaken(claim: Claim) -> list[Mention]:
-    """The mentions of the same sentence that no field takes."""
-    sentence, place = around(claim.scene, claim.start)
-    first, last = claim.start - place, claim.start - place + len(sentence)
-    inside = [m for m in claim.scene.mentions if first <= m.start < last]
-    return [m for m in inside if not any(m.start < one.end and one.start < m.end for _, one in claim.others)]
 
 
 def relative(claim: Claim) -> bool:
@@ -463,9 +495,10 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
-    *(cut, runs_on, before_a_noun, part_of_moment, no_name, no_name_cjk),
-    *(of_another_kind, relative, limit, rivalled, another_left, one_of_a_label, of_another_label, of_kin, of_the_next),
-    *(unqualified, refused, corrected, asked_about, one_of_records, of_the_other, ruled_out),
+    *(cut, runs_on, before_a_noun, part_of_moment, no_term, no_name_cjk),
+    *(untold, calculated, of_one_of_several, one_of_like, one_of_a_label, of_another_label),
+    *(of_another_kind, relative, limit, rivalled, of_kin, of_the_next),
+    *(refused, corrected, asked_about, one_of_records, of_the_other, ruled_out),
     unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
@@ -478,8 +511,8 @@ def of_no_named_kind(claim: Claim) -> bool:
 
 MISREAD = (
     *(no_code, of_no_named_kind, of_another_sort, on_the_other_side, numbered, cut, runs_on, own_label),
-    *(no_name, no_name_cjk, refused, corrected, asked_about, ruled_out),
+    *(no_term, no_name_cjk, refused, corrected, asked_about, ruled_out),
 )
 """Those that show that a value is not even the one that the text gives."""
-DENIED = (unclaimed, relative, another_left, of_kin)
+DENIED = (unclaimed, relative, of_kin)
 """Those that outweigh weak evidence."""

@@ -190,15 +190,6 @@ def done_to(claim: Claim) -> bool:
     return claim.text.islower() and bool(before) and any(akin(stem(before[0]), own) for own in claim.slot.words)
 
 
-def heads(claim: Claim) -> bool:
-    """What an item of a list begins with or counts."""
-    plain = not claim.mention or claim.mention.kind in ("name", "number")
-    return claim.scene.piece and plain and claim.text[:1].isalpha() and claim.slot.role in _ITEMS
-
-
-_ITEMS = words("product title person heading company")
-
-
 def spelt(claim: Claim) -> bool:
     """An option that the text says word for word."""
     return words_of(claim.text) == words_of(str(claim.chosen.value))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ..concept import vocabulary
 from ..mention import Mention
 from ..offer import NAMING, side
 from ..slot import INTRODUCES
@@ -145,24 +144,3 @@ def opens(claim: Claim) -> bool:
 
 _START_OF_ITEM = re.compile(r"[^\w]*(?:\d[\d.,]*\s*[x×]?\s*(?:of\s+)?)?")
 _ITEMS = words("product title person heading company")
-
-
-def subject(claim: Claim) -> bool:
-    """The only name of a text, which it opens with and goes on to speak of as such a thing: 'Veltra was founded …'."""
-    names = {m.text for m in claim.names}
-    if claim.slot.owner - claim.slot.specific or names != {claim.text} or claim.scene.before(claim.start, 1):
-        return False
-    talk = _TALK.get(claim.slot.role, frozenset())
-    return bool(talk & vocabulary(claim.scene.text)) and _is_subject(claim)
-
-
-_TALK = {
-    role: stems(talk)
-    for role, talk in (
-        ("place", "population inhabitant people capital 人口 首都"),
-        ("company", "founded employee staff revenue shareholder 成立 创立 员工"),
-        ("product", "cost price sell 价格 售价"),
-        ("title", "published released directed written film novel episode author"),
-    )
-}
-"""What a text speaks of that makes the name that it begins with a place, a company, a product, a work."""

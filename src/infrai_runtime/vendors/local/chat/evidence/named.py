@@ -150,28 +150,11 @@ def told_of(claim: Claim) -> bool:
 _GREETED = re.compile(r"(?:^|\n)\W*(?:dear|hi|hello|hey)\s+(?:\w+\.?\s+)?\Z", re.IGNORECASE)
 
 
-def holds(claim: Claim) -> bool:
-    """'Kessler Museum' for a museum, 'Dr. Ruiz' for a doctor: the only name that says itself what it is."""
-    if not claim.mention or claim.mention.kind != "name" or len(claim.slot.specific or claim.slot.own) != 1:
-        return False
-    if _DOCTOR.search(claim.scene.text[: claim.start + 3]) and claim.slot.words == {"doctor"}:
-        return len(_DOCTOR.findall(claim.scene.text)) == 1
-    parts = [stem(word) for word in claim.text.split()]
-    alike = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
-    own = claim.slot.words
-    return len(parts) > 1 and parts[-1] in own and not any(stem(m.text.split()[-1]) in own for m in alike)
-
-
-_DOCTOR = re.compile(r"\bDr\.?\s")
-
-
 def told_cjk(claim: Claim) -> bool:
-    """'6月3日送达', '由李秀英主持': the verb of the field right behind a moment or behind who does it."""
-    moment = claim.mention and claim.mention.kind in MOMENT
-    if not moment and not (claim.scene.marker(claim.start) == "由" and CJK_PERSON.fullmatch(claim.text)):
-        return False
+    """'6月3日送达' for 送达日期: the verb of the field right behind a moment."""
     rest = claim.scene.text[claim.end :].lstrip("年")
-    return any(len(word) > 1 and not word.isascii() and rest.startswith(word) for word in claim.slot.specific)
+    moment = claim.mention and claim.mention.kind in MOMENT
+    return bool(moment) and any(len(own) > 1 and rest.startswith(own) for own in claim.slot.specific if has_cjk(own))
 
 
 _TELLING = words("这 个 , ( is was are became a an the our my new being")
@@ -204,7 +187,7 @@ def _counts_cjk(claim: Claim) -> bool:
 
 
 _OF_UNITS = words("money percent year point star")
-_COUNT = stems("number count qty quantity amount total")
+_COUNT = stems("number count qty quantity amount")
 
 
 def done(claim: Claim) -> bool:
@@ -261,12 +244,6 @@ def sized(claim: Claim) -> bool:
     """'8 m wide' for a width."""
     said = dimension(claim.scene, claim.mention) if claim.is_number and claim.mention else ""
     return bool(said) and any(related(said, own) for own in claim.slot.words)
-
-
-def owned(claim: Claim) -> bool:
-    """'belongs to Sten' for an owner."""
-    own = {"owner", "holder"} & claim.slot.owner
-    return bool(own) and "belong" in map(stem, claim.scene.before(claim.start, 2))
 
 
 def job(claim: Claim) -> bool:

@@ -7,56 +7,8 @@ from fractions import Fraction
 
 from ..offer import labels
 from ..scene import Scene
-from ..word import has_cjk, name_words, stem, stems, words
+from ..word import has_cjk
 from .claim import MOMENT, Claim, alike
-
-_WHICH = {
-    stem(own): stems(f"{own} {said}")
-    for own, _, said in (
-        row.partition(":")
-        for row in (
-            "last: final latest",
-            "final: last end",
-            "next: following upcoming coming",
-            "previous: last old former earlier before prior was",
-            "former: last old previous earlier ex",
-            "old: previous former was before",
-            "new: now updated instead changed become raised lowered",
-            "current: now today present currently still",
-            "this: current",
-            "original: originally first initial initially was",
-            "total: all altogether sum overall together whole",
-            "overall: total all altogether",
-            "net: after",
-            "gross: before",
-            "remaining: left remain still rest",
-            "maximum: max most up limit cap highest longest",
-            "max: maximum most up limit cap highest longest",
-            "minimum: min least lowest shortest",
-            "min: minimum least lowest shortest",
-            "average: mean avg typically per",
-            "expected: expect estimate estimated about",
-            "estimated: estimate expect expected about roughly",
-            "actual: actually really real",
-        )
-    )
-}
-"""The words of a name that tell which of several things is meant, and what else says so."""
-_WHICH_CJK = re.compile(r"最[后终新大小高低多少]|[新旧原现]|[本上下][次周月年期]|总|剩余?|平均|预[计期]|实际")
-_NOT_OF = words("name")
-
-
-def unqualified(claim: Claim) -> bool:
-    """A value whose field says which of several it is, where the text about it does not: 'last_day', 'new_price'."""
-    name = claim.slot.name
-    parts = name_words(name)
-    wanted = {stem(part) for part in parts} & _WHICH.keys() if not _NOT_OF & {*parts} else set()
-    told = _WHICH_CJK.search(name)
-    if not wanted and told is None:
-        return False
-    about = _about(claim.scene, claim.start)
-    said = {stem(word) for word in re.findall(r"[a-z]+", about.lower())}
-    return bool(told and told[0] not in about) or not all(said & _WHICH[word] for word in wanted)
 
 
 def _about(scene: Scene, place: int) -> str:
