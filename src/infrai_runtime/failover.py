@@ -178,6 +178,8 @@ class Walk(Generic[T]):
 
     def _followed(self, followers: Sequence[Candidate]) -> bool:
         """Whether one of them could take over now. Asked by every call, and mostly of many that are too dear."""
+        if self._plan.alone:
+            return False
         most = most_nano(self._plan.candidates[0], self._terms.cap)
         for other in followers:
             if other.expected_nano is not None and other.expected_nano <= most and not other.cooling_s:

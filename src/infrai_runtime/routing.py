@@ -53,7 +53,7 @@ class Candidate(NamedTuple):
 class Plan(NamedTuple):
     """The candidates in the order to try them; ``reason`` says how that order came about, ``token_ratio`` how the
     first one's own count of tokens compares to the estimate; ``within_cap`` holds the prices of those that may answer,
-    as far as they can decide what that costs at the most."""
+    as far as they can decide what that costs at the most; ``alone`` says that the first one is the only such one."""
 
     candidates: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...]
@@ -61,6 +61,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     token_ratio: float = 1.0
     within_cap: tuple[Prices, ...] = ()
+    alone: bool = False
 
 
 def plan(
@@ -106,7 +107,8 @@ def surveyed(
         candidates, within = candidates[:1], ()
     first = candidates[0].model.name
     reason = _reason(ask, first, found.dropped, stay)
-    return Plan(candidates, found.dropped, reason, ranked.warnings, health.token_ratio.get(first, 1.0), within)
+    ratio, alone = health.token_ratio.get(first, 1.0), ranked.alone and candidates[0] is ranked.candidates[0]
+    return Plan(candidates, found.dropped, reason, ranked.warnings, ratio, within, alone)
 
 
 def maker_of(ask: Ask) -> str | None:
@@ -126,11 +128,12 @@ Key = Callable[[Candidate], tuple[float, ...]]
 
 class Ranked(NamedTuple):
     """Candidates by preference, equals by name. ``ties`` are the places, from and to, of each one's equals;
-    ``within_cap`` and ``warnings`` are those of a plan in this order."""
+    ``within_cap``, ``alone`` and ``warnings`` are those of a plan in this order."""
 
     candidates: tuple[Candidate, ...]
     ties: Mapping[str, tuple[int, int]]
     within_cap: tuple[Prices, ...]
+    alone: bool
     warnings: tuple[str, ...]
 
 
@@ -147,7 +150,9 @@ def _ranked_once(found: Sifted, prefer: str, task: str, cap: float, stay: str | 
     candidates = (Candidate(model, cost_nano(used, model.prices)) for model in found.kept)
     rows = sorted((((c.name != stay, *order(c)), c.name, c) for c in candidates), key=lambda row: row[:2])
     ranked = tuple(candidate for _, _, candidate in rows)
-    return Ranked(ranked, _ties([key for key, _, _ in rows], ranked), _within_cap(ranked, cap), _warnings(ranked))
+    able = _within_cap(ranked, cap)
+    prices = dearest(candidate.model.prices for candidate in able)
+    return Ranked(ranked, _ties([key for key, _, _ in rows], ranked), prices, len(able) == 1, _warnings(ranked))
 
 
 def _ties(keys: Sequence[tuple[float, ...]], ranked: Sequence[Candidate]) -> dict[str, tuple[int, int]]:
@@ -159,10 +164,9 @@ def _ties(keys: Sequence[tuple[float, ...]], ranked: Sequence[Candidate]) -> dic
     return ties
 
 
-def _within_cap(candidates: Sequence[Candidate], cap: float) -> tuple[Prices, ...]:
+def _within_cap(candidates: Sequence[Candidate], cap: float) -> list[Candidate]:
     most = most_nano(candidates[0], cap)
-    able = [c for c in candidates[1:] if c.expected_nano is not None and c.expected_nano <= most]
-    return dearest(candidate.model.prices for candidate in (candidates[0], *able))
+    return [candidates[0], *(c for c in candidates[1:] if c.expected_nano is not None and c.expected_nano <= most)]
 
 
 def most_nano(first: Candidate, cap: float) -> float:
