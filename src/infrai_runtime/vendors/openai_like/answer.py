@@ -210,10 +210,13 @@ class Reader:
 
     def _read(self, chunk: Json, name: str) -> None:
         self._usage = chunk.get("usage") or _groq_usage(chunk) or self._usage
-        self._model = self._model or chunk.get("model") or None
-        self._fingerprint = self._fingerprint or chunk.get("system_fingerprint") or None
+        if self._model is None:
+            self._model = chunk.get("model") or None
+        if self._fingerprint is None:
+            self._fingerprint = chunk.get("system_fingerprint") or None
         self._tier = chunk.get("service_tier") or self._tier
-        self._sources = _sources(chunk) or self._sources
+        if "search_results" in chunk or "citations" in chunk:
+            self._sources = _sources(chunk) or self._sources
         for row in chunk.get("choices") or ():
             number = row.get("index") or 0
             choice = self._choices.get(number)

@@ -27,11 +27,22 @@ def usage_of(given: Any) -> Json | None:
     # DeepSeek and Moonshot tell cached tokens beside the others
     cached = reads.get("cached_tokens", counts.get("prompt_cache_hit_tokens", counts.get("cached_tokens")))
     cache_write = reads.get("cache_write_tokens", reads.get("cache_creation_input_tokens"))
-    into = {"cached_tokens": cached, "audio_tokens": reads.get("audio_tokens"), "cache_write_tokens": cache_write}
-    out = {"reasoning_tokens": reasoning, "audio_tokens": writes.get("audio_tokens")}
-    for name, details in (("prompt_tokens_details", into), ("completion_tokens_details", out)):
-        if said := {kind: count for kind, count in details.items() if count is not None}:
-            usage[name] = said
+    into: Json = {}
+    if cached is not None:
+        into["cached_tokens"] = cached
+    if "audio_tokens" in reads:
+        into["audio_tokens"] = reads["audio_tokens"]
+    if cache_write is not None:
+        into["cache_write_tokens"] = cache_write
+    out: Json = {}
+    if reasoning is not None:
+        out["reasoning_tokens"] = reasoning
+    if "audio_tokens" in writes:
+        out["audio_tokens"] = writes["audio_tokens"]
+    if into:
+        usage["prompt_tokens_details"] = into
+    if out:
+        usage["completion_tokens_details"] = out
     if "num_search_queries" in counts:
         usage["search_units"] = counts["num_search_queries"]
     if counts.get("prompt_audio_seconds"):  # Mistral bills sound by the minute, beside the tokens
