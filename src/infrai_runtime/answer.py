@@ -77,7 +77,8 @@ class Answers:
     async def make(self, trace: Trace, live: Live, ready: Ready) -> None:
         """Puts the whole answer into ``live``. Raises ``Failure``."""
         plan, ask = ready.plan, trace.ask
-        await self._limit(trace, 1.0 if plan is None else plan.token_ratio)
+        token_ratio = 1.0 if plan is None else plan.token_ratio
+        trace.held = await limits.take(self._ephemeral, trace, self._requests_per_minute, token_ratio)
         if ready.cached is not None:
             return await self._stored(trace, live, ready.cached)
         assert plan is not None
@@ -85,17 +86,8 @@ class Answers:
         make = self._whole if not ask.stream else self._sound if ask.capability == "tts" else self._stream
         await make(trace, live, plan)
 
-    # -- limits ----------------------------------------------------------------------------------------------------
-
-    async def _limit(self, trace: Trace, token_ratio: float) -> None:
-        """Takes the call from the limits of its key. Raises RATE_LIMITED with the time to wait."""
-        per_minute, holder = self._requests_per_minute, trace.request_id
-        trace.held = await limits.take(
-            self._ephemeral, trace.caller, trace.ask, holder, per_minute, trace.limits, token_ratio
-        )
-
     async def give_back(self, trace: Trace) -> None:
-        """Ends what the call took from the limits."""
+        """Ends what the call took from the limits of its key."""
         if trace.held is not None:
             await limits.give_back(self._ephemeral, trace.held, _tokens(trace.usage))
 

@@ -181,7 +181,8 @@ async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -
 
 
 def _embedded(scope: Scope) -> bool:
-    return bool(scope.get("infrai.embedded"))
+    embedded: bool = scope.get("infrai.embedded", False)
+    return embedded
 
 
 def _json(data: Any, trace: Trace) -> ASGIApp:
@@ -250,7 +251,7 @@ async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _punctual(settings: Settings, scope: Scope, receive: Receive) -> guard.Receive:
     """Where a request's body comes from; one of this process's own may take its time."""
-    if _embedded(scope) or scope.get("state", {}).get(CAME):
+    if CAME in scope.get("state", ()) or _embedded(scope):
         return receive
     return guard.Punctual(receive, settings.body_timeout_s)
 

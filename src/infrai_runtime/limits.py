@@ -7,13 +7,15 @@ to what it used is taken or given back. Headers have the names that clients of O
 from __future__ import annotations
 
 from math import ceil
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from infrai_runtime.failure import Failure
-from infrai_runtime.keys import Caller
 from infrai_runtime.pricing import expected_usage
 from infrai_runtime.request import Ask
 from infrai_runtime.store.ephemeral import Ephemeral, Place, Taken, Wish
+
+if TYPE_CHECKING:
+    from infrai_runtime.trace import Trace
 
 LEASE_S = 30.0
 """How long a place is kept for a process that died; one that lives renews it."""
@@ -27,21 +29,14 @@ class Held(NamedTuple):
     place: Place | None = None
 
 
-async def take(
-    ephemeral: Ephemeral,
-    caller: Caller,
-    ask: Ask,
-    holder: str,
-    per_minute: int | None,
-    headers: dict[str, str],
-    token_ratio: float = 1.0,
-) -> Held | None:
+async def take(ephemeral: Ephemeral, trace: Trace, per_minute: int | None, token_ratio: float) -> Held | None:
     """Takes what the call needs, in one step, and returns what of that is to be ended with it, if anything is;
     ``per_minute`` is the limit of requests for keys without one of their own, ``token_ratio`` how the model that is to
     answer has counted tokens so far.
 
-    ``headers`` gets what is left. Raises RATE_LIMITED with the time to wait; then nothing is held.
+    ``trace.limits`` gets what is left. Raises RATE_LIMITED with the time to wait; then nothing is held.
     """
+    caller = trace.caller
     policy, who = caller.policy, caller.key_id or caller.project_id
     requests = policy.requests_per_minute or per_minute
     if requests is None and policy.tokens_per_minute is None and policy.concurrency is None:
@@ -50,11 +45,11 @@ async def take(
     if requests is not None:
         wishes["requests"] = Wish(f"requests:{who}", 1, requests)
     if (most := policy.tokens_per_minute) is not None:
-        wishes["tokens"] = Wish(f"tokens:{who}", min(most, _careful_tokens(ask, token_ratio)), most)
-    place = None if policy.concurrency is None else Place(f"calls:{who}", holder, policy.concurrency, LEASE_S)
+        wishes["tokens"] = Wish(f"tokens:{who}", min(most, _careful_tokens(trace.ask, token_ratio)), most)
+    place = None if policy.concurrency is None else Place(f"calls:{who}", trace.request_id, policy.concurrency, LEASE_S)
     got = await ephemeral.hold(tuple(wishes.values()), place)
     for (kind, wish), taken in zip(wishes.items(), got.taken, strict=True):
-        _tell(headers, kind, int(wish.per_minute), taken)
+        _tell(trace.limits, kind, int(wish.per_minute), taken)
         _check(taken, _TOO_MANY[kind].format(wish=wish))
     if place is not None and not got.entered:
         message = f"more than {place.most} calls at the same time"
