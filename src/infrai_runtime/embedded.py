@@ -275,21 +275,31 @@ class _Headers(Mapping[str, str]):
     """Headers that are decoded when one is asked for: most answers are read without."""
 
     def __init__(self, raw: RawHeaders) -> None:
-        self._raw = raw
+        self.raw = raw
 
     @cached_property
-    def decoded(self) -> httpx.Headers:
-        """All of them."""
-        return httpx.Headers([(bytes(name), bytes(value)) for name, value in self._raw])
+    def _decoded(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for raw_name, raw_value in self.raw:
+            name, value = bytes(raw_name).lower().decode("latin-1"), _text(bytes(raw_value))
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return found
 
     def __getitem__(self, name: str) -> str:
-        return self.decoded[name]
+        return self._decoded[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.decoded)
+        return iter(self._decoded)
 
     def __len__(self) -> int:
-        return len(self.decoded)
+        return len(self._decoded)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 class _Answer:
@@ -422,7 +432,12 @@ class _Transport(httpx.BaseTransport, Direct):
         stream = request.stream
         assert isinstance(stream, httpx.SyncByteStream), "an asynchronous body needs the asynchronous transport"
         answer = _ThreadsAnswer(self._choose(), _scope(request), _known(stream), request.extensions).begun()
-        return httpx.Response(answer.status, headers=answer.headers.decoded, stream=answer, request=request)
+        return httpx.Response(answer.status, headers=_own(answer.headers), stream=answer, request=request)
+
+
+def _own(headers: _Headers) -> list[tuple[bytes, bytes]]:
+    """The headers as httpx takes them, whatever kind of bytes the application gave."""
+    return [(bytes(name), bytes(value)) for name, value in headers.raw]
 
 
 def _patience(request: Request) -> dict[str, Any]:
@@ -505,4 +520,4 @@ class _AsyncTransport(httpx.AsyncBaseTransport, AsyncDirect):
         stream = request.stream
         assert isinstance(stream, httpx.AsyncByteStream), "a synchronous body needs the synchronous transport"
         answer = await _TasksAnswer(self._choose(), _scope(request), _known(stream), request.extensions).begun()
-        return httpx.Response(answer.status, headers=answer.headers.decoded, stream=answer, request=request)
+        return httpx.Response(answer.status, headers=_own(answer.headers), stream=answer, request=request)
