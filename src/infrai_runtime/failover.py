@@ -177,9 +177,10 @@ class Walk(Generic[T]):
         return left_s * SHARE_OF_TIME if patience_s is None else min(patience_s, left_s * SHARE_OF_TIME)
 
     def _followed(self, followers: Sequence[Candidate]) -> bool:
-        """Whether one of them could take over now. Asked by every call, and mostly of many that are too dear."""
-        if self._plan.alone:
-            return False
+        """Whether one of them could take over now. Asked by every call, and mostly of many that are too dear: what the
+        plan knows of all but its first is not found out again."""
+        if self._plan.followed is not None and len(followers) == len(self._plan.candidates) - 1:
+            return self._plan.followed
         most = most_nano(self._plan.candidates[0], self._terms.cap)
         for other in followers:
             if other.expected_nano is not None and other.expected_nano <= most and not other.cooling_s:

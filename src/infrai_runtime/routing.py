@@ -53,7 +53,8 @@ class Candidate(NamedTuple):
 class Plan(NamedTuple):
     """The candidates in the order to try them; ``reason`` says how that order came about, ``token_ratio`` how the
     first one's own count of tokens compares to the estimate; ``within_cap`` holds the prices of those that may answer,
-    as far as they can decide what that costs at the most; ``alone`` says that the first one is the only such one."""
+    as far as they can decide what that costs at the most; ``followed`` says whether another one than the first may, None
+    where that depends on who rests."""
 
     candidates: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...]
@@ -61,7 +62,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     token_ratio: float = 1.0
     within_cap: tuple[Prices, ...] = ()
-    alone: bool = False
+    followed: bool | None = None
 
 
 def plan(
@@ -107,8 +108,10 @@ def surveyed(
         candidates, within = candidates[:1], ()
     first = candidates[0].model.name
     reason = _reason(ask, first, found.dropped, stay)
-    ratio, alone = health.token_ratio.get(first, 1.0), ranked.alone and candidates[0] is ranked.candidates[0]
-    return Plan(candidates, found.dropped, reason, ranked.warnings, ratio, within, alone)
+    followed = ranked.followed if candidates is ranked.candidates else None
+    return Plan(
+        candidates, found.dropped, reason, ranked.warnings, health.token_ratio.get(first, 1.0), within, followed
+    )
 
 
 def maker_of(ask: Ask) -> str | None:
@@ -128,12 +131,12 @@ Key = Callable[[Candidate], tuple[float, ...]]
 
 class Ranked(NamedTuple):
     """Candidates by preference, equals by name. ``ties`` are the places, from and to, of each one's equals;
-    ``within_cap``, ``alone`` and ``warnings`` are those of a plan in this order."""
+    ``within_cap``, ``followed`` and ``warnings`` are those of a plan in this order."""
 
     candidates: tuple[Candidate, ...]
     ties: Mapping[str, tuple[int, int]]
     within_cap: tuple[Prices, ...]
-    alone: bool
+    followed: bool
     warnings: tuple[str, ...]
 
 
@@ -152,7 +155,7 @@ def _ranked_once(found: Sifted, prefer: str, task: str, cap: float, stay: str | 
     ranked = tuple(candidate for _, _, candidate in rows)
     able = _within_cap(ranked, cap)
     prices = dearest(candidate.model.prices for candidate in able)
-    return Ranked(ranked, _ties([key for key, _, _ in rows], ranked), prices, len(able) == 1, _warnings(ranked))
+    return Ranked(ranked, _ties([key for key, _, _ in rows], ranked), prices, len(able) > 1, _warnings(ranked))
 
 
 def _ties(keys: Sequence[tuple[float, ...]], ranked: Sequence[Candidate]) -> dict[str, tuple[int, int]]:
