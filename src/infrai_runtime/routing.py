@@ -53,8 +53,8 @@ class Candidate(NamedTuple):
 class Plan(NamedTuple):
     """The candidates in the order to try them; ``reason`` says how that order came about, ``token_ratio`` how the
     first one's own count of tokens compares to the estimate; ``within_cap`` holds the prices of those that may answer,
-    as far as they can decide what that costs at the most; ``followed`` says whether another one than the first may, None
-    where that depends on who rests."""
+    as far as they can decide what that costs at the most; ``followed`` says whether another one than the first may,
+    None where that depends on who rests."""
 
     candidates: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...]
