@@ -11,25 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from math import ceil
-from typing import Any, NamedTuple
-
-
-class _Weight(NamedTuple):
-    """For one kind of run: characters per token, as estimated and as the careful upper bound."""
-
-    usual: float
-    careful: float
-
-
-_WEIGHT = {
-    "latin": _Weight(6, 3),
-    "digit": _Weight(3, 1),
-    "cjk": _Weight(1, 0.5),
-    "newline": _Weight(2, 1),
-    "punctuation": _Weight(1.5, 1),
-    "letter": _Weight(2.5, 1),
-    "other": _Weight(0.5, 0.25),
-}
+from typing import Any
 
 
 def estimate(text: str) -> int:
@@ -49,7 +31,7 @@ def estimate_upper(text: str) -> int:
 
 
 PIECE = 1 << 16
-"""Characters that are looked at at once: the runs of a long text at once take twenty times its memory."""
+"""Characters that are looked at at once: what is made of a long text at once takes several times its memory."""
 _MEDIA = frozenset({"base64", "url", "data", "b64_json", "file_data"})
 _SILENT = frozenset({"type", "role", "id", "tool_call_id", "mime", "format", "detail", "opaque", "model", "vendor"})
 _MEDIUM_TOKENS = 512
@@ -83,34 +65,49 @@ def _count(text: str, column: int) -> int:
     return sum(_count_piece(text[place : place + PIECE], column) for place in range(0, len(text), PIECE)) or 1
 
 
-def _count_any(text: str, column: int) -> int:
-    matches = _runs().finditer(text)
-    return sum(_run_tokens(str(match.lastgroup), match.end() - match.start(), column) for match in matches)
-
-
 def _count_piece(text: str, column: int) -> int:
-    """``_count_any``; of ASCII in a fraction of the time: every character becomes one that stands for its kind, and the
-    runs of those are few different ones, so that their tokens can be looked up."""
-    if not text.isascii():
-        return _count_any(text, column)
-    return sum(map(_ASCII_TOKENS[column].__getitem__, _ascii_runs().findall(text.translate(_STANDS_FOR))))
+    return _OF_ASCII[column](text) if text.isascii() else _count_any(text, column)
 
 
-class _RunTokens(dict[str, int]):
-    """Run of one stand-in -> its tokens; for runs as long as words and lines are, worked out once."""
+def _count_any(text: str, column: int) -> int:
+    """The tokens of runs that ASCII has no kind for, and of the rest as ASCII."""
+    apart = 0
 
-    def __init__(self, column: int) -> None:
-        self._column = column
+    def in_ascii(run: re.Match[str]) -> str:
+        nonlocal apart
+        kind, length = str(run.lastgroup), run.end() - run.start()
+        if kind in _IN_ASCII:
+            return _IN_ASCII[kind] * length
+        apart += _run_tokens(kind, length, column) - _run_tokens("other", 1, column)
+        return _IN_ASCII["other"]
 
-    def __missing__(self, run: str) -> int:
-        tokens = _run_tokens(_STAND_INS[run[0]], len(run), self._column)
-        if len(run) <= _LONGEST_KEPT:
-            self[run] = tokens
-        return tokens
+    return _OF_ASCII[column](_foreign().sub(in_ascii, text)) + apart
 
 
-_LONGEST_KEPT = 64
-_STAND_INS = {"a": "latin", "0": "digit", " ": "blank", "\n": "newline", "!": "punctuation", "\0": "other"}
+# Every character of ASCII becomes one that stands for its kind, and of these as many are left as their run has tokens.
+# One blank belongs to the word after it; more of them are an indent.
+
+
+def _usual_of_ascii(text: str) -> int:
+    """6 letters, 3 digits, 2 line ends, 1.5 marks or half of another character for a token; an indent is one."""
+    kinds = text.translate(_STANDS_FOR)
+    words = kinds.replace("aaaaaa", "1").replace("aaa", "a").replace("aa", "a").replace("aa", "a")
+    left = words.replace("000", "1").replace("00", "0").replace("\n\n", "1").replace("!!!", "11").replace("\0", "11")
+    left = left.replace("  ", "b").replace("b ", "b")
+    while "bb" in left:
+        left = left.replace("bb", "b")
+    return len(left) - left.count(" ")
+
+
+def _careful_of_ascii(text: str) -> int:
+    """3 letters, 1 digit, line end or mark, or a quarter of another character for a token; 2 blanks of an indent."""
+    kinds = text.translate(_STANDS_FOR)
+    words = kinds.replace("aaa", "1").replace("aa", "1")
+    left = words.replace("\0", "1111").replace("  ", "b").replace("b ", "bb")
+    return len(left) - left.count(" ")
+
+
+_OF_ASCII = (_usual_of_ascii, _careful_of_ascii)
 
 
 def _stand_in(character: str) -> str:
@@ -126,38 +123,28 @@ def _stand_in(character: str) -> str:
 
 
 _STANDS_FOR = "".join(map(_stand_in, map(chr, range(128))))
-_ASCII_TOKENS = (_RunTokens(0), _RunTokens(1))
+_IN_ASCII = {"latin": "a", "digit": "0", "punctuation": "!", "other": "\0"}
+"""Kind of a run -> an ASCII character of that kind."""
 
 
 @cache
-def _ascii_runs() -> re.Pattern[str]:
-    return re.compile("a+|0+| +|\n+|!+|\0")
-
-
-@cache
-def _runs() -> re.Pattern[str]:
-    # Compiled at the first estimate: it takes as long as importing half of this package.
+def _foreign() -> re.Pattern[str]:
+    """Runs that begin outside ASCII. Compiled at the first one: it takes as long as importing half of this package."""
     return re.compile(
-        r"(?P<latin>[A-Za-z\u00c0-\u024f]+)"
+        r"(?=[^\x00-\x7f])(?:"
+        r"(?P<latin>[\u00c0-\u024f]+)"
         r"|(?P<digit>\d+)"
         r"|(?P<cjk>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+)"
-        r"|(?P<blank>[ \t]+)"
-        r"|(?P<newline>[\r\n]+)"
-        r"|(?P<punctuation>[!-/:-@\[-`{-~\u2000-\u206f\u3000-\u303f\uff00-\uffef]+)"
+        r"|(?P<punctuation>[\u2000-\u206f\u3000-\u303f\uff00-\uffef]+)"
         r"|(?P<letter>[^\W\d_]+)"
-        r"|(?P<other>.)",
+        r"|(?P<other>.))",
         re.DOTALL,
     )
 
 
 def _run_tokens(kind: str, length: int, column: int) -> int:
-    if kind == "blank":
-        return _blank_tokens(length, column)
-    return ceil(length / _WEIGHT[kind][column])
+    return ceil(length / _PER_TOKEN[kind][column])
 
 
-def _blank_tokens(length: int, column: int) -> int:
-    """One blank belongs to the word after it; more of them are an indent, which costs a token or more."""
-    if length == 1:
-        return 0
-    return ceil(length / 2) if column else 1
+_PER_TOKEN = {"cjk": (1, 0.5), "letter": (2.5, 1), "other": (0.5, 0.25)}
+"""Kind of a run that begins outside ASCII -> its characters per token, as estimated and as the careful upper bound."""
