@@ -53,7 +53,7 @@ _FROM_HEADERS = {
 
 
 def _header_metadata(body: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
-    given = {field: headers[name] for name, field in _FROM_HEADERS.items() if headers.get(name)}
+    given = {_FROM_HEADERS[name]: value for name, value in headers.items() if value and name in _FROM_HEADERS}
     return {**given, **(body.get("metadata") or body.get("_metadata") or {}), **(body.get("infrai") or {})}
 
 
