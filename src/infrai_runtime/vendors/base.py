@@ -53,7 +53,8 @@ class Call:
 
 @dataclass(slots=True)
 class Fragment:
-    """A piece of the part at ``index``: a wire part dictionary (``type`` and what it adds; ``done`` closes it).
+    """A piece of the part at ``index``: a wire part dictionary (``type`` and what it adds; ``done`` closes one that is
+    streamed).
 
     Pieces of ``text``, ``arguments``, ``transcript`` and ``base64`` are joined; lists (``annotations``, a text's
     ``logprobs`` in OpenAI's shape of a token) are put together; of every other field the last value stays.

@@ -169,6 +169,7 @@ class Http:
         self._origin = Origin.of(endpoint.base_url, endpoint.proxy)
         self._prefix = self._target_prefix()
         self._common = self._common_headers()
+        self._proxy_lines = self._lines_for_proxy()
 
     def _target_prefix(self) -> str:
         """What stands before a path in a request's first line: a proxy is told the whole address."""
@@ -180,6 +181,11 @@ class Http:
     def _common_headers(self) -> dict[str, str]:
         headers = {"Host": self._origin.header, "Accept-Encoding": "gzip, deflate", "User-Agent": USER_AGENT}
         return headers | dict(self.endpoint.headers)
+
+    def _lines_for_proxy(self) -> list[str]:
+        """What a proxy is told that passes whole requests on."""
+        proxy = self._origin.proxy
+        return [] if proxy is None or self._origin.scheme == "https" else proxy_headers(proxy)
 
     def beside(self, base_url: str) -> Http:
         """The way to another interface of the vendor, with the same keys and connections."""
@@ -360,8 +366,7 @@ class Http:
             name, before = self.endpoint.auth
             headers[name] = Hidden(before + key.secret)
         lines = [f"{sent.method} {self._target(sent.path)} HTTP/1.1", *map(": ".join, headers.items())]
-        plain = self._origin.proxy is not None and self._origin.scheme == "http"
-        return lines + proxy_headers(self._origin.proxy) if plain and self._origin.proxy else lines
+        return lines + self._proxy_lines if self._proxy_lines else lines
 
     def _target(self, path: str) -> str:
         """What a request asks for: a path, which the dialect has quoted."""

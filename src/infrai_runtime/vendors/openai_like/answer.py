@@ -113,6 +113,8 @@ class Reader:
         self._fingerprint: str | None = None
         self._sources: list[Json] = []
         self._made: list[Event] = []
+        self._along = True
+        """Parts are told as they are made, and that they are done."""
         self._held: _Choice | None = None
         self._held_from = 0
 
@@ -137,6 +139,7 @@ class Reader:
 
     def whole(self, completion: Json) -> list[Event]:
         """The events of a whole completion. Raises ``Broken``."""
+        self._along = False
         self._read(completion, "message")
         return self.end()
 
@@ -238,7 +241,7 @@ class Reader:
         content = delta.get("content")
         if content:
             self._content(choice, content, logprobs.get("content") if logprobs else None)
-        if not content or len(delta) > 1:  # the usual delta is content alone
+        if not _TEXT_ALONE.issuperset(delta):
             self._rest(choice, delta)
 
     def _rest(self, choice: _Choice, delta: Json) -> None:
@@ -257,13 +260,14 @@ class Reader:
 
     # -- texts, of which one is open at a time
 
-    def _say(self, choice: _Choice, kind: str, text: str, **more: Any) -> None:
+    def _say(self, choice: _Choice, kind: str, text: str, more: Json | None = None) -> None:
         if choice.open != kind:
             self._close(choice)
             choice.open, choice.place = kind, choice.next()
         if kind == "text":
             choice.text.append(text)
-        self._made.append(Fragment(choice.place, {"type": kind, "text": text, **more}, choice.number))
+        part = {"type": kind, "text": text}
+        self._made.append(Fragment(choice.place, {**part, **more} if more else part, choice.number))
 
     def _close(self, choice: _Choice) -> None:
         kind = choice.open
@@ -274,7 +278,7 @@ class Reader:
             signed = list(choice.details.values())
             choice.details = {}
             self._make(choice, choice.place, type=kind, opaque=signed, done=True)
-        else:
+        elif self._along:
             self._make(choice, choice.place, type=kind, done=True)
 
     def _reasoning(self, choice: _Choice, thought: Any, details: Any) -> None:
@@ -287,7 +291,11 @@ class Reader:
 
     def _content(self, choice: _Choice, content: Any, tokens: Any) -> None:
         if isinstance(content, str):
-            self._written(choice, content, tokens)
+            if choice.marked is None:
+                self._say(choice, "text", content, {"logprobs": tokens} if tokens else None)
+                return
+            for kind, said in choice.marked.feed(content):
+                self._say(choice, kind, said)
             return
         for chunk in content:  # Mistral: https://docs.mistral.ai/capabilities/reasoning, .../citations
             kind = chunk.get("type")
@@ -302,17 +310,8 @@ class Reader:
             elif kind != "text":
                 self._kept(choice, str(kind), chunk)
 
-    def _written(self, choice: _Choice, text: str, tokens: Any) -> None:
-        if choice.marked is not None:
-            for kind, said in choice.marked.feed(text):
-                self._say(choice, kind, said)
-        elif tokens:
-            self._say(choice, "text", text, logprobs=tokens)
-        else:
-            self._say(choice, "text", text)
-
     def _cite(self, choice: _Choice, rows: list[dict[str, Any]]) -> None:
-        self._say(choice, "text", "", annotations=rows)
+        self._say(choice, "text", "", {"annotations": rows})
 
     # -- what no other part holds: it is kept as it came
 
@@ -373,7 +372,7 @@ class Reader:
         self._close(choice)
         for ran in choice.executed.values():
             self._kept(choice, str(ran.get("type")), ran)
-        if choice.audio is not None:
+        if choice.audio is not None and self._along:
             self._make(choice, choice.audio, type="audio", done=True)
         for call in choice.calls:
             if call.place is not None:
