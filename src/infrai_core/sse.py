@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import NamedTuple
 
 from infrai_core.errors import ProtocolError
@@ -73,7 +74,7 @@ class Decoder:
         if not text.startswith("data: ") or text.count("\n") > 2 * (len(found) - 1):
             return None
         self._rest = bytearray(chunk[end + 2 :])
-        return [Event("message", data) for data in found]
+        return list(map(Event, repeat("message"), found))
 
     def _events(self, lines: list[bytearray]) -> list[Event]:
         found = (self._line(bytes(line.rstrip(b"\r\n"))) for line in lines)

@@ -149,9 +149,8 @@ class Connection(asyncio.Protocol):
         if self._head_bytes > MAX_HEAD_BYTES:
             self._fail(Trouble("its answer is not HTTP"))
         elif not self.began:
-            key, said = name.decode("latin-1").lower(), value.decode("latin-1")
-            before = self.headers.get(key)
-            self.headers[key] = said if before is None else f"{before}, {said}"
+            headers, key, said = self.headers, name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {said}" if key in headers else said
 
     def on_headers_complete(self) -> None:
         """The head is whole. A status below 200 says that the answer comes later."""

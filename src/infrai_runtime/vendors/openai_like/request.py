@@ -38,7 +38,7 @@ def drafted(request: Request, call: Call, row: Row, model: str) -> Draft:
             warnings.append(f"{name}: {call.model} has no such option here; not used")
         else:
             _WRITE.get(name, _plain)(body, name, value, row, warnings)
-    for name, value in request.get("passthrough", {}).items():
+    for name, value in request["passthrough"].items() if "passthrough" in request else ():
         if name in PROTECTED:
             warnings.append(f"{name}: not a caller's to set; not used")
         elif _is_fixed(name, row, model, request):
