@@ -263,12 +263,8 @@ def checked(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in set_ones.items():
         if name not in known:
             raise ConfigError(unknown(name, known))
-        if name in CHOICES and value not in CHOICES[name]:
-            raise ConfigError(f"{name}={value!r}: allowed are {', '.join(CHOICES[name])}")
-        if name in RANGES:
-            _check_range(name, value)
-        if name in SHAPES:
-            _check_shape(name, value)
+        if (check := _CHECKS.get(name)) is not None:
+            check(name, value)
     if "extra_headers" in set_ones:
         check_headers("extra_headers", set_ones["extra_headers"])
     if "tools" in set_ones:
@@ -303,6 +299,11 @@ def unknown(name: str, known: Iterable[str], what: str = "parameter") -> str:
     return f"unknown {what} {name!r}{ask}"
 
 
+def _check_choice(name: str, value: Any) -> None:
+    if value not in CHOICES[name]:
+        raise ConfigError(f"{name}={value!r}: allowed are {', '.join(CHOICES[name])}")
+
+
 def _check_range(name: str, value: Any) -> None:
     low, high = RANGES[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or value == math.inf:
@@ -314,6 +315,13 @@ def _check_shape(name: str, value: Any) -> None:
     fits, allowed = SHAPES[name]
     if not fits(value):
         raise ConfigError(f"{name}={reprlib.repr(value)}: allowed is {allowed}")
+
+
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    **dict.fromkeys(CHOICES, _check_choice),
+    **dict.fromkeys(RANGES, _check_range),
+    **dict.fromkeys(SHAPES, _check_shape),
+}
 
 
 def check_headers(option: str, headers: Any) -> None:
