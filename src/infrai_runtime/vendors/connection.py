@@ -113,6 +113,12 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(Trouble("its answer is not HTTP"))
+            return
+        if self._chunks:
+            self._waiting_bytes += len(data)
+            if self._waiting_bytes > WINDOW_BYTES and not self._paused:
+                self._paused = True
+                self.transport.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection has ended, and with it an answer that only its end closes."""
@@ -165,15 +171,11 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def on_body(self, data: bytes) -> None:
-        """A piece of the body."""
-        if self._surplus:
-            return
-        self._chunks.append(data)
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes > WINDOW_BYTES and not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
-        self._wake()
+        """A piece of the body. A stream has many, of which several come at once."""
+        if not self._surplus:
+            self._chunks.append(data)
+            if self._reader is not None:
+                self._wake()
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
@@ -190,8 +192,9 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
     # -- the request's side ----------------------------------------------------------------------------------------
 
