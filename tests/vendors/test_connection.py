@@ -16,7 +16,15 @@ from infrai_core.fetch import Fetcher
 from infrai_runtime.breaker import asked_s
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
-from infrai_runtime.vendors.connection import MAX_HEAD_BYTES, WINDOW_BYTES, Connection, Origin, Trouble, head_of
+from infrai_runtime.vendors.connection import (
+    MAX_HEAD_BYTES,
+    WINDOW_BYTES,
+    Connection,
+    Connections,
+    Origin,
+    Trouble,
+    head_of,
+)
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
 from tests.core.wall import Play, answer, http
@@ -157,6 +165,37 @@ class Pipe:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *given: self.done.append(name)
+
+
+def test_a_connection_that_nobody_reads_is_not_used_again() -> None:
+    long = b"x" * (WINDOW_BYTES + 1)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(http(long) if len(heard) == 1 else OK)
+        await reader.read()  # until the other side ends it
+        writer.close()
+        ended.release()
+
+    async def run() -> None:
+        async with listening(talk) as port:
+            connections, origin = Connections(), Origin.of(f"http://127.0.0.1:{port}")
+            first = await connections.take(origin, 5)
+            first.ask(b"GET / HTTP/1.1\r\n\r\n")
+            while not first.done:
+                await asyncio.sleep(0)
+            connections.give_back(origin, first)  # with its body
+            second = await connections.take(origin, 5)
+            second.ask(b"GET / HTTP/1.1\r\n\r\n")
+            await second.head(asyncio.get_running_loop().time() + 5, 5)
+            await connections.close()
+            for _ in range(2):
+                await ended.acquire()
+
+    heard: list[bytes] = []
+    ended = asyncio.Semaphore(0)
+    asyncio.run(run())
+    assert len(heard) == 2
 
 
 def test_a_vendor_is_not_read_faster_than_its_answer_is_taken() -> None:

@@ -200,9 +200,9 @@ class Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Whether another request may follow: the answer is whole, and so is what was sent."""
+        """Whether another request may follow: the answer is whole, and so is what was sent, and it is being read."""
         sent = not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0
-        return self.done and self._keeps and not self._surplus and sent
+        return self.done and self._keeps and not self._surplus and not self._paused and sent
 
     def ask(self, head: bytes, body: bytes | None = None) -> None:
         """Sends a request."""
