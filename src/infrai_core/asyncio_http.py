@@ -19,7 +19,7 @@ import anyio
 import httpcore
 import httpx
 
-from infrai_core.socket_http import as_httpx, core_request, is_readable, pool_options
+from infrai_core.socket_http import ERRORS, as_httpx, core_request, is_readable, pool_options
 
 _WINDOW_BYTES = 256 * 1024
 """How much of an answer may wait to be read before its sender is slowed down."""
@@ -38,8 +38,10 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         return _Backend()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with as_httpx():
+        try:
             came = await self._pool.handle_async_request(core_request(request))
+        except ERRORS as error:
+            raise as_httpx(error) from error
         return httpx.Response(came.status, headers=came.headers, stream=_Body(came), extensions=came.extensions)
 
     async def aclose(self) -> None:
@@ -67,13 +69,17 @@ class _Body(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         stream = self._response.stream
         assert isinstance(stream, AsyncIterable)
-        with as_httpx():
+        try:
             async for piece in stream:
                 yield piece
+        except ERRORS as error:
+            raise as_httpx(error) from error
 
     async def aclose(self) -> None:
-        with as_httpx():
+        try:
             await self._response.aclose()
+        except ERRORS as error:
+            raise as_httpx(error) from error
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

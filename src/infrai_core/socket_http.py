@@ -28,8 +28,10 @@ class SocketTransport(httpx.BaseTransport):
         self._pool = kind(network_backend=_Backend(), **pool_options(verify, limits, proxy))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with as_httpx():
+        try:
             came = self._pool.handle_request(core_request(request))
+        except ERRORS as error:
+            raise as_httpx(error) from error
         return httpx.Response(came.status, headers=came.headers, stream=_Body(came), extensions=came.extensions)
 
     def close(self) -> None:
@@ -43,12 +45,16 @@ class _Body(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         stream = self._response.stream
         assert isinstance(stream, Iterable)
-        with as_httpx():
+        try:
             yield from stream
+        except ERRORS as error:
+            raise as_httpx(error) from error
 
     def close(self) -> None:
-        with as_httpx():
+        try:
             self._response.close()
+        except ERRORS as error:
+            raise as_httpx(error) from error
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -215,7 +221,7 @@ def _core_url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
-_ERRORS = (
+ERRORS = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -224,13 +230,10 @@ _ERRORS = (
 )
 
 
-@contextmanager
-def as_httpx() -> Iterator[None]:
-    """httpcore's exceptions as httpx's, which have the same names."""
-    try:
-        yield
-    except _ERRORS as error:
-        raise getattr(httpx, type(error).__name__)(str(error)) from error
+def as_httpx(error: Exception) -> httpx.TransportError:
+    """One of httpcore's ``ERRORS`` as httpx's of the same name."""
+    named: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
+    return named(str(error))
 
 
 def is_readable(sock: socket.socket) -> bool:
