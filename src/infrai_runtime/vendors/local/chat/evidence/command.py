@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ..concept import akin
 from ..mention import CURRENCY
 from ..offer import FROM_WORDS, counted, wants_count
 from ..slot import INTRODUCES, Slot
-from ..word import STOP, has_cjk, name_words, stem, stems, words
+from ..word import has_cjk, name_words, stem, stems, words
 from .claim import MOMENT, Claim
 
 
@@ -33,28 +32,20 @@ _SAYING = (["saying"], ["that"], ["says"], ["说"])
 
 
 def _behind_marker(claim: Claim) -> bool:
-    """Whether the preposition of a field stands before a value, and before no other name."""
-    named = claim.mention and claim.mention.kind in ("name", "language")
-    if not named and (claim.text[:1].isupper() or not _THE.search(claim.scene.text, 0, claim.start)):
-        return False
-    if not named and not _NO_NAMES.isdisjoint(claim.text.lower().split()):
+    """Whether the preposition of a field stands before a name, and before no other one."""
+    if not claim.mention or claim.mention.kind not in ("name", "language"):
         return False
     own = {marker for marker, fields in INTRODUCES.items() if fields & claim.slot.own}
     markers = (
         own if claim.slot.specific and claim.slot.role not in _FREE_ROLES else own | _MARKERS.get(claim.slot.role, own)
     )
-    if not named and claim.slot.role in ("recipient", "person", "company"):
-        markers &= _SPEAKING
     if claim.slot.words <= _NAME:
         markers &= _CALLING
     names = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
     return claim.marker in markers and not any(claim.scene.marker(m.start) == claim.marker for m in names)
 
 
-_NO_NAMES = STOP | words("calendar diary schedule agenda list inbox cart morning afternoon evening meantime end way")
-"""Words that name nothing, and what a thing is put in or done in that is nowhere."""
 _FREE_ROLES = words("recipient origin destination language")
-_THE = re.compile(r"\b(?:the|my|our|in)\s*\Z", re.IGNORECASE)
 _MARKERS: Mapping[str, frozenset[str]] = {
     "place": words("in at for near around 在 去 到"),
     "origin": words("from 从"),
@@ -66,8 +57,6 @@ _MARKERS: Mapping[str, frozenset[str]] = {
 }
 _NAME, _CALLING = stems("name fullname 姓名 名字"), words("named called 叫")
 """A field for just a name is of who asks, and not of whom something is done with."""
-_SPEAKING = words("tell message email text notify ping ask")
-"""What makes somebody of a common noun: 'tell the landlord'."""
 
 
 def _all_numbers(claim: Claim) -> bool:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from fractions import Fraction
+from collections.abc import Callable, Iterable
 
-from ..concept import akin, related
+from ..concept import akin
 from ..measure import is_either_half, unit_of
+from ..mention import Mention
 from ..offer import Offer, labels, own_unit, side
 from ..scene import Field, Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
-from .claim import LEAD, LOWER, MOMENT, PROPER, Claim, alike
-from .which import asked_about, corrected, of_the_other, one_of_records, refused, ruled_out
+from .claim import LEAD, LOWER, MOMENT, PROPER, Claim
+from .named import is_label
+from .which import asked_about, of_the_other, one_of_records, refused, ruled_out
 
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
@@ -214,23 +215,6 @@ def on_the_other_side(claim: Claim) -> bool:
     return claim.slot.kind == "string" and claim.slot.role in PROPER and side(claim.slot, claim.marker) < 0
 
 
-def numbered(claim: Claim) -> bool:
-    """A number that tells which of several things is meant, 'room 12', where a count or a sum is wanted."""
-    here, where = claim.mention, claim.scene.text
-    if not claim.is_number or not here or here.kind != "number" or here.unit:
-        return False
-    found = _NUMBERED.search(where, 0, claim.start) or _NUMBERED_CJK.match(where, claim.end)
-    return found is not None and not any(akin(stem(found[1].lower()), own) for own in claim.slot.own)
-
-
-_NUMBERED = re.compile(
-    r"\b(room|gate|platform|table|flight|line|bus|tram|page|chapter|floor|level|apartment|flat|suite|door|seat|row|lane"
-    r"|building|terminal|track|route|highway|studio|unit|locker|desk|bay|ward|dock|hall|section|exit|stop|bed)s?\s\Z",
-    re.IGNORECASE,
-)
-_NUMBERED_CJK = re.compile(r"(会议室|教室|病房|包[间厢房]|房间?|室|号|路|线|栋|幢|座|排|班|页|题|章|航班|床)")
-
-
 def untold(claim: Claim) -> bool:
     """A value in a statement of which the text does not say what the field's description tells of it."""
     if claim.command or claim.scene.piece or any(_opens(claim, field) for field in labels(claim.slot, claim.scene)):
@@ -275,13 +259,7 @@ def rivalled(claim: Claim) -> bool:
         return False
     taken = [one for to, one in claim.others if to.path != claim.slot.path]
     free = (m for m in claim.kin if not any(m.start < one.end and one.start < m.end for one in taken))
-    return any(stem(word) in claim.slot.words for m in free for word in claim.scene.before(m.start, 1))
-
-
-def own_label(claim: Claim) -> bool:
-    """A Chinese value that begins with the field's own word: '地址苏州市' for an address."""
-    inside = (word for word, start, end in claim.scene.chinese if start == claim.start and end < claim.end)
-    return has_cjk(claim.text) and any(related(word, own) for word in inside for own in claim.slot.own)
+    return any(stem(word) in claim.slot.words for m in free for word in claim.scene.before(m.start, 2))
 
 
 def no_term(claim: Claim) -> bool:
@@ -299,16 +277,6 @@ _OF_CLAUSES = STOP - words("of and or in on at with up down over under")
 """Words that hold sentences together, and no names."""
 _SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?]\s+[A-Z]|[。！？].")
 _LONG = words("message heading reason query title")
-
-
-def no_name_cjk(claim: Claim) -> bool:
-    """A single Chinese character, or one that leads to a name together with it: 张 of 一张票, 从兰州 for a town."""
-    if claim.slot.role not in PROPER or not has_cjk(claim.text):
-        return False
-    return len(claim.text) == 1 or (len(claim.text) > 2 and claim.text[0] in _LEADS_CJK)
-
-
-_LEADS_CJK = "从到去往在由给"
 
 
 def before_a_noun(claim: Claim) -> bool:
@@ -396,26 +364,27 @@ def of_another_kind(claim: Claim) -> bool:
 
 
 def one_of_like(claim: Claim) -> bool:
-    """One of two like numbers of a sentence of which no field takes the other: 'A holds 1,200 boxes, B only 450'."""
-    if not claim.is_number or claim.command or claim.scene.piece:
-        return False
+    """One of two like numbers or moments of a sentence of which no field takes the other: 'A holds 90 boxes, B 40'."""
     sentence, place = around(claim.scene, claim.start)
     first = claim.start - place
-    beside = [m for m in claim.kin if first <= m.start < first + len(sentence)]
-    return any(not any(m.start < one.end and one.start < m.end for _, one in claim.others) for m in beside)
+    return not claim.command and _has_rival(claim, claim.kin, first, first + len(sentence))
 
 
-def one_of_a_label(claim: Claim) -> bool:
-    """A number behind the field's label where that holds two of its kind: 'Rain: 31 mm in April, 12 mm in May'."""
-    own = labels(claim.slot, claim.scene)
-    here = (field for field in own if field.start <= claim.start < field.end)
-    return claim.is_number and not claim.scene.piece and any(len(_amounts(claim, field)) > 1 for field in here)
+def one_of_request(claim: Claim) -> bool:
+    """The same in a request, which may take back what it said first: '40 minutes. Actually it is small, so 30.'"""
+    bare = [m for m in claim.scene.mentions if m.kind == "number" and is_label(claim.scene, m)]
+    rivals = [*claim.kin, *(m for m in bare if claim.is_number and m.text != claim.text)]
+    return claim.command and _has_rival(claim, rivals, 0, len(claim.scene.text))
 
 
-def _amounts(claim: Claim, field: Field) -> set[str]:
-    """The different amounts behind a label that are of the first one's kind."""
-    inside = [m for m in claim.scene.mentions if field.start <= m.start < field.end and isinstance(m.value, Fraction)]
-    return {m.text for m in inside if m is inside[0] or (alike(m, inside[0]) and (m.unit or m.kind != "number"))}
+def _has_rival(claim: Claim, like: Iterable[Mention], first: int, last: int) -> bool:
+    """Whether one of like numbers or moments stands in a stretch, and no other field takes it."""
+    if claim.scene.piece or not (claim.is_number or (claim.mention and claim.mention.kind in MOMENT)):
+        return False
+    fields = ((to, one) for to, one in claim.others if to.path != claim.slot.path)
+    taken = [one for to, one in fields if claim.is_number or to.role in MOMENT | {"start", "end"}]
+    beside = (m for m in like if first <= m.start < last)
+    return any(not any(m.start < one.end and one.start < m.end for one in taken) for m in beside)
 
 
 def relative(claim: Claim) -> bool:
@@ -494,11 +463,11 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 
 
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
-    *(no_code, either_way, half_address, own_label, of_no_kind, of_another_sort, on_the_other_side, numbered),
-    *(cut, runs_on, before_a_noun, part_of_moment, no_term, no_name_cjk),
-    *(untold, calculated, of_one_of_several, one_of_like, one_of_a_label, of_another_label),
+    *(no_code, either_way, half_address, of_no_kind, of_another_sort, on_the_other_side),
+    *(cut, runs_on, before_a_noun, part_of_moment, no_term),
+    *(untold, calculated, of_one_of_several, one_of_like, one_of_request, of_another_label),
     *(of_another_kind, relative, limit, rivalled, of_kin, of_the_next),
-    *(refused, corrected, asked_about, one_of_records, of_the_other, ruled_out),
+    *(refused, asked_about, one_of_records, of_the_other, ruled_out),
     unclaimed,
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
@@ -510,8 +479,8 @@ def of_no_named_kind(claim: Claim) -> bool:
 
 
 MISREAD = (
-    *(no_code, of_no_named_kind, of_another_sort, on_the_other_side, numbered, cut, runs_on, own_label),
-    *(no_term, no_name_cjk, refused, corrected, asked_about, ruled_out),
+    *(no_code, of_no_named_kind, of_another_sort, on_the_other_side, cut, runs_on),
+    *(no_term, one_of_request, refused, asked_about, ruled_out),
 )
 """Those that show that a value is not even the one that the text gives."""
 DENIED = (unclaimed, relative, of_kin)

@@ -1,14 +1,13 @@
-"""Doubts about which of several things is meant: the new price or the old one, who is wanted or who is refused."""
+"""Doubts about which of several things is meant: this one or another, who is wanted or who is refused."""
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from ..offer import labels
 from ..scene import Scene
 from ..word import has_cjk
-from .claim import MOMENT, Claim, alike
+from .claim import Claim
 
 
 def _about(scene: Scene, place: int) -> str:
@@ -44,28 +43,6 @@ _BUT = re.compile(
 _NOT_THAT = re.compile(
     r"(?<!if )\b(?:not|never|anyone but|anybody but|instead of|rather than) (?:him|her|them|that one|this one|there)\b"
     r"|(?:别|不要|不想要?|不找|不选|除了)(?:[他她它]|那[个家位]|这[个家位])",
-    re.IGNORECASE,
-)
-
-
-def corrected(claim: Claim) -> bool:
-    """A number or a moment behind which another one takes its place: '95 minutes. Actually, make it 110.'"""
-    here, where = claim.mention, claim.scene.text
-    if not here or not (isinstance(here.value, Fraction) or here.kind in MOMENT):
-        return False
-    mark = _CORRECTS.search(where, claim.end)
-    if mark is None:
-        return False
-    taken = [one for to, one in claim.others if to.path != claim.slot.path]
-    behind = (m for m in claim.scene.mentions if m.start >= mark.end() and m.text != here.text)
-    free = (m for m in behind if not any(m.start < one.end and one.start < m.end for one in taken))
-    bare = isinstance(here.value, Fraction)
-    return any(alike(m, here) or (bare and m.kind == "number" and not m.unit) for m in free)
-
-
-_CORRECTS = re.compile(
-    r"\b(?:actually|no,? wait|wait,|scratch that|correction|i meant?|make (?:it|that)|change (?:it|that) to"
-    r"|(?:better|sorry),)(?=[\s,])|不对|算了|改成|改为|更正|应该是",
     re.IGNORECASE,
 )
 
@@ -106,7 +83,9 @@ def of_the_other(claim: Claim) -> bool:
 
 
 _OTHER = re.compile(
-    r"\b(?:the (?:one|ones|other|other one) (?:on|in|at|from|by|of|beside|next)|next door)\b", re.IGNORECASE
+    r"\b(?:the (?:one|ones) (?:on|in|at|from|by|of|beside|next)|next door|nearby|neighbou?r(?:'s|ing)?|another|an?other"
+    r"|(?:the|his|her|their|its) others?|(?:some|every|any)(?:one|body) else)\b|另|其他|别的|隔壁",
+    re.IGNORECASE,
 )
 
 
