@@ -28,6 +28,9 @@ class _Answer:
         part = self._parts.get(index)
         if part is None:
             part = self._parts[index] = {}
+            if "done" not in fragment and None not in fragment.values():
+                part |= fragment
+                return
         for name, value in fragment.items():
             if value is None or name == "done":
                 continue

@@ -96,8 +96,10 @@ class Keyring:
         """The keys themselves, to take them out of texts."""
         return [key.secret for key in self._keys if key.secret]
 
-    def turn(self, model: str) -> list[Key]:
+    def turn(self, model: str) -> Sequence[Key]:
         """The keys to try for a model, in order. Raises the failure that keeps all of them from it."""
+        if len(self._keys) == 1 and not self._rests:
+            return self._keys
         with self._lock:
             start = self._next
             self._next = (start + 1) % len(self._keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infrai_runtime.failure import Failure
@@ -40,19 +40,17 @@ class Writer:
 
     # -- one role each
 
-    def system(self, parts: Sequence[Part], path: str, name: Json) -> Iterator[Json]:
+    def system(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """Instructions."""
-        yield {"role": "system", "content": self._content(parts, path), **name}
+        return [{"role": "system", "content": self._content(parts, path), **name}]
 
-    def user(self, parts: Sequence[Part], path: str, name: Json) -> Iterator[Json]:
+    def user(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """What a person said. Results of tools among it are messages of their own, before it."""
         rest = [part for part in parts if part["type"] != "tool_result"]
-        if len(rest) < len(parts):
-            yield from self.tool(parts, path, {})
-        if rest:
-            yield {"role": "user", "content": self._content(rest, path), **name}
+        results = self.tool(parts, path, {}) if len(rest) < len(parts) else []
+        return [*results, {"role": "user", "content": self._content(rest, path), **name}] if rest else results
 
-    def assistant(self, parts: Sequence[Part], path: str, name: Json) -> Iterator[Json]:
+    def assistant(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """What the model said."""
         message: Json = {"role": "assistant", "content": _joined(parts, "text"), **name}
         refusal = _joined(parts, "refusal")
@@ -68,10 +66,11 @@ class Writer:
         self.warnings += [f"{path}: {kind} of an earlier answer is not sent back" for kind in lost]
         if message["content"] is None and not calls and not refusal:
             message["content"] = ""
-        yield message
+        return [message]
 
-    def tool(self, parts: Sequence[Part], path: str, name: Json) -> Iterator[Json]:
+    def tool(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """Results of tools. They are text here, so their media follow in a message of the user."""
+        written: list[Json] = []
         media: list[Part] = []
         for part in parts:
             if part["type"] != "tool_result":
@@ -80,9 +79,10 @@ class Writer:
             if part.get("is_error") and not text.lower().startswith("error"):
                 text = f"Error: {text}"
             media += [inner for inner in part["parts"] if inner["type"] in _MEDIA]
-            yield {"role": "tool", "tool_call_id": self._call_id(part["tool_call_id"]), "content": text}
+            written.append({"role": "tool", "tool_call_id": self._call_id(part["tool_call_id"]), "content": text})
         if media:
-            yield {"role": "user", "content": [self._part(part, path) for part in media]}
+            written.append({"role": "user", "content": [self._part(part, path) for part in media]})
+        return written
 
     # -- parts
 
@@ -124,7 +124,7 @@ class Writer:
         return short_id(given) if self._row.short_call_ids else given
 
 
-_ROLES: dict[str, Callable[[Writer, Sequence[Part], str, Json], Iterator[Json]]] = {
+_ROLES: dict[str, Callable[[Writer, Sequence[Part], str, Json], list[Json]]] = {
     "system": Writer.system,
     "user": Writer.user,
     "assistant": Writer.assistant,
