@@ -7,7 +7,7 @@ Vendors report usage in the OpenAI meaning: cached tokens are part of ``prompt_t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
@@ -99,14 +99,14 @@ def dearest(prices: Iterable[Prices]) -> tuple[Prices, ...]:
     """Those of some prices that may be the highest of them for what a call is expected to use: one that is nowhere
     above another is left out."""
     kept: list[Prices] = []
-    for one in sorted(set(prices), key=_by_words, reverse=True):
+    for one in sorted(dict.fromkeys(prices), key=_by_words, reverse=True):
         if not any(_covers(other, one) for other in kept):
             kept.append(one)
     return tuple(kept)
 
 
-def _by_words(prices: Prices) -> tuple[int, int]:
-    return prices.input_mtok or 0, prices.output_mtok or 0
+def _by_words(prices: Prices) -> list[tuple[int, int]]:
+    return [(one.input_mtok or 0, one.output_mtok or 0) for one in (prices, *(longer for _, longer in prices.long))]
 
 
 _OF_EXPECTED = attrgetter(
@@ -117,9 +117,18 @@ _OF_EXPECTED = attrgetter(
 
 
 def _covers(dear: Prices, cheap: Prices) -> bool:
-    lengths = {0, *(above + 1 for above, _ in (*dear.long, *cheap.long))}
-    pairs = (pair for n in lengths for pair in zip(_OF_EXPECTED(dear.at(n)), _OF_EXPECTED(cheap.at(n)), strict=True))
-    return all(one == other or (one is not None and other is not None and one >= other) for one, other in pairs)
+    if not _none_is_above(_OF_EXPECTED(cheap), _OF_EXPECTED(dear)):
+        return False
+    lengths = [above + 1 for above, _ in (*dear.long, *cheap.long)]
+    return all(_none_is_above(_OF_EXPECTED(cheap.at(n)), _OF_EXPECTED(dear.at(n))) for n in lengths)
+
+
+def _none_is_above(amounts: Sequence[int | None], most: Sequence[int | None]) -> bool:
+    """Whether the same amounts are known of both, and none of the first is above that of the second."""
+    for amount, other in zip(amounts, most, strict=True):
+        if amount != other and (amount is None or other is None or amount > other):
+            return False
+    return True
 
 
 def usd(nano: int | None) -> float | None:

@@ -43,8 +43,8 @@ class Prompt:
         self._longest = max(texts, key=len) if capability in _READ_ONE_BY_ONE and len(texts) > 1 else None
         if not _COUNTED_TOO.isdisjoint(body):
             texts += [orjson.dumps(body[name]).decode() for name in _COUNTED_TOO if name in body]
-        self.text = "\n".join(texts)
-        self.in_bytes = len(self.text) if self.text.isascii() else len(self.text.encode("utf-8", "surrogatepass"))
+        self.text = text = "\n".join(texts)
+        self.in_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         self.capability, self.body = capability, body
         self._careful: tuple[int, int] | None = None
 
