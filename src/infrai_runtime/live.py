@@ -7,6 +7,7 @@ which the same caller may come back with the same idempotency key.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ import orjson
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.wire import KEEP_ALIVE
+
+log = logging.getLogger("infrai_runtime")
 
 FRAMES_AHEAD = 64
 """How far a producer may be ahead of its fastest reader."""
@@ -41,7 +44,8 @@ class Live:
     _read_to = 0
     _readers = 0
     _abandoned = False
-    _task: asyncio.Task[None] | None = None
+    _cancels = 0
+    _task: asyncio.Task[Any] | None = None
     fills: str | None = None
     """The key of the cache under which others wait for it."""
 
@@ -60,13 +64,27 @@ class Live:
         self._task = self._loop.create_task(producer)
         self._task.add_done_callback(partial(self._ended, on_end))
 
-    def _ended(self, on_end: Callable[[Live], None], task: asyncio.Task[None]) -> None:
-        if not self._done:  # cancelled before its first step
+    def lead(self) -> None:
+        """The running task is the producer, and waits for the answer as its first reader would."""
+        self._task = asyncio.current_task()
+        self.join()
+
+    def outlived(self) -> bool:
+        """Whether the task that leads goes on though it was cancelled, since only the answer was to end."""
+        assert self._task is not None
+        return self._cancels > 0 and min(self._task.uncancel() for _ in range(self._cancels)) == 0
+
+    def end(self) -> None:
+        """The producer has ended, however it did."""
+        if not self._done:
             self.finish(Failure("SHUTTING_DOWN", "the answer was cancelled"))
+
+    def _ended(self, on_end: Callable[[Live], None], task: asyncio.Task[None]) -> None:
+        self.end()  # it may have been cancelled before its first step
         if task.cancelled():
             _forget(task)
-        else:
-            task.exception()  # seen
+        elif (error := task.exception()) is not None:
+            log.error("an answer was not settled", exc_info=error)
         on_end(self)
 
     # -- producer's side
@@ -166,12 +184,13 @@ class Live:
 
     def _cancel(self) -> None:
         if self._task is not None and not self._sealed:
+            self._cancels += 1
             self._task.cancel()
 
     async def ended(self) -> None:
         """Returns when the producer has ended, however it did."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        while not self._done:
+            await self._news()
 
     async def read(
         self, keep_alive_s: float | None, said: Callable[[Failure], bytes] | None = None

@@ -12,9 +12,10 @@ batches                      ``batch.desk.Desk`` takes them in; ``batch.worker``
 limits, walk, price          ``answer.Answers``, with ``limits``, ``failover``, ``work`` and ``pricing``
 ===========================  ========================================================================
 
-Up to ``admit`` the steps run in the caller's task; the rest makes the answer in a task of its own (``Live``), because a
-second caller with the same key may join it and because a stream must notice that its reader is gone. Cache and plan
-cost no request to the durable store, so the whole admission is one.
+Up to ``admit`` the steps run in the caller's task. The rest makes the answer in a task of its own (``Live``) where a
+second caller may join it (the same key, or the same question of the cache), and for a stream, which must notice that
+its reader is gone; else in the caller's task too. Cache and plan cost no request to the durable store, so the whole
+admission is one.
 """
 
 from __future__ import annotations
@@ -183,7 +184,9 @@ class Service:
             return await self._joined(slot.running, trace)
         if ready.cached is not None and not ask.stream:
             self._cache.know(incoming.way, raw, ask)
-            return await self._cached(trace, slot, ready)
+            return await self._alone(trace, slot, ready)
+        if _is_callers_own(trace):
+            return await self._alone(trace, slot, ready)
         return await self.deliver(self.start(trace, slot, ready), trace)
 
     async def _joined(self, running: Live, trace: Trace) -> Served:
@@ -240,12 +243,17 @@ class Service:
         live.start(self._make(trace, live, slot.admission, ready), self._ended)
         return live
 
-    async def _cached(self, trace: Trace, slot: Slot, ready: Ready) -> Served:
-        """A whole answer of the cache. It is there, so the caller's own task makes it."""
+    async def _alone(self, trace: Trace, slot: Slot, ready: Ready) -> Served:
+        """A whole answer that the caller's own task makes: it is there, or nobody else can wait for it."""
         live = self._begun(trace, slot, ready)
+        live.lead()
         try:
             await self._make(trace, live, slot.admission, ready)
+        except asyncio.CancelledError:
+            if not live.outlived():
+                raise
         finally:
+            live.end()
             self._ended(live)
         return Served(live.head, await live.whole())
 
@@ -280,12 +288,14 @@ class Service:
         finally:
             live.seal()
             settling = self.books.settle(trace, live, admission, failure)
-            if trace.held is None:
-                await settling
-            else:  # two stores, which are asked at the same time
-                await asyncio.gather(settling, self.answers.give_back(trace))
-            self.tell(trace, failure)
-            live.finish(failure)
+            try:
+                if trace.held is None:
+                    await settling
+                else:  # two stores, which are asked at the same time
+                    await asyncio.gather(settling, self.answers.give_back(trace))
+            finally:  # also where the caller's own task was cancelled meanwhile: the books keep what is not booked yet
+                self.tell(trace, failure)
+                live.finish(failure)
 
     def tell(self, trace: Trace, failure: Failure | None) -> None:
         """Tells the observers, once, that a call has ended."""
@@ -317,6 +327,13 @@ class Service:
         if trace.ask.raw:
             return live.read(None)
         return live.read(self.settings.keep_alive_s, lambda failure: trace.writer().error(failure, trace.metadata()))
+
+
+def _is_callers_own(trace: Trace) -> bool:
+    """Whether only its caller can wait for an answer, and nothing but its booking follows it."""
+    ask, policy = trace.ask, trace.caller.policy
+    joined = ask.stream or ask.idempotency_key is not None or wanted(ask)
+    return not joined and policy.tokens_per_minute is None and policy.concurrency is None
 
 
 def _grace_s(ask: Ask) -> float | None:

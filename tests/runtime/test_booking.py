@@ -10,6 +10,7 @@ import pytest
 
 from infrai_core import ConfigError
 from infrai_runtime import booking
+from infrai_runtime.failure import Failure
 from infrai_runtime.live import Live
 from infrai_runtime.runtime import Runtime
 from infrai_runtime.settings import Settings
@@ -17,6 +18,7 @@ from infrai_runtime.store.durable import Booking, Durable, LedgerRow
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
+from infrai_runtime.trace import Trace
 
 from .api import client, settings
 from .fake import FakeChat, catalogue, model, says
@@ -94,6 +96,52 @@ async def test_while_too_many_calls_wait_to_be_booked_none_is_begun(
         store.refused.clear()
 
 
+class Slow(SqliteDurable):
+    """Never comes back from the first booking."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked = asyncio.Event()
+
+    async def book(self, booking: Booking) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            await asyncio.Event().wait()
+        await super().book(booking)
+
+
+class Told:
+    """How the calls ended that it was told of."""
+
+    def __init__(self) -> None:
+        self.of: list[Failure | None] = []
+
+    def ended(self, trace: Trace, failure: Failure | None) -> None:
+        self.of.append(failure)
+
+
+def test_a_call_whose_caller_leaves_while_it_is_booked_is_booked_and_told_of_once(tmp_path: Path) -> None:
+    told = Told()
+
+    async def leave() -> None:
+        store = Slow(tmp_path / "x.db")
+
+        async def stores(settings: Settings) -> tuple[Durable, Ephemeral]:
+            return store, MemoryEphemeral()
+
+        vendor, rows = FakeChat("a", says("Hi")), catalogue(model("a"))
+        async with client(tmp_path, [vendor], rows, stores=stores, observers=[told]) as api:
+            asking = asyncio.create_task(api.post("/ai/chat", json={"messages": "Hello", "model": "big"}))
+            await store.asked.wait()
+            asking.cancel()
+            await asyncio.wait([asking])
+            assert asking.cancelled()
+
+    asyncio.run(leave())
+    assert answers(tmp_path / "x.db") == [""]
+    assert told.of == [None]
+
+
 def test_a_booking_that_a_store_never_takes_holds_up_no_other(tmp_path: Path) -> None:
     store = Refusing(tmp_path / "x.db", "never", "one", "two")
     asyncio.run(run(tmp_path, store, "never", "one", "two"))
@@ -114,6 +162,26 @@ async def test_an_answer_that_is_cancelled_at_once_is_settled_all_the_same() -> 
     live.cancel()
     await live.ended()
     assert settled.is_set()
+
+
+async def test_a_task_goes_on_whose_answer_is_cancelled_however_often_and_not_one_that_is_cancelled_itself() -> None:
+    async def leads(live: Live) -> bool:
+        live.lead()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return live.outlived()
+        return False
+
+    for times, itself, goes_on in ((1, False, True), (2, False, True), (1, True, False), (0, True, False)):
+        live = Live(("p", "k"), cancel_after_s=None)
+        task = asyncio.create_task(leads(live))
+        await asyncio.sleep(0)
+        for _ in range(times):
+            live.cancel()
+        if itself:
+            task.cancel()
+        assert await task is goes_on
 
 
 async def test_no_comment_follows_the_end_of_an_answer_that_is_still_being_booked() -> None:
