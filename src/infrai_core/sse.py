@@ -70,8 +70,10 @@ class Decoder:
         if end < 0 or b"\r" in chunk or b"\r" in self._rest or len(self._rest) + len(chunk) > self._max:
             return None
         text = (self._rest + chunk[:end]).decode("utf-8", "replace")
-        found = text.removeprefix("data: ").split("\n\ndata: ")
-        if not text.startswith("data: ") or text.count("\n") > 2 * (len(found) - 1):
+        if not text.startswith("data: "):
+            return None
+        found = text[6:].split("\n\ndata: ")
+        if text.count("\n") > 2 * (len(found) - 1):
             return None
         self._rest = bytearray(chunk[end + 2 :])
         return list(map(Event, repeat("message"), found))

@@ -13,7 +13,6 @@ Part = dict[str, Any]
 
 _APPENDED = frozenset({"text", "arguments", "transcript", "base64"})
 _EXTENDED = frozenset({"annotations", "logprobs"})
-_GROWN = _APPENDED | _EXTENDED
 
 
 class _Answer:
@@ -34,12 +33,12 @@ class _Answer:
         for name, value in fragment.items():
             if value is None or name == "done":
                 continue
-            if name not in part or name not in _GROWN:
-                part[name] = value
-            elif name in _EXTENDED:
+            if name in _APPENDED and name in part:
+                self._pieces.setdefault((index, name), [part[name]]).append(value)
+            elif name in _EXTENDED and name in part:
                 part[name] = [*part[name], *value]
             else:
-                self._pieces.setdefault((index, name), [part[name]]).append(value)
+                part[name] = value
 
     def parts(self) -> list[Part]:
         """The parts so far, in order."""
