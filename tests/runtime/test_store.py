@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -943,6 +944,22 @@ def test_answers_of_one_moment_stand_side_by_side_whichever_process_keeps_them(t
             await store.close()
 
     asyncio.run(body())
+
+
+class Kept(sqlite3.Connection):
+    """A connection whose cursors live on, as where a debugger or the garbage collector's lists hold them."""
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        kept = self.__dict__.setdefault("kept", [])
+        kept.append(super().execute(*given))
+        return kept[-1]
+
+
+def test_a_database_is_made_also_where_something_holds_its_cursors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Kept))
+    asyncio.run(SqliteDurable(tmp_path / "x.db").close())
 
 
 def test_an_old_file_gets_new_pages_when_it_is_upgraded_and_nobody_else_has_it_open(

@@ -559,10 +559,11 @@ def _open(path: Path | None, upgrade: bool) -> sqlite3.Connection:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         if upgrade:
             _repage(db)
-        db.execute("PRAGMA journal_mode = WAL")
+        # Rows that nobody reads are taken too: a statement that has some left keeps tables from being changed.
+        db.execute("PRAGMA journal_mode = WAL").fetchall()
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         _migrate(db, path.name if path else "memory")
         db.execute("PRAGMA busy_timeout = 0")  # from here on the loop waits, not the statement
     except sqlite3.DatabaseError as error:
@@ -592,7 +593,7 @@ def _repage(db: sqlite3.Connection) -> None:
 def _migrate(db: sqlite3.Connection, name: str) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
+        [(version,)] = db.execute("PRAGMA user_version").fetchall()
         if version > len(MIGRATIONS):
             raise ConfigError(
                 f"{name} has schema version {version}, this package knows up to {len(MIGRATIONS)}; upgrade it"
