@@ -317,6 +317,12 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("what the other one has", obj(area_m2=N), "It is small. The one on Mill Lane had 70 m².", ["area_m2"]),
     ("what somebody else has", obj(dogs=INTEGER), "We have none, somebody else here has 3 dogs.", ["dogs"]),
     ("one of two dates of a sentence", obj(due_date=S), "It was due on 4 Sept, we made that 18 Sept.", ["due_date"]),
+    ("what stands in brackets for a value", obj(porter=S), "Porter: (stamp)", ["porter"]),
+    ("a null as a word", obj(coupon=S), '{"coupon": null, "status": "sent"}', ["coupon"]),
+    ("who did something else before a comma", obj(checked_by=S), "Packed by Leo, checked by nobody.", ["checked_by"]),
+    ("the other version", obj(version=S), "The export hangs since 6.2, under 6.1.4 it was fine.", ["version"]),
+    ("who stands behind the name of the field for once", obj(driver=S), "Van driver: Jo\nAnn drove.", ["driver"]),
+    ("what the sender of a letter is not", obj(supplier_contact=S), "From: Ida Falk\nHello", ["supplier_contact"]),
     ("the most that there is", obj(points=INTEGER), "Physics (max. 40 points): Ida was ill.", ["points"]),
     ("what was hoped for", obj(duration_days=INTEGER), "They had hoped for 12 days.", ["duration_days"]),
     ("what is kept back", obj(owner=S), "Owner: WITHHELD BY LAW", ["owner"]),
@@ -456,6 +462,8 @@ MENTIONED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(song=S, artist=S), "播放唐宁的《归途》", {"song": ""}),
     (obj(days=INTEGER), "Extend my ticket, please. Are 5 days the most?", {"days": 0}),
     (obj(dentist=S), "Make an appointment with any dentist but Dr. Orr.", {"dentist": ""}),
+    (obj(portions=INTEGER), "Order a cake for the twins. They'll be seven.", {}),
+    (obj(day=S), "I need an appointment. My birthday is 4 April.", {}),
 ]
 
 

@@ -80,7 +80,8 @@ def _is_label(slot: Slot, field: Field) -> bool:
 
 def _means(slot: Slot, label: str) -> bool:
     """Whether a label of one word says no less than the slot's name: its preposition, its translation, its kind."""
-    if slot.words & INTRODUCES.get(label, frozenset()):
+    introduced = INTRODUCES.get(label, frozenset())
+    if slot.words & introduced and slot.specific <= introduced:
         return True
     same = {word for word in slot.words if related(label, word)}
     return not slot.specific - same and any(label.isascii() != one.isascii() or {label, one} <= KIND for one in same)

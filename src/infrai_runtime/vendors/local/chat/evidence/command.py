@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..concept import akin
@@ -18,7 +19,7 @@ def commanded(claim: Claim) -> bool:
     if not claim.command:
         return False
     if claim.is_number:
-        return _all_numbers(claim)
+        return not _SAID_TO_BE.search(claim.scene.text, 0, claim.start) and _all_numbers(claim)
     if claim.slot.role == "currency":
         return _exchanged(claim)
     if claim.slot.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
@@ -28,6 +29,8 @@ def commanded(claim: Claim) -> bool:
     return _behind_marker(claim)
 
 
+_SAID_TO_BE = re.compile(r"(?<!what )(?<!much )(?<!many )\b(?:is|are|was|were|be)\s+\Z", re.IGNORECASE)
+"""What leads to a number of something else: "they'll be seven"."""
 _SAYING = (["saying"], ["that"], ["says"], ["说"])
 
 

@@ -301,12 +301,15 @@ def of_no_kind(claim: Claim) -> bool:
         return False
     kinds = {kind for role, _ in claim.slot.roles[:1] for kind in role.kinds}
     inside = {m.kind for m in claim.scene.mentions if m.start < claim.end and claim.start < m.end}
-    return bool(_NOTHING.fullmatch(claim.text)) or (bool(kinds) and kinds <= _TYPED and not kinds & inside)
+    return bool(_NOTHING.fullmatch(claim.text) or _BRACKETED.match(claim.text)) or (
+        bool(kinds) and kinds <= _TYPED and not kinds & inside
+    )
 
 
+_BRACKETED = re.compile(r"[(\[<{（【]")
 _TYPED = words("email url ip version phone date datetime day time street zip money currency number")
 _NOTHING = re.compile(
-    r"\W*(?:n/?a|none|nobody|unknown|tb[dac]|open|pending|(?:redacted|withheld|masked|hidden|confidential)\b.*"
+    r"\W*(?:n/?a|none|null|nil|nobody|nothing|unknown|vacant|tb[dac]|open|pending|(?:redacted|withheld|masked|hidden|confidential)\b.*"
     r"|to be \w+|not (?:yet )?\w+|待\w?|无|未\w|暂\w?|不详|没有)\W*",
     re.IGNORECASE,
 )
@@ -417,6 +420,25 @@ _LIMIT_CJK = re.compile(r"(?:超过|晚于|早于|迟于)\Z")
 _LIMITED_CJK = re.compile(r"[之以]?[前后]")
 
 
+def behind_another_word(claim: Claim) -> bool:
+    """A value where a label that holds the field's whole name stands before another: 'Van driver: Jo. Ann drove.'"""
+    named = [field for field in claim.scene.fields if claim.slot.words <= field.key]
+    lead = (claim.scene.text[field.start : claim.start] for field in named if field.start <= claim.start)
+    return not claim.scene.piece and bool(named) and not any(LEAD.fullmatch(one) for one in lead)
+
+
+def called_otherwise(claim: Claim) -> bool:
+    """A moment that the text calls another one: 'my birthday is 4 April' for a day."""
+    if not claim.mention or claim.mention.kind not in MOMENT:
+        return False
+    before = [stem(word) for word in claim.scene.before(claim.start, 4) if word not in _LINKS][:1]
+    return any(word in _DATES and not any(akin(word, own) for own in claim.slot.own) for word in before)
+
+
+_DATES = stems("birthday deadline arrival departure checkin checkout start end")
+_LINKS = words("is was are were : = on at")
+
+
 def of_another_label(claim: Claim) -> bool:
     """What another label names: '40 minutes' in 'Baking: 40 minutes'."""
     if claim.scene.piece or not claim.text:
@@ -465,7 +487,16 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, of_no_kind, of_another_sort, on_the_other_side),
     *(cut, runs_on, before_a_noun, part_of_moment, no_term),
-    *(untold, calculated, of_one_of_several, one_of_like, one_of_request, of_another_label),
+    *(
+        untold,
+        calculated,
+        of_one_of_several,
+        one_of_like,
+        one_of_request,
+        behind_another_word,
+        called_otherwise,
+        of_another_label,
+    ),
     *(of_another_kind, relative, limit, rivalled, of_kin, of_the_next),
     *(refused, asked_about, one_of_records, of_the_other, ruled_out),
     unclaimed,

@@ -24,7 +24,7 @@ def alone(claim: Claim) -> bool:
         return False
     if claim.is_number:
         return _alone_number(claim, here)
-    if not claim.command and (here.kind in _SAID_OF_THINGS or (here.kind == "day" and "day" not in slot.words)):
+    if not claim.command and (here.kind not in _TELLING or (here.kind == "day" and "day" not in slot.words)):
         return False
     return here.kind in PRECISE and _asks_for(claim.slot, here.kind) and not _is_any_code(claim, here)
 
@@ -38,7 +38,8 @@ def _is_any_code(claim: Claim, here: Mention) -> bool:
     return here.kind == "code" and any(_asks_for(slot, here.kind) for slot in claim.slots if slot is not claim.slot)
 
 
-_SAID_OF_THINGS = words("colour language")
+_TELLING = words("email url ip phone code datetime date day time street")
+"""Kinds of mention that say by their form alone what they are."""
 
 
 def _alone_number(claim: Claim, here: Mention) -> bool:

@@ -268,8 +268,8 @@ def does(own: Iterable[str], scene: Scene, mention: Mention) -> bool:
     if _BYLINE & set(own) and scene.marker(mention.start) == "by" and not _done_by(scene, mention):
         return True
     after = [] if possesses(scene, mention.end) else scene.after(mention.end, 2)
-    after = [word for word in after if word not in _AUXILIARY and (is_past(word) or word.endswith("s"))]
-    verbs = [stem(verb) for verb in (*_done_by(scene, mention), *after[:1])]
+    after = [word for word in after if word not in _AUXILIARY][:1]
+    verbs = [stem(verb) for verb in (*_done_by(scene, mention), *after) if is_past(verb) or verb.endswith("s")]
     return any(verb == word or derived(verb, word) for verb in verbs for word in own)
 
 
