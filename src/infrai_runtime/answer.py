@@ -105,7 +105,9 @@ class Answers:
         lost = partial(_lost, trace)
         walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.breaker, self._clock, lost)
         candidate, answer = await walk.answer()
-        await self._router.answered(trace, candidate.name, (self._clock() - trace.attempt_started) * 1000)
+        self._router.answered(candidate.name, (self._clock() - trace.attempt_started) * 1000)
+        if ask.session_id is not None:
+            await self._router.stay(trace, candidate.name)
         return candidate, answer
 
     def _patience_s(self, ask: Ask, candidate: Candidate) -> float | None:

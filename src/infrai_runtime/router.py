@@ -40,7 +40,7 @@ class Router:
     async def plan(self, trace: Trace) -> Plan:
         """Which models may answer, with all that the caller should know of it. Raises what ``routing.plan`` raises."""
         ask, caller = trace.ask, trace.caller
-        last = await self._last_of_session(caller, ask)
+        last = None if ask.session_id is None else await self._last_of_session(caller, ask)
         catalogue = await self._catalogues.current()
         trace.breaker = await Breaker.read(self._ephemeral)
         health = self._health(trace.breaker)
@@ -66,7 +66,7 @@ class Router:
 
     async def explain(self, caller: Caller, ask: Ask) -> Json:
         """The plan that a request of this caller would get, in words and numbers. Nothing is called."""
-        last = await self._last_of_session(caller, ask)
+        last = None if ask.session_id is None else await self._last_of_session(caller, ask)
         health = self._health(await Breaker.read(self._ephemeral))
         catalogue = await self._catalogues.current()
         return explained(self._embedding(ask), catalogue, self._fleet, health, last=last, allowed=caller.allowed)
@@ -76,12 +76,13 @@ class Router:
         breaker = await Breaker.read(self._ephemeral)
         return vendors_of(self._vendors, breaker, self._latency.seen_ms, caller.allowed)
 
-    async def answered(self, trace: Trace, name: str, ms: float) -> None:
-        """Learns that ``vendor/model`` answered after so many milliseconds. The session stays with it."""
-        ask, caller = trace.ask, trace.caller
+    def answered(self, name: str, ms: float) -> None:
+        """Learns that ``vendor/model`` answered after so many milliseconds."""
         self._latency.note(name, ms)
-        if ask.session_id is not None:
-            await self._ephemeral.put(_session_key(caller, ask), name.encode(), SESSION_TTL_S)
+
+    async def stay(self, trace: Trace, name: str) -> None:
+        """The session of a call stays with ``vendor/model``."""
+        await self._ephemeral.put(_session_key(trace.caller, trace.ask), name.encode(), SESSION_TTL_S)
 
     def counted(self, ask: Ask, name: str, usage: Json) -> None:
         """Learns from the prompt tokens that ``vendor/model`` reported, where they are those of a text alone."""
@@ -107,8 +108,6 @@ class Router:
         return Health(breaker.cooling_s(), self._latency.seen_ms, self._token_ratio.seen)
 
     async def _last_of_session(self, caller: Caller, ask: Ask) -> str | None:
-        if ask.session_id is None:
-            return None
         stored = await self._ephemeral.get(_session_key(caller, ask))
         return stored.decode() if stored else None
 
