@@ -323,6 +323,13 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("the other version", obj(version=S), "The export hangs since 6.2, under 6.1.4 it was fine.", ["version"]),
     ("who stands behind the name of the field for once", obj(driver=S), "Van driver: Jo\nAnn drove.", ["driver"]),
     ("what the sender of a letter is not", obj(supplier_contact=S), "From: Ida Falk\nHello", ["supplier_contact"]),
+    (
+        "what is granted to one and denied to another",
+        obj(good_with_dogs=B),
+        "Good with us, not with dogs.",
+        ["good_with_dogs"],
+    ),
+    ("a number that goes on", obj(年龄=N), "孩子3岁半。", ["年龄"]),
     ("the most that there is", obj(points=INTEGER), "Physics (max. 40 points): Ida was ill.", ["points"]),
     ("what was hoped for", obj(duration_days=INTEGER), "They had hoped for 12 days.", ["duration_days"]),
     ("what is kept back", obj(owner=S), "Owner: WITHHELD BY LAW", ["owner"]),

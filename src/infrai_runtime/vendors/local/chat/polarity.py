@@ -49,7 +49,8 @@ def _is_turned(name: str, scene: Scene) -> bool:
 
 
 def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | None:
-    """Whether a thing is said to be, how surely it is the thing, and where."""
+    """Whether a thing is said to be, how surely it is the thing, and where; None where one word of it is denied and
+    another one not."""
     found: list[tuple[bool, float, Token]] = []
     for at, token in enumerate(scene.tokens):
         base = stem(token.low)
@@ -68,7 +69,8 @@ def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | No
         for word, start, end in chinese_words(scene.text)
         if any(related(word, other) for other in asked)
     ]
-    return max(found, key=lambda one: one[1], default=None)
+    agreed = len({value for value, _, _ in found}) < 2
+    return max(found, key=lambda one: one[1], default=None) if agreed else None
 
 
 def _is_whole(scene: Scene, at: int, asked: frozenset[str]) -> bool:

@@ -120,7 +120,10 @@ def piece(cut: re.Pattern[str], text: str, at: int) -> tuple[str, int]:
 
 
 _GLUED = re.compile(r"[-_/]?(?=[A-Za-z\d])|[+#*°]|(?<=\b[DMP]r)\.|(?<=\bM[rs])\.|(?<=\bMrs)\.|(?<=\bProf)\.")
-_DECIMALS, _DECIMALS_OF = re.compile(r"(?<=\d)[.,]\d"), re.compile(r"\d[.,]\Z")
+_DECIMALS, _DECIMALS_OF = (
+    re.compile(r"(?<=\d)[.,]\d|\s*(?:[\u3400-\u9fff]{1,2}半|and a half|½)"),
+    re.compile(r"\d[.,]\Z"),
+)
 _WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
 _WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
 
