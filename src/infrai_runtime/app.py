@@ -331,16 +331,16 @@ class Stream:
         self._head = head
         self._frames = frames
         self._release = release
-        self._gone = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sender = asyncio.current_task()
+        state, sender = scope.get("state", {}), asyncio.current_task()
         assert sender is not None
-        watch = asyncio.create_task(self._watch(receive, sender))
+        state[LEAVE] = sender
+        watch = None if state.get(CAME) or _embedded(scope) else asyncio.create_task(_watch(receive, state))
         try:
             await self._send(send)
         except asyncio.CancelledError:
-            if not self._gone:
+            if LEAVE in state:
                 raise
             sender.uncancel()
         except OSError:
@@ -348,7 +348,9 @@ class Stream:
         except Failure as failure:  # the server sees that the answer has no end, and breaks the connection
             log.warning("an answer was cut: %s", failure)
         finally:
-            watch.cancel()
+            state.pop(LEAVE, None)
+            if watch is not None:
+                watch.cancel()
             self._release()
 
     async def _send(self, send: Send) -> None:
@@ -361,12 +363,12 @@ class Stream:
             if not last:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _watch(self, receive: Receive, sender: asyncio.Task[Any]) -> None:
-        """Ends the sending when the client is gone: a server says so only to who asks."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
-        sender.cancel()
+
+async def _watch(receive: Receive, state: dict[str, Any]) -> None:
+    """Does for other servers what our own does when the caller has gone: they say so only to who asks."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    state.pop(LEAVE).cancel()
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------

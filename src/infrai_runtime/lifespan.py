@@ -21,7 +21,7 @@ LEAVE = "infrai.leave"
 """In the ``state`` of a request's scope: the task that waits for the answer on the caller's behalf. Our server takes it
 out and cancels it when the caller has gone."""
 CAME = "infrai.came"
-"""There too: whether the whole body has come, so that nobody waits for it. Our server says so when it has."""
+"""There too: that the whole body has come, so that nobody waits for it. Only our server says so."""
 
 
 class Hosted:
