@@ -224,8 +224,8 @@ def _refusal(status: HTTPStatus, failure: Failure, request_id: str) -> bytes:
 
 
 class _Brief:
-    """An application of whose answers the head is written at once where its length is known and the connection is kept.
-    uvicorn goes through such a head header by header, which takes as long as it takes for the rest of a call."""
+    """An application of whose answers the head is written at once where the connection is kept. uvicorn goes through a
+    head header by header, which takes as long as it takes for the rest of a call."""
 
     def __init__(self, app: App, cycle: RequestResponseCycle) -> None:
         self._app = app
@@ -245,14 +245,16 @@ class _Brief:
         named = dict(headers)
         if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused or cycle.access_log:
             return False
-        if b"content-length" not in named or not _SPECIAL.isdisjoint(named):
+        length, chunked = named.get(b"content-length", b"0"), b"content-length" not in named
+        if chunked and (cycle.scope["method"] == "HEAD" or message["status"] in _EMPTY):
             return False
         lines = b"".join(map(b"%b: %b\r\n".__mod__, [*cycle.default_headers, *headers]))
-        if not _PLAIN.fullmatch(lines):
+        if not _SPECIAL.isdisjoint(named) or not _PLAIN.fullmatch(lines):
             return False
         cycle.response_started, cycle.waiting_for_100_continue = True, False
-        cycle.expected_content_length, cycle.chunked_encoding = int(named[b"content-length"]), False
-        cycle.transport.write(b"%b%b\r\n" % (STATUS_LINE[message["status"]], lines))
+        cycle.expected_content_length, cycle.chunked_encoding = int(length), chunked
+        how = b"transfer-encoding: chunked\r\n" if chunked else b""
+        cycle.transport.write(b"%b%b%b\r\n" % (STATUS_LINE[message["status"]], lines, how))
         return True
 
 
@@ -260,6 +262,8 @@ async def _done() -> None:
     """What is left to wait for once it is written."""
 
 
+_EMPTY = frozenset({204, 304})
+"""Statuses of answers that have no body."""
 _SPECIAL = frozenset({b"connection", b"transfer-encoding"})
 """Headers that say how the connection goes on."""
 _PLAIN = re.compile(rb"(?:[a-z0-9_-]++: [^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
