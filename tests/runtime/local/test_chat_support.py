@@ -318,6 +318,7 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("what somebody else has", obj(dogs=INTEGER), "We have none, somebody else here has 3 dogs.", ["dogs"]),
     ("one of two dates of a sentence", obj(due_date=S), "It was due on 4 Sept, we made that 18 Sept.", ["due_date"]),
     ("what stands in brackets for a value", obj(porter=S), "Porter: (stamp)", ["porter"]),
+    ("what stands for no name", obj(contractor=S), "Contractor: n.n.", ["contractor"]),
     ("a null as a word", obj(coupon=S), '{"coupon": null, "status": "sent"}', ["coupon"]),
     ("who did something else before a comma", obj(checked_by=S), "Packed by Leo, checked by nobody.", ["checked_by"]),
     ("the other version", obj(version=S), "The export hangs since 6.2, under 6.1.4 it was fine.", ["version"]),

@@ -18,7 +18,7 @@ from ..scene import Field, Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
 from .claim import LEAD, LOWER, MOMENT, PROPER, Claim
-from .named import is_label
+from .named import AGENTS, is_label
 from .which import asked_about, of_the_other, one_of_records, refused, ruled_out
 
 _OPEN = re.compile(
@@ -265,6 +265,14 @@ def rivalled(claim: Claim) -> bool:
     return any(stem(word) in claim.slot.words for m in free for word in claim.scene.before(m.start, 2))
 
 
+def no_name(claim: Claim) -> bool:
+    """No capital where a statement is to name somebody or something: 'as per contract' for a tenant, 'n.n.'."""
+    asked = {word for role, _ in claim.slot.roles[:1] if role.name in PROPER for word in role.words}
+    named = asked & claim.slot.words or (not claim.slot.role and claim.slot.name.lower().endswith(AGENTS))
+    free = claim.slot.kind == "string" and not {"enum", "format"} & set(claim.slot.schema)
+    return bool(named) and free and not claim.command and claim.text.islower() and not claim.scene.piece
+
+
 def no_term(claim: Claim) -> bool:
     """A clause where a name or a term is wanted: 'the clerk will fill in' for a zone, 'the usual' for a period."""
     typed = claim.mention and claim.mention.kind not in ("name", "quoted")
@@ -489,7 +497,7 @@ _NEXT = re.compile(r"的[\u3400-\u9fffA-Z]")
 
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, half_address, of_no_kind, of_another_sort, on_the_other_side),
-    *(cut, runs_on, before_a_noun, part_of_moment, no_term),
+    *(cut, runs_on, before_a_noun, part_of_moment, no_name, no_term),
     *(
         untold,
         calculated,
@@ -514,7 +522,7 @@ def of_no_named_kind(claim: Claim) -> bool:
 
 MISREAD = (
     *(no_code, of_no_named_kind, of_another_sort, on_the_other_side, cut, runs_on),
-    *(no_term, one_of_request, refused, asked_about, ruled_out),
+    *(no_name, no_term, one_of_request, refused, asked_about, ruled_out),
 )
 """Those that show that a value is not even the one that the text gives."""
 DENIED = (unclaimed, relative, of_kin)

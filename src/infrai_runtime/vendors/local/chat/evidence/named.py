@@ -194,7 +194,7 @@ def done(claim: Claim) -> bool:
     """'founded in 1998', 'opened by Otis', 'works for Ferro', 'Ann won': a verb of the field's name and the value."""
     measured = claim.measured
     named = claim.mention if claim.mention and claim.mention.kind == "name" and claim.text[:1].isupper() else None
-    agent = claim.slot.name.lower().endswith(_AGENTS)
+    agent = claim.slot.name.lower().endswith(AGENTS)
     if named and agent and claim.slot.role in _DOERS and does(claim.slot.owner, claim.scene, named):
         return True
     before = claim.scene.before(claim.start, 6)
@@ -211,7 +211,7 @@ def done(claim: Claim) -> bool:
     return not one_of_several and all(stem(verb) == own or stem(verb) in _VERBS_OF.get(own, ()) for own in least)
 
 
-_AGENTS = ("er", "or", "ist", "ent", "ant", "by")
+AGENTS = ("er", "or", "ist", "ent", "ant", "by")
 """How names of those end who do something: winner, author, opened_by."""
 _DOERS = frozenset(["", *words("person company recipient")])
 _LEADS = words("by for at with")
