@@ -319,6 +319,7 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("one of two dates of a sentence", obj(due_date=S), "It was due on 4 Sept, we made that 18 Sept.", ["due_date"]),
     ("what stands in brackets for a value", obj(porter=S), "Porter: (stamp)", ["porter"]),
     ("what stands for no name", obj(contractor=S), "Contractor: n.n.", ["contractor"]),
+    ("how many as a code", obj(order_number=S), "I ordered 2 lamps.", ["order_number"]),
     ("a null as a word", obj(coupon=S), '{"coupon": null, "status": "sent"}', ["coupon"]),
     ("who did something else before a comma", obj(checked_by=S), "Packed by Leo, checked by nobody.", ["checked_by"]),
     ("the other version", obj(version=S), "The export hangs since 6.2, under 6.1.4 it was fine.", ["version"]),
@@ -668,6 +669,7 @@ def test_a_code_ends_where_chinese_begins() -> None:
 
 
 LONE: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    ("a Chinese name without an end", obj(房间=S), "把客厅空调打开", ["房间"]),
     ("whom to call is no city", obj(city=S), "Remind me to call Bob", ["city"]),
     ("whom to call is no city beside the text", obj(city=S, text=S), "Remind me to call Bob", ["city", "text"]),
     ("where one is going is no place", obj(place=S), "Remind me on the way to work", ["place"]),

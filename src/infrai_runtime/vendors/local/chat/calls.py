@@ -235,8 +235,14 @@ def _complete_by_phrase(call: Call, clause: str, filled: Filled, told: bool) -> 
         phrase = sure or subject(clause, call.tool, used, name_vocabulary(path))
         meant = bool(phrase) and (bool(sure) or _is_meant(call.tool, path, clause, phrase, used))
         if meant and (path in texts or len(phrase.split()) <= 3):
-            alone = not told and call.declared == [path]
+            named = path in names or not _roles_of_text(call.tool, path)
+            alone = not told and call.declared == [path] and not (named and _runs_on(phrase, clause))
             call.take(path, phrase, call.quoted(path, clause) if expression or alone else {})
+
+
+def _runs_on(phrase: str, clause: str) -> bool:
+    """Whether nothing shows where a Chinese name ends: 客厅空 of 客厅空调, but not 客厅 of 客厅的灯."""
+    return has_cjk(phrase) and not re.search(rf"{re.escape(phrase)}(?:的|[^\u3400-\u9fff]|$)", clause)
 
 
 def _used(one: Offer, clause: str) -> tuple[int, int]:

@@ -157,12 +157,16 @@ def part_of_moment(claim: Claim) -> bool:
 
 
 def no_code(claim: Claim) -> bool:
-    """A mere word, a date or a sum where a number or a code is wanted, and a code where that is one of a telephone."""
+    """A mere word, a date, a sum or a count where a number or a code is wanted, and a code where that is one of a
+    telephone."""
     value, kind = str(claim.chosen.value), claim.mention.kind if claim.mention else ""
     if claim.slot.role == "phone" and _CODED.search(claim.scene.text, 0, claim.start):
         return True
     if claim.slot.role not in ("code", "phone", "zip"):
         return False
+    counts = claim.mention and len(claim.text) < 3 and not is_label(claim.scene, claim.mention)
+    if kind == "number" and claim.slot.kind == "string" and counts:
+        return True
     return (
         kind in _NO_CODES or bool(_DATED.fullmatch(value)) or (not any(map(str.isdigit, value)) and not value.isupper())
     )
