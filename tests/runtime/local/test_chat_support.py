@@ -188,6 +188,7 @@ CLEAR: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(送达日期=S), "包裹6月3日送达。", {"送达日期": "6月3日"}),
     (obj(reporter=S), "Door stuck. Reporter: Ida Falk, priority high", {"reporter": "Ida Falk"}),
     (obj(费用=N), "费用一千八。", {"费用": 1800}),
+    (obj(author=S), "Author: Jo Holm (pseudonym)", {"author": "Jo Holm"}),
 ]
 
 
@@ -320,6 +321,8 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("what stands in brackets for a value", obj(porter=S), "Porter: (stamp)", ["porter"]),
     ("what stands for no name", obj(contractor=S), "Contractor: n.n.", ["contractor"]),
     ("how many as a code", obj(order_number=S), "I ordered 2 lamps.", ["order_number"]),
+    ("how long as how often", obj(times_per_day=INTEGER), "One pill for 7 days.", ["times_per_day"]),
+    ("what was waived", obj(fine=N), "A fine of 250 waived by the clerk.", ["fine"]),
     ("a null as a word", obj(coupon=S), '{"coupon": null, "status": "sent"}', ["coupon"]),
     ("who did something else before a comma", obj(checked_by=S), "Packed by Leo, checked by nobody.", ["checked_by"]),
     ("the other version", obj(version=S), "The export hangs since 6.2, under 6.1.4 it was fine.", ["version"]),
@@ -473,6 +476,8 @@ MENTIONED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(dentist=S), "Make an appointment with any dentist but Dr. Orr.", {"dentist": ""}),
     (obj(portions=INTEGER), "Order a cake for the twins. They'll be seven.", {}),
     (obj(day=S), "I need an appointment. My birthday is 4 April.", {}),
+    (obj(time=S), "Can you get me a cab, my train is at 5:40", {}),
+    (obj(passengers=INTEGER), "Book me a taxi, so say 5.", {}),
 ]
 
 

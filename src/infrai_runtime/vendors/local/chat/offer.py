@@ -102,7 +102,7 @@ def _labelled(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
             yield from shaped(slot, value, field.start, 0.4)
 
 
-_CLAUSE = re.compile(r"，|,\s(?=\d)")
+_CLAUSE = re.compile(r"，|,\s(?=\d)|\s\(")
 """What ends a name behind a label."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ..concept import akin
@@ -19,7 +18,7 @@ def commanded(claim: Claim) -> bool:
     if not claim.command:
         return False
     if claim.is_number:
-        return not _SAID_TO_BE.search(claim.scene.text, 0, claim.start) and _all_numbers(claim)
+        return _all_numbers(claim)
     if claim.slot.role == "currency":
         return _exchanged(claim)
     if claim.slot.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
@@ -29,8 +28,6 @@ def commanded(claim: Claim) -> bool:
     return _behind_marker(claim)
 
 
-_SAID_TO_BE = re.compile(r"(?<!what )(?<!much )(?<!many )\b(?:is|are|was|were|be)\s+\Z", re.IGNORECASE)
-"""What leads to a number of something else: "they'll be seven"."""
 _SAYING = (["saying"], ["that"], ["says"], ["说"])
 
 
@@ -80,7 +77,13 @@ def _is_of_field(claim: Claim) -> bool:
         return not (claim.mention and claim.mention.unit)
     said = {stem(word) for word in after} | {word for word, at, _ in claim.scene.chinese if 0 <= at - claim.end < 3}
     things = counted(after[:1]) or has_cjk(claim.scene.text[claim.end : claim.end + 1])
+    if not things and not (claim.mention and claim.mention.unit) and slot.specific and claim.marker not in _SETTING:
+        return False
     return not things or any(akin(word, own) for word in said for own in slot.own | slot.units)
+
+
+_SETTING = words("to by at for")
+"""What leads to a bare number that something is set to."""
 
 
 _MONEY = words("money")

@@ -47,7 +47,7 @@ _BYGONE = re.compile(
 _ENDED = re.compile(
     r"\b(?:cancell?ed|cancell?ation|called off|postponed|withdrawn|revoked|resigned|retired|quit|stepped down|fired"
     r"|dismissed|rejected|refused|declined|turned down"
-    r"|replaced|washed away|destroyed|demolished|torn down|burn(?:ed|t) down"
+    r"|waived|reversed|lifted|replaced|washed away|destroyed|demolished|torn down|burn(?:ed|t) down"
     r"|(?:has|have|had|who) left|left the|died|void|obsolete|outdated|fell through)\b"
     r"|取消|推迟|延期|作废|离职|辞职|退休|卸任|辞去|原定|停办|去世",
     re.IGNORECASE,
@@ -442,6 +442,19 @@ def behind_another_word(claim: Claim) -> bool:
     return not claim.scene.piece and bool(named) and not any(LEAD.fullmatch(one) for one in lead)
 
 
+def of_a_subject(claim: Claim) -> bool:
+    """In a request, what something else is said to be: seven of "they'll be seven", 5:40 of 'the train is at 5:40'."""
+    measured = claim.is_number or (claim.mention and claim.mention.kind in MOMENT)
+    found = _SAID_TO_BE.search(claim.scene.text, 0, claim.start) if claim.command and measured else None
+    return found is not None and not any(akin(stem(found[1].lower()), own) for own in (*claim.slot.own, *_ASKING))
+
+
+_SAID_TO_BE = re.compile(
+    r"([a-z]+)(?:['\u2019]ll)?\s+(?:is|are|was|were|be)\s+(?:(?:at|on|in|from)\s+)?\Z", re.IGNORECASE
+)
+_ASKING = stems("what much many when where which it")
+
+
 def called_otherwise(claim: Claim) -> bool:
     """A moment that the text calls another one: 'my birthday is 4 April' for a day."""
     if not claim.mention or claim.mention.kind not in MOMENT:
@@ -509,6 +522,7 @@ DOUBTS: tuple[Callable[[Claim], bool], ...] = (
         one_of_like,
         one_of_request,
         behind_another_word,
+        of_a_subject,
         called_otherwise,
         of_another_label,
     ),

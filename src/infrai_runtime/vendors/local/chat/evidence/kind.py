@@ -9,7 +9,7 @@ from ..mention import Mention
 from ..offer import own_unit
 from ..scene import MARKERS
 from ..slot import Slot
-from ..word import STOP, stem, stems, words
+from ..word import STOP, name_words, stem, stems, words
 from .claim import PRECISE, Claim
 
 
@@ -51,7 +51,7 @@ def _alone_number(claim: Claim, here: Mention) -> bool:
         return "percent" in claim.slot.units
     if "year" in claim.slot.words:
         return 1000 <= here.value <= 2200 and claim.scene.marker(here.start) in ("in", "since", "of", "(")
-    measure = unit_of(here.unit)
+    measure = unit_of(here.unit) if "per" not in name_words(claim.slot.name) else None
     fits = measure is not None and (measure.kind in claim.slot.units or own_unit(claim.slot, measure) is not None)
     return fits and not _AWAY.match(claim.scene.text, here.end)
 

@@ -162,7 +162,7 @@ _TELLING = words("这 个 , ( is was are became a an the our my new being")
 
 def _counts(claim: Claim, after: list[str]) -> bool:
     """Whether a number counts what the field is named for: '8 barns', '3 night shifts' for night_shifts."""
-    if claim.mention and claim.mention.kind != "number":
+    if (claim.mention and claim.mention.kind != "number") or "per" in name_words(claim.slot.name):
         return False
     run = [stem(word) for word in _run(after)]
     least = claim.slot.specific or claim.slot.words
