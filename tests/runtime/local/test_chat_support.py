@@ -754,7 +754,7 @@ def test_what_is_of_another_kind_or_thing_is_declared(schema: dict[str, Any], te
         (obj(time={**S, "description": "as HH:MM"}), "set it for quarter to nine in the evening", {"time": "20:45"}),
         (obj(time={**S, "description": "HH:MM"}), "设在下午三点二十", {"time": "15:20"}),
         (obj(time={**S, "description": "HH:MM"}), "set it for five o'clock", {"time": "five o'clock"}),
-        (obj(queue=S, pod=S), "重启 worker-7 这个 pod，queue 是 orders", {"queue": "orders", "pod": "worker-7"}),
+        (obj(queue=S), "重启 worker-7 这个 pod，queue 是 orders", {"queue": "orders"}),
         (obj(name=S), "Reserve two seats in the name of Lindqvist", {"name": "Lindqvist"}),
         (obj(gift_box=B), "Send the mug with a gift box", {"gift_box": True}),
         (obj(parking=B), "房子没有停车位。", {"parking": False}),

@@ -131,23 +131,11 @@ _CJK_MORE = re.compile(r"(?:旧|前|老|原|副|不是|非|上|下|每|各)的?$
 
 
 def told_of(claim: Claim) -> bool:
-    """'Ada, the cook', 'Ada is the cook', '8 barns': the value, then the field's whole name."""
-    if possesses(claim.scene, claim.end) or not claim.text or _GREETED.search(claim.scene.text, 0, claim.start):
+    """'8 barns': a number, then what the field counts."""
+    if not claim.is_number or not claim.text:
         return False
     after = claim.scene.after(claim.end, 8)
-    after = after[1:] if after[:1] == ["-"] else after
-    if claim.is_number:
-        return _counts(claim, after) or _counts_cjk(claim)
-    at = next((at for at, word in enumerate(after) if word not in _TELLING), len(after))
-    if not at or (claim.mention and claim.mention.kind not in ("name", "code", "handle", "quoted")):
-        return False
-    run = _run(after[at:])
-    if any(is_past(word) for word in run):
-        return False
-    return bool(run) and is_name_of(claim, [stem(word) for word in run], stem(run[-1]))
-
-
-_GREETED = re.compile(r"(?:^|\n)\W*(?:dear|hi|hello|hey)\s+(?:\w+\.?\s+)?\Z", re.IGNORECASE)
+    return _counts(claim, after[1:] if after[:1] == ["-"] else after) or _counts_cjk(claim)
 
 
 def told_cjk(claim: Claim) -> bool:
@@ -155,9 +143,6 @@ def told_cjk(claim: Claim) -> bool:
     rest = claim.scene.text[claim.end :].lstrip("年")
     moment = claim.mention and claim.mention.kind in MOMENT
     return bool(moment) and any(len(own) > 1 and rest.startswith(own) for own in claim.slot.specific if has_cjk(own))
-
-
-_TELLING = words("这 个 , ( is was are became a an the our my new being")
 
 
 def _counts(claim: Claim, after: list[str]) -> bool:
