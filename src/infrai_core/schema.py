@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from infrai_core.errors import ConfigError
 from infrai_core.parse import parsed
+from infrai_core.wellformed import malformed
 
 TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
 """A pattern. OpenAI takes 64 characters, others 128."""
@@ -48,6 +49,9 @@ def check_tool(tool: Mapping[str, Any], field: str) -> None:
         raise ConfigError(f"{field}.{kind}.name={reprlib.repr(name)}: allowed is {ALLOWED_TOOL_NAME}")
     if arguments is not None:
         raise ConfigError(f"{field}.{kind}.parameters.type={arguments!r}: allowed is {ALLOWED_ARGUMENTS}")
+    if (wrong := malformed(described.get("parameters") or {})) is not None:
+        place = f"{field}.{kind}.parameters.{wrong.place}"
+        raise ConfigError(f"{place}={reprlib.repr(wrong.came)}: allowed is {wrong.allowed}")
 
 
 def _described(tool: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:

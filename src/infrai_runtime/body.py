@@ -19,6 +19,7 @@ from infrai_runtime.field import (
     choice,
     flag,
     integer,
+    json_schema,
     known_choice,
     known_integer,
     known_number,
@@ -49,7 +50,7 @@ _FORMAT = table(
                 {
                     "name": Field(text(), "name of the schema"),
                     "description": Field(text(), "what it describes"),
-                    "schema": Field(anything("JSON Schema"), "JSON Schema of the answer", required=True),
+                    "schema": Field(json_schema("JSON Schema"), "JSON Schema of the answer", required=True),
                     "strict": Field(flag(), "the answer must follow the schema"),
                 }
             ),

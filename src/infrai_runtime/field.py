@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infrai_core.params import CHOICES, RANGES
+from infrai_core.wellformed import malformed
 from infrai_runtime.failure import Failure
 
 Check = Callable[[Any, str], Any]
@@ -178,6 +179,17 @@ def table(fields: Fields) -> Kind:
 def anything(about: str = "an object") -> Kind:
     """An object whose fields are not ours to know."""
     return Kind(_object, {"type": "object", "description": about})
+
+
+def json_schema(about: str) -> Kind:
+    """A JSON Schema: an object whose words have values of their kinds, so that whoever takes it apart finds them."""
+
+    def check(value: Any, path: str) -> Any:
+        if (wrong := malformed(_object(value, path))) is not None:
+            raise refuse(f"{path}.{wrong.place}", wrong.came, wrong.allowed)
+        return value
+
+    return Kind(check, {"type": "object", "description": about})
 
 
 def either(*kinds: Kind, allowed: str) -> Kind:

@@ -140,11 +140,11 @@ def part(value: Any, path: str) -> Part:
     if not isinstance(value, dict):
         raise refuse(path, value, "an object with a type, or a string")
     kind = value.get("type")
+    if not isinstance(kind, str) or kind not in _TYPES:
+        raise refuse(f"{path}.type", kind, f"one of {', '.join(sorted(_TYPES))}")
     if kind in _FROM_OPENAI and (kind not in PART_FIELDS or kind in value):
         return _FROM_OPENAI[kind](value, path)
-    if kind not in PART_FIELDS:
-        raise refuse(f"{path}.type", kind, f"one of {', '.join(sorted({*PART_FIELDS, *_FROM_OPENAI}))}")
-    return _wire_part(str(kind), value, path)
+    return _wire_part(kind, value, path)
 
 
 def _wire_part(kind: str, value: Mapping[str, Any], path: str) -> Part:
@@ -247,13 +247,14 @@ def _refusal(value: Mapping[str, Any], path: str) -> Part:
     return {"type": "refusal", "text": text().check(value.get("refusal"), f"{path}.refusal")}
 
 
-_FROM_OPENAI: dict[Any, Callable[[Mapping[str, Any], str], Part]] = {
+_FROM_OPENAI: dict[str, Callable[[Mapping[str, Any], str], Part]] = {
     "image_url": _image_url,
     "video_url": _video_url,
     "input_audio": _input_audio,
     "file": _file,
     "refusal": _refusal,
 }
+_TYPES = frozenset({*PART_FIELDS, *_FROM_OPENAI})
 
 # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -391,14 +392,16 @@ _READ_OF_PART = ("parts", "text", "name", "arguments")
 
 def needed_abilities(parts: Collection[Part]) -> set[str]:
     """What a model must be able to do to read these parts: vision, audio, video, pdf, custom_tools."""
-    needs = {_ABILITY.get((part["type"], part.get("mime"))) or _ABILITY.get((part["type"], None)) for part in parts}
-    custom = {"custom_tools"} if any(part.get("custom") for part in parts) else set()
-    return custom | {ability for ability in needs if ability is not None}
+    return {ability for part in parts if (ability := _needed(part)) is not None}
 
 
-_ABILITY: dict[tuple[str, str | None], str] = {
-    ("image", None): "vision",
-    ("audio", None): "audio",
-    ("video", None): "video",
-    ("file", "application/pdf"): "pdf",
-}
+def _needed(part: Part) -> str | None:
+    kind: str = part["type"]
+    if kind == "tool_call":
+        return "custom_tools" if part.get("custom") else None
+    if kind == "file":
+        return "pdf" if part.get("mime") == "application/pdf" else None
+    return _ABILITY.get(kind)
+
+
+_ABILITY = {"image": "vision", "audio": "audio", "video": "video"}

@@ -15,10 +15,10 @@ from infrai_runtime.field import (
     Field,
     Fields,
     Kind,
-    anything,
     choice,
     either,
     flag,
+    json_schema,
     list_of,
     one_of_types,
     refuse,
@@ -43,7 +43,7 @@ def _tool_name() -> Kind:
 
 def _arguments() -> Kind:
     """JSON Schema of arguments, which vendors take by their names."""
-    some = anything("JSON Schema of the arguments")
+    some = json_schema("JSON Schema of the arguments")
 
     def check(value: Any, path: str) -> Any:
         schema = some.check(value, path)

@@ -41,12 +41,14 @@ VALUES_OF_CORE = {
     "schema",
     "sse",
     "tokens",
+    "wellformed",
 }
 """The modules of core that the runtime may use: values and functions, never the client."""
 
 LAYERS = (
     {
         *("direct", "errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "schema", "tokens"),
+        "wellformed",
         *("unchecked", "written"),
     },
     {"models", "root"},

@@ -332,11 +332,11 @@ def settled(schema: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:
-    """The one type of a resolved schema."""
+    """The one type of a resolved schema; "any" for one that is not JSON Schema's."""
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((one for one in kind if one != "null"), "null")
-    if isinstance(kind, str):
+    if isinstance(kind, str) and kind in _BY_KIND:
         return kind
     if "properties" in schema or "additionalProperties" in schema:
         return "object"
