@@ -1,9 +1,25 @@
-"""Whether a JSON Schema is one, said before anybody takes it apart. Pure."""
+"""Whether a JSON Schema is one, said before anybody takes it apart. Pure.
+
+By a table of words: each request with tools is looked at, and holding a schema against the meta-schema with a library
+takes some hundred times as long.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Words whose values are schemas by name."""
+LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+"""Words whose values are lists of schemas."""
+ONES = frozenset(
+    {
+        *("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"),
+        "unevaluatedProperties",
+    }
+)
+"""Words whose value is a schema."""
 
 Place = tuple[Any, ...]
 """``(place, name)``, and ``()`` for the root: no text is made of a place that nothing is wrong with."""
@@ -102,18 +118,9 @@ def _of_items(place: Place, value: Any) -> list[tuple[Place, Any]]:
 
 
 _WORDS: dict[Any, _Word] = {
-    **dict.fromkeys(
-        ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"),
-        _Word("an object of schemas", _is_map, _of_map),
-    ),
-    **dict.fromkeys(
-        ("anyOf", "oneOf", "allOf", "prefixItems"),
-        _Word("a list of at least one schema", _has_items, _of_list),
-    ),
-    **dict.fromkeys(
-        ("additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedProperties"),
-        _Word("a schema", _any, _itself),
-    ),
+    **dict.fromkeys(MAPS, _Word("an object of schemas", _is_map, _of_map)),
+    **dict.fromkeys(LISTS, _Word("a list of at least one schema", _has_items, _of_list)),
+    **dict.fromkeys(ONES, _Word("a schema", _any, _itself)),
     "items": _Word("a schema", _any, _of_items),
     "type": _Word("the name of a type, or a list of such names", _is_type),
     "required": _Word("a list of names", _are_texts),

@@ -225,7 +225,7 @@ def _refusal(status: HTTPStatus, failure: Failure, request_id: str) -> bytes:
 
 class _Brief:
     """An application of whose answers the head is written at once where the connection is kept. uvicorn goes through a
-    head header by header, which takes as long as it takes for the rest of a call."""
+    head header by header, which is half of its own work for a call."""
 
     def __init__(self, app: App, cycle: RequestResponseCycle) -> None:
         self._app = app

@@ -11,11 +11,10 @@ from typing import Any
 
 import orjson
 
+from infrai_core.wellformed import LISTS, MAPS, ONES
+
 Schema = dict[str, Any]
 
-_MAPS = frozenset({"properties", "$defs", "definitions", "patternProperties"})
-_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_ONES = frozenset({"items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"})
 _SILENT = frozenset(
     {"$schema", "$id", "$comment", "title", "examples", "default", "readOnly", "writeOnly", "deprecated"}
 )
@@ -62,11 +61,11 @@ def _plain_word(name: str, value: Any, keywords: Set[str]) -> tuple[str, Any]:
 
 
 def _nested(name: str, value: Any, rules: Rules) -> Any:
-    if name in _MAPS and isinstance(value, Mapping):
+    if name in MAPS and isinstance(value, Mapping):
         return {key: downgraded(inner, rules) for key, inner in value.items()}
-    if name in _LISTS and isinstance(value, list):
+    if name in LISTS and isinstance(value, list):
         return [downgraded(inner, rules) for inner in value]
-    return downgraded(value, rules) if name in _ONES else value
+    return downgraded(value, rules) if name in ONES else value
 
 
 def described(kept: Schema, lost: Mapping[str, Any]) -> Schema:
