@@ -286,7 +286,7 @@ def plot(found: Numbers, file: Path) -> None:
 
 def _decades(values: Sequence[float]) -> tuple[float, float]:
     """Whole decades around the values, with room for a label behind the longest bar."""
-    return 10 ** math.floor(math.log10(min(values) * 0.9)), 10 ** math.ceil(math.log10(max(values) * 3))
+    return 10 ** math.floor(math.log10(min(values) / 2)), 10 ** math.ceil(math.log10(max(values) * 3))
 
 
 def _plot_streams(axis: Any, streams: Mapping[str, Mapping[str, float]]) -> None:
