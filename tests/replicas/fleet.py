@@ -98,7 +98,8 @@ class Fleet(State):
         until(lambda: self.ready() == "ok", "the proxy found a runtime")
 
     def _started(self, port: int) -> ServedProcess:
-        environ = {"INFRAI_DATABASE": self.postgres.url(), "INFRAI_REDIS": f"redis://127.0.0.1:{self.redis_port}"}
+        database = f"{self.postgres.url()}?application_name={_name(port)}"
+        environ = {"INFRAI_DATABASE": database, "INFRAI_REDIS": f"redis://127.0.0.1:{self.redis_port}"}
         environ |= {"INFRAI_VENDORS": self.vendors, "INFRAI_HOME": str(self.directory / "home")}
         environ |= {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
         options = ("--port", str(port), "--home", environ["INFRAI_HOME"], "--public-url", self.proxy)
@@ -106,9 +107,12 @@ class Fleet(State):
         return self.stack.enter_context(served_process(own, *options, environ=environ, module=self.module))
 
     def kill(self, number: int) -> None:
-        """``kill -9`` of a runtime."""
+        """``kill -9`` of a runtime; the database has then done what it was still told by it."""
         self._runtimes[number].process.kill()
         self._runtimes[number].process.wait()
+        name = _name(urlsplit(self.replicas[number]).port or 0)
+        connected = "SELECT 1 FROM pg_stat_activity WHERE application_name = $1"
+        until(lambda: not self.on_store(lambda store: store._fetch(connected, name)), "its connections are gone")
 
     def restart(self, number: int) -> None:
         """A runtime that was killed comes back at its old address."""
@@ -158,6 +162,11 @@ class Fleet(State):
         """What ``/readyz`` says."""
         answer = httpx.get(f"{at or self.proxy}/readyz", timeout=WAIT_S, trust_env=False)
         return answer.json()["status"] if answer.headers.get("content-type") == "application/json" else None
+
+
+def _name(port: int) -> str:
+    """Of a runtime's connections to the database."""
+    return f"runtime-{port}"
 
 
 def until(told: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
