@@ -77,15 +77,18 @@ class Sifted:
     ``room`` is the smallest context of those that may: what fits into it fits all of them.
     """
 
+    wanted: Wanted
     kept: tuple[Model, ...]
     dropped: tuple[Dropped, ...]
     room: float
 
 
 def sifted(ask: Ask, catalogue: Catalogue, fleet: Fleet, health: Health, allowed: Allowed = EVERYTHING) -> Sifted:
-    """Who may answer a request. The same object for requests that want the same, as long as all fit."""
+    """Who may answer a request. The same object for requests that want the same, as long as all fit. Raises
+    MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
+    model, vendor = pins_of(ask, catalogue, fleet)
     dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
-    wanted = Wanted(ask.capability, ask.model, ask.vendor, ask.needs, dimensions)
+    wanted = Wanted(ask.capability, model, vendor, ask.needs, dimensions)
     found = _sifted(wanted, catalogue, fleet, allowed)
     if ask.prompt.longest.in_bytes + ask.body.get("max_tokens", 1) <= found.room:
         return found
@@ -102,7 +105,7 @@ def _sifted(wanted: Wanted, catalogue: Catalogue, fleet: Fleet, allowed: Allowed
     kept = tuple(model for model, why in verdicts if why is None)
     dropped = [Dropped(model.name, why) for model, why in verdicts if why is not None]
     dropped += _elsewhere(elsewhere, fleet.names, wanted.capability)
-    return Sifted(kept, tuple(dropped), _room(kept))
+    return Sifted(wanted, kept, tuple(dropped), _room(kept))
 
 
 def _room(models: Iterable[Model]) -> float:
@@ -134,7 +137,7 @@ def _fitting(ask: Ask, found: Sifted, health: Health) -> Sifted:
     verdicts = [(model, _too_small(ask, prompt, model, ratio.get(model.name, 1.0))) for model in found.kept]
     small = (Dropped(model.name, why) for model, why in verdicts if why is not None)
     kept = tuple(model for model, why in verdicts if why is None)
-    return Sifted(kept, (*small, *found.dropped), _room(kept))
+    return Sifted(found.wanted, kept, (*small, *found.dropped), _room(kept))
 
 
 def _too_small(ask: Ask, prompt: Prompt, model: Model, ratio: float) -> str | None:
@@ -201,29 +204,30 @@ def _lacking(ask: Wanted) -> Keep:
 # -- pins -------------------------------------------------------------------------------------------------------------
 
 
-def pinned(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> Ask:
-    """The request with ``vendor/model`` in its model read as two pins, unless some model has that very id. Refuses a
-    vendor or model that nobody knows, by name."""
-    if ask.model is not None and ask.vendor is None and "/" in ask.model:
-        ask = _two_pins(ask, ask.model, catalogue, fleet)
-    if ask.vendor is not None and ask.vendor not in fleet.names:
+def pins_of(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> tuple[str | None, str | None]:
+    """The model and the vendor that a request pins; ``vendor/model`` in its model is both, unless some model has that
+    very id. Refuses a vendor or model that nobody knows, by name."""
+    model, vendor = ask.model, ask.vendor
+    if model is not None and vendor is None and "/" in model:
+        model, vendor = _two_pins(model, catalogue, fleet)
+    if vendor is not None and vendor not in fleet.names:
         raise Failure(
             "VENDOR_NOT_FOUND",
-            f"vendor: came {ask.vendor!r}, configured are {', '.join(sorted(fleet.names))}",
+            f"vendor: came {vendor!r}, configured are {', '.join(sorted(fleet.names))}",
             param="vendor",
         )
-    if ask.model is not None and ask.vendor in (None, LOCAL) and not catalogue.knows(ask.model):
-        near = catalogue.nearest(ask.model)
+    if model is not None and vendor in (None, LOCAL) and not catalogue.knows(model):
+        near = catalogue.nearest(model)
         hint = f"did you mean {near!r}?" if near else _UNKNOWN_MODEL
-        raise Failure("MODEL_NOT_FOUND", f"model: there is no model {ask.model!r}", hint=hint, param="model")
-    return ask
+        raise Failure("MODEL_NOT_FOUND", f"model: there is no model {model!r}", hint=hint, param="model")
+    return model, vendor
 
 
-def _two_pins(ask: Ask, name: str, catalogue: Catalogue, fleet: Fleet) -> Ask:
+def _two_pins(name: str, catalogue: Catalogue, fleet: Fleet) -> tuple[str, str | None]:
     vendor, _, model = name.partition("/")
     if not model or vendor not in fleet.names or any(row.id == name for row in catalogue.named(name)):
-        return ask
-    return ask._replace(vendor=vendor, model=model)
+        return name, None
+    return model, vendor
 
 
 _UNKNOWN_MODEL = "GET /v1/ai/models lists the models; one that is not listed can be used together with its vendor"

@@ -22,8 +22,8 @@ from infrai_runtime.eligible import (
     Dropped,
     Fleet,
     Sifted,
+    Wanted,
     nothing_left,
-    pinned,
     sifted,
 )
 from infrai_runtime.health import Health
@@ -96,22 +96,17 @@ def surveyed(
     allowed: Allowed = EVERYTHING,
 ) -> Plan:
     """As ``plan``, but also without a candidate. Raises MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
-    if ask.model is not None or ask.vendor is not None:
-        ask = pinned(ask, catalogue, fleet)
     found = sifted(ask, catalogue, fleet, health, allowed)
     if not found.kept:
         return Plan((), found.dropped, "no model can answer")
     stay = last or maker_of(ask)
     ranked = _ranked(ask, found, None if stay in health.cooling_s else stay)
-    candidates, within = _as_they_do(ranked, health), ranked.within_cap
-    if ask.vendor is not None:
-        candidates, within = candidates[:1], ()
-    first = candidates[0].model.name
-    reason = _reason(ask, first, found.dropped, stay)
-    followed = ranked.followed if candidates is ranked.candidates else None
-    return Plan(
-        candidates, found.dropped, reason, ranked.warnings, health.token_ratio.get(first, 1.0), within, followed
-    )
+    made, candidates = ranked.plan, _as_they_do(ranked, health)
+    if candidates is not ranked.candidates:
+        reason = _reason(found, ask.prefer, ask.task, candidates[0].name, stay)
+        made = made._replace(candidates=_tried(found, candidates), reason=reason, followed=None)
+    ratio = health.token_ratio.get(made.candidates[0].model.name, 1.0)
+    return made if ratio == 1.0 else made._replace(token_ratio=ratio)
 
 
 def maker_of(ask: Ask) -> str | None:
@@ -130,14 +125,12 @@ Key = Callable[[Candidate], tuple[float, ...]]
 
 
 class Ranked(NamedTuple):
-    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of each one's equals;
-    ``within_cap``, ``followed`` and ``warnings`` are those of a plan in this order."""
+    """Candidates by preference, equals by name. ``ties`` are the places, from and to, of each one's equals; ``plan`` is
+    that of this order, for a model that counts tokens as they are estimated."""
 
     candidates: tuple[Candidate, ...]
     ties: Mapping[str, tuple[int, int]]
-    within_cap: tuple[Prices, ...]
-    followed: bool
-    warnings: tuple[str, ...]
+    plan: Plan
 
 
 def _ranked(ask: Ask, found: Sifted, stay: str | None) -> Ranked:
@@ -153,9 +146,22 @@ def _ranked_once(found: Sifted, prefer: str, task: str, cap: float, stay: str | 
     candidates = (Candidate(model, cost_nano(used, model.prices)) for model in found.kept)
     rows = sorted((((c.name != stay, *order(c)), c.name, c) for c in candidates), key=lambda row: row[:2])
     ranked = tuple(candidate for _, _, candidate in rows)
-    able = _within_cap(ranked, cap)
-    prices = dearest(candidate.model.prices for candidate in able)
-    return Ranked(ranked, _ties([key for key, _, _ in rows], ranked), prices, len(able) > 1, _warnings(ranked))
+    tried = _tried(found, ranked)
+    able = _within_cap(tried, cap)
+    made = Plan(
+        tried,
+        found.dropped,
+        _reason(found, prefer, task, tried[0].name, stay),
+        _warnings(found.kept),
+        within_cap=() if found.wanted.vendor is not None else dearest(candidate.model.prices for candidate in able),
+        followed=len(able) > 1,
+    )
+    return Ranked(ranked, _ties([key for key, _, _ in rows], ranked), made)
+
+
+def _tried(found: Sifted, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Those that are tried in turn: a pinned vendor is followed by none."""
+    return candidates if found.wanted.vendor is None else candidates[:1]
 
 
 def _ties(keys: Sequence[tuple[float, ...]], ranked: Sequence[Candidate]) -> dict[str, tuple[int, int]]:
@@ -181,7 +187,10 @@ def _as_they_do(ranked: Ranked, health: Health) -> tuple[Candidate, ...]:
     """The candidates as they do right now: who rests, and among equals the one first that answered faster so far."""
     seen, cooling = health.latency_ms, health.cooling_s
     candidates = ranked.candidates
-    for start, end in {ranked.ties[name] for name in ranked.ties.keys() & seen.keys()}:
+    tied = ranked.ties.keys() & seen.keys()
+    if not tied and not cooling:
+        return candidates
+    for start, end in {ranked.ties[name] for name in tied}:
         equals = sorted(candidates[start:end], key=lambda candidate: seen.get(candidate.name, math.inf))
         candidates = (*candidates[:start], *equals, *candidates[end:])
     if not cooling:
@@ -228,21 +237,26 @@ _ORDERS: dict[str, Callable[[str], Key]] = {"cheapest": _cheapest, "smartest": _
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
-def _reason(ask: Ask, first: str, dropped: Sequence[Dropped], stay: str | None) -> str:
-    if ask.model or ask.vendor:
-        pins = [f"{name} {value}" for name, value in (("model", ask.model), ("vendor", ask.vendor)) if value]
-        return f"{first}: pinned {' and '.join(pins)}"
+def _reason(found: Sifted, prefer: str, task: str, first: str, stay: str | None) -> str:
+    wanted = found.wanted
+    if wanted.model or wanted.vendor:
+        return f"{first}: pinned {_pins(wanted)}"
     if first == stay:
         return f"{first}: served this session before"
-    if ask.capability == "embed":
-        why = next((row.reason for row in dropped if row.reason.startswith("an unpinned embed")), None)
+    if wanted.capability == "embed":
+        why = next((row.reason for row in found.dropped if row.reason.startswith("an unpinned embed")), None)
         if why is not None:
             return f"{first}: {why}"
-    return f"{first}: {ask.prefer} for {ask.task}"
+    return f"{first}: {prefer} for {task}"
 
 
-def _warnings(candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    assumed = [c for c in candidates if c.model.assumed]
+def _pins(wanted: Wanted) -> str:
+    pins = (("model", wanted.model), ("vendor", wanted.vendor))
+    return " and ".join([f"{name} {value}" for name, value in pins if value])
+
+
+def _warnings(models: Sequence[Model]) -> tuple[str, ...]:
+    assumed = [model for model in models if model.assumed]
     return tuple(
-        f"model: {c.name} is not in the catalogue; its price is unknown and its abilities are assumed" for c in assumed
+        f"model: {m.name} is not in the catalogue; its price is unknown and its abilities are assumed" for m in assumed
     )
