@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import resource
 import ssl
@@ -180,14 +181,13 @@ def test_a_connection_that_nobody_reads_is_not_used_again() -> None:
     async def run() -> None:
         async with listening(talk) as port:
             connections, origin = Connections(), Origin.of(f"http://127.0.0.1:{port}")
-            first = await connections.take(origin, 5)
-            first.ask(b"GET / HTTP/1.1\r\n\r\n")
+            first = (await connections.new(origin, 5)).ask(b"GET / HTTP/1.1\r\n\r\n", None, math.inf, 5)
             while not first.done:
                 await asyncio.sleep(0)
-            connections.give_back(origin, first)  # with its body
-            second = await connections.take(origin, 5)
-            second.ask(b"GET / HTTP/1.1\r\n\r\n")
-            await second.head(asyncio.get_running_loop().time() + 5, 5)
+            first.close()  # with its body
+            assert connections.idle(origin) is None
+            second = (await connections.new(origin, 5)).ask(b"GET / HTTP/1.1\r\n\r\n", None, math.inf, 5)
+            await second.head()
             await connections.close()
             for _ in range(2):
                 await ended.acquire()
@@ -200,15 +200,14 @@ def test_a_connection_that_nobody_reads_is_not_used_again() -> None:
 
 def test_a_vendor_is_not_read_faster_than_its_answer_is_taken() -> None:
     async def run() -> None:
-        loop, pipe = asyncio.get_running_loop(), Pipe()
-        connection = Connection(loop)
+        connection, pipe = Connection(Connections()), Pipe()
         connection.transport = pipe
-        connection.ask(b"GET / HTTP/1.1\r\n\r\n")
+        answer = connection.ask(b"GET / HTTP/1.1\r\n\r\n", None, math.inf, 10)
         connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n")
         for _ in range(3):
             connection.data_received(b"x" * (WINDOW_BYTES // 2 + 1))
         assert pipe.done == ["write", "pause_reading"]
-        assert len(await connection.chunk(loop.time() + 10, 10)) > WINDOW_BYTES
+        assert len(await answer.chunk()) > WINDOW_BYTES
         assert pipe.done == ["write", "pause_reading", "resume_reading"]
 
     asyncio.run(run())

@@ -77,28 +77,20 @@ def head_of(lines: Sequence[str]) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One connection. ``ask`` sends a request; then ``head`` and ``chunk`` wait for what comes."""
+    """One connection of a pool. ``ask`` sends a request; the answer tells the rest."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.lost = loop.create_future()
+    origin: Origin
+    """Where its requests go to."""
+
+    def __init__(self, pool: Connections) -> None:
+        self.pool = pool
+        self.loop = pool.loop
+        self.lost = self.loop.create_future()
         self.transport: Any = None
         self.idle_since = 0.0
-        self._parser: httptools.HttpResponseParser | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._clear()
-
-    def _clear(self) -> None:
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.began = self.done = False
-        self._keeps = self._surplus = False
-        self._trouble: Exception | None = None
-        self._chunks: list[bytes] = []
-        self._waiting_bytes = self._head_bytes = 0
-        self._paused = False
-
-    # -- the socket's side -----------------------------------------------------------------------------------------
+        self.parser: httptools.HttpResponseParser | None = None
+        self._answer: Answer | None = None
+        """What is being answered, and who reads it; None between two requests."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """There is a connection."""
@@ -106,30 +98,159 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; between two requests none may."""
-        if self._parser is None:
+        parser, answer = self.parser, self._answer
+        if parser is None or answer is None:
             self.abort()
             return
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail(Trouble("its answer is not HTTP"))
+            answer.fail(Trouble("its answer is not HTTP"))
             return
-        if self._chunks:
-            self._waiting_bytes += len(data)
-            if self._waiting_bytes > WINDOW_BYTES and not self._paused:
-                self._paused = True
-                self.transport.pause_reading()
+        answer.grown(len(data))
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection has ended, and with it an answer that only its end closes."""
+        answer, self.parser, self._answer = self._answer, None, None
+        if answer is not None:
+            answer.cut(error)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def ask(self, head: bytes, body: bytes | None, until: float, patience_s: float) -> Answer:
+        """Sends a request. Its answer is waited for as long as no silence is longer than ``patience_s``, and not beyond
+        ``until`` on the loop's clock."""
+        answer = self._answer = Answer(self, until, patience_s)
+        self.parser = httptools.HttpResponseParser(answer)
+        self.transport.write(head + body if body else head)
+        return answer
+
+    def rest(self) -> None:
+        """Nothing is expected until the next request."""
+        self.parser = self._answer = None
+        self.idle_since = self.loop.time()
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Answer:
+    """The answer to one request. The parser says what comes; ``head`` and ``chunk`` wait for it. The one who has it
+    closes it."""
+
+    status = 0
+    began = False
+    """The head is there."""
+    done = False
+    """All of it has come."""
+    _closed = False
+    _keeps = False
+    _surplus = False
+    _trouble: Exception | None = None
+    _head_bytes = 0
+    _waiting_bytes = 0
+    _paused = False
+    _reader: asyncio.Future[None] | None = None
+
+    def __init__(self, connection: Connection, until: float, patience_s: float) -> None:
+        self.connection = connection
+        self.patience_s = patience_s
+        """The longest silence that is waited for."""
+        self.headers: dict[str, str] = {}
+        self._until = until
+        self._chunks: list[bytes] = []
+
+    @property
+    def mime(self) -> str:
+        """The media type, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower() or "application/octet-stream"
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may follow on its connection: the answer is whole, and so is what was sent, and it
+        was read."""
+        if not self.done or not self._keeps or self._surplus or self._paused:
+            return False
+        transport = self.connection.transport
+        return not transport.is_closing() and transport.get_write_buffer_size() == 0
+
+    async def head(self) -> None:
+        """Returns when the head is there. Raises ``Trouble`` and ``TimeoutError``."""
+        while not self.began:
+            await self._news()
+
+    async def chunk(self) -> bytes:
+        """What has come of the body; empty at its end. Raises ``Trouble`` and ``TimeoutError``."""
+        while not self._chunks:
+            if self.done:
+                return b""
+            await self._news()
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks, self._waiting_bytes = [], 0
+        if self._paused:
+            self._paused = False
+            self.connection.transport.resume_reading()
+        return data
+
+    def close(self) -> None:
+        """Gives the connection back, or ends it where the answer is not whole. May be called again."""
+        if not self._closed:
+            self._closed = True
+            self.connection.pool.give_back(self)
+
+    async def _news(self) -> None:
+        """Waits until something happens."""
+        if self._trouble is not None:
+            raise copy(self._trouble)  # what is raised holds its frames, and one of these is this answer's
+        loop = self.connection.loop
+        left_s = self._until - loop.time()
+        if left_s <= 0:
+            raise TimeoutError("no answer in time")
+        reader = self._reader = loop.create_future()
+        late = loop.call_later(min(left_s, self.patience_s), _late, reader, left_s <= self.patience_s)
+        try:
+            await reader
+        finally:
+            late.cancel()
+            self._reader = None
+            del reader  # it holds what is raised here, and that holds this frame
+
+    def _wake(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    # -- what the connection tells ---------------------------------------------------------------------------------
+
+    def grown(self, size: int) -> None:
+        """So many bytes were parsed. Neither the head nor what waits to be read grows without end."""
+        if self._chunks:
+            self._waiting_bytes += size
+            if self._waiting_bytes > WINDOW_BYTES and not self._paused:
+                self._paused = True
+                self.connection.transport.pause_reading()
+        elif not self.began:
+            self._head_bytes += size
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.fail(Trouble("its answer is not HTTP"))
+
+    def fail(self, trouble: Exception) -> None:
+        """The answer cannot be read; the first reason counts."""
+        if self._trouble is None:
+            self._trouble = trouble
+        self.connection.abort()
+        self._wake()
+
+    def cut(self, error: Exception | None) -> None:
+        """The connection has ended."""
         if self.began and not self.done and error is None and not self._has_length:
             self.done = True
         self._keeps = False
         if not self.done and self._trouble is None:
             self._trouble = self._why_lost(error)
         self._wake()
-        if not self.lost.done():
-            self.lost.set_result(None)
 
     @property
     def _has_length(self) -> bool:
@@ -142,7 +263,7 @@ class Connection(asyncio.Protocol):
             return Trouble("the connection broke")
         return Trouble("its answer was cut short" if self.began else "it closed the connection before its answer")
 
-    # -- the parser's side -----------------------------------------------------------------------------------------
+    # -- what the parser tells -------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """An answer begins. A second one was not asked for: it is not read, and the connection not used again."""
@@ -150,18 +271,16 @@ class Connection(asyncio.Protocol):
             self._surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._fail(Trouble("its answer is not HTTP"))
-        elif not self.began:
+        """A header; trailers are not kept."""
+        if not self.began:
             headers, key, said = self.headers, name.decode("latin-1").lower(), value.decode("latin-1")
             headers[key] = f"{headers[key]}, {said}" if key in headers else said
 
     def on_headers_complete(self) -> None:
         """The head is whole. A status below 200 says that the answer comes later."""
-        assert self._parser is not None
-        status = self._parser.get_status_code()
+        parser = self.connection.parser
+        assert parser is not None
+        status = parser.get_status_code()
         if self._surplus:
             return
         if status < 200:
@@ -181,80 +300,11 @@ class Connection(asyncio.Protocol):
         """The answer is whole."""
         if not self.began or self._surplus:
             return
-        assert self._parser is not None
-        self.done, self._keeps = True, self._parser.should_keep_alive()
-        self._wake()
-
-    def _fail(self, trouble: Exception) -> None:
-        if self._trouble is None:
-            self._trouble = trouble
-        self.abort()
-        self._wake()
-
-    def _wake(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None and not reader.done():
-            reader.set_result(None)
-
-    # -- the request's side ----------------------------------------------------------------------------------------
-
-    @property
-    def reusable(self) -> bool:
-        """Whether another request may follow: the answer is whole, and so is what was sent, and it is being read."""
-        sent = not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0
-        return self.done and self._keeps and not self._surplus and not self._paused and sent
-
-    def ask(self, head: bytes, body: bytes | None = None) -> None:
-        """Sends a request."""
-        self._clear()
-        self._parser = httptools.HttpResponseParser(self)
-        self.transport.write(head + body if body else head)
-
-    async def head(self, until: float, longest_s: float) -> None:
-        """Returns when the head of the answer is there. Raises ``Trouble`` and ``TimeoutError``."""
-        while not self.began:
-            if self._trouble is not None:
-                raise copy(self._trouble)  # what is raised holds its frames, and one of these is this connection's
-            await self._news(until, longest_s)
-
-    async def chunk(self, until: float, longest_s: float) -> bytes:
-        """What has come of the body; empty at its end. Raises ``Trouble`` and ``TimeoutError``."""
-        while not self._chunks:
-            if self.done:
-                return b""
-            if self._trouble is not None:
-                raise copy(self._trouble)  # what is raised holds its frames, and one of these is this connection's
-            await self._news(until, longest_s)
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks, self._waiting_bytes = [], 0
-        if self._paused:
-            self._paused = False
-            self.transport.resume_reading()
-        return data
-
-    async def _news(self, until: float, longest_s: float) -> None:
-        """Waits until something happens, for ``longest_s`` and not beyond ``until`` on the loop's clock."""
-        left_s = until - self._loop.time()
-        if left_s <= 0:
-            raise TimeoutError("no answer in time")
-        reader = self._reader = self._loop.create_future()
-        late = self._loop.call_later(min(left_s, longest_s), _late, reader, left_s <= longest_s)
-        try:
-            await reader
-        finally:
-            late.cancel()
-            self._reader = None
-            del reader  # it holds what is raised here, and that holds this frame
-
-    def rest(self) -> None:
-        """Nothing is expected until the next request."""
-        self._parser = None
-        self.idle_since = self._loop.time()
-
-    def abort(self) -> None:
-        """Ends the connection at once."""
-        if self.transport is not None:
-            self.transport.abort()
+        parser = self.connection.parser
+        assert parser is not None
+        self.done, self._keeps = True, parser.should_keep_alive()
+        if self._reader is not None:
+            self._wake()
 
 
 def _late(reader: asyncio.Future[None], over: bool) -> None:
@@ -266,41 +316,48 @@ class Connections:
     """The connections of one event loop, by where they go to."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._idle: dict[Origin, list[Connection]] = defaultdict(list)
         self._all: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def take(self, origin: Origin, connect_s: float) -> Connection:
-        """A connection for one request. Raises ``Trouble`` and ``TimeoutError``."""
+    def idle(self, origin: Origin) -> Connection | None:
+        """A connection that waits for its next request."""
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
                 return connection
+        return None
+
+    async def new(self, origin: Origin, connect_s: float) -> Connection:
+        """A new connection. Raises ``Trouble`` and ``TimeoutError``."""
         try:
             async with asyncio.timeout(connect_s):
-                return await self._connected(origin)
+                connection = await self._connected(origin)
         except TimeoutError:
             raise TimeoutError("no connection in time") from None
         except (OSError, ssl.CertificateError) as error:
             if error.errno in _NO_FILES:
                 raise Failure("OVERLOADED", "the runtime has too many connections", retry_after_s=1.0) from None
             raise Trouble(_why_not_connected(error)) from None
+        connection.origin = origin
+        return connection
 
-    def give_back(self, origin: Origin, connection: Connection) -> None:
+    def give_back(self, answer: Answer) -> None:
         """The request is over: its connection is kept where it can be, else closed."""
-        if not connection.reusable:
+        connection = answer.connection
+        if not answer.reusable:
             connection.abort()
             return
         connection.rest()
-        self._idle[origin].append(connection)
+        self._idle[connection.origin].append(connection)
         if self._sweep is None:
-            self._sweep = self._loop.call_later(KEEP_S, self._close_old)
+            self._sweep = self.loop.call_later(KEEP_S, self._close_old)
 
     def _close_old(self) -> None:
         self._sweep = None
-        oldest = self._loop.time() - KEEP_S
+        oldest = self.loop.time() - KEEP_S
         for origin, idle in list(self._idle.items()):
             for connection in idle:
                 if connection.idle_since <= oldest:
@@ -311,7 +368,7 @@ class Connections:
             else:
                 del self._idle[origin]
         if self._idle:
-            self._sweep = self._loop.call_later(KEEP_S / 3, self._close_old)
+            self._sweep = self.loop.call_later(KEEP_S / 3, self._close_old)
 
     async def close(self) -> None:
         """Ends all of them."""
@@ -337,11 +394,11 @@ class Connections:
         return await self._opened(origin)
 
     async def _opened(self, origin: Origin) -> Connection:
-        sock = await _socket(self._loop, origin.host, origin.port)
+        sock = await _socket(self.loop, origin.host, origin.port)
         tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
-        connection = Connection(self._loop)
+        connection = Connection(self)
         try:
-            await self._loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=name)
+            await self.loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=name)
         except BaseException:
             sock.close()
             raise
@@ -366,12 +423,12 @@ class Connections:
 
     async def _tunnel(self, connection: Connection, proxy: str, origin: Origin) -> None:
         lines = [f"CONNECT {origin.name} HTTP/1.1", f"Host: {origin.name}", *proxy_headers(proxy)]
-        connection.ask(head_of(lines))
-        await connection.head(self._loop.time() + 3600, 3600)
-        if connection.status != 200:
-            raise Trouble(f"the configured proxy refused the connection (HTTP {connection.status})")
+        answer = connection.ask(head_of(lines), None, self.loop.time() + 3600, 3600)
+        await answer.head()
+        if answer.status != 200:
+            raise Trouble(f"the configured proxy refused the connection (HTTP {answer.status})")
         connection.rest()
-        connection.transport = await self._loop.start_tls(
+        connection.transport = await self.loop.start_tls(
             connection.transport, connection, self._tls, server_hostname=origin.host
         )
 

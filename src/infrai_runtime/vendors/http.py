@@ -26,7 +26,7 @@ from infrai_core.inflate import Inflater
 from infrai_core.sse import Decoder, Event
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call
-from infrai_runtime.vendors.connection import Connection, Connections, Origin, Trouble, head_of, proxy_headers
+from infrai_runtime.vendors.connection import Answer, Connections, Origin, Trouble, head_of, proxy_headers
 from infrai_runtime.vendors.form import Upload, multipart
 from infrai_runtime.vendors.keyring import KEYLESS, Hidden, Key, Keyring
 from infrai_runtime.vendors.refusal import failure_of
@@ -96,12 +96,12 @@ class Pool:
             self._connections = Connections()
         return self._connections
 
-    def finish(self, response: Response) -> None:
-        """Lets a response whose end mark came run out, so that its connection can be used again; does not wait."""
-        if response.over:
-            response.close()
+    def finish(self, answer: Answer) -> None:
+        """Lets an answer whose end mark came run out, so that its connection can be used again; does not wait."""
+        if answer.done:
+            answer.close()
             return
-        task = asyncio.get_running_loop().create_task(_drained(response))
+        task = asyncio.get_running_loop().create_task(_drained(answer))
         self._tails.add(task)
         task.add_done_callback(self._tails.discard)
 
@@ -115,48 +115,15 @@ class Pool:
             await connections.close()
 
 
-class Response:
-    """An answer whose head is there. The one who has it closes it."""
-
-    def __init__(self, connection: Connection, origin: Origin, pool: Connections, until: float, idle_s: float) -> None:
-        self.status, self.headers = connection.status, connection.headers
-        self._connection: Connection | None = connection
-        self._origin = origin
-        self._pool = pool
-        self._until = until
-        self._idle_s = idle_s
-
-    @property
-    def mime(self) -> str:
-        """The media type, without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower() or "application/octet-stream"
-
-    @property
-    def over(self) -> bool:
-        """Whether all of it has come."""
-        return self._connection is None or self._connection.done
-
-    def chunk(self) -> Awaitable[bytes]:
-        """What has come; empty at the end."""
-        assert self._connection is not None
-        return self._connection.chunk(self._until, self._idle_s)
-
-    def close(self) -> None:
-        """Gives the connection back, or ends it where the answer is not whole. May be called again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool.give_back(self._origin, connection)
-
-
-async def _drained(response: Response) -> None:
+async def _drained(answer: Answer) -> None:
     try:
         async with asyncio.timeout(TAIL_S):
-            while await response.chunk():
+            while await answer.chunk():
                 pass
     except (Trouble, OSError):  # TimeoutError is an OSError
         pass
     finally:
-        response.close()
+        answer.close()
 
 
 class Http:
@@ -206,27 +173,28 @@ class Http:
 
     async def post_for_bytes(self, path: str, body: Json, call: Call, *, accept: str = "*/*") -> Reply:
         """The file that answers a JSON body."""
-        response = await self._answered(_Sent("POST", path, orjson.dumps(body), accept=accept), call)
-        return Reply(await self._read(response, MAX_REPLY_BYTES), response.mime, response.headers)
+        answer = await self._answered(_Sent("POST", path, orjson.dumps(body), accept=accept), call)
+        return Reply(await self._read(answer, MAX_REPLY_BYTES), answer.mime, answer.headers)
 
     async def post_for_pieces(
         self, path: str, body: Json, call: Call, *, accept: str = "*/*"
     ) -> tuple[str, AsyncGenerator[bytes, None]]:
         """The media type and, as they come, the bytes of the file that answers a JSON body. A file that was cut raises
         there. Closing the generator ends the vendor's work; it has to be begun or closed."""
-        response = await self._answered(_Sent("POST", path, orjson.dumps(body), accept=accept), call)
-        return response.mime, self._pieces(response)
+        answer = await self._answered(_Sent("POST", path, orjson.dumps(body), accept=accept), call)
+        return answer.mime, self._pieces(answer)
 
-    async def _pieces(self, response: Response, limit: int = MAX_REPLY_BYTES) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, answer: Answer, limit: int = MAX_REPLY_BYTES) -> AsyncGenerator[bytes, None]:
         try:
-            data = _Body(response, limit)
-            while (pieces := await data.pieces()) is not None:
-                for piece in pieces:
+            body = _Body(answer, limit)
+            while chunk := await answer.chunk():
+                for piece in body.pieces(chunk):
                     yield piece
+            body.end()
         except _TRANSPORT_ERRORS as error:
             self._raise(error)
         finally:
-            response.close()
+            answer.close()
 
     async def get(self, path: str, call: Call) -> Json:
         """The JSON object at a path."""
@@ -239,10 +207,10 @@ class Http:
     async def get_lines(self, path: str, call: Call) -> AsyncGenerator[bytes, None]:
         """The lines of the file at a path as they come, without empty ones: only a line has to fit into memory. A file
         that was cut raises there."""
-        response = await self._answered(_Sent("GET", path, accept="*/*"), call)
+        answer = await self._answered(_Sent("GET", path, accept="*/*"), call)
         begun: list[bytes] = []
         size = 0
-        async with aclosing(self._pieces(response, MAX_FILE_BYTES)) as pieces:
+        async with aclosing(self._pieces(answer, MAX_FILE_BYTES)) as pieces:
             async for piece in pieces:
                 *whole, rest = piece.split(b"\n")
                 for line in whole:
@@ -273,17 +241,19 @@ class Http:
         connection, which ends the vendor's work.
         """
         sent = _Sent("POST", path, orjson.dumps(body), accept="text/event-stream", headers=headers)
-        response = await self._answered(sent, call)
+        answer = await self._answered(sent, call)
         whole = False
         try:
-            if response.mime == "application/json":
-                raise await self._not_a_stream(response)
-            data, decoder = _Body(response, MAX_STREAM_BYTES), Decoder()
+            if answer.mime == "application/json":
+                raise await self._not_a_stream(answer)
+            data, decoder = _Body(answer, MAX_STREAM_BYTES), Decoder()
             over = False
             while not over:
-                pieces = await data.pieces()
-                over = pieces is None
-                for events in [decoder.end()] if pieces is None else map(decoder.feed, pieces):
+                chunk = await answer.chunk()
+                over = not chunk
+                if over:
+                    data.end()
+                for events in [decoder.end()] if over else map(decoder.feed, data.pieces(chunk)):
                     before, whole = _before_end(events, ends)
                     if before:
                         yield before
@@ -294,17 +264,17 @@ class Http:
         except _TRANSPORT_ERRORS as error:
             self._raise(error)
         finally:
-            self._pool.finish(response) if whole else response.close()
+            self._pool.finish(answer) if whole else answer.close()
 
-    async def _not_a_stream(self, response: Response) -> Failure:
-        self._parsed(await self._read(response, MAX_REPLY_BYTES))
+    async def _not_a_stream(self, answer: Answer) -> Failure:
+        self._parsed(await self._read(answer, MAX_REPLY_BYTES))
         return self.broken("it answered a request for a stream with a whole answer")
 
     # -- one request ---------------------------------------------------------------------------------------------------
 
     async def _json(self, sent: _Sent, call: Call) -> Json:
-        response = await self._answered(sent, call)
-        return self._parsed(await self._read(response, MAX_REPLY_BYTES), response.headers)
+        answer = await self._answered(sent, call)
+        return self._parsed(await self._read(answer, MAX_REPLY_BYTES), answer.headers)
 
     def _parsed(self, data: bytes, headers: Mapping[str, str] | None = None) -> Json:
         """A JSON object that is no error."""
@@ -318,40 +288,44 @@ class Http:
             raise self.failure(200, value, headers)
         return value
 
-    async def _answered(self, sent: _Sent, call: Call) -> Response:
-        """A response with a 2xx status, from the first key that the vendor takes. The caller closes it."""
+    async def _answered(self, sent: _Sent, call: Call) -> Answer:
+        """An answer with a 2xx status, from the first key that the vendor takes. The caller closes it."""
         keys = self.keys.turn(call.model)
         call.bill.requests += 1
         for key in keys:
-            response = await self._send(sent, key, call)
-            if 200 <= response.status < 300:
+            answer = await self._send(sent, key, call)
+            if 200 <= answer.status < 300:
                 self.keys.worked(key, call.model)
-                call.bill.headers = response.headers
-                return response
+                call.bill.headers = answer.headers
+                return answer
             call.bill.refused = True
-            failure = await self._refusal(response, key)
+            failure = await self._refusal(answer, key)
             if not self.keys.refused(key, call.model, failure) or key is keys[-1]:
                 raise failure.again()
             log.info("%s: key %s rests (%s)", self.endpoint.vendor, key.label, failure.code)
         raise AssertionError("a keyring hands out at least one key")
 
-    async def _send(self, sent: _Sent, key: Key, call: Call) -> Response:
-        until = asyncio.get_running_loop().time() + call.deadline_s
+    async def _send(self, sent: _Sent, key: Key, call: Call) -> Answer:
+        """An answer whose head is there."""
         pool = self._pool.connections
+        until = pool.loop.time() + call.deadline_s
         call.bill.refused = True  # what never leaves costs nothing
         try:
-            connection = await pool.take(self._origin, min(call.connect_s, call.deadline_s))
+            connection = pool.idle(self._origin) or await pool.new(self._origin, min(call.connect_s, call.deadline_s))
             try:
                 # Not by a variable: no traceback that shows those may show the key.
-                connection.ask(head_of(self._head(sent, key, call)), sent.data)
+                answer = connection.ask(
+                    head_of(self._head(sent, key, call)), sent.data, until, call.first_byte_s or call.deadline_s
+                )
                 call.bill.refused = False
-                await connection.head(until, call.first_byte_s or call.deadline_s)
+                await answer.head()
             except BaseException:
                 connection.abort()
                 raise
         except _TRANSPORT_ERRORS as error:
             self._raise(error)
-        return Response(connection, self._origin, pool, until, call.idle_s or call.deadline_s)
+        answer.patience_s = call.idle_s or call.deadline_s
+        return answer
 
     def _head(self, sent: _Sent, key: Key, call: Call) -> list[str]:
         """The lines of a request's head."""
@@ -373,25 +347,26 @@ class Http:
         target, query = self._prefix + path, self.endpoint.query
         return f"{target}{'&' if '?' in path else '?'}{query}" if query else target
 
-    async def _refusal(self, response: Response, key: Key) -> Failure:
-        if 300 <= response.status < 400:
-            response.close()
-            return self.broken(f"it answered with a redirect (HTTP {response.status}), which is not followed")
-        body = await self._read(response, MAX_ERROR_BYTES, cut=True)
-        return self.failure(response.status, body, response.headers)
+    async def _refusal(self, answer: Answer, key: Key) -> Failure:
+        if 300 <= answer.status < 400:
+            answer.close()
+            return self.broken(f"it answered with a redirect (HTTP {answer.status}), which is not followed")
+        body = await self._read(answer, MAX_ERROR_BYTES, cut=True)
+        return self.failure(answer.status, body, answer.headers)
 
-    async def _read(self, response: Response, limit: int, *, cut: bool = False) -> bytes:
-        """The whole body, after which the response is closed. Too large a one is a failure, or is ``cut``."""
+    async def _read(self, answer: Answer, limit: int, *, cut: bool = False) -> bytes:
+        """The whole body, after which the answer is closed. Too large a one is a failure, or is ``cut``."""
         read: list[bytes] = []
         try:
-            body = _Body(response, limit, cut=cut)
-            while (pieces := await body.pieces()) is not None:
-                read += pieces
+            body = _Body(answer, limit, cut=cut)
+            while body.left >= 0 and (chunk := await answer.chunk()):
+                read += body.pieces(chunk)
+            body.end()
         except _TRANSPORT_ERRORS as error:
             read.clear()  # the failure's traceback would keep them
             self._raise(error)
         finally:
-            response.close()
+            answer.close()
         return read[0] if len(read) == 1 else b"".join(read)
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
@@ -428,39 +403,40 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class _Body:
-    """The decoded bytes of a body, as they come; never more than ``limit``, also of a compressed one. Too large a one
-    raises ``Trouble``, or is ``cut``."""
+    """Decodes a body as it comes; never more than ``limit``, also of a compressed one. Too large a one raises
+    ``Trouble``, or is ``cut``."""
 
-    def __init__(self, response: Response, limit: int, *, cut: bool = False) -> None:
-        self._response = response
-        coding = response.headers.get("content-encoding")
+    def __init__(self, answer: Answer, limit: int, *, cut: bool = False) -> None:
+        coding = answer.headers.get("content-encoding")
         self._inflate = _inflater(coding.strip().lower()) if coding else None
-        self._limit = self._left = limit
+        self._limit = self.left = limit
+        """How much more may come; below 0 nothing more is read."""
         self._began = False
         self._cut = cut
 
-    async def pieces(self) -> Iterable[bytes] | None:
-        """What has come, unpacked while it is iterated over; None at the end."""
-        if self._left >= 0 and (chunk := await self._response.chunk()):
-            self._began = True
-            return self._unpacked(self._inflate, chunk) if self._inflate else (self._within(chunk),)
-        if self._inflate and self._began and not self._inflate.complete and self._left >= 0:
+    def pieces(self, chunk: bytes) -> Iterable[bytes]:
+        """What a chunk holds, unpacked while it is iterated over."""
+        return self._unpacked(self._inflate, chunk) if self._inflate else (self._within(chunk),)
+
+    def end(self) -> None:
+        """Nothing more comes. Raises where something is missing."""
+        if self._inflate and self._began and not self._inflate.complete and self.left >= 0:
             raise Trouble("its compressed answer was cut short")
-        return None
 
     def _unpacked(self, inflate: Inflater, chunk: bytes) -> Iterator[bytes]:
+        self._began = True
         for piece in inflate.pieces(chunk):
             yield self._within(piece)
-            if self._left < 0:
+            if self.left < 0:
                 return
 
     def _within(self, piece: bytes) -> bytes:
-        self._left -= len(piece)
-        if self._left >= 0:
+        self.left -= len(piece)
+        if self.left >= 0:
             return piece
         if not self._cut:
             raise Trouble(f"its answer is larger than the {self._limit} bytes allowed")
-        return piece[: self._left]
+        return piece[: self.left]
 
 
 def _before_end(events: list[Event], ends: Callable[[Event], bool] | None) -> tuple[list[Event], bool]:
