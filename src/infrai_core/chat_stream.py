@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +23,7 @@ from infrai_core.config import Config
 from infrai_core.direct import Answer, AsyncAnswer
 from infrai_core.envelope import header_metadata
 from infrai_core.errors import InfraiError, ProtocolError, StreamInterrupted, Timeout
-from infrai_core.models import ChatChunk, ChatReply, Metadata
+from infrai_core.models import ChatChunk, ChatReply, Metadata, Usage
 from infrai_core.operation import Operation
 from infrai_core.protocol import Response
 from infrai_core.stream import ChunkReader
@@ -106,8 +107,8 @@ class _BaseStream:
         self._booked = True
         reply = reader.so_far.reply()
         metadata = reply.metadata if reader.so_far.metadata else self.metadata
-        entry = usage.entry_of(self._op.capability, reply.usage, metadata, model=reply.model, tags=self._config.tags)
-        self._record(entry)
+        used = reply.usage or Usage()
+        self._record(usage.noted(self._op.capability, used, metadata, model=reply.model, tags=self._config.tags))
 
     def _book_aborted(self) -> None:
         """A stream that was broken off is paid for all the same: its tokens are estimated and marked."""
@@ -117,7 +118,8 @@ class _BaseStream:
         served = self.metadata
         text = self.so_far
         self._record(
-            usage.Entry(
+            partial(
+                usage.Entry,
                 capability=self._op.capability,
                 vendor=served.vendor,
                 model=served.model or text.model,
@@ -133,9 +135,9 @@ class _BaseStream:
             )
         )
 
-    def _record(self, entry: usage.Entry) -> None:
+    def _record(self, noted: Callable[[], usage.Entry]) -> None:
         """Books in the context of the call: where the stream ends, the caller's tags and spans may be others."""
-        self._context.run(self._config.record, entry)
+        self._context.run(self._config.record, noted)
 
 
 _READ_ERRORS = (httpx.TransportError, httpx.StreamError, InfraiError)

@@ -142,8 +142,14 @@ class Config:
         state = {one.name: getattr(self, one.name) for one in fields(self)}  # without what was made of them
         return state if self.pickle_key else {**state, "api_key": None, "headers": without_secrets(self.headers)}
 
-    def record(self, entry: Entry) -> None:
-        """Books a call and tells the observers."""
+    @cached_property
+    def record(self) -> Callable[[Callable[[], Entry]], None]:
+        """Books a call and tells the observers, and a ledger whose ``record`` is its own, of its entry."""
+        heard = self.observers or type(self.ledger).record is not Ledger.record
+        return self._tell if heard else self.ledger.note
+
+    def _tell(self, noted: Callable[[], Entry]) -> None:
+        entry = noted()
         self.ledger.record(entry)
         for observer in self.observers:
             observer(entry)

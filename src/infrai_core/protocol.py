@@ -18,7 +18,7 @@ from infrai_core.direct import Request, raw_headers
 from infrai_core.envelope import error_from, missing_route, opened
 from infrai_core.errors import ConfigError, InfraiError, ProtocolError, StatusError, Timeout
 from infrai_core.lines import NDJSON
-from infrai_core.models import ChatReply, Reply
+from infrai_core.models import ChatReply, Reply, Usage
 from infrai_core.operation import Operation
 from infrai_core.tokens import estimate_request
 from infrai_core.trace_context import trace_context
@@ -205,7 +205,7 @@ def record(capability: str, config: Config, reply: Reply) -> None:
     """Books what a reply used and cost."""
     used = getattr(reply, "usage", None)
     model = getattr(reply, "model", None)
-    config.record(usage.entry_of(capability, used, reply.metadata, model=model, tags=config.tags))
+    config.record(usage.noted(capability, used or Usage(), reply.metadata, model=model, tags=config.tags))
 
 
 # -- building the request ------------------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from infrai_core.errors import ConfigError
@@ -153,6 +154,10 @@ class _Kind(NamedTuple):
         return [value for name, value in self.tags if axis == f"tag:{name}"]
 
 
+MOST_NOTED = 100
+"""So many calls are added up in half a millisecond."""
+
+
 class Ledger:
     """Totals of tokens and cost over all calls of the clients it is given to. Thread-safe.
 
@@ -162,16 +167,30 @@ class Ledger:
 
     def __init__(self, keep: int = 10_000) -> None:
         self._lock = threading.Lock()
+        self._noted: deque[Callable[[], Entry]] = deque()
         self._rows: deque[Entry] = deque(maxlen=keep)
         self._total = _Sums()
         self._kinds: dict[_Kind, _Sums] = {}
 
     def record(self, entry: Entry) -> None:
         """Books one call."""
-        kind = _Kind(entry.vendor, entry.model, entry.capability, tuple(entry.tags.items()))
-        with self._lock:
+        self.note(lambda: entry)
+
+    def note(self, entry: Callable[[], Entry]) -> None:
+        """Books one call. Its entry is made and added up when somebody reads the ledger, or with some others: many
+        calls in a row cost less than one between two requests."""
+        self._noted.append(entry)
+        if len(self._noted) >= MOST_NOTED:
+            with self._lock:
+                self._add_up()
+
+    def _add_up(self) -> None:
+        """Adds the calls up that were only noted. Under the lock, before anything is read."""
+        while self._noted:
+            entry = self._noted.popleft()()
             self._rows.append(entry)
             self._total.add(entry)
+            kind = _Kind(entry.vendor, entry.model, entry.capability, tuple(entry.tags.items()))
             sums = self._kinds.get(kind)
             if sums is None:
                 sums = self._kinds[kind] = _Sums()
@@ -181,6 +200,7 @@ class Ledger:
     def total(self) -> Totals:
         """Totals over all calls."""
         with self._lock:
+            self._add_up()
             return self._total.totals()
 
     def by(self, axis: Axis | str) -> dict[str, Totals]:
@@ -195,6 +215,7 @@ class Ledger:
             raise ConfigError(f"axis={axis!r}: allowed are {', '.join(_AXES)}, run, tag:<name>")
         found: dict[str, _Sums] = {}
         with self._lock:
+            self._add_up()
             for kind, sums in self._kinds.items():
                 for value in kind.values(axis):
                     found.setdefault(value, _Sums()).merge(sums)
@@ -211,6 +232,7 @@ class Ledger:
     def rows(self) -> list[Entry]:
         """The last entries, oldest first."""
         with self._lock:
+            self._add_up()
             return list(self._rows)
 
     def table(self, axis: Axis | str = "model") -> Table:
@@ -235,17 +257,20 @@ class Ledger:
     def clear(self) -> None:
         """Forgets everything."""
         with self._lock:
+            self._noted.clear()
             self._rows.clear()
             self._total = _Sums()
             self._kinds.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
+            self._add_up()
             rows = deque(self._rows, self._rows.maxlen)
             return {"rows": rows, "total": copy.copy(self._total), "kinds": copy.deepcopy(self._kinds)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._lock = threading.Lock()
+        self._noted = deque()
         self._rows, self._total, self._kinds = state["rows"], state["total"], state["kinds"]
 
     def __repr__(self) -> str:
@@ -329,9 +354,15 @@ def entry_of(
     tags: Mapping[str, str] | None = None,
 ) -> Entry:
     """The ledger entry of a complete answer."""
-    usage = usage or Usage()
-    metadata = metadata or Metadata()
-    return Entry(
+    return noted(capability, usage or Usage(), metadata or Metadata(), model=model, tags=tags or {})()
+
+
+def noted(
+    capability: str, usage: Usage, metadata: Metadata, *, model: str | None, tags: Mapping[str, str]
+) -> Callable[[], Entry]:
+    """What makes the ledger entry of a complete answer, of what the answer says now."""
+    return partial(
+        Entry,
         capability=capability,
         vendor=metadata.vendor,
         model=metadata.model or model,
@@ -343,7 +374,7 @@ def entry_of(
         request_id=metadata.request_id,
         estimated=bool(usage.estimated),
         usage=usage,
-        tags=dict(tags or {}),
+        tags=dict(tags),
         attempts=_attempts(metadata),
     )
 

@@ -5,6 +5,7 @@ import io
 import math
 import pickle
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 from rich.console import Console
 
 from infrai_core import ConfigError, Entry, Infrai, Ledger, Totals
+from infrai_core.models import Attempt
 from infrai_core.testing import Script, envelope, reply, streamed
+from infrai_core.usage import MOST_NOTED
 
 SKIPPED = {"vendor": "a", "model": "m", "outcome": "skipped:breaker_open", "latency_ms": 0, "cost_usd": None}
 FAILED = {"vendor": "b", "model": "m", "outcome": "VENDOR_TIMEOUT", "latency_ms": 9, "cost_usd": None}
@@ -103,6 +106,53 @@ def test_threads_book_into_one_ledger() -> None:
         thread.join()
     assert ledger.total.calls == 1000
     assert ledger.total.cost_usd == Decimal("250.00")
+
+
+@pytest.mark.parametrize("calls", [1, MOST_NOTED - 1, MOST_NOTED, MOST_NOTED + 1])
+@pytest.mark.parametrize(
+    "counted",
+    [
+        lambda ledger: ledger.total.calls,
+        lambda ledger: ledger.by("model")["m"].calls,
+        lambda ledger: ledger.by("run")["a"].calls,
+        lambda ledger: len(ledger.rows),
+        lambda ledger: len(ledger.to_pandas()),
+        lambda ledger: pickle.loads(pickle.dumps(ledger)).total.calls,
+    ],
+)
+def test_whoever_reads_sees_every_call_that_was_booked(calls: int, counted: Callable[[Ledger], int]) -> None:
+    assert counted(ledger_of(*[entry(run="a")] * calls)) == calls
+
+
+def test_a_cleared_ledger_knows_no_call() -> None:
+    ledger = ledger_of(entry())
+    ledger.clear()
+    assert (ledger.total.calls, ledger.rows) == (0, [])
+
+
+def test_calls_are_booked_as_the_answer_said_whatever_becomes_of_the_reply() -> None:
+    client = Infrai("test", transport=Script([reply("hi", cost_usd=0.25)]))
+    answer = client.chat("hello")
+    answer.metadata.cost_usd = Decimal(0)
+    answer.metadata.attempts.append(Attempt(vendor="other", outcome="ok"))
+    assert (client.ledger.total.cost_usd, client.ledger.total.attempts) == (Decimal("0.25"), 1)
+
+
+class Told(Ledger):
+    """A ledger of a program's own, which does something with each call."""
+
+    def record(self, entry: Entry) -> None:
+        super().record(entry)
+        self.seen = (entry.capability, self.total.calls)
+
+
+def test_a_ledger_with_a_record_of_its_own_hears_of_each_call_at_once() -> None:
+    ledger = Told()
+    client = Infrai("test", transport=Script([reply("hi"), streamed(["a"])]), ledger=ledger)
+    client.chat("hello")
+    assert ledger.seen == ("chat", 1)
+    client.stream_chat("hello").reply()
+    assert ledger.seen == ("chat", 2)
 
 
 # -- observers -----------------------------------------------------------------------------------------------------
