@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from functools import lru_cache, partial
-from operator import methodcaller
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -33,10 +32,10 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
-from infrai_runtime.lifespan import CAME, LEAVE
-from infrai_runtime.live import Head
+from infrai_runtime.lifespan import CAME, LEAVE, is_embedded
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
+from infrai_runtime.response import Head, Stream, Whole
 from infrai_runtime.runtime import Runtime, Stores
 from infrai_runtime.service import Incoming, Service
 from infrai_runtime.settings import Settings
@@ -52,7 +51,6 @@ OPENAI = openai_surface.OpenAI()
 _OPENAI_PATHS = ("/chat/", "/embeddings", "/models", "/images/", "/audio/", *openai_surface.NOT_HERE)
 _ASKED_PATH = "infrai.asked_path"
 NDJSON = "application/x-ndjson"
-_NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Answer = Callable[[Service, Scope, Receive, Trace], Awaitable[ASGIApp]]
 
@@ -82,7 +80,7 @@ def create_app(
             yield
 
     endpoints = {(method, path): Endpoint(runtime, surface_of(path), answer) for method, path, answer in _TABLE}
-    routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in endpoints.items()]
+    routes = [Route(path, endpoint.routed, methods=[method]) for (method, path), endpoint in endpoints.items()]
     handlers: dict[Any, Any] = {HTTPException: partial(_no_such_route, runtime)}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect would lose the body's method and show in no contract
@@ -102,11 +100,17 @@ class Paths:
         fixed = {(method, path): endpoint for (method, path), endpoint in endpoints.items() if "{" not in path}
         self._known = fixed | {(method, f"/v1{path}"): endpoint for (method, path), endpoint in fixed.items()}
 
+    def endpoint(self, scope: Scope) -> Endpoint | None:
+        """What answers a request, where its path alone tells."""
+        return self._known.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self.endpoint(scope)
+        response = self._routed if endpoint is None else await endpoint.answer(scope, receive)
+        await response(scope, receive, send)
+
+    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        endpoint = self._known.get((scope["method"], path)) if scope["type"] == "http" else None
-        if endpoint is not None:
-            return await endpoint(scope, receive, send)
         if path.startswith("/v1/"):
             scope = {**scope, "path": path[3:], _ASKED_PATH: path}
         await self._app(scope, receive, send)
@@ -121,27 +125,31 @@ def surface_of(path: str) -> Surface:
 
 
 class Endpoint:
-    """The application of a route: each failure of its answer becomes a response of the route's surface."""
+    """Answers a route: each failure of its answer becomes a response of the route's surface."""
 
     def __init__(self, runtime: Runtime, surface: Surface, answer: Answer) -> None:
         self._runtime = runtime
         self._surface = surface
         self._answer = answer
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, scope: Scope, receive: Receive) -> ASGIApp:
+        """The response, which is ``Whole`` or sends itself."""
         service = await self._runtime.service()
         trace = service.begin(self._surface)
         try:
-            if service.settings.no_auth and not _embedded(scope):
+            if service.settings.no_auth and not is_embedded(scope):
                 guard.check_site(Headers(scope=scope), service.settings.allowed_hosts)
-            response = await self._answer(service, scope, receive, trace)
+            return await self._answer(service, scope, receive, trace)
         except Failure as failure:
-            response = _told(service, failure, trace)
+            return _told(service, failure, trace)
         except Exception as error:
             log.exception("request %s broke", trace.request_id)
             message = f"the runtime failed ({type(error).__name__}); see its log"
-            response = _told(service, Failure("INTERNAL_ERROR", message), trace)
-        await response(scope, receive, send)
+            return _told(service, Failure("INTERNAL_ERROR", message), trace)
+
+    async def routed(self, request: Request) -> ASGIApp:
+        """The same, for a request whose path was looked up in the table of routes."""
+        return await self.answer(request.scope, request.receive)
 
 
 def _told(service: Service, failure: Failure, trace: Trace) -> ASGIApp:
@@ -180,11 +188,6 @@ async def _no_such_route(runtime: Runtime, request: Request, error: Exception) -
     return refused(Failure("NOT_FOUND", message, hint="GET /v1/discovery lists them"), trace)
 
 
-def _embedded(scope: Scope) -> bool:
-    embedded: bool = scope.get("infrai.embedded", False)
-    return embedded
-
-
 def _json(data: Any, trace: Trace) -> ASGIApp:
     return Whole(Head(headers=trace.headers()), dumps(data))
 
@@ -213,7 +216,7 @@ class Capability:
         assert task is not None
         state[LEAVE] = task
         try:
-            served = await service.serve(incoming, trace)
+            return await service.serve(incoming, trace)
         except asyncio.CancelledError:
             if LEAVE in state:
                 raise
@@ -221,9 +224,6 @@ class Capability:
             return _nobody
         finally:
             state.pop(LEAVE, None)
-        if served.frames is None:
-            return Whole(served.head, served.body)
-        return Stream(served.head, served.frames, served.release)
 
     def _incoming(self, settings: Settings, scope: Scope, receive: Receive) -> Incoming:
         headers = dict(reversed(scope["headers"]))  # in lower case; of one that came twice, the first
@@ -241,7 +241,7 @@ class Capability:
             headers.get(b"authorization", b"").decode("latin-1"),
             None if key is None else key.decode("latin-1"),
             _trace_context(scope) if b"traceparent" in headers else None,
-            _embedded(scope),
+            is_embedded(scope),
         )
 
 
@@ -251,7 +251,7 @@ async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _punctual(settings: Settings, scope: Scope, receive: Receive) -> guard.Receive:
     """Where a request's body comes from; one of this process's own may take its time."""
-    if CAME in scope.get("state", ()) or _embedded(scope):
+    if CAME in scope.get("state", ()) or is_embedded(scope):
         return receive
     return guard.Punctual(receive, settings.body_timeout_s)
 
@@ -293,89 +293,11 @@ async def _body(settings: Settings, request: Request) -> bytes:
     return await guard.read_body(length, receive, settings.max_body_bytes)
 
 
-# -- responses --------------------------------------------------------------------------------------------------------
-
-
-def _raw(head: Head, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    headers = {"content-type": head.media_type, **head.headers, **more}
-    return list(zip(map(_raw_name, headers), map(_raw_value, headers.values()), strict=True))
-
-
-_raw_value = methodcaller("encode", "latin-1")
-
-
-@lru_cache(maxsize=256)
-def _raw_name(name: str) -> bytes:
-    return name.lower().encode("latin-1")
-
-
-class Whole:
-    """A response that is known as a whole."""
-
-    def __init__(self, head: Head, body: bytes) -> None:
-        self._head = head
-        self._body = body
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _raw(self._head, {"content-length": str(len(self._body))})
-        await send({"type": "http.response.start", "status": self._head.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
-
-
-class Stream:
-    """Sends frames as they come; when the client goes away the frames are released at once."""
-
-    def __init__(
-        self, head: Head, frames: AsyncGenerator[tuple[bytes, bool], None], release: Callable[[], None]
-    ) -> None:
-        self._head = head
-        self._frames = frames
-        self._release = release
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state, sender = scope.get("state", {}), asyncio.current_task()
-        assert sender is not None
-        state[LEAVE] = sender
-        watch = None if state.get(CAME) or _embedded(scope) else asyncio.create_task(_watch(receive, state))
-        try:
-            await self._send(send)
-        except asyncio.CancelledError:
-            if LEAVE in state:
-                raise
-            sender.uncancel()
-        except OSError:
-            log.debug("a client went away inside its answer")
-        except Failure as failure:  # the server sees that the answer has no end, and breaks the connection
-            log.warning("an answer was cut: %s", failure)
-        finally:
-            state.pop(LEAVE, None)
-            if watch is not None:
-                watch.cancel()
-            self._release()
-
-    async def _send(self, send: Send) -> None:
-        async with aclosing(self._frames) as frames:
-            headers = _raw(self._head, _NO_STORE)
-            await send({"type": "http.response.start", "status": self._head.status, "headers": headers})
-            last = False
-            async for frame, last in frames:
-                await send({"type": "http.response.body", "body": frame, "more_body": not last})
-            if not last:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _watch(receive: Receive, state: dict[str, Any]) -> None:
-    """Does for other servers what our own does when the caller has gone: they say so only to who asks."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    state.pop(LEAVE).cancel()
-
-
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 
 async def _caller(service: Service, request: Request) -> Caller:
-    return await service.caller(request.headers.get("authorization"), _embedded(request.scope))
+    return await service.caller(request.headers.get("authorization"), is_embedded(request.scope))
 
 
 async def _batch_submit(service: Service, request: Request, trace: Trace) -> ASGIApp:
@@ -449,7 +371,7 @@ async def _ai_models(service: Service, request: Request, trace: Trace) -> ASGIAp
 
 
 async def _ai_vendors(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    caller = await service.caller(request.headers.get("authorization"), _embedded(request.scope))
+    caller = await service.caller(request.headers.get("authorization"), is_embedded(request.scope))
     return _json(await service.standing(caller), trace)
 
 
@@ -474,12 +396,12 @@ async def _discovered(service: Service, request: Request, trace: Trace) -> ASGIA
 
 
 async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    if service.settings.allow_activation or _embedded(request.scope):
+    if service.settings.allow_activation or is_embedded(request.scope):
         guard.check_origin(request.headers)
     else:  # only this machine may, so no page under a name that was rebound to it
         guard.check_site(request.headers, service.settings.allowed_hosts)
     await _refuse_fields(service.settings, request)
-    address = None if _embedded(request.scope) else (request.client.host if request.client else "unknown")
+    address = None if is_embedded(request.scope) else (request.client.host if request.client else "unknown")
     real = bool(service.vendors.keys() - {LOCAL})
     made = await activation.activate(service.durable, service.ephemeral, service.settings, address, real)
     return _enveloped(made, trace)

@@ -36,13 +36,13 @@ from infrai_runtime.exchange import (
     Exchange,
     Head,
     Piece,
-    RawHeaders,
     Wanted,
     address,
     http_scope,
 )
 from infrai_runtime.lifespan import App, Hosted, Scope
 from infrai_runtime.mailbox import TaskBox, ThreadBox, task_box
+from infrai_runtime.response import RawHeaders
 from infrai_runtime.settings import Settings
 
 Body = TypeVar("Body", httpx.SyncByteStream, httpx.AsyncByteStream)
@@ -274,13 +274,13 @@ def _runtime(settings: Settings) -> Source:
 class _Headers(Mapping[str, str]):
     """Headers that are decoded when one is asked for: most answers are read without."""
 
-    def __init__(self, raw: RawHeaders) -> None:
+    def __init__(self, raw: Callable[[], RawHeaders]) -> None:
         self.raw = raw
 
     @cached_property
     def _decoded(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for raw_name, raw_value in self.raw:
+        for raw_name, raw_value in self.raw():
             name, value = bytes(raw_name).lower().decode("latin-1"), _text(bytes(raw_value))
             found[name] = f"{found[name]}, {value}" if name in found else value
         return found
@@ -437,7 +437,7 @@ class _Transport(httpx.BaseTransport, Direct):
 
 def _own(headers: _Headers) -> list[tuple[bytes, bytes]]:
     """The headers as httpx takes them, whatever kind of bytes the application gave."""
-    return [(bytes(name), bytes(value)) for name, value in headers.raw]
+    return [(bytes(name), bytes(value)) for name, value in headers.raw()]
 
 
 def _patience(request: Request) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,10 +19,10 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 
 from infrai_runtime.lifespan import ASGI, Hosted, Message, Scope
+from infrai_runtime.response import RawHeaders, Whole
 
 log = logging.getLogger("infrai_runtime")
 
-RawHeaders = Sequence[tuple[bytes, bytes]]
 WINDOW = 16
 """How many pieces of a response may wait for the caller."""
 
@@ -35,10 +35,11 @@ class Piece(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Status and headers came, and with them what of the body was there at once."""
+    """Status and headers came, and with them what of the body was there at once. Most headers are read by nobody, so
+    that they are made when they are."""
 
     status: int
-    headers: RawHeaders
+    headers: Callable[[], RawHeaders]
     first: Piece | None = None
 
 
@@ -54,6 +55,7 @@ class Broken:
     error: Exception
 
 
+_PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 Event = Head | Piece | Wanted | Broken
 WANTED = Wanted()
 
@@ -109,7 +111,7 @@ class Exchange:
     """What runs the application, once it has begun."""
     _put = _taken = 0
     _crowded = _begun = _finished = _body_read = False
-    _head: tuple[int, RawHeaders] | None = None
+    _head: tuple[int, Callable[[], RawHeaders]] | None = None
     """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
 
     def __init__(self, scope: Scope, body: bytes | None, box: Box, loop: asyncio.AbstractEventLoop) -> None:
@@ -159,7 +161,12 @@ class Exchange:
         app = await hosted.app()
         self._scope["state"] = dict(hosted.state)
         try:
-            await app(self._scope, self._receive, self._send)
+            endpoint = hosted.endpoint(self._scope)
+            response = app if endpoint is None else await endpoint.answer(self._scope, self._receive)
+            if isinstance(response, Whole):
+                self._answer(Head(response.head.status, response.raw_headers, Piece(response.body, True)))
+            else:
+                await response(self._scope, self._receive, self._send)
         except Exception:
             if self._finished:
                 log.exception("the application failed after its answer")
@@ -184,14 +191,19 @@ class Exchange:
         """Nothing more comes."""
         self._box.put(Broken(why))
 
+    def _answer(self, whole: Head) -> None:
+        """The head with the whole body."""
+        self._begun = self._finished = True
+        self._box.put(whole)
+        self._gone.set()
+
     async def _fail(self, why: str) -> None:
         """What a server does: 500 while there is no head yet, else a broken connection."""
         if self._begun:
             self._send_head()
             self.broken(httpx.RemoteProtocolError(why))
             return
-        self._box.put(Head(500, [(b"content-type", b"text/plain; charset=utf-8")]))
-        self._box.put(Piece(b"Internal Server Error", True))
+        self._answer(Head(500, lambda: _PLAIN_TEXT, Piece(b"Internal Server Error", True)))
 
     def _disconnected(self) -> None:
         self._gone.set()
@@ -215,7 +227,8 @@ class Exchange:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
-            self._head = message["status"], list(message.get("headers", ()))
+            headers = list(message.get("headers", ()))
+            self._head = message["status"], lambda: headers
             self._loop.call_soon(self._send_head)
         elif message["type"] == "http.response.body":
             await self._send_body(bytes(message.get("body", b"")), last=not message.get("more_body", False))

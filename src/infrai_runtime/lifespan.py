@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from infrai_core.errors import ConfigError
 
@@ -24,8 +24,27 @@ CAME = "infrai.came"
 """There too: that the whole body has come, so that nobody waits for it. Only our server says so."""
 
 
+def is_embedded(scope: Scope) -> bool:
+    """Whether a request is one of this process's own."""
+    embedded: bool = scope.get("infrai.embedded", False)
+    return embedded
+
+
+class Endpoint(Protocol):
+    """What an application may have for a request, and tell by its method ``endpoint``: it answers with a value."""
+
+    def answer(self, scope: Scope, receive: Receive) -> Awaitable[App]:
+        """The response: one that is ``response.Whole`` can be taken as it is, others send themselves."""
+
+
+def _no_endpoint(scope: Scope) -> None:
+    """The application only sends."""
+
+
 class Hosted:
     """Makes an application, starts it, and stops it. Everything happens on the running loop."""
+
+    endpoint: Callable[[Scope], Endpoint | None] = staticmethod(_no_endpoint)
 
     def __init__(self, make: Callable[[], App]) -> None:
         self._make = make
@@ -79,6 +98,7 @@ class Hosted:
 
     def _begin(self, app: App) -> None:
         if not self._begun.done():
+            self.endpoint = getattr(app, "endpoint", self.endpoint)
             self._begun.set_result(app)
 
     def _fail(self, error: Exception) -> None:

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import orjson
 
 from infrai_runtime.failure import Failure
+from infrai_runtime.response import Head, Told
 from infrai_runtime.wire import KEEP_ALIVE
 
 log = logging.getLogger("infrai_runtime")
 
 FRAMES_AHEAD = 64
 """How far a producer may be ahead of its fastest reader."""
-
-
-@dataclass(slots=True)
-class Head:
-    """What stands before the body; headers may become known while the answer is made."""
-
-    status: int = 200
-    media_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Live:
@@ -192,9 +183,7 @@ class Live:
         while not self._done:
             await self._news()
 
-    async def read(
-        self, keep_alive_s: float | None, said: Callable[[Failure], bytes] | None = None
-    ) -> AsyncGenerator[tuple[bytes, bool], None]:
+    async def read(self, keep_alive_s: float | None, said: Callable[[Failure], bytes] | None = None) -> Told:
         """All frames from the first, each with whether it is the last; comments while nothing comes for
         ``keep_alive_s`` (None: no comments) and more is to come. A failure is the last of them, as ``said``; raised
         where it is not to be said."""

@@ -24,8 +24,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from infrai_core.fetch import Fetcher
 from infrai_runtime import identity, keys
@@ -38,10 +38,11 @@ from infrai_runtime.catalogue_file import Catalogues
 from infrai_runtime.eligible import EVERYTHING
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
-from infrai_runtime.live import Head, Live, Lives, unpacked
+from infrai_runtime.live import Live, Lives, unpacked
 from infrai_runtime.metrics import Metrics
 from infrai_runtime.observe import Observer
 from infrai_runtime.request import Ask, check_options, parse_json
+from infrai_runtime.response import Head, Stream, Told, Whole
 from infrai_runtime.router import Router
 from infrai_runtime.settings import Settings
 from infrai_runtime.sign import Signer
@@ -51,9 +52,6 @@ from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
 from infrai_runtime.vendors.base import Vendor
 from infrai_runtime.wire import Json, Surface, dumps, envelope
-
-Told: TypeAlias = AsyncGenerator[tuple[bytes, bool], None]
-"""Frames of a stream, each with whether it is the last."""
 
 log = logging.getLogger("infrai_runtime")
 
@@ -76,20 +74,6 @@ class Incoming(NamedTuple):
     idempotency_key: str | None
     trace_context: Mapping[str, str] | None
     embedded: bool
-
-
-def _nothing() -> None:
-    """Nobody waits for more of a whole answer."""
-
-
-class Served(NamedTuple):
-    """An answer: ``body`` when it is whole, else ``frames``. The one who takes the frames calls ``release`` when done
-    with them, also when none was read."""
-
-    head: Head
-    body: bytes = b""
-    frames: Told | None = None
-    release: Callable[[], None] = _nothing
 
 
 class Service:
@@ -166,7 +150,7 @@ class Service:
         """The trace of a call that has just come in."""
         return Trace(identity.request_id(), surface, self._clock, self._clock())
 
-    async def serve(self, incoming: Incoming, trace: Trace) -> Served:
+    async def serve(self, incoming: Incoming, trace: Trace) -> Whole | Stream:
         """Answers a request. Raises ``Failure`` before the first byte; later failures are frames of the stream."""
         trace.capability, trace.parent = incoming.capability, incoming.trace_context
         trace.caller = await self.caller(incoming.authorization, incoming.embedded)
@@ -189,7 +173,7 @@ class Service:
             return await self._alone(trace, slot, ready)
         return await self.deliver(self.start(trace, slot, ready), trace)
 
-    async def _joined(self, running: Live, trace: Trace) -> Served:
+    async def _joined(self, running: Live, trace: Trace) -> Whole | Stream:
         """An answer that another call is making. That one is paid; this one is told of all the same."""
         await _check_joins(running, trace.caller)
         served = await self.deliver(running, trace)
@@ -197,12 +181,12 @@ class Service:
         self.tell(trace, None)
         return served
 
-    async def _handed_in(self, trace: Trace, request: Mapping[str, Any]) -> Served:
+    async def _handed_in(self, trace: Trace, request: Mapping[str, Any]) -> Whole:
         """A call that is to run as a batch of one: 202 and the record of the batch."""
         ask, caller = trace.ask, trace.caller
         made = await self.batches.submit(caller, Job(idempotency_key=ask.idempotency_key), one(ask.capability, request))
         self.tell(trace, None)
-        return Served(Head(202, headers=trace.headers()), dumps(envelope(made.record, trace.metadata())))
+        return Whole(Head(202, headers=trace.headers()), dumps(envelope(made.record, trace.metadata())))
 
     def caller(self, authorization: str | None, embedded: bool) -> Awaitable[Caller]:
         """The caller of a header; the embedded runtime and ``no_auth`` need no key. Raises UNAUTHORIZED."""
@@ -243,7 +227,7 @@ class Service:
         live.start(self._make(trace, live, slot.admission, ready), self._ended)
         return live
 
-    async def _alone(self, trace: Trace, slot: Slot, ready: Ready) -> Served:
+    async def _alone(self, trace: Trace, slot: Slot, ready: Ready) -> Whole:
         """A whole answer that the caller's own task makes: it is there, or nobody else can wait for it."""
         live = self._begun(trace, slot, ready)
         live.lead()
@@ -255,7 +239,7 @@ class Service:
         finally:
             live.end()
             self._ended(live)
-        return Served(live.head, await live.whole())
+        return Whole(live.head, await live.whole())
 
     def _begun(self, trace: Trace, slot: Slot, ready: Ready) -> Live:
         """An answer that others may join until it has ended."""
@@ -310,17 +294,17 @@ class Service:
 
     # -- its readers -----------------------------------------------------------------------------------------------
 
-    async def deliver(self, live: Live, trace: Trace) -> Served:
+    async def deliver(self, live: Live, trace: Trace) -> Whole | Stream:
         """The answer as the caller wants it: whole, or as frames once there is something to send."""
         live.join()
         try:
             if not trace.ask.stream:
-                return Served(live.head, await live.whole())
+                return Whole(live.head, await live.whole())
             await live.opened(math.inf if trace.ask.capability == "tts" else self.settings.first_delta_wait_s)
         except BaseException:
             live.leave()
             raise
-        return Served(live.head, frames=self._frames(live, trace), release=live.leave)
+        return Stream(live.head, self._frames(live, trace), live.leave)
 
     def _frames(self, live: Live, trace: Trace) -> Told:
         """The frames. Bytes of a file have none for a failure: they end without a last one."""
@@ -345,13 +329,13 @@ def _grace_s(ask: Ask) -> float | None:
     return REJOIN_GRACE_S if ask.key_is_given else 0.0
 
 
-def _replayed(stored: bytes, caller: Caller) -> Served:
+def _replayed(stored: bytes, caller: Caller) -> Whole:
     """A stored answer, for a caller that may still use the model that gave it."""
     head, body = unpacked(stored)
     _check_may_have(head, caller)
     head.headers = {name: value for name, value in head.headers.items() if not name.startswith("X-RateLimit")}
     head.headers["Idempotent-Replay"] = "true"
-    return Served(head, body)
+    return Whole(head, body)
 
 
 async def _check_joins(running: Live, caller: Caller) -> None:
