@@ -71,22 +71,23 @@ class _Call:
 class _Choice:
     """One of the answers: its parts so far."""
 
+    parts = 0
+    open: str | None = None
+    """Kind of the text that is being written."""
+    place = 0
+    """Its part's index."""
+    reason: str | None = None
+    audio: int | None = None
+    last_call: Any = None
+
     def __init__(self, number: int, marked: Marked | None) -> None:
         self.number = number
         self.marked = marked
         """Tells thoughts from text, where they stand in it."""
-        self.parts = 0
-        self.open: str | None = None
-        """Kind of the text that is being written."""
-        self.place = 0
-        """Its part's index."""
         self.text: list[str] = []
-        self.reason: str | None = None
-        self.audio: int | None = None
         self.calls: list[_Call] = []
         self.current: dict[Any, _Call] = {}
         """The call that the next piece with this index (or id) belongs to."""
-        self.last_call: Any = None
         self.details: dict[tuple[Any, Any], dict[str, Any]] = {}
         self.executed: dict[Any, dict[str, Any]] = {}
         """Groq's own tools, by their index (https://console.groq.com/docs/compound/built-in-tools)."""
@@ -103,20 +104,21 @@ class Reader:
     before the events of the next chunk, or by ``held``.
     """
 
+    _usage: Any = None
+    _tier: Any = None
+    _model: str | None = None
+    _fingerprint: str | None = None
+    _sources: Sequence[Json] = ()
+    _along = True
+    """Parts are told as they are made, and that they are done."""
+    _held: _Choice | None = None
+    _held_from = 0
+
     def __init__(self, row: Row, vendor: str = "") -> None:
         self._row = row
         self._vendor = vendor
         self._choices: dict[int, _Choice] = {}
-        self._usage: Any = None
-        self._tier: Any = None
-        self._model: str | None = None
-        self._fingerprint: str | None = None
-        self._sources: list[Json] = []
         self._made: list[Event] = []
-        self._along = True
-        """Parts are told as they are made, and that they are done."""
-        self._held: _Choice | None = None
-        self._held_from = 0
 
     @property
     def empty(self) -> bool:
@@ -232,19 +234,24 @@ class Reader:
             choice.reason = reason or choice.reason
 
     def _delta(self, choice: _Choice, delta: Json, logprobs: Any) -> None:
+        more = not _TEXT_ALONE.issuperset(delta)
+        if more:
+            self._before_text(choice, delta)
+        content = delta.get("content")
+        if content:
+            self._content(choice, content, logprobs.get("content") if logprobs else None)
+        if more:
+            self._after_text(choice, delta)
+
+    def _before_text(self, choice: _Choice, delta: Json) -> None:
         details = delta.get("reasoning_details")
         thought = delta.get("reasoning_content") or delta.get("reasoning") or None
         if "reasoning_steps" in delta:
             thought = thought or _steps(delta["reasoning_steps"])
         if thought or details:
             self._reasoning(choice, thought, details)
-        content = delta.get("content")
-        if content:
-            self._content(choice, content, logprobs.get("content") if logprobs else None)
-        if not _TEXT_ALONE.issuperset(delta):
-            self._rest(choice, delta)
 
-    def _rest(self, choice: _Choice, delta: Json) -> None:
+    def _after_text(self, choice: _Choice, delta: Json) -> None:
         if delta.get("refusal"):
             self._say(choice, "refusal", delta["refusal"])
         if delta.get("annotations"):

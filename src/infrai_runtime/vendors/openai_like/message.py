@@ -46,6 +46,9 @@ class Writer:
 
     def user(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """What a person said. Results of tools among it are messages of their own, before it."""
+        said = _text_alone(parts)
+        if said is not None:
+            return [{"role": "user", "content": said, **name}]
         rest = [part for part in parts if part["type"] != "tool_result"]
         results = self.tool(parts, path, {}) if len(rest) < len(parts) else []
         return [*results, {"role": "user", "content": self._content(rest, path), **name}] if rest else results
@@ -88,12 +91,12 @@ class Writer:
 
     def _content(self, parts: Sequence[Part], path: str) -> str | list[Json]:
         """A string where there is only text, as every server takes that."""
-        texts = [part["text"] for part in parts if part["type"] == "text"]
-        if len(texts) == len(parts):
-            return "\n".join(texts)
+        said = _text_alone(parts)
+        if said is not None:
+            return said
         marked = self._mark_cache and any(part["type"] == "cache_point" for part in parts)
         if not marked and all(part["type"] in ("text", "cache_point") for part in parts):
-            return "\n".join(texts)
+            return _joined(parts, "text", "\n") or ""
         written: list[Json] = []
         for index, part in enumerate(parts):
             if part["type"] != "cache_point":
@@ -130,6 +133,12 @@ _ROLES: dict[str, Callable[[Writer, Sequence[Part], str, Json], list[Json]]] = {
     "assistant": Writer.assistant,
     "tool": Writer.tool,
 }
+
+
+def _text_alone(parts: Sequence[Part]) -> str | None:
+    """The text of parts that are nothing else; None for others."""
+    texts = [part["text"] for part in parts if part["type"] == "text"]
+    return "\n".join(texts) if texts and len(texts) == len(parts) else None
 
 
 def _joined(parts: Sequence[Part], kind: str, between: str = "") -> str | None:

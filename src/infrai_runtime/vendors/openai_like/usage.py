@@ -20,6 +20,8 @@ def usage_of(given: Any) -> Json | None:
         return None
     reads = _counts(given.get("prompt_tokens_details"))
     writes = _counts(given.get("completion_tokens_details"))
+    if not reads and not writes and counts.keys() <= _WORDS:
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     reasoning = writes.get("reasoning_tokens", counts.get("reasoning_tokens"))
     if reasoning and counts.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning
@@ -66,5 +68,6 @@ def _counts(given: Any) -> dict[str, int]:
     return {name: int(value) for name, value in given.items() if type(value) in _NUMBER and value >= 0}
 
 
+_WORDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _NUMBER = (int, float)
 """A truth value, which Python takes for one, is none."""
