@@ -137,7 +137,7 @@ class Answers:
             mark_cache=ask.cache_strategy == "vendor",
             connect_s=self._settings.connect_timeout_s,
             idle_s=self._settings.idle_timeout_s if ask.stream else None,
-            idempotency_key=vendor_key(trace, candidate),
+            idempotency_key=partial(vendor_key, trace, candidate),
             bill=bill,
         )
         return vendor, ask, call

@@ -212,7 +212,7 @@ def test_a_job_of_zhipu_is_handed_in_followed_read_and_stopped_as_by_its_sdk(kin
     with serving(Fake(told)) as service:
 
         async def body(made: Any) -> tuple[Any, Any, Any]:
-            call = call_of("glm-5", idempotency_key="key-1")
+            call = call_of("glm-5", idempotency_key=lambda: "key-1")
             job = await made.submit(REQUESTS, call)
             polled, rows = await made.poll(job, call), await results_of(made, job, call)
             await made.cancel(job, call)
@@ -257,7 +257,7 @@ def test_a_job_of_openrouter_is_handed_in_with_its_requests_as_by_its_sdk() -> N
     with serving(Fake({"/v1/batches": says(openrouter_batch("validating"), 202)})) as service:
 
         async def body(made: Any) -> Any:
-            return await made.submit(REQUESTS, call_of("openai/gpt-6-sol", idempotency_key="key-1"))
+            return await made.submit(REQUESTS, call_of("openai/gpt-6-sol", idempotency_key=lambda: "key-1"))
 
         mine = with_vendor(make, entry("openrouter", f"{service.url}/v1"), body)
         sent = service.last.body
@@ -371,7 +371,7 @@ def test_a_job_of_fireworks_is_handed_in_as_by_its_sdk() -> None:
     with serving(Fake(answers)) as service:
 
         async def body(made: Any) -> Any:
-            return await made.submit(REQUESTS, call_of(MODEL, idempotency_key="Key_1"))
+            return await made.submit(REQUESTS, call_of(MODEL, idempotency_key=lambda: "Key_1"))
 
         job = with_vendor(make, entry("fireworks", f"{service.url}/inference/v1", account="me"), body)
         mine, service.requests = service.requests, []
@@ -496,7 +496,7 @@ def test_a_job_of_fireworks_is_stopped_by_deleting_it_and_known_by_its_name() ->
     with serving(Fake(answers)) as service:
 
         async def body(made: Any) -> Any:
-            call = call_of(MODEL, idempotency_key="key-1")
+            call = call_of(MODEL, idempotency_key=lambda: "key-1")
             found = await made.find(call)
             await made.cancel(found, call)
             lost = await made.find(call)

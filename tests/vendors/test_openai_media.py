@@ -848,7 +848,7 @@ def test_a_job_whose_id_was_lost_is_known_by_the_key_that_it_carries(sdk: Sdk) -
     }
     answers: Any = {"/v1/files": says(FILE), "/v1/batches": [says(job), says(listed), says(listed), says(listed)]}
     with serving(Fake(answers)) as service:
-        ours("submit", REQUESTS, "gpt-4.1", service, idempotency_key="key-2")
+        ours("submit", REQUESTS, "gpt-4.1", service, idempotency_key=lambda: "key-2")
         assert service.last.body["metadata"] == {"infrai": "key-2"}
         assert found_by("key-2", service) == "batch_2"
         assert (service.last.method, service.last.query) == ("GET", "limit=100")
@@ -858,7 +858,7 @@ def test_a_job_whose_id_was_lost_is_known_by_the_key_that_it_carries(sdk: Sdk) -
 
 def found_by(key: str, service: Fake, vendor: str = "openai") -> Any:
     async def body(made: Any) -> Any:
-        return await made.find(call_of("m", idempotency_key=key))
+        return await made.find(call_of("m", idempotency_key=lambda: key))
 
     return with_vendor(make, entry(vendor, f"{service.url}/v1"), body)
 

@@ -313,7 +313,7 @@ class Jobs:
             options=group.options,
             mark_cache=group.mark_cache,
             idle_s=CALL_S,
-            idempotency_key=group.key or None,
+            idempotency_key=lambda: group.key or None,
         )
 
     def _wake(self, group: Group, failure: Failure | None = None) -> None:

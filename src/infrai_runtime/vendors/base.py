@@ -9,7 +9,7 @@ double the work of making it; nobody changes it all the same.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,9 +41,9 @@ class Call:
     """The longest wait for the head of the answer; None: the deadline."""
     idle_s: float | None = None
     """The longest silence inside an answer; None: the deadline."""
-    idempotency_key: str | None = None
-    """The same for the same attempt of the same call, also when a process that died had made it before. Sent to vendors
-    that are known to give the same answer again for it, instead of charging twice."""
+    idempotency_key: Callable[[], str | None] = lambda: None
+    """Makes what is the same for the same attempt of the same call, also when a process that died had made it before.
+    Asked for, and sent, where a vendor is known to give the same answer again for it, instead of charging twice."""
     bill: Bill = field(default_factory=Bill, repr=False)
     """What becomes known of the attempt's cost."""
 
@@ -271,10 +271,10 @@ class Batches(Protocol):
         """Whether the service runs such a request; does no I/O."""
 
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
-        """The vendor's id of the job, which carries ``call.idempotency_key`` where the vendor has a place for it."""
+        """The vendor's id of the job, which carries ``call.idempotency_key()`` where the vendor has a place for it."""
 
     async def find(self, call: Call) -> str | None:
-        """The id of the job that was handed in under ``call.idempotency_key``, when the answer that told it was lost;
+        """The id of the job that was handed in under ``call.idempotency_key()``, when the answer that told it was lost;
         None where the vendor has none, or nothing to know it by."""
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:

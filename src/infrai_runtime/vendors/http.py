@@ -334,8 +334,8 @@ class Http:
             headers |= sent.headers
         if sent.data is not None:
             headers |= {"Content-Type": sent.mime, "Content-Length": str(len(sent.data))}
-        if self.endpoint.idempotency_header and call.idempotency_key and sent.method == "POST":
-            headers[self.endpoint.idempotency_header] = f"{call.idempotency_key}-{call.bill.requests}"
+        if self.endpoint.idempotency_header and sent.method == "POST" and (given := call.idempotency_key()):
+            headers[self.endpoint.idempotency_header] = f"{given}-{call.bill.requests}"
         if key is not KEYLESS:
             name, before = self.endpoint.auth
             headers[name] = Hidden(before + key.secret)

@@ -457,7 +457,7 @@ def test_a_batch_whose_name_was_lost_is_known_by_the_key_that_it_carries() -> No
     listed = {"operations": [other, ours]}
 
     async def ask(made: Gemini) -> Any:
-        call = call_of("gemini-2.5-flash", idempotency_key="key-2")
+        call = call_of("gemini-2.5-flash", idempotency_key=lambda: "key-2")
         return await made.submit([{"messages": [user("a")]}], call), await made.find(call)
 
     (name, found), wall = with_vendor([whole(ours), whole(listed)], ask)

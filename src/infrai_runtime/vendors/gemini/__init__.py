@@ -165,18 +165,19 @@ class Gemini(RemoteChat[Draft]):
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the name that the service gave it."""
         drafts = [await self.drafted(request, call) for request in requests]
-        body = batch.body_of(drafts, call.idempotency_key)
+        body = batch.body_of(drafts, call.idempotency_key())
         job = await self.http.post(_path(call.model, "batchGenerateContent"), body, call)
         with documented(self.http):
             return str(job["name"])
 
     async def find(self, call: Call) -> str | None:
         """The name of the batch that was handed in with the call's key."""
-        if not call.idempotency_key:
+        key = call.idempotency_key()
+        if not key:
             return None
         listed = await self.http.get(f"{batch.PATH}?pageSize={batch.LISTED}", call)
         with documented(self.http):
-            return batch.named(listed, call.idempotency_key)
+            return batch.named(listed, key)
 
     async def poll(self, job: str, call: Call) -> Mapping[str, Any]:
         """How far a batch is."""

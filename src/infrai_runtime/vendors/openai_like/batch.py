@@ -202,7 +202,8 @@ class Batches(Chat):
         upload = batch_file(await self.lines(requests, call))
         stored = await self.http.post_form(self.words.upload, list(self.words.form), [upload], call)
         await self._until_read(stored, call)
-        marks = self.words.marks(call.idempotency_key) if call.idempotency_key else {}
+        key = call.idempotency_key()
+        marks = self.words.marks(key) if key else {}
         with documented(self.http):
             body = self._placed(self.words.start(stored["id"], self.model(call), marks), "endpoint")
         batch = await self.http.post(self.row.batches, body, call)
@@ -211,9 +212,10 @@ class Batches(Chat):
 
     async def find(self, call: Call) -> str | None:
         """The id of the job that carries the call's key."""
-        if not self.words.listed or not call.idempotency_key:
+        key = call.idempotency_key()
+        if not self.words.listed or not key:
             return None
-        marks = self.words.marks(call.idempotency_key)
+        marks = self.words.marks(key)
         jobs = await self.http.get(f"{self.row.batches}{self.words.listed}", call)
         with documented(self.http):
             found = (job for job in jobs.get(self.words.rows) or () if _carries(job, marks))

@@ -107,7 +107,8 @@ def _is_uploading(dataset: Mapping[str, Any]) -> bool:
 
 def _job_name(call: Call) -> str | None:
     """Small letters, digits and dashes, which is what names of the account's things may have."""
-    return f"{MARK}-{re.sub('[^a-z0-9]', '-', call.idempotency_key.lower())}" if call.idempotency_key else None
+    key = call.idempotency_key()
+    return f"{MARK}-{re.sub('[^a-z0-9]', '-', key.lower())}" if key else None
 
 
 def _path(name: Any) -> str:
