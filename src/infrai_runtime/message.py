@@ -344,16 +344,17 @@ def _tool_call(value: Any, path: str) -> Part:
 
 
 class Contents(NamedTuple):
-    """What messages hold: all texts in the order in which they are read, and the parts that are more than a text, those
-    inside tool results among them."""
+    """What messages hold: all texts in the order in which they are read; the parts that are more than a text, those
+    inside tool results among them; and the texts with more than their words, as a signature."""
 
     texts: list[str]
     others: list[Part]
+    laden: list[Part]
 
 
 def contents(found: Sequence[Message]) -> Contents:
     """What checked messages hold."""
-    held = Contents([], [])
+    held = Contents([], [], [])
     for item in found:
         _add(item["parts"], held)
         if "name" in item:
@@ -366,6 +367,8 @@ def _add(parts: Sequence[Part], held: Contents) -> None:
         kind = part["type"]
         if kind == "text":
             held.texts.append(part["text"])
+            if len(part) > 2:
+                held.laden.append(part)
         elif kind == "tool_result":
             held.others.append(part)
             _add(part["parts"], held)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from infrai_core.tokens import estimate, estimate_upper
-from infrai_runtime.message import Part, contents
+from infrai_runtime.message import Contents, contents
 
 _READ_FIELD = {"vision": "prompt", "embed": "input", "image": "prompt", "rerank": "candidates"}
 _READ_ONE_BY_ONE = frozenset({"embed", "rerank"})
@@ -34,12 +34,14 @@ MEDIUM_TOKENS = {"image": 1600, "audio": 1920, "video": 18_000, "file": 3000}
 
 class Prompt:
     """What a model reads of a request: its texts, tools and schema. ``others`` are the parts of messages that are more
-    than a text. Each number is worked out when first asked for."""
+    than a text; ``bare`` says that there is no such part, and none with a signature. Each number is worked out when
+    first asked for."""
 
-    __slots__ = ("_careful", "_longest", "body", "capability", "in_bytes", "others", "text")
+    __slots__ = ("_careful", "_longest", "bare", "body", "capability", "in_bytes", "others", "text")
 
     def __init__(self, capability: str, body: Mapping[str, Any]) -> None:
-        texts, self.others = contents(body["messages"]) if capability == "chat" else _read(capability, body)
+        texts, self.others, laden = contents(body["messages"]) if capability == "chat" else _read(capability, body)
+        self.bare = not self.others and not laden
         self._longest = max(texts, key=len) if capability in _READ_ONE_BY_ONE and len(texts) > 1 else None
         if not _COUNTED_TOO.isdisjoint(body):
             texts += [orjson.dumps(body[name]).decode() for name in _COUNTED_TOO if name in body]
@@ -105,7 +107,7 @@ class Prompt:
         return estimate_upper(body["query"]) * len(body["candidates"]) if self.capability == "rerank" else 0
 
 
-def _read(capability: str, body: Mapping[str, Any]) -> tuple[list[str], Sequence[Part]]:
+def _read(capability: str, body: Mapping[str, Any]) -> Contents:
     """What a model reads of a request without messages: one text, or a list of them."""
     read = body.get(_READ_FIELD.get(capability, "input"), "")
-    return [read] if isinstance(read, str) else list(read), ()
+    return Contents([read] if isinstance(read, str) else list(read), [], [])

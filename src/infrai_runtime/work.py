@@ -81,7 +81,7 @@ def cut(vendor: Vendor) -> Failure:
 
 async def open_stream(vendor: Any, ask: Ask, call: Call) -> Opened:
     """Reads a stream up to its first content. Raises where neither that nor an end mark came."""
-    body, warnings = without_foreign(ask.body, vendor.name, call.model)
+    body, warnings = _own_words(vendor, ask, call)
     seen: list[Event] = [Note(warning=warning) for warning in warnings]
     rest: AsyncGenerator[Event, None] = (vendor.see if ask.capability == "vision" else vendor.chat)(body, call)
     try:
@@ -100,10 +100,15 @@ def _has_content(part: Mapping[str, Any]) -> bool:
 
 
 async def _chat(vendor: Any, ask: Ask, call: Call) -> Outcome:
-    body, warnings = without_foreign(ask.body, vendor.name, call.model)
+    body, warnings = _own_words(vendor, ask, call)
     at_once: AnswersAtOnce | None = vendor if hasattr(vendor, "answer") else None
     events = await at_once.answer(body, call) if at_once else await _all(vendor.chat(body, call))
     return _whole(vendor, ask, call, events, warnings)
+
+
+def _own_words(vendor: Vendor, ask: Ask, call: Call) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """The request without what other makers signed, and what is said of that."""
+    return (ask.body, ()) if ask.prompt.bare else without_foreign(ask.body, vendor.name, call.model)
 
 
 async def _see(vendor: Any, ask: Ask, call: Call) -> Outcome:
