@@ -105,20 +105,23 @@ def _call(part: Mapping[str, Any]) -> dict[str, Any]:
 def flat(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``content``, ``tool_calls``, ``reasoning`` and ``refusal`` of an answer: the joined texts of all parts of a type
     and the calls in OpenAI's shape, each None when there is none."""
-    calls = []
-    texts: dict[Any, list[str]] = {}
+    seen: dict[str, Any] = {"content": None, "tool_calls": None, "reasoning": None, "refusal": None}
     for part in parts:
-        kind = part.get("type")
-        if kind == "tool_call":
-            calls.append(_call(part))
-        else:
-            texts.setdefault(kind, []).append(part.get("text") or "")
-    return {
-        "content": "".join(texts["text"]) if "text" in texts else None,
-        "tool_calls": calls or None,
-        "reasoning": "".join(texts["reasoning"]) if "reasoning" in texts else None,
-        "refusal": "".join(texts["refusal"]) if "refusal" in texts else None,
-    }
+        view = _VIEWS.get(part.get("type"))
+        if view == "tool_calls":
+            seen[view] = [*(seen[view] or ()), _call(part)]
+        elif view is not None:
+            seen[view] = (seen[view] or "") + (part.get("text") or "")
+    return seen
+
+
+_VIEWS: dict[Any, str] = {
+    "text": "content",
+    "tool_call": "tool_calls",
+    "reasoning": "reasoning",
+    "refusal": "refusal",
+}
+"""Type of a part -> where it stands in the flat view."""
 
 
 def estimated_usage(prompt_tokens: int, parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
