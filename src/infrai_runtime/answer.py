@@ -96,12 +96,8 @@ class Answers:
     async def walk(self, trace: Trace, plan: Plan, run: Run[T]) -> tuple[Candidate, T]:
         """The first candidate that answers, and its answer."""
         ask = trace.ask
-        terms = Terms(
-            cap=ask.max_cost_multiplier,
-            deadline=trace.started + ask.timeout_s,
-            patience_s=partial(self._patience_s, ask),
-            retry=self._retry,
-        )
+        deadline = trace.started + ask.timeout_s
+        terms = Terms(ask.max_cost_multiplier, deadline, self._patience_s(ask), self._retry)
         lost = partial(_lost, trace)
         walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.breaker, self._clock, lost)
         candidate, answer = await walk.answer()
@@ -110,12 +106,9 @@ class Answers:
             await self._router.stay(trace, candidate.name)
         return candidate, answer
 
-    def _patience_s(self, ask: Ask, candidate: Candidate) -> float | None:
-        """How long a stream may take to its first content while others could follow. A model that reasons is silent
-        for long, and a whole answer takes its time: both have their share of the time left."""
-        thinks = "reasoning" in candidate.model.abilities
-        along = ask.stream and ask.capability != "tts"
-        return self._settings.first_token_timeout_s if along and not thinks else None
+    def _patience_s(self, ask: Ask) -> float | None:
+        """How long a stream may take to its first content while others could follow. A whole answer takes its time."""
+        return self._settings.first_token_timeout_s if ask.stream and ask.capability != "tts" else None
 
     def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Awaitable[Outcome]:
         vendor, ask, call = self._call(trace, candidate, left_s)

@@ -12,8 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from infrai_core.errors import ConnectionFailed
 from infrai_core.retry import Retry
@@ -43,18 +42,18 @@ SHARE_OF_TIME = 2 / 3
 NO_RETRY = Retry(0)
 
 
-@dataclass(slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What a walk keeps to. ``cap`` is how many times dearer than the first candidate a failover may be; ``deadline``
-    is on the walk's clock. ``patience_s`` limits an attempt that others could follow; None is a share of the time
-    left. ``retry`` is for candidates that have failed for a moment."""
+    is on the walk's clock. An attempt that others could follow has a share of the time left, and where there is a
+    ``patience_s`` no more than that, unless its model reasons: such a one is silent for long. ``retry`` is for
+    candidates that have failed for a moment."""
 
     cap: float
     deadline: float
-    patience_s: Callable[[Candidate], float | None] = lambda candidate: None
+    patience_s: float | None = None
     retry: Retry = NO_RETRY
-    pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
-    chance: Callable[[], float] = field(default=random.random)
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
 
 
 class Walk(Generic[T]):
@@ -173,8 +172,8 @@ class Walk(Generic[T]):
         """How long an attempt may take: all the time there is when nobody could follow."""
         if not self._followed(followers):
             return left_s
-        patience_s = self._terms.patience_s(candidate)
-        return left_s * SHARE_OF_TIME if patience_s is None else min(patience_s, left_s * SHARE_OF_TIME)
+        share_s, patience_s = left_s * SHARE_OF_TIME, self._terms.patience_s
+        return share_s if patience_s is None or "reasoning" in candidate.model.abilities else min(patience_s, share_s)
 
     def _followed(self, followers: Sequence[Candidate]) -> bool:
         """Whether one of them could take over now. Asked by every call, and mostly of many that are too dear: what the

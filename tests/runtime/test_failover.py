@@ -233,10 +233,19 @@ async def test_a_walk_ends_after_some_candidates() -> None:
 
 
 async def test_a_slow_attempt_is_ended_when_another_could_follow() -> None:
-    found, rows = await tried(
-        candidates(1, 1), {"v0": asyncio.Event().wait, "v1": "hello"}, patience_s=lambda candidate: 0.01
-    )
+    found, rows = await tried(candidates(1, 1), {"v0": asyncio.Event().wait, "v1": "hello"}, patience_s=0.01)
     assert (found, [row["outcome"] for row in rows]) == (("v1", "hello"), ["VENDOR_TIMEOUT"])
+
+
+async def test_a_model_that_reasons_may_be_silent_for_its_share_of_the_time() -> None:
+    async def slow() -> str:
+        await asyncio.sleep(0.02)
+        return "hello"
+
+    thinker = Candidate(model("v0", abilities=frozenset({"reasoning"})), 1)
+    plan = Plan((thinker, Candidate(model("v1"), 1)), (), "test")
+    found, _ = await tried(plan, {"v0": slow, "v1": "hi"}, patience_s=0.001)
+    assert found == ("v0", "hello")
 
 
 async def test_the_only_candidate_has_all_the_time_there_is() -> None:
@@ -244,7 +253,7 @@ async def test_the_only_candidate_has_all_the_time_there_is() -> None:
         await asyncio.sleep(0.02)
         return "hello"
 
-    found, _ = await tried(candidates(1, 100), {"v0": slow}, patience_s=lambda candidate: 0.001)
+    found, _ = await tried(candidates(1, 100), {"v0": slow}, patience_s=0.001)
     assert found == ("v0", "hello")
 
 
