@@ -36,6 +36,8 @@ class Router:
         self._ephemeral = ephemeral
         self._latency = Latency()
         self._token_ratio = TokenRatio()
+        self._well = Health({}, self._latency.seen_ms, self._token_ratio.seen)
+        """How all do while none of them rests."""
 
     async def plan(self, trace: Trace) -> Plan:
         """Which models may answer, with all that the caller should know of it. Raises what ``routing.plan`` raises."""
@@ -105,7 +107,8 @@ class Router:
         return ask._replace(model=self._settings.embed_model)
 
     def _health(self, breaker: Breaker) -> Health:
-        return Health(breaker.cooling_s(), self._latency.seen_ms, self._token_ratio.seen)
+        cooling_s = breaker.cooling_s()
+        return self._well._replace(cooling_s=cooling_s) if cooling_s else self._well
 
     async def _last_of_session(self, caller: Caller, ask: Ask) -> str | None:
         stored = await self._ephemeral.get(_session_key(caller, ask))
