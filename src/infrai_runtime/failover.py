@@ -20,6 +20,7 @@ from infrai_runtime.breaker import Breaker
 from infrai_runtime.failure import Failure
 from infrai_runtime.pricing import cost_nano, usd
 from infrai_runtime.routing import Candidate, Plan, most_nano
+from infrai_runtime.time_limit import TimeLimit
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -153,9 +154,9 @@ class Walk(Generic[T]):
         started = self._clock()
         left_s = self._terms.deadline - started
         limit_s = self._limit_s(candidate, left_s, followers)
-        limit = asyncio.timeout(limit_s)
+        limit = TimeLimit(limit_s)
         try:
-            async with limit:
+            with limit:
                 return candidate, await self._run(candidate, left_s)
         except asyncio.CancelledError:
             self._note(candidate, "cancelled", started, None)
@@ -163,7 +164,7 @@ class Walk(Generic[T]):
         except Failure as failure:
             await self._learn(candidate, started, failure)
         except Exception as error:
-            late = isinstance(error, TimeoutError) and limit.expired()
+            late = isinstance(error, TimeoutError) and limit.expired
             failed = _late(candidate, limit_s >= left_s) if late else broken(candidate, error)
             await self._learn(candidate, started, failed)
         return None

@@ -7,7 +7,6 @@ a limit allows by itself.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import time
@@ -19,6 +18,7 @@ from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure, missing_extra
 from infrai_runtime.store.ephemeral import Ephemeral, Failing, Held, Place, Taken, Wish, held
 from infrai_runtime.store.memory import MemoryEphemeral
+from infrai_runtime.time_limit import TimeLimit
 
 T = TypeVar("T")
 
@@ -125,10 +125,10 @@ class RedisEphemeral:
         """Asks Redis, and once more where the answer was lost or late: this process itself may have been held up. What
         was done and asked for again without a place counts twice: a limit then allows a call less for a moment."""
         try:
-            async with asyncio.timeout(ANSWER_S):  # the driver's own timeout costs a task for each command
+            with TimeLimit(ANSWER_S):  # the driver's own timeout costs a task for each command
                 return await shared()
         except self._gone:
-            async with asyncio.timeout(ANSWER_S):
+            with TimeLimit(ANSWER_S):
                 return await shared()
 
     async def get(self, key: str) -> bytes | None:
@@ -227,7 +227,7 @@ class RedisEphemeral:
         """Raises OVERLOADED when Redis does not answer, or takes nothing: one that is full, or a replica, answers a
         PING. The runtime serves nevertheless."""
         try:
-            async with asyncio.timeout(ANSWER_S):
+            with TimeLimit(ANSWER_S):
                 await self._redis.set(PROBE, b"1", ex=60)
         except self._gone as error:
             raise Failure("OVERLOADED", self._said(error)) from error
