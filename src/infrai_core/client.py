@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, Unpack, overload
@@ -20,6 +20,7 @@ from infrai_core.chat_stream import AsyncChatStream, ChatStream
 from infrai_core.config import ClientOptions, Config
 from infrai_core.dialect import Surface, native
 from infrai_core.dialect import openai as openai_shaped
+from infrai_core.direct import Request
 from infrai_core.envelope import opened
 from infrai_core.errors import ConfigError, InfraiError, twin_of
 from infrai_core.lines import LineReader, Rows
@@ -44,7 +45,6 @@ from infrai_core.protocol import (
     Acquire,
     Flow,
     Response,
-    Step,
     Wait,
     book,
     call,
@@ -90,7 +90,6 @@ class _Client:
         self._transport: Transport | None = given.pop("transport", None)
         self.config: Config = settings.resolve(api_key=api_key, **given)
         self._ops = _DIALECTS[self.config.dialect]
-        self._origin = httpx.URL(self.config.root).host
 
     @property
     def ledger(self) -> Ledger:
@@ -140,12 +139,6 @@ class _Client:
         found = opened(response.content, response.headers, "batch")
         rows: list[dict[str, Any]] = found.get("results", found.get("data")) or []
         return rows
-
-    def _with_origin(self, reply: T) -> T:
-        """Lets the files of a reply be read from the service's own host, which may be this machine."""
-        for file in reply._files() if isinstance(reply, m.Reply) else ():
-            file._origin = self._origin
-        return reply
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.config.base_url!r}, dialect={self.config.dialect!r})"
@@ -198,18 +191,22 @@ class Infrai(_Client):
     # -- driving ---------------------------------------------------------------------------------------------------
 
     def _call(self, op: Operation[T]) -> T:
-        return self._with_origin(self._drive(call(op, self.config)))
+        return self._drive(call(op, self.config))
 
     def _drive(self, flow: Flow[T]) -> T:
         try:
             step = next(flow)
             while True:
+                response = None
                 try:
-                    result = self._perform(step)
+                    if isinstance(step, Request):
+                        response = send(self._http_client or self._transport or self._pool.get(), step)
+                    else:
+                        self._wait(step)
                 except InfraiError as error:
                     step = flow.throw(error)
                 else:
-                    step = flow.send(result)
+                    step = flow.send(response)
         except StopIteration as stop:
             value: T = stop.value
             return value
@@ -219,14 +216,11 @@ class Infrai(_Client):
                 raise
             raise twin from error.__cause__
 
-    def _perform(self, step: Step) -> Response | None:
+    def _wait(self, step: Wait | Acquire) -> None:
         if isinstance(step, Wait):
             time.sleep(step.seconds)
-            return None
-        if isinstance(step, Acquire):
+        else:
             step.limiter.acquire(step.tokens)
-            return None
-        return send(self._http_client or self._transport or self._pool.get(), step)
 
     # -- capabilities ----------------------------------------------------------------------------------------------
 
@@ -254,22 +248,18 @@ class Infrai(_Client):
         """
         if parse is not None:
             return self._chat_parsed(messages, params, Form(parse), repair)
-        return self._chat_batched(messages, params) if params.get("batch_mode") else self._chat(messages, params)
+        op = self._ops.chat(messages, params)
+        return self._chat_batched(op) if params.get("batch_mode") else self._call(op)
 
     def _chat_parsed(
         self, messages: Prompt, params: Mapping[str, Any], form: Form[P], repair: bool
     ) -> m.ParsedReply[P]:
         if params.get("batch_mode"):
             asked = {**params, "response_format": form.response_format}
-            return form.read(self._chat_batched(messages, asked))
-        flow = parsed_chat(self._ops.chat, messages, params, form, self.config, repair)
-        return self._with_origin(self._drive(flow))
+            return form.read(self._chat_batched(self._ops.chat(messages, asked)))
+        return self._drive(parsed_chat(self._ops.chat, messages, params, form, self.config, repair))
 
-    def _chat(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
-        return self._call(self._ops.chat(messages, params))
-
-    def _chat_batched(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
-        op = self._ops.chat(messages, params)
+    def _chat_batched(self, op: Operation[m.ChatReply]) -> m.ChatReply:
         record = self._call(_batch_of_one(op))
         record = self.batch_wait(record.batch_id)
         reply = chat_from_batch(record, self.batch_results(record.batch_id).results, op.read)
@@ -420,19 +410,23 @@ class AsyncInfrai(_Client):
 
     # -- driving ---------------------------------------------------------------------------------------------------
 
-    async def _call(self, op: Operation[T]) -> T:
-        return self._with_origin(await self._drive(call(op, self.config)))
+    def _call(self, op: Operation[T]) -> Coroutine[Any, Any, T]:
+        return self._drive(call(op, self.config))
 
     async def _drive(self, flow: Flow[T]) -> T:
         try:
             step = next(flow)
             while True:
+                response = None
                 try:
-                    result = await self._perform(step)
+                    if isinstance(step, Request):
+                        response = await asend(self._http_client or self._transport or await self._pool.get(), step)
+                    else:
+                        await self._wait(step)
                 except InfraiError as error:
                     step = flow.throw(error)
                 else:
-                    step = flow.send(result)
+                    step = flow.send(response)
         except StopIteration as stop:
             value: T = stop.value
             return value
@@ -442,14 +436,11 @@ class AsyncInfrai(_Client):
                 raise
             raise twin from error.__cause__
 
-    async def _perform(self, step: Step) -> Response | None:
+    async def _wait(self, step: Wait | Acquire) -> None:
         if isinstance(step, Wait):
             await anyio.sleep(step.seconds)
-            return None
-        if isinstance(step, Acquire):
+        else:
             await step.limiter.async_acquire(step.tokens)
-            return None
-        return await asend(self._http_client or self._transport or await self._pool.get(), step)
 
     # -- capabilities ----------------------------------------------------------------------------------------------
 
@@ -471,23 +462,18 @@ class AsyncInfrai(_Client):
     ) -> m.ChatReply | m.ParsedReply[P]:
         if parse is not None:
             return await self._chat_parsed(messages, params, Form(parse), repair)
-        batched = params.get("batch_mode")
-        return await (self._chat_batched(messages, params) if batched else self._chat(messages, params))
+        op = self._ops.chat(messages, params)
+        return await (self._chat_batched(op) if params.get("batch_mode") else self._call(op))
 
     async def _chat_parsed(
         self, messages: Prompt, params: Mapping[str, Any], form: Form[P], repair: bool
     ) -> m.ParsedReply[P]:
         if params.get("batch_mode"):
             asked = {**params, "response_format": form.response_format}
-            return form.read(await self._chat_batched(messages, asked))
-        flow = parsed_chat(self._ops.chat, messages, params, form, self.config, repair)
-        return self._with_origin(await self._drive(flow))
+            return form.read(await self._chat_batched(self._ops.chat(messages, asked)))
+        return await self._drive(parsed_chat(self._ops.chat, messages, params, form, self.config, repair))
 
-    async def _chat(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
-        return await self._call(self._ops.chat(messages, params))
-
-    async def _chat_batched(self, messages: Prompt, params: Mapping[str, Any]) -> m.ChatReply:
-        op = self._ops.chat(messages, params)
+    async def _chat_batched(self, op: Operation[m.ChatReply]) -> m.ChatReply:
         record = await self._call(_batch_of_one(op))
         record = await self.batch_wait(record.batch_id)
         results = await self.batch_results(record.batch_id)

@@ -160,6 +160,11 @@ class Config:
         return EMBEDDED_ORIGIN if self.embedded else self.base_url
 
     @cached_property
+    def host(self) -> str:
+        """The service's own host, which may be this machine. The files of a reply may be read from there."""
+        return httpx.URL(self.root).host
+
+    @cached_property
     def fixed_headers(self) -> dict[bytes, bytes]:
         """Headers of every request, the caller's own last."""
         own = {"accept-encoding": "gzip, deflate", "user-agent": "infrai-integrations"}

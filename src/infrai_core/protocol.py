@@ -65,6 +65,8 @@ def call(op: Operation[T], config: Config) -> Flow[T]:
     response = yield from _answered(op, config)
     reply = _read(op, response)
     if isinstance(reply, Reply):
+        for file in reply._files():
+            file._origin = config.host
         book(op, config, reply)
     return reply
 
