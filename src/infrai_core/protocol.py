@@ -125,7 +125,10 @@ def _answered(op: Operation[T], config: Config) -> Flow[Response]:
         if acquire is not None:
             yield acquire
         try:
-            response = yield from _attempt(op, request, tried + 1, config)
+            if config.hooks:
+                response = yield from _watched(op, request, tried + 1, config)
+            else:
+                response = _succeeded((yield request), request)
             return response
         except InfraiError as error:
             in_progress = isinstance(error, StatusError) and error.code == "IDEMPOTENCY_IN_PROGRESS"
@@ -145,10 +148,8 @@ def _acquire(op: Operation[Any], config: Config) -> Acquire | None:
     return Acquire(config.limiter, estimate_request(op.body or {}))
 
 
-def _attempt(op: Operation[Any], request: Request, number: int, config: Config) -> Flow[Response]:
+def _watched(op: Operation[Any], request: Request, number: int, config: Config) -> Flow[Response]:
     """One try, which the hooks see."""
-    if not config.hooks:
-        return _succeeded((yield request), request)
     attempt = AttemptInfo(op.capability, op.method, op.path, number, config.tags)
     for hook in config.hooks:
         hook.before(attempt)
@@ -215,19 +216,22 @@ def record(capability: str, config: Config, reply: Reply) -> None:
 
 def build(op: Operation[Any], config: Config) -> Request:
     """The request of an operation: built once per logical call and sent again as it is by every retry."""
+    options = op.options
     headers = dict(config.fixed_headers)
-    timeout_s = op.options.get("timeout_seconds") or config.timeout_s
+    timeout_s = options.get("timeout_seconds") or config.timeout_s
     # A native service keeps the deadline itself, and says then what it had tried. The OpenAI surface is not told of it.
     native = op.path.startswith("/ai/")
     content = b""
     if op.method == "POST":
-        key = op.options.get("idempotency_key") or new_idempotency_key()
+        key = options.get("idempotency_key") or new_idempotency_key()
         headers[b"idempotency-key"] = key.encode()
         content = _content(op, headers, key, timeout_s if native else None)
-    headers |= raw_headers(trace_context())
+    if span := trace_context():
+        headers |= raw_headers(span)
     if op.stream:
         headers[b"accept"] = op.accept.encode()
-    headers |= raw_headers(op.options.get("extra_headers") or {})
+    if extra := options.get("extra_headers"):
+        headers |= raw_headers(extra)
     return Request(
         op.method,
         config.root + op.path,
