@@ -32,13 +32,13 @@ def messages_of(prompt: Prompt) -> list[Message]:
 
 
 def _message(given: Any, place: int) -> Message:
-    if isinstance(given, Value):
-        given = given.model_dump(exclude_none=True)
     if not isinstance(given, Mapping):
-        raise ConfigError(f"messages.{place}: allowed is a message dictionary, not {type(given).__name__}")
-    if given.get("role") not in ROLES:
-        raise ConfigError(f"messages.{place}.role={given.get('role')!r}: allowed are {', '.join(ROLES)}")
+        if not isinstance(given, Value):
+            raise ConfigError(f"messages.{place}: allowed is a message dictionary, not {type(given).__name__}")
+        given = given.model_dump(exclude_none=True)
     message = dict(given)
+    if message.get("role") not in ROLES:
+        raise ConfigError(f"messages.{place}.role={message.get('role')!r}: allowed are {', '.join(ROLES)}")
     if "parts" in message:
         message["parts"] = [_part(p, f"messages.{place}.parts.{i}", PART_TYPES) for i, p in enumerate(message["parts"])]
     elif isinstance(message.get("content"), list | tuple):

@@ -22,13 +22,15 @@ def opened(content: bytes, headers: Headers, what: str) -> dict[str, Any]:
     bare error object.
     """
     body = _json_object(content, what)
-    if body.get("ok") is False or (body.get("error") and "ok" not in body):
+    enveloped = "ok" in body
+    if body["ok"] is False if enveloped else body.get("error"):
         raise error_from(200, content, headers)
-    if "ok" not in body or "data" not in body:
+    if not enveloped or "data" not in body:
         return {**body, "metadata": _header_metadata(body, headers)}
-    data = body["data"]
-    data = data if isinstance(data, dict) else {"data": data}
-    return {**data, "metadata": body.get("metadata") or {}}
+    found = body["data"]
+    data: dict[str, Any] = found if isinstance(found, dict) else {"data": found}
+    data["metadata"] = body.get("metadata") or {}
+    return data
 
 
 def _json_object(content: bytes, what: str) -> dict[str, Any]:

@@ -152,13 +152,16 @@ _PARTS: dict[str, type[Value]] = {
 PART_TYPES = frozenset(_PARTS)
 
 
+_TAGS: dict[Any, str] = {
+    **{kind: kind for kind in _PARTS},
+    **dict.fromkeys(("image", "audio", "video", "file"), "media"),
+    **dict.fromkeys(("server_tool_call", "server_tool_result"), "server_tool"),
+}
+
+
 def _part_tag(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    if kind in ("image", "audio", "video", "file"):
-        return "media"
-    if kind in ("server_tool_call", "server_tool_result"):
-        return "server_tool"
-    return str(kind) if kind in PART_TYPES else "unknown"
+    return _TAGS.get(kind, "unknown")
 
 
 Part = Annotated[

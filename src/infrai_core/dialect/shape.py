@@ -17,7 +17,9 @@ _OPTIONS = frozenset({"timeout_seconds", "idempotency_key", "extra_headers", "ex
 
 
 def split(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(body fields, call options)."""
+    """(body fields, call options) of parameters that are nobody else's."""
+    if _OPTIONS.isdisjoint(params):
+        return params, {}
     options = {name: params[name] for name in _OPTIONS & params.keys()}
     return {name: value for name, value in params.items() if name not in options}, options
 
@@ -33,14 +35,13 @@ def model_list(data: dict[str, Any]) -> ModelList:
 
 
 def with_parts(data: dict[str, Any]) -> dict[str, Any]:
-    """A chat answer that has ``parts``: its own, or ones made from the flat fields. The flat fields go: they are
+    """The same chat answer with ``parts``: its own, or ones made from the flat fields. The flat fields go: they are
     derived from the parts."""
-    answer = dict(data)
-    for name in _FLAT & data.keys():
-        del answer[name]
     if data.get("parts") is None:
-        answer["parts"] = parts_from_flat(data)
-    return answer
+        data["parts"] = parts_from_flat(data)
+    for name in _FLAT & data.keys():
+        del data[name]
+    return data
 
 
 _FLAT = frozenset({"content", "text", "tool_calls", "reasoning", "refusal", "reasoning_content"})
