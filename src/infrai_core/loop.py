@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import asyncio
+import asyncio
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
@@ -13,8 +10,6 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
 
     A task of trio's may run on top of an asyncio loop (guest mode), so a running loop alone says nothing.
     """
-    import asyncio
-
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
