@@ -41,7 +41,7 @@ from infrai_runtime.exchange import (
     http_scope,
 )
 from infrai_runtime.lifespan import App, Hosted, Scope
-from infrai_runtime.mailbox import TaskBox, ThreadBox, task_box
+from infrai_runtime.mailbox import TaskBox, TaskBoxes, ThreadBox
 from infrai_runtime.response import RawHeaders
 from infrai_runtime.settings import Settings
 
@@ -186,7 +186,7 @@ def _begin(scope: Scope, body: bytes | None, box: Box, source: Source) -> Exchan
     with _lock:
         if _owner is None or _owner.ended:
             _owner = Owner()
-        if threading.current_thread() is _owner.thread and isinstance(box, ThreadBox):
+        if isinstance(box, ThreadBox) and threading.current_thread() is _owner.thread:
             raise RuntimeError("the embedded runtime cannot wait for itself: use the async client on its own thread")
         exchange = Exchange(scope, body, box, _owner.loop)
         _owner.begin(exchange, source)
@@ -311,14 +311,15 @@ class _Answer:
     _first: Piece | None = None
     _open = False
 
-    def __init__(self, source: Source, scope: Scope, body: bytes | None, box: Box, extensions: dict[str, Any]) -> None:
-        self._extensions = extensions
-        self._exchange = _begin(scope, body, box, source)
+    def __init__(self, exchange: Exchange, timeout: dict[str, Any]) -> None:
+        self._exchange = exchange
+        self._timeout = timeout
+        """Looked up before every wait: a caller may loosen it once the head has come."""
         self._open = True
 
     def loosen(self, read_timeout_s: float) -> None:
         """From here on each read may wait so long."""
-        self._extensions["timeout"]["read"] = read_timeout_s
+        self._timeout["read"] = read_timeout_s
 
     def whole(self) -> bytes | None:
         """The whole body where it came with the head: the answer is then read and closed. Else None."""
@@ -327,13 +328,8 @@ class _Answer:
         self._open = False
         return self._first.data
 
-    def _read_timeout_s(self) -> float | None:
-        """Looked up before every wait: a caller may loosen it once the head has come."""
-        timeout: float | None = self._extensions.get("timeout", {}).get("read")
-        return timeout
-
     def _late(self) -> httpx.ReadTimeout:
-        return httpx.ReadTimeout(f"nothing came for {self._read_timeout_s()} s")
+        return httpx.ReadTimeout(f"nothing came for {self._timeout['read']} s")
 
     def _checked(self, event: Head | Piece | Broken) -> Head | Piece:
         """The event. Raises what broke the exchange."""
@@ -370,10 +366,10 @@ class _Answer:
 
 
 class _ThreadsAnswer(_Answer, httpx.SyncByteStream):
-    def __init__(self, source: Source, scope: Scope, body: bytes | Iterable[bytes], extensions: dict[str, Any]) -> None:
+    def __init__(self, source: Source, scope: Scope, body: bytes | Iterable[bytes], timeout: dict[str, Any]) -> None:
         self._box: ThreadBox[Event] = ThreadBox()
         self._upload = iter(()) if isinstance(body, bytes) else iter(body)
-        super().__init__(source, scope, body if isinstance(body, bytes) else None, self._box, extensions)
+        super().__init__(_begin(scope, body if isinstance(body, bytes) else None, self._box, source), timeout)
 
     def begun(self) -> _ThreadsAnswer:
         """Itself, once its head came."""
@@ -388,7 +384,7 @@ class _ThreadsAnswer(_Answer, httpx.SyncByteStream):
         """The next event that is the caller's, after handing over what the application wants of the body."""
         while True:
             try:
-                event = self._box.get(self._read_timeout_s())
+                event = self._box.get(self._timeout.get("read"))
             except TimeoutError:
                 raise self._late() from None
             if not isinstance(event, Wanted):
@@ -425,13 +421,13 @@ class _Transport(httpx.BaseTransport, Direct):
         at = address(request.url)
         scope = http_scope(request.method, at, request.all_headers(at.host))
         body = request.content if request.upload is None else request.upload
-        return _ThreadsAnswer(self._choose(), scope, body, _patience(request)).begun()
+        return _ThreadsAnswer(self._choose(), scope, body, {"read": request.read_timeout_s}).begun()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As httpx says."""
         stream = request.stream
         assert isinstance(stream, httpx.SyncByteStream), "an asynchronous body needs the asynchronous transport"
-        answer = _ThreadsAnswer(self._choose(), _scope(request), _known(stream), request.extensions).begun()
+        answer = _ThreadsAnswer(self._choose(), _scope(request), _known(stream), _timeout(request)).begun()
         return httpx.Response(answer.status, headers=_own(answer.headers), stream=answer, request=request)
 
 
@@ -440,8 +436,9 @@ def _own(headers: _Headers) -> list[tuple[bytes, bytes]]:
     return [(bytes(name), bytes(value)) for name, value in headers.raw()]
 
 
-def _patience(request: Request) -> dict[str, Any]:
-    return {"timeout": {"read": request.read_timeout_s}}
+def _timeout(request: httpx.Request) -> dict[str, Any]:
+    timeout: dict[str, Any] = request.extensions.get("timeout", {})
+    return timeout
 
 
 def _scope(request: httpx.Request) -> Scope:
@@ -456,11 +453,16 @@ def _known(stream: Body) -> bytes | Body:
 
 class _TasksAnswer(_Answer, httpx.AsyncByteStream):
     def __init__(
-        self, source: Source, scope: Scope, body: bytes | AsyncIterable[bytes], extensions: dict[str, Any]
+        self,
+        source: Source,
+        scope: Scope,
+        body: bytes | AsyncIterable[bytes],
+        timeout: dict[str, Any],
+        box: TaskBox[Event],
     ) -> None:
-        self._box: TaskBox[Event] = task_box()
+        self._box = box
         self._upload = None if isinstance(body, bytes) else aiter(body)
-        super().__init__(source, scope, body if isinstance(body, bytes) else None, self._box, extensions)
+        super().__init__(_begin(scope, body if isinstance(body, bytes) else None, box, source), timeout)
 
     async def begun(self) -> _TasksAnswer:
         """Itself, once its head came."""
@@ -475,7 +477,7 @@ class _TasksAnswer(_Answer, httpx.AsyncByteStream):
         """As ``_ThreadsAnswer._next``."""
         while True:
             try:
-                event = await self._box.get(self._read_timeout_s())
+                event = await self._box.get(self._timeout.get("read"))
             except TimeoutError:
                 raise self._late() from None
             if not isinstance(event, Wanted):
@@ -507,17 +509,20 @@ class _AsyncTransport(httpx.AsyncBaseTransport, AsyncDirect):
 
     def __init__(self, choose: Chooser) -> None:
         self._choose = choose
+        self._boxes = TaskBoxes()
 
     async def open(self, request: Request) -> AsyncAnswer:
         """As ``AsyncDirect`` says."""
         at = address(request.url)
         scope = http_scope(request.method, at, request.all_headers(at.host))
         body = request.content if request.upload is None else request.upload
-        return await _TasksAnswer(self._choose(), scope, body, _patience(request)).begun()
+        timeout = {"read": request.read_timeout_s}
+        return await _TasksAnswer(self._choose(), scope, body, timeout, self._boxes.box()).begun()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As httpx says."""
         stream = request.stream
         assert isinstance(stream, httpx.AsyncByteStream), "a synchronous body needs the synchronous transport"
-        answer = await _TasksAnswer(self._choose(), _scope(request), _known(stream), request.extensions).begun()
+        source, box = self._choose(), self._boxes.box()
+        answer = await _TasksAnswer(source, _scope(request), _known(stream), _timeout(request), box).begun()
         return httpx.Response(answer.status, headers=_own(answer.headers), stream=answer, request=request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 from collections import deque
 from contextlib import suppress
@@ -27,10 +28,20 @@ class TaskBox(Protocol[T]):
         ...
 
 
-def task_box() -> TaskBox[Any]:
-    """A box for tasks of the running loop."""
-    loop = asyncio_loop()
-    return _AnyioBox() if loop is None else _AsyncioBox(loop)
+class TaskBoxes:
+    """Makes boxes for tasks; those of one loop share what ends waits that take too long."""
+
+    _limits: _Limits | None = None
+
+    def box(self) -> TaskBox[Any]:
+        """A box for tasks of the running loop."""
+        loop = asyncio_loop()
+        if loop is None:
+            return _AnyioBox()
+        limits = self._limits
+        if limits is None or limits.loop is not loop:
+            limits = self._limits = _Limits(loop)
+        return _AsyncioBox(limits)
 
 
 class ThreadBox(Generic[T]):
@@ -54,8 +65,9 @@ class ThreadBox(Generic[T]):
 class _AsyncioBox(Generic[T]):
     """For asyncio: AnyIO's events and timeouts cost as much as the rest of a call."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, limits: _Limits) -> None:
+        self._loop = limits.loop
+        self._limits = limits
         self._items: deque[T] = deque()
         self._waiting: asyncio.Future[None] | None = None
 
@@ -69,24 +81,57 @@ class _AsyncioBox(Generic[T]):
 
     async def get(self, timeout_s: float | None) -> T:
         if not self._items:
-            await self._arrival(timeout_s)
+            waiting = self._waiting = self._loop.create_future()
+            if timeout_s is not None:
+                self._limits.limit(waiting, timeout_s)
+            try:
+                if not self._items:
+                    await waiting
+            finally:
+                self._waiting = None
+                self._limits.lift(waiting)
         return self._items.popleft()
-
-    async def _arrival(self, timeout_s: float | None) -> None:
-        waiting = self._waiting = self._loop.create_future()
-        late = None if timeout_s is None else self._loop.call_later(timeout_s, _too_late, waiting)
-        try:
-            if not self._items:
-                await waiting
-        finally:
-            self._waiting = None
-            if late is not None:
-                late.cancel()
 
 
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+class _Limits:
+    """Ends the waits of a loop that take too long. Nearly all end long before, so that one timer, for the first that
+    would be late, serves them all: one for each would cost as much as the rest of the waiting."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._until: dict[asyncio.Future[None], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
+
+    def limit(self, waiting: asyncio.Future[None], timeout_s: float) -> None:
+        """From now on it may wait so long."""
+        until = self._until[waiting] = self.loop.time() + timeout_s
+        if until < self._due:
+            self._look_at(until)
+
+    def lift(self, waiting: asyncio.Future[None]) -> None:
+        """It waits no more."""
+        self._until.pop(waiting, None)
+
+    def _look_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self.loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer, self._due = None, math.inf
+        now = self.loop.time()
+        for waiting, until in self._until.items():
+            if until <= now:
+                _too_late(waiting)
+        if later := [until for until in self._until.values() if until > now]:
+            self._look_at(min(later))
 
 
 def _too_late(waiting: asyncio.Future[None]) -> None:
