@@ -40,7 +40,8 @@ from infrai_runtime.wire import JSON, Frames, Json
 from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, cut, open_stream
 
 T = TypeVar("T")
-Run: TypeAlias = Callable[[Trace, Candidate, float], Awaitable[T]]
+Work: TypeAlias = Callable[[Vendor, Ask, Call], Awaitable[T]]
+"""What makes an attempt."""
 
 
 class Answers:
@@ -93,13 +94,14 @@ class Answers:
 
     # -- walk ------------------------------------------------------------------------------------------------------
 
-    async def walk(self, trace: Trace, plan: Plan, run: Run[T]) -> tuple[Candidate, T]:
+    async def walk(self, trace: Trace, plan: Plan, work: Work[T]) -> tuple[Candidate, T]:
         """The first candidate that answers, and its answer."""
         ask = trace.ask
         deadline = trace.started + ask.timeout_s
         terms = Terms(ask.max_cost_multiplier, deadline, self._patience_s(ask), self._retry)
         lost = partial(_lost, trace)
-        walk = Walk(plan, partial(run, trace), trace.rows, terms, trace.breaker, self._clock, lost)
+        run = partial(self._attempt, trace, work)
+        walk = Walk(plan, run, trace.rows, terms, trace.breaker, self._clock, lost)
         candidate, answer = await walk.answer()
         self._router.answered(candidate.name, (self._clock() - trace.attempt_started) * 1000)
         if ask.session_id is not None:
@@ -110,14 +112,8 @@ class Answers:
         """How long a stream may take to its first content while others could follow. A whole answer takes its time."""
         return self._settings.first_token_timeout_s if ask.stream and ask.capability != "tts" else None
 
-    def _attempt(self, trace: Trace, candidate: Candidate, left_s: float) -> Awaitable[Outcome]:
-        vendor, ask, call = self._call(trace, candidate, left_s)
-        return WORK[ask.capability](vendor, ask, call)
-
-    def _open(self, trace: Trace, candidate: Candidate, left_s: float) -> Awaitable[Opened]:
-        return open_stream(*self._call(trace, candidate, left_s))
-
-    def _call(self, trace: Trace, candidate: Candidate, left_s: float) -> tuple[Vendor, Ask, Call]:
+    def _attempt(self, trace: Trace, work: Work[T], candidate: Candidate, left_s: float) -> Awaitable[T]:
+        """Begins an attempt at a candidate's vendor."""
         ask = trace.ask
         bill = trace.attempt()
         vendor = self._vendors[candidate.model.vendor]
@@ -133,7 +129,7 @@ class Answers:
             idempotency_key=partial(vendor_key, trace, candidate),
             bill=bill,
         )
-        return vendor, ask, call
+        return work(vendor, ask, call)
 
     # -- price -----------------------------------------------------------------------------------------------------
 
@@ -156,7 +152,7 @@ class Answers:
     # -- a whole answer --------------------------------------------------------------------------------------------
 
     async def _whole(self, trace: Trace, live: Live, plan: Plan) -> None:
-        candidate, outcome = await self.walk(trace, plan, self._attempt)
+        candidate, outcome = await self.walk(trace, plan, WORK[trace.ask.capability])
         self.price(trace, candidate, outcome, "ok")
         await trace.breaker.worked(candidate.name)
         data = await self._dressed(trace, outcome)
@@ -209,7 +205,7 @@ class Answers:
 
     async def _stream(self, trace: Trace, live: Live, plan: Plan) -> None:
         ask = trace.ask
-        candidate, opened = await self.walk(trace, plan, self._open)
+        candidate, opened = await self.walk(trace, plan, open_stream)
         self._begun(trace, live, candidate)
         writer, assembly = trace.writer(), Assembly()
         pumped = self._pump(trace, live, candidate, opened, writer, assembly)
@@ -296,7 +292,7 @@ class Answers:
 
     async def _sound(self, trace: Trace, live: Live, plan: Plan) -> None:
         ask = trace.ask
-        candidate, opened = await self.walk(trace, plan, self._open_sound)
+        candidate, opened = await self.walk(trace, plan, sound.open_sound)
         made = opened.sound
         trace.cost_nano = cost_nano(made.usage, candidate.model.prices)
         self._begun(trace, live, candidate)
@@ -310,9 +306,6 @@ class Answers:
         if wanted(ask):
             await self._cache.keep(trace, data | {"b64": base64.b64encode(b"".join(heard)).decode()})
         await live.put(sound.end(ask, made.usage, trace.metadata()))
-
-    def _open_sound(self, trace: Trace, candidate: Candidate, left_s: float) -> Awaitable[sound.OpenedSound]:
-        return sound.open_sound(*self._call(trace, candidate, left_s))
 
     async def _pass_on(
         self, trace: Trace, live: Live, candidate: Candidate, opened: sound.OpenedSound, heard: list[bytes]
