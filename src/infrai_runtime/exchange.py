@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from infrai_runtime.lifespan import ASGI, Hosted, Message, Scope
+from infrai_runtime.lifespan import ASGI, STAY, Hosted, Message, Scope
 from infrai_runtime.response import RawHeaders, Whole
 
 log = logging.getLogger("infrai_runtime")
@@ -110,7 +110,7 @@ class Exchange:
     task: asyncio.Task[None] | None = None
     """What runs the application, once it has begun."""
     _put = _taken = 0
-    _crowded = _begun = _finished = _body_read = False
+    _crowded = _begun = _finished = _body_read = _stays = False
     _head: tuple[int, Callable[[], RawHeaders]] | None = None
     """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
 
@@ -134,7 +134,8 @@ class Exchange:
         self._soon(self._supplied.put_nowait, data)
 
     def disconnect(self) -> None:
-        """The caller has gone: the application hears ``http.disconnect`` and its task is cancelled."""
+        """The caller has gone: the application hears ``http.disconnect`` and its task is cancelled, unless that is to
+        go on without a caller."""
         if self.mine:
             self._soon(self._disconnected)
 
@@ -161,8 +162,10 @@ class Exchange:
         app = await hosted.app()
         self._scope["state"] = dict(hosted.state)
         try:
-            endpoint = hosted.endpoint(self._scope)
-            response = app if endpoint is None else await endpoint.answer(self._scope, self._receive)
+            response = app
+            if (endpoint := hosted.endpoint(self._scope)) is not None:
+                self._scope["state"][STAY] = self._stay
+                response = await endpoint.answer(self._scope, self._receive)
             if isinstance(response, Whole):
                 self._answer(Head(response.head.status, response.raw_headers, Piece(response.body, True)))
             else:
@@ -191,6 +194,9 @@ class Exchange:
         """Nothing more comes."""
         self._box.put(Broken(why))
 
+    def _stay(self) -> None:
+        self._stays = True
+
     def _answer(self, whole: Head) -> None:
         """The head with the whole body."""
         self._begun = self._finished = True
@@ -207,7 +213,7 @@ class Exchange:
 
     def _disconnected(self) -> None:
         self._gone.set()
-        if self.task is not None and not self._finished:
+        if self.task is not None and not self._finished and not self._stays:
             self.task.cancel()
 
     async def _receive(self) -> Message:

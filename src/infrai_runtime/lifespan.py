@@ -22,6 +22,8 @@ LEAVE = "infrai.leave"
 out and cancels it when the caller has gone."""
 CAME = "infrai.came"
 """There too: that the whole body has come, so that nobody waits for it. Only our server says so."""
+STAY = "infrai.stay"
+"""There too: to be called by a task that goes on when the caller leaves. Only the embedded runtime promises that."""
 
 
 def is_embedded(scope: Scope) -> bool:

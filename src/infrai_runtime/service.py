@@ -14,8 +14,9 @@ limits, walk, price          ``answer.Answers``, with ``limits``, ``failover``, 
 
 Up to ``admit`` the steps run in the caller's task. The rest makes the answer in a task of its own (``Live``) where a
 second caller may join it (the same key, or the same question of the cache), and for a stream, which must notice that
-its reader is gone; else in the caller's task too. Cache and plan cost no request to the durable store, so the whole
-admission is one.
+its reader is gone; else in the caller's task too. A keyed answer is made to its end also when its caller leaves: where
+the caller's task goes on then, as in the embedded runtime, that makes it. Cache and plan cost no request to the durable
+store, so the whole admission is one.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ LONG = 1 << 20
 class Incoming(NamedTuple):
     """A request as HTTP brought it. ``body`` is read only after the key was checked. Where that is a form, ``form``
     makes fields of it, and ``read`` the request of these. ``way`` says how bytes are read: the same bytes the same way
-    are the same."""
+    are the same. Once ``stay`` was called, where there is one, the task that serves is not cancelled when the caller
+    leaves."""
 
     capability: str
     read: Callable[[Mapping[str, Any], str | None], Ask]
@@ -74,6 +76,7 @@ class Incoming(NamedTuple):
     idempotency_key: str | None
     trace_context: Mapping[str, str] | None
     embedded: bool
+    stay: Callable[[], None] | None = None
 
 
 class Service:
@@ -169,7 +172,9 @@ class Service:
         if ready.cached is not None and not ask.stream:
             self._cache.know(incoming.way, raw, ask)
             return await self._alone(trace, slot, ready)
-        if _is_callers_own(trace):
+        if _leads(trace, incoming):
+            if incoming.stay is not None and ask.idempotency_key is not None:
+                incoming.stay()
             return await self._alone(trace, slot, ready)
         return await self.deliver(self.start(trace, slot, ready), trace)
 
@@ -228,7 +233,7 @@ class Service:
         return live
 
     async def _alone(self, trace: Trace, slot: Slot, ready: Ready) -> Whole:
-        """A whole answer that the caller's own task makes: it is there, or nobody else can wait for it."""
+        """A whole answer that the caller's own task makes."""
         live = self._begun(trace, slot, ready)
         live.lead()
         try:
@@ -313,11 +318,13 @@ class Service:
         return live.read(self.settings.keep_alive_s, lambda failure: trace.writer().error(failure, trace.metadata()))
 
 
-def _is_callers_own(trace: Trace) -> bool:
-    """Whether only its caller can wait for an answer, and nothing but its booking follows it."""
+def _leads(trace: Trace, incoming: Incoming) -> bool:
+    """Whether the caller's own task makes the answer. It does where that is whole, nothing but its booking follows, and
+    nobody else can wait for it, or the task goes on for them."""
     ask, policy = trace.ask, trace.caller.policy
-    joined = ask.stream or ask.idempotency_key is not None or wanted(ask)
-    return not joined and policy.tokens_per_minute is None and policy.concurrency is None
+    if ask.stream or policy.tokens_per_minute is not None or policy.concurrency is not None:
+        return False
+    return not wanted(ask) if ask.idempotency_key is None else incoming.stay is not None
 
 
 def _grace_s(ask: Ask) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -269,6 +270,38 @@ async def test_who_waits_for_the_same_answer_gets_it_when_the_first_caller_leave
         asyncio.get_running_loop().call_soon(go.set)
         assert (await second).json()["metadata"]["cache_hit"]
         assert (len(at.vendor.requests), await at.left()) == (1, CREDIT - 20_000)
+
+
+async def test_a_keyed_answer_is_made_to_its_end_though_its_embedded_caller_leaves(tmp_path: Path) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    async def play(request: Request, call: Call) -> AsyncIterator[Event]:
+        begun.set()
+        while not go.is_set():
+            await asyncio.sleep(0.001)
+        yield Fragment(0, {"type": "text", "text": "Hi", "done": True})
+        yield Finish("stop", USAGE)
+
+    vendor = FakeChat("a", play)
+    app = create_app(settings(tmp_path), vendors=[vendor], catalogue=ROWS)
+    here = httpx.AsyncClient(transport=embedded.async_transport(app), base_url="http://embedded.invalid/v1")
+
+    async def ask() -> Any:
+        return (await here.post("/ai/chat", json=ASKED, headers={"Idempotency-Key": "once"})).json()
+
+    try:
+        first = asyncio.create_task(ask())
+        await asyncio.to_thread(begun.wait)
+        joining = asyncio.create_task(ask())
+        await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.sleep(0.01)
+        go.set()
+        joined, replayed = await joining, await ask()
+    finally:
+        embedded.shutdown()
+    assert joined["data"] == replayed["data"]
+    assert (joined["data"]["content"], len(vendor.requests)) == ("Hi", 1)
 
 
 async def test_who_waits_for_the_same_answer_waits_no_longer_than_it_wants(tmp_path: Path) -> None:
