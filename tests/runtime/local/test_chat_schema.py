@@ -88,9 +88,9 @@ SUPPORTED: list[tuple[dict[str, Any], str, Any]] = [
     ),
     (obj(姓名=S, 年龄=I, 城市=S), "李雷今年30岁，住在成都。", {"姓名": "李雷", "年龄": 30, "城市": "成都"}),
     (
-        {**obj(people=many({"$ref": "#/$defs/P"})), "$defs": {"P": obj(name=S, hobby=S)}},
-        "Sara enjoys climbing and Tom enjoys chess.",
-        {"people": [{"name": "Sara", "hobby": "climbing"}, {"name": "Tom", "hobby": "chess"}]},
+        {**obj(parts=many({"$ref": "#/$defs/P"})), "$defs": {"P": obj(name=S, price=N)}},
+        "- Rope, 12.00 EUR\n- Hook, 3.50 EUR",
+        {"parts": [{"name": "Rope", "price": 12}, {"name": "Hook", "price": 3.5}]},
     ),
     (
         obj(origin=S, destination=S, passengers=I),

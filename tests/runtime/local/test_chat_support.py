@@ -140,7 +140,6 @@ SUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         "The raincoat in size L is 75.20 GBP.",
         {"price": 75.2, "currency": "GBP", "size": "L"},
     ),
-    (obj(length_m=N, width_m=N), "The pier is 310 m long and 8 m wide.", {"length_m": 310, "width_m": 8}),
     (
         obj(due_date=DATE, birth_date=DATE),
         "Born on 5 May 1988. The form is due by 2026-10-01.",
@@ -185,7 +184,6 @@ CLEAR: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(opened_by=S), "It was opened by P. Orlov. He left.", {"opened_by": "P. Orlov"}),
     (obj(start_date=S, end_date=S), "From 3 May to 9 May.", {"start_date": "3 May", "end_date": "9 May"}),
     (obj(押金=N, 租金=N), "租金1800元，押金是3600元。", {"押金": 3600, "租金": 1800}),
-    (obj(送达日期=S), "包裹6月3日送达。", {"送达日期": "6月3日"}),
     (obj(reporter=S), "Door stuck. Reporter: Ida Falk, priority high", {"reporter": "Ida Falk"}),
     (obj(费用=N), "费用一千八。", {"费用": 1800}),
     (obj(author=S), "Author: Jo Holm (pseudonym)", {"author": "Jo Holm"}),
@@ -202,8 +200,6 @@ UNPROVEN: list[tuple[str, dict[str, Any], str, Any]] = [
     ("what is over", obj(trainer=S), "Our trainer Ivar resigned in May.", "Ivar"),
     ("what was called off", obj(日期=S, 地点=S), "原定6月2日在沈阳开的会取消了。", None),
     ("what is doubted", obj(keeper=S), "I doubt that Edda is the keeper.", None),
-    ("one of two numbers", obj(crates=INTEGER), "Hall A holds 90 crates, hall B only 40.", 90),
-    ("half of a name", obj(issuer=S), "It was issued by the Drava council.", None),
     ("a year as a sum", obj(repair_cost=N), "It was repaired in 2018 for 4000 euros.", None),
     ("a number of another unit", obj(baking_minutes=INTEGER), "Bake at 190 degrees.", None),
 ]
@@ -264,12 +260,10 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("a name without its number", obj(machine=S), "The machine Torvald 12 stopped.", ["machine"]),
     ("figures without their letters", obj(train=S), "Take train ICX 77.", ["train"]),
     ("a version without its end", obj(version=S), "We run 3.1.0-beta here.", ["version"]),
-    ("the day without the hour", obj(time=S), "Come on Tuesday 9 pm.", ["time"]),
     ("what another label names", obj(duration_minutes=N), "Rising: 50 minutes.", ["duration_minutes"]),
     ("a label for something else", obj(door=S), "Door bell: broken since May", ["door"]),
     ("the value of another city", obj(city=S, degrees=N), "Gijon: 21 degrees, Vigo: 17", ["city", "degrees"]),
     ("a sister's illness", obj(asthma=B), "Her sister has asthma.", ["asthma"]),
-    ("a difference", obj(price=N), "The other one is 15 euros cheaper.", ["price"]),
     ("a range", obj(visitors=INTEGER), "There were 200 to 250 visitors.", ["visitors"]),
     ("the whole of a part", obj(broken_lamps=INTEGER), "2 of 7 lamps are broken.", ["broken_lamps"]),
     ("what one costs as the sum", obj(total=N), "We took 6 bowls at 9 euros each.", ["total"]),
@@ -315,18 +309,13 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
         '{"found":[{"shop":"Alder","owner":null},{"shop":"Alder & Son","owner":"Ida Holm"}]}',
         ["owner"],
     ),
-    ("what the other one has", obj(area_m2=N), "It is small. The one on Mill Lane had 70 m².", ["area_m2"]),
-    ("what somebody else has", obj(dogs=INTEGER), "We have none, somebody else here has 3 dogs.", ["dogs"]),
-    ("one of two dates of a sentence", obj(due_date=S), "It was due on 4 Sept, we made that 18 Sept.", ["due_date"]),
     ("what stands in brackets for a value", obj(porter=S), "Porter: (stamp)", ["porter"]),
-    ("what stands for no name", obj(contractor=S), "Contractor: n.n.", ["contractor"]),
     ("how many as a code", obj(order_number=S), "I ordered 2 lamps.", ["order_number"]),
     ("how long as how often", obj(times_per_day=INTEGER), "One pill for 7 days.", ["times_per_day"]),
     ("what was waived", obj(fine=N), "A fine of 250 waived by the clerk.", ["fine"]),
     ("a null as a word", obj(coupon=S), '{"coupon": null, "status": "sent"}', ["coupon"]),
     ("who did something else before a comma", obj(checked_by=S), "Packed by Leo, checked by nobody.", ["checked_by"]),
     ("the other version", obj(version=S), "The export hangs since 6.2, under 6.1.4 it was fine.", ["version"]),
-    ("who stands behind the name of the field for once", obj(driver=S), "Van driver: Jo\nAnn drove.", ["driver"]),
     ("what the sender of a letter is not", obj(supplier_contact=S), "From: Ida Falk\nHello", ["supplier_contact"]),
     (
         "what is granted to one and denied to another",
@@ -419,7 +408,6 @@ LIKELY: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(company=S), "Veltra was founded in 1998.", {"company": "Veltra"}),
     (obj(owner=S), "The loft belongs to Sten Dahl.", {"owner": "Sten Dahl"}),
     (obj(clinic=S), "She went to Marlow Clinic for it.", {"clinic": "Marlow Clinic"}),
-    (obj(min_age=INTEGER), "The minimum age is 16 to 18 years.", {"min_age": 16}),
 ]
 
 
@@ -475,7 +463,6 @@ MENTIONED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (obj(days=INTEGER), "Extend my ticket, please. Are 5 days the most?", {"days": 0}),
     (obj(dentist=S), "Make an appointment with any dentist but Dr. Orr.", {"dentist": ""}),
     (obj(portions=INTEGER), "Order a cake for the twins. They'll be seven.", {}),
-    (obj(day=S), "I need an appointment. My birthday is 4 April.", {}),
     (obj(time=S), "Can you get me a cab, my train is at 5:40", {}),
     (obj(passengers=INTEGER), "Book me a taxi, so say 5.", {}),
 ]
@@ -658,15 +645,6 @@ def test_what_is_dictated_behind_a_colon_is_taken_as_it_is() -> None:
     assert json.loads(answer.parts[0]["arguments"]) == {"text": "the late bus is here"}
 
 
-def test_a_place_that_only_says_where_somebody_is_from_is_not_taken_for_them_unlisted() -> None:
-    send = function(
-        "send_parcel", "寄快递", obj(recipient={**S, "description": "收件人"}, weight_kg={"type": "number"})
-    )
-    answer = asked("寄个包裹给成都的王敏，两公斤。", tools=[send], tool_choice="send_parcel")
-    given = json.loads(answer.parts[0]["arguments"])["recipient"]
-    assert given == "王敏" or "tool_calls.0.arguments.recipient" in answer.invented
-
-
 def test_a_code_ends_where_chinese_begins() -> None:
     answer = asked("订单B70412我不要了，请取消。", tools=[CANCEL])
     assert [json.loads(part["arguments"]) for part in answer.parts] == [{"order_id": "B70412"}]
@@ -715,8 +693,6 @@ def test_a_deed_after_to_is_no_place(text: str) -> None:
 
 OF_ANOTHER: list[tuple[dict[str, Any], str, str, Any]] = [
     (obj(recipient=S, amount=N), "wire Noor 30 euros for the tent", "recipient", "tent"),
-    (obj(hotel_name=S), "We stayed five weeks and left happy.", "hotel_name", ""),
-    (obj(origin=S, item=S), "From: depot@alder.example\nItem: paint", "origin", ""),
     (obj(people=INTEGER), "Please reserve room 405 for the seminar", "people", 0),
     (obj(people=INTEGER), "帮我订405教室", "people", 0),
     (obj(seats=INTEGER), "restart worker-7 please", "seats", 0),
@@ -731,13 +707,9 @@ OF_ANOTHER: list[tuple[dict[str, Any], str, str, Any]] = [
     (obj(cat_free=B), "Cats travel free on the boat.", "cat_free", False),
     (obj(from_city=S, date=DATE), "订一张到合肥的票", "from_city", ""),
     (obj(room=S), "厨房风扇调高一点", "room", "风扇调高"),
-    (obj(address=S), "Deliver to Unit 7, 12 Gull Road", "address", "12 Gull Road"),
-    (obj(time=S), "call the bank before 4 pm", "time", "4 pm"),
     (obj(name=S, day=S), "Wash the car on Sunday, the key is with Mrs Thorne", "name", ""),
-    (obj(version=S), "Beta version 2.2.0 hangs, version 2.1.5 was fine.", "version", "2.1.5"),
     (obj(humidity=N), "tank 12 humidity 40.5", "humidity", 0),
     (obj(breakfast=B), "Book the inn, breakfast is not important", "breakfast", False),
-    (obj(date=S), "Talked with the parents. Next talk 14 March.", "date", "14 March"),
     (obj(time={"type": "string", "format": "time"}), "meet me at five o'clock", "time", "05:00:00"),
 ]
 

@@ -16,11 +16,11 @@ from . import polarity, summary
 from .concept import related, vocabulary
 from .measure import Unit, clock, converted, is_either_half, iso_date, iso_datetime, iso_time, json_number, unit_of
 from .mention import CURRENCY, Mention
-from .phrase import PHRASES, phrase
+from .phrase import PHRASES
 from .scene import MARKERS, Field, Scene
 from .schema import settled
 from .slot import INTRODUCES, KIND, Role, Slot
-from .word import STOP, is_past, name_words, stem, stems, tokens, words
+from .word import STOP, name_words, stem, stems, tokens, words
 
 
 @dataclass(frozen=True)
@@ -125,22 +125,8 @@ def _texts(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
     elif _NAMES & set(name_words(slot.name)):
         quoted = (m for m in scene.mentions if m.kind == "quoted" and scene.marker(m.start) in NAMING)
         yield from (offer for mention in quoted for offer in _told(slot, mention, 0.9))
-    for at, token in enumerate(scene.tokens):
-        if _is_deed_of(slot, scene, at):
-            after = next((one for one in scene.phrases if one.end > token.end), None)
-            text = phrase(scene, max(token.end + 1, after.start), after.end) if after else None
-            if text and text.text[:1].isalpha() and text.text.split()[0].lower() not in STOP:
-                yield from _told(slot, text, 0.5)
     if slot.words & _SUMMARY and not command:
         yield Offer(summary.short(scene.text), 0, 0, 0.4)
-
-
-def _is_deed_of(slot: Slot, scene: Scene, at: int) -> bool:
-    """Whether a word is surely a verb of the slot: it is in the past, or somebody's name stands before its -s."""
-    low, start = scene.tokens[at].low, scene.tokens[at].start
-    if stem(low) in slot.words or not any(related(stem(low), own) for own in slot.words):
-        return False
-    return is_past(low) or (low.endswith("s") and any(m.kind == "name" and m.end == start - 1 for m in scene.mentions))
 
 
 _LOOSE = words("name number code handle quoted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 
 from .concept import chinese_words
 from .mention import MOST_TEXT, Mention, mentions
@@ -111,11 +112,13 @@ class Scene:
 
     def before(self, start: int, count: int = 3) -> list[str]:
         """The last ``count`` tokens before a position, nearest first, of the same sentence."""
-        return _nearest(self.tokens[: self._index(start)][::-1], count)
+        at = self._index(start)
+        return _nearest(self.tokens[max(0, at - count) : at][::-1])
 
     def after(self, end: int, count: int = 3) -> list[str]:
-        """The first ``count`` tokens after a position, of the same sentence."""
-        return _nearest(self.tokens[self._index(end) :], count)
+        """The first ``count`` tokens after a position, of the same sentence and line."""
+        at, line = self._index(end), self.text.find("\n", end)
+        return _nearest([token for token in self.tokens[at : at + count] if line < 0 or token.start < line])
 
     def marker(self, start: int) -> str:
         """The word that introduces what starts here, articles and titles skipped."""
@@ -136,13 +139,8 @@ _SKIPPED = words("the a an my our his her their your mr mrs ms dr . \" “ ' $ �
 _HARD = words(". ; ! ? 。 ； ！ ？")
 
 
-def _nearest(found: list[Token], count: int) -> list[str]:
-    words: list[str] = []
-    for token in found[: count + 2]:
-        if token.low in _HARD:
-            break
-        words.append(token.low)
-    return words[:count]
+def _nearest(found: list[Token]) -> list[str]:
+    return [token.low for token in takewhile(lambda token: token.low not in _HARD, found)]
 
 
 _MOST_LABEL = 4

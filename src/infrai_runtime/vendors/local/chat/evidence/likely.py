@@ -16,7 +16,7 @@ from ..offer import counted, own_unit, wants_count
 from ..word import has_cjk, is_past, name_words, stem, words
 from .choice import words_of
 from .claim import MOMENT, PRECISE, PROPER, Claim, possesses
-from .doubt import around, before_a_noun, piece
+from .doubt import around, piece
 from .kind import paid
 from .name import CJK_PERSON
 from .named import is_label
@@ -164,7 +164,7 @@ def ordered(claim: Claim) -> bool:
 def led_to(claim: Claim) -> bool:
     """A name behind a preposition of such a field: 'in Minsk', 'from Acme'."""
     plain = claim.command and claim.text.isascii() and claim.text.islower()
-    if claim.slot.role == "person" or before_a_noun(claim) or not (_is_name(claim) or plain):
+    if claim.slot.role == "person" or not (_is_name(claim) or plain):
         return False
     return any(claim.marker in role.markers - _PLAIN for role, _ in claim.slot.roles[:1])
 
@@ -182,12 +182,6 @@ def bounds(claim: Claim) -> bool:
 
 _TO = (["to"], ["until"], ["till"], ["-"], ["–"], ["到"], ["至"])
 _FIRST, _LAST = words("start begin from"), words("end until to finish")
-
-
-def done_to(claim: Claim) -> bool:
-    """What stands right behind the field's verb: 'enjoys chess' for a hobby."""
-    before = claim.scene.before(claim.start, 1)
-    return claim.text.islower() and bool(before) and any(akin(stem(before[0]), own) for own in claim.slot.words)
 
 
 def spelt(claim: Claim) -> bool:

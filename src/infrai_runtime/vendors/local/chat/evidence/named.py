@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 
 from ..concept import derived, related, translated
-from ..measure import unit_after
 from ..mention import Mention
 from ..offer import PLAIN, labels
 from ..scene import MARKERS, Scene
@@ -138,13 +137,6 @@ def told_of(claim: Claim) -> bool:
     return _counts(claim, after[1:] if after[:1] == ["-"] else after) or _counts_cjk(claim)
 
 
-def told_cjk(claim: Claim) -> bool:
-    """'6月3日送达' for 送达日期: the verb of the field right behind a moment."""
-    rest = claim.scene.text[claim.end :].lstrip("年")
-    moment = claim.mention and claim.mention.kind in MOMENT
-    return bool(moment) and any(len(own) > 1 and rest.startswith(own) for own in claim.slot.specific if has_cjk(own))
-
-
 def _counts(claim: Claim, after: list[str]) -> bool:
     """Whether a number counts what the field is named for: '8 barns', '3 night shifts' for night_shifts."""
     if (claim.mention and claim.mention.kind != "number") or "per" in name_words(claim.slot.name):
@@ -225,12 +217,6 @@ _VERBS_OF = {
 """The verbs that fields are spoken of with, where their name holds none."""
 
 
-def sized(claim: Claim) -> bool:
-    """'8 m wide' for a width."""
-    said = dimension(claim.scene, claim.mention) if claim.is_number and claim.mention else ""
-    return bool(said) and any(related(said, own) for own in claim.slot.words)
-
-
 def job(claim: Claim) -> bool:
     """'is the treasurer', 'works as a tailor': the only thing that somebody is said to be."""
     if claim.slot.role != "occupation" or claim.slot.specific or not claim.text:
@@ -271,27 +257,3 @@ def _done_by(scene: Scene, mention: Mention) -> list[str]:
 
 _BYLINE = stems("author artist composer painter photographer designer director editor creator")
 """Who is meant by a bare 'by', without a verb."""
-
-
-def dimension(scene: Scene, mention: Mention) -> str:
-    """The dimension that is said of a measure, as its noun: width for '12 m wide' and '宽12米'; else empty."""
-    measured = unit_after(scene.text, mention.end)
-    if not measured:
-        return ""
-    after = scene.after(mention.end, 2)[1:]
-    return _DIMENSION.get(
-        scene.text[mention.start - 1 : mention.start], _DIMENSION.get(stem(after[0]) if after else "", "")
-    )
-
-
-_DIMENSION = {
-    stem(word): stem(noun)
-    for noun, said in (
-        ("length", "long 长"),
-        ("width", "wide broad across 宽"),
-        ("height", "high tall 高"),
-        ("depth", "deep 深"),
-        ("thickness", "thick 厚"),
-    )
-    for word in said.split()
-}

@@ -5,23 +5,8 @@ from __future__ import annotations
 import re
 
 from ..offer import labels
-from ..scene import Scene
 from ..word import has_cjk
 from .claim import Claim
-
-
-def _about(scene: Scene, place: int) -> str:
-    """The clause that holds a place, with the label of what it stands in."""
-    sentence = next((one for one in scene.sentences if one.start <= place <= one.end), None)
-    start, end = (sentence.start, sentence.end) if sentence else (0, len(scene.text))
-    cuts = [*_CLAUSE.finditer(scene.text, start, end)]
-    start = max((cut.end() for cut in cuts if cut.end() <= place), default=start)
-    end = min((cut.start() for cut in cuts if cut.start() >= place), default=end)
-    label = next((field.label for field in scene.fields if field.start <= place < field.end), "")
-    return f"{label} {scene.text[start:end]}"
-
-
-_CLAUSE = re.compile(r"[,;]\s|[，；]")
 
 
 def refused(claim: Claim) -> bool:
@@ -71,20 +56,6 @@ _OVER = re.compile(
     r"\s+(?:is|are|was|were|has been|have been|got|fell)\s+(?:now\s+)?"
     r"(?:gone|off|out|through|over|dead|cancell?ed|called off|postponed|dropped|scrapped|withdrawn|wrong)\b"
     r"|(?:取消|作废|不行|没了|改期)",
-    re.IGNORECASE,
-)
-
-
-def of_the_other(claim: Claim) -> bool:
-    """What is said of another one: 74 of 'The one on Birch Lane had 74 m²'."""
-    about = _about(claim.scene, claim.start)
-    found = _OTHER.search(about)
-    return found is not None and found.end() <= about.rfind(claim.text)
-
-
-_OTHER = re.compile(
-    r"\b(?:the (?:one|ones) (?:on|in|at|from|by|of|beside|next)|next door|nearby|neighbou?r(?:'s|ing)?|another|an?other"
-    r"|(?:the|his|her|their|its) others?|(?:some|every|any)(?:one|body) else)\b|另|其他|别的|隔壁",
     re.IGNORECASE,
 )
 
