@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-import threading
 from typing import Any
 from urllib.parse import urlsplit
 
+from infrai_core.locks import lock
 from infrai_core.root import Root, mime_of, new_name
 
 MAX_KEPT_BYTES = 256 * 1024 * 1024
@@ -27,7 +27,7 @@ class Artifacts:
         self.root = None if root_dir is None else Root(root_dir)
         self._max_bytes = max_bytes
         self._kept: dict[str, bytes] = {}
-        self._lock = threading.Lock()
+        self._lock = lock()
 
     def keep(self, content: bytes, stem: str, mime: str) -> str:
         """Keeps the content and returns its new name, such as ``image-5f0c91ab.png``."""
@@ -78,7 +78,7 @@ class Artifacts:
             return {"root": self.root, "_max_bytes": self._max_bytes, "_kept": dict(self._kept)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state, _lock=lock())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Artifacts:
         return self  # a copied tool still finds what the original made

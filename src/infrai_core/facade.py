@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import reprlib
-import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from infrai_core.chat_stream import ChatStream
 from infrai_core.client import Infrai
 from infrai_core.config import HOSTED, credentials_place, normal_base_url, write_profile
 from infrai_core.errors import ConfigError
+from infrai_core.locks import lock
 from infrai_core.models import ChatChunk, ChatReply, Reply
 from infrai_core.params import MediaRef, Prompt
 
@@ -95,7 +95,7 @@ class _Shared:
     """The one client of the facade, made at first use and remade after ``configure`` or ``infra.activate``."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._client: Infrai | None = None
         self._options: dict[str, Any] = {}
 

@@ -9,17 +9,17 @@ the runtime's business.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from infrai_core.locks import lock
 from infrai_core.models import ModelInfo
 
 ALIASES = ("auto", "balanced", "cheapest", "smartest")
 _learned: dict[str, ModelInfo] = {}
-_lock = threading.Lock()
+_lock = lock()
 
 
 @lru_cache(maxsize=2)

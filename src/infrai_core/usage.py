@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from infrai_core.errors import ConfigError
+from infrai_core.locks import lock
 from infrai_core.models import Metadata, Usage
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Ledger:
     """
 
     def __init__(self, keep: int = 10_000) -> None:
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._noted: deque[Callable[[], Entry]] = deque()
         self._rows: deque[Entry] = deque(maxlen=keep)
         self._total = _Sums()
@@ -269,7 +269,7 @@ class Ledger:
             return {"rows": rows, "total": copy.copy(self._total), "kinds": copy.deepcopy(self._kinds)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._noted = deque()
         self._rows, self._total, self._kinds = state["rows"], state["total"], state["kinds"]
 

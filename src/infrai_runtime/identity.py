@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 
-_lock = threading.Lock()
+from infrai_core.locks import lock
+
+_lock = lock()
 _last = 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -26,6 +25,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai, Ledger, Retry
 from infrai_core.config import ClientOptions, Dialect, check_options
+from infrai_core.locks import lock
 from infrai_core.params import Prefer, check_headers, checked, unknown, without_secrets
 from langchain_infrai._listening import Gate, report
 from langchain_infrai.errors import ERROR_CLASSES, InfraiConfigError, as_langchain
@@ -40,7 +40,7 @@ class Clients:
     """The two clients of a model, made at first use and made anew when the settings changed. Pickles to none."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._made: dict[type[Any], tuple[dict[str, Any], Any]] = {}
 
     def get(self, kind: type[Any], options: dict[str, Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +13,7 @@ from langchain_core.embeddings import Embeddings
 from pydantic import AliasChoices, Field, PrivateAttr
 
 from infrai_core import EmbedReply
+from infrai_core.locks import lock
 from infrai_core.tokens import estimate
 from langchain_infrai._bar import bar
 from langchain_infrai._connection import Routed
@@ -27,7 +27,7 @@ class Pin:
     """The model and dimension that the first answer had; every later one must have the same."""
 
     def __init__(self, model: str | None = None, dimensions: int | None = None) -> None:
-        self._lock = threading.Lock()
+        self._lock = lock()
         self.model = model
         self.dimensions = dimensions
 

@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from infrai_core import ConfigError, EmbedReply, ProtocolError
 from infrai_core.facts import ALIASES
+from infrai_core.locks import lock
 from llama_index_infrai._cache import ModelCache, queries
 from llama_index_infrai._connection import Routed, options_of
 from llama_index_infrai._together import batch, together
@@ -72,7 +73,7 @@ class InfraiEmbedding(Routed, BaseEmbedding):
     )
     pinned_dimensions: int | None = Field(default=None, ge=1, exclude=True, description="Length of its vectors.")
 
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _lock: threading.Lock = PrivateAttr(default_factory=lock)
     _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, asyncio.Semaphore]] = PrivateAttr(
         default_factory=WeakKeyDictionary
     )

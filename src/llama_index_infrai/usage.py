@@ -6,7 +6,6 @@ for embeddings, and do not come at all for streams that were left.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -25,6 +24,7 @@ from pydantic import Field, PrivateAttr
 
 from infrai_core import Budget, Entry, Ledger
 from infrai_core.budget import Spending
+from infrai_core.locks import lock
 from infrai_core.usage import LedgerView
 
 _KEPT = 10_000
@@ -107,7 +107,7 @@ class _Recent:
     """The last names that were added. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._names: dict[str, None] = {}
 
     def add(self, name: str) -> bool:

@@ -33,6 +33,7 @@ VALUES_OF_CORE = {
     "facts",
     "fetch",
     "inflate",
+    "locks",
     "loop",
     "models",
     "params",
@@ -47,8 +48,8 @@ VALUES_OF_CORE = {
 
 LAYERS = (
     {
-        *("direct", "errors", "fetch", "fetch_http", "inflate", "loop", "parse", "place", "schema", "tokens"),
-        "wellformed",
+        *("direct", "errors", "fetch", "fetch_http", "inflate", "locks", "loop", "parse", "place", "schema"),
+        *("tokens", "wellformed"),
         *("unchecked", "written"),
     },
     {"models", "root"},

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from infrai_runtime.failure import Failure
+from infrai_runtime.store.forks import USE
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -45,11 +46,9 @@ class Commits:
     file may no longer be so: one was rolled back, or another connection has written."""
 
     def __init__(self, cursor: sqlite3.Cursor, finish: Callable[[], None], forget: Callable[[], None]) -> None:
-        self._db = cursor.connection
-        self._execute = cursor.execute
         self._finish = finish
         self._forget = forget
-        self._version: Any = None
+        self.use(cursor)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: list[_Job] = []
         self._wait_s = FIRST_WAIT_S
@@ -59,6 +58,12 @@ class Commits:
         """Whether something could not be written; whoever has seen that it can takes it away again."""
         self.count = 0
         """Transactions so far; whoever reads it may start again from 0."""
+
+    def use(self, cursor: sqlite3.Cursor) -> None:
+        """Goes on with this connection."""
+        self._db = cursor.connection
+        self._execute = cursor.execute
+        self._version: Any = None
 
     async def run(self, work: Callable[[A], T], about: A, *, alone: bool = False) -> T:
         """The result of ``work(about)``, once it is committed. Raises what it raises, and OVERLOADED for a file that
@@ -84,6 +89,10 @@ class Commits:
             raise
 
     def _at_once(self, work: Callable[[A], T], about: A) -> T:
+        with USE:
+            return self._transact(work, about)
+
+    def _transact(self, work: Callable[[A], T], about: A) -> T:
         execute = self._execute
         execute("BEGIN IMMEDIATE")  # takes the write lock at once, so that a read-then-write cannot be overtaken
         try:
@@ -107,7 +116,8 @@ class Commits:
         give_up, wait_s = time.monotonic() + BUSY_S, FIRST_WAIT_S
         while True:
             try:
-                return work()
+                with USE:
+                    return work()
             except sqlite3.DatabaseError as error:
                 if not busy(error) or time.monotonic() > give_up:
                     check_usable(error)

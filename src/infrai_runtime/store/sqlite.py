@@ -41,6 +41,7 @@ from infrai_runtime.store.durable import (
     LedgerRow,
     tags_of,
 )
+from infrai_runtime.store.forks import USE, apart, open_for_long
 from infrai_runtime.store.purse import Purse
 from infrai_runtime.store.sql import LEDGER_COLUMNS, LEDGER_VALUES, SqlDurable, ledger_of, ledger_values
 from infrai_runtime.store.statement import Statement
@@ -258,32 +259,63 @@ class SqliteDurable(SqlDurable):
         open."""
         super().__init__()
         self._path = path
-        self._db = _open(path, upgrade)
-        self._cursor = self._db.cursor()  # always the same: making one costs as much as a small statement
-        self._execute, self._execute_each = self._cursor.execute, self._cursor.executemany
-        self._purse = Purse(self._cursor)
+        with apart():
+            self._use(_open(path, upgrade))
+        self._let_go = False
         self._rows: list[LedgerRow] = []
         self._last_id: int | None = None
         self._last_kept = {LONG: 0, BRIEF: 0}
         self._commits = Commits(self._cursor, self._finish, self._forget)
         self._homing: asyncio.Task[None] | None = None
         self._file = _file_of(path)
+        if path is not None:
+            open_for_long.add(self)
+
+    def _use(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._cursor = db.cursor()  # always the same: making one costs as much as a small statement
+        self._execute, self._execute_each = self._cursor.execute, self._cursor.executemany
+        self._purse = Purse(self._cursor)
+
+    def let_go(self) -> None:
+        """Closes the file for a fork."""
+        if not self._let_go:
+            self._let_go = True
+            self._close()
+
+    def _close(self) -> None:
+        self._cursor.close()  # its last statement would keep the file open
+        self._db.close()
+
+    def take_up(self) -> None:
+        """Opens the file again after a fork. Where another one stands in its place, or it cannot be opened, calls wait
+        until ``tend`` finds it."""
+        self._look()
 
     def _look(self) -> None:
         """A file that was taken away or replaced is written to all the same, and lost with this process: calls wait
         until it is back."""
-        there = self._file == _file_of(self._path)
-        self._commits.problem = None if there else "its file was taken away; put it back, or restart the runtime"
+        if self._file != _file_of(self._path):
+            self._commits.problem = "its file was taken away; put it back, or restart the runtime"
+            return
+        if self._let_go:
+            self._commits.problem = "it could not be opened again"
+            self._use(_open(self._path, False))
+            self._commits.use(self._cursor)
+            self._let_go = False
+        self._commits.problem = None
 
     async def tend(self, owner: str, now: float) -> None:
         """Looks whether the file is there, renews leases, buries the dead, forgets what has expired."""
-        self._look()
+        with apart():
+            self._look()
         await super().tend(owner, now)
 
     async def ping(self) -> None:
         """Raises when the store cannot be used: after something could not be written, until there is room and a
         little can be."""
-        self._look()
+        with apart():
+            self._look()
         if self._commits.failed or self._commits.problem:
             _check_room(self._path)
             await self._commits.run(self._execute, f"PRAGMA user_version = {len(MIGRATIONS)}")
@@ -318,7 +350,7 @@ class SqliteDurable(SqlDurable):
     def _report(self, sql: str, values: Sequence[Any]) -> list[Any]:
         assert self._path is not None
         try:
-            with closing(_again(self._path, BUSY_S)) as db:
+            with apart(), closing(_again(self._path, BUSY_S)) as db:
                 return db.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             check_usable(error)
@@ -497,8 +529,9 @@ class SqliteDurable(SqlDurable):
         finally:
             if self._homing is not None and not self._homing.done():
                 await asyncio.wait([self._homing])
-            self._cursor.close()  # its last statement would keep the file open
-            self._db.close()
+            open_for_long.discard(self)
+            with USE:
+                self._close()
 
 
 def unknown_row(project_id: str, request_id: str, key_id: str | None, capability: str, now: float) -> LedgerRow:
@@ -519,7 +552,7 @@ def _checkpoint(path: Path | None) -> None:
     """Most of the log is copied beside the writers; they wait only for the little that came meanwhile, after which the
     log starts anew."""
     if path is not None:
-        with closing(_again(path, 1.0)) as db:
+        with apart(), closing(_again(path, 1.0)) as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
             db.execute("PRAGMA wal_checkpoint(RESTART)")
 

@@ -5,10 +5,11 @@ A pipeline asks about the same passages again and again, and a vector costs abou
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
+
+from infrai_core.locks import lock
 
 Vector = Sequence[float]
 
@@ -25,7 +26,7 @@ class Meaning:
     def __init__(self, model: Embeds, remembered: int = 4096) -> None:
         self._model = model
         self._remembered = remembered
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._known: OrderedDict[str, Vector] = OrderedDict()
 
     def __call__(self, query: str, texts: Sequence[str]) -> list[float]:
