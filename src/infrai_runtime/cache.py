@@ -77,11 +77,9 @@ class Cache:
         await self._ephemeral.put(key_of(caller.project_id, ask), orjson.dumps({"data": data} | facts), ttl_s)
 
     def fill(self, trace: Trace, live: Live) -> None:
-        """Others wait for this answer from now on, where it will be stored."""
-        ask = trace.ask
-        if wanted(ask):
-            live.fills = key_of(trace.caller.project_id, ask)
-            self._filling.setdefault(live.fills, live)
+        """Others wait for this answer, which will be stored, from now on."""
+        live.fills = key_of(trace.caller.project_id, trace.ask)
+        self._filling.setdefault(live.fills, live)
 
     def filled(self, live: Live) -> None:
         """The answer has ended, stored or not."""

@@ -146,6 +146,10 @@ class Live:
             self._read_to = len(self._frames)
             self._make_room()
             await self._news()
+        return self.made()
+
+    def made(self) -> bytes:
+        """The whole body of an answer that has ended. Raises the failure that ended it."""
         if self._failure is not None:
             raise self._failure.again()
         return self.body

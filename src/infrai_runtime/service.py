@@ -244,7 +244,7 @@ class Service:
         finally:
             live.end()
             self._ended(live)
-        return Whole(live.head, await live.whole())
+        return Whole(live.head, live.made())
 
     def _begun(self, trace: Trace, slot: Slot, ready: Ready) -> Live:
         """An answer that others may join until it has ended."""
@@ -253,13 +253,14 @@ class Service:
         if ask.stream:
             live.head = Head(200, "text/event-stream", trace.headers())
         self._lives.add(live)
-        if ready.cached is None:
+        if ready.cached is None and wanted(ask):
             self._cache.fill(trace, live)
         return live
 
     def _ended(self, live: Live) -> None:
         self._lives.drop(live)
-        self._cache.filled(live)
+        if live.fills is not None:
+            self._cache.filled(live)
 
     async def _make(self, trace: Trace, live: Live, admission: Admission, ready: Ready) -> None:
         """Makes the answer and settles it, whatever happens; only then the readers hear that it has ended."""
