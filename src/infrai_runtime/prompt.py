@@ -101,7 +101,7 @@ class Prompt:
         body = self.body
         if self.capability == "chat":
             beside = MESSAGE_TOKENS * len(body["messages"]) + (TOOLS_TOKENS if body.get("tools") else 0)
-            return beside + sum([MEDIUM_TOKENS.get(part["type"], 0) for part in self.others])
+            return beside + sum([MEDIUM_TOKENS.get(part["type"], 0) for part in self.others]) if self.others else beside
         if self.capability == "vision":
             return MESSAGE_TOKENS + MEDIUM_TOKENS["image"] * len(body["images"])
         return estimate_upper(body["query"]) * len(body["candidates"]) if self.capability == "rerank" else 0

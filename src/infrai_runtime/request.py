@@ -130,12 +130,9 @@ def read(capability: str, given: Mapping[str, Any], idempotency_key: str | None 
 
 def ask(capability: str, checked: Mapping[str, Any], print_: str, header_key: str | None = None, **more: Any) -> Ask:
     """An ask of checked fields. ``more`` sets what is no field of the native routes."""
-    body: Body = {}
-    for name, value in checked.items():
-        if name in _CONTROLS:
-            more[name] = value
-        else:
-            body[name] = value
+    body = dict(checked)
+    for name in _CONTROLS & checked.keys():
+        more[name] = body.pop(name)
     if "tool_choice" in body:
         body = tool.narrowed(body)
     if "timeout_seconds" in more:
@@ -211,7 +208,9 @@ def check_options(vendors: Mapping[str, object], options: Mapping[str, Mapping[s
 def fingerprint(route: str, given: Mapping[str, Any]) -> str:
     """A hash of what was asked: the route and the parsed body without its idempotency key and timeouts."""
     if not _UNPRINTED.isdisjoint(given):
-        given = {name: value for name, value in given.items() if name not in _UNPRINTED}
+        given = dict(given)
+        for name in _UNPRINTED:
+            given.pop(name, None)
     try:
         canonical = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
