@@ -126,7 +126,7 @@ class Answers:
             mark_cache=ask.cache_strategy == "vendor",
             connect_s=self._settings.connect_timeout_s,
             idle_s=self._settings.idle_timeout_s if ask.stream else None,
-            idempotency_key=partial(vendor_key, trace, candidate),
+            idempotency_key=vendor_key(trace, candidate),
             bill=bill,
         )
         return work(vendor, ask, call)
@@ -318,15 +318,23 @@ class Answers:
                 await live.put(sound.piece(ask, piece))
 
 
-def vendor_key(trace: Trace, candidate: Candidate) -> str | None:
-    """The vendor's idempotency key of the next attempt at a candidate: the same when a process dies in the middle of a
-    keyed call and the call is made again, another for another attempt of one call."""
+def vendor_key(trace: Trace, candidate: Candidate) -> Callable[[], str | None]:
+    """Makes the vendor's idempotency key of the next attempt at a candidate: the same when a process dies in the middle
+    of a keyed call and the call is made again, another for another attempt of one call."""
     ask, caller = trace.ask, trace.caller
     if ask.idempotency_key is None:
-        return None
+        return _none
     model = candidate.model
     before = sum((row["vendor"], row["model"]) == (model.vendor, model.id) for row in trace.tried())
     told = (caller.project_id, ask.idempotency_key, ask.fingerprint, candidate.name, str(before))
+    return partial(_key_of, told)  # of these alone: who keeps it does not keep the call
+
+
+def _none() -> None:
+    return None
+
+
+def _key_of(told: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(told).encode()).hexdigest()[:40]
 
 
