@@ -88,12 +88,6 @@ class Walk(Generic[T]):
         Raises the failure that all share, else VENDOR_ERROR; COST_CAP_REACHED when only candidates beyond the cap were
         left; VENDOR_TIMEOUT when time ran out.
         """
-        found = await self._first_round() or await self._last_resort() or await self._further_rounds()
-        if found is None:
-            raise summed_up(self._failures, self._rows)
-        return found
-
-    async def _first_round(self) -> tuple[Candidate, T] | None:
         queue = list(self._plan.candidates)
         while queue and len(self._failures) < MOST_CANDIDATES and not self._ended():
             candidate = queue.pop(0)
@@ -106,7 +100,10 @@ class Walk(Generic[T]):
                 return found
             else:  # what ails one model of a vendor may ail all of them: other vendors first
                 queue.sort(key=lambda other: other.model.vendor == candidate.model.vendor)
-        return None
+        found = await self._last_resort() or await self._further_rounds()
+        if found is None:
+            raise summed_up(self._failures, self._rows)
+        return found
 
     def _beyond_cap(self, candidate: Candidate) -> str | None:
         """Why a candidate is too dear. The cap is that of the plan's first candidate, also while that one rests."""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infrai_runtime.failure import Failure
+from infrai_runtime.time_limit import TimeLimit
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 LEAST_BYTES = 1024
@@ -82,7 +83,7 @@ class Punctual:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
-            async with asyncio.timeout(self._left_s):
+            with TimeLimit(self._left_s):
                 received = await self._receive()
         except TimeoutError:
             came = f"in {self._within_s:g} seconds {self._came} bytes of the body came, and not its end"

@@ -203,7 +203,8 @@ class Service:
             return known
         fields = parse_json(raw) if incoming.form is None else await incoming.form(raw)
         ask = incoming.read(fields, incoming.idempotency_key)
-        check_options(self.vendors, ask.vendor_options)
+        if ask.vendor_options:
+            check_options(self.vendors, ask.vendor_options)
         if len(raw) > LONG and ask.prompt.in_bytes > LONG:  # everybody else would wait for seconds
             await asyncio.to_thread(ask.prompt.measure)
         return ask
