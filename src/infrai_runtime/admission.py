@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from infrai_runtime.failure import Failure
 from infrai_runtime.keys import Caller
@@ -35,12 +36,15 @@ def may_cost_nano(ask: Ask, plan: Plan) -> int | None:
 
 def scopes_of(caller: Caller, ask: Ask) -> tuple[str, ...]:
     """Whose budgets pay for a call: the project's, its key's, those of its tags."""
-    scopes = [project_scope(caller.project_id)]
-    if caller.key_id:
-        scopes.append(key_scope(caller.key_id))
-    if ask.tags:
-        scopes += [tag_scope(caller.project_id, name, value) for name, value in sorted(ask.tags.items())]
-    return tuple(scopes)
+    scopes = _scopes_of_key(caller.project_id, caller.key_id)
+    if not ask.tags:
+        return scopes
+    return (*scopes, *(tag_scope(caller.project_id, name, value) for name, value in sorted(ask.tags.items())))
+
+
+@lru_cache(maxsize=1024)
+def _scopes_of_key(project_id: str, key_id: str | None) -> tuple[str, ...]:
+    return (project_scope(project_id), key_scope(key_id)) if key_id else (project_scope(project_id),)
 
 
 def kept_s(ask: Ask) -> float:
