@@ -7,6 +7,7 @@ import math
 import os
 import resource
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -211,6 +212,30 @@ def test_a_vendor_is_not_read_faster_than_its_answer_is_taken() -> None:
         assert pipe.done == ["write", "pause_reading", "resume_reading"]
 
     asyncio.run(run())
+
+
+def test_a_request_may_have_less_time_than_the_one_before_on_its_connection() -> None:
+    async def body(made: Http, wall: Any) -> None:
+        assert await made.post("/x", {}, call(deadline_s=600)) == {"ok": True}
+        with pytest.raises(Failure) as caught:
+            await made.post("/x", {}, call(deadline_s=0.05))
+        assert (caught.value.code, wall.connections) == ("VENDOR_TIMEOUT", 1)
+
+    with_wall([Play([OK], keep=True), Play([], hang=True)], body)
+
+
+def test_a_request_may_have_more_time_than_the_one_before_on_its_connection() -> None:
+    came = threading.Event()
+
+    async def body(made: Http, wall: Any) -> None:
+        assert await made.post("/x", {}, call(deadline_s=0.05)) == {"ok": True}
+        asking = asyncio.create_task(made.post("/x", {}, call(deadline_s=600)))
+        await asyncio.sleep(0.1)  # beyond the time of the first
+        came.set()
+        assert await asking == {"ok": True}
+        assert wall.connections == 1
+
+    with_wall([Play([OK], keep=True), Play([came, OK], keep=True)], body)
 
 
 # -- TLS and proxies ------------------------------------------------------------------------------------------------

@@ -91,6 +91,8 @@ class Connection(asyncio.Protocol):
         self.parser: httptools.HttpResponseParser | None = None
         self._answer: Answer | None = None
         """What is being answered, and who reads it; None between two requests."""
+        self._watch: asyncio.TimerHandle | None = None
+        self._watch_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """There is a connection."""
@@ -111,6 +113,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection has ended, and with it an answer that only its end closes."""
+        if self._watch is not None:
+            self._watch.cancel()
         answer, self.parser, self._answer = self._answer, None, None
         if answer is not None:
             answer.cut(error)
@@ -124,6 +128,20 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(answer)
         self.transport.write(head + body if body else head)
         return answer
+
+    def watch(self, at: float) -> None:
+        """Looks at the answer at a time on the loop's clock, or before. Mostly an earlier request's timer does that, so
+        that there is none for each silence."""
+        if self._watch is not None:
+            if self._watch_at <= at:
+                return
+            self._watch.cancel()
+        self._watch, self._watch_at = self.loop.call_at(at, self._look), at
+
+    def _look(self) -> None:
+        self._watch = None
+        if self._answer is not None:
+            self._answer.look()
 
     def rest(self) -> None:
         """Nothing is expected until the next request."""
@@ -153,6 +171,8 @@ class Answer:
     _waiting_bytes = 0
     _paused = False
     _reader: asyncio.Future[None] | None = None
+    _late_at = 0.0
+    """When its reader has waited for too long."""
 
     def __init__(self, connection: Connection, until: float, patience_s: float) -> None:
         self.connection = connection
@@ -205,15 +225,15 @@ class Answer:
         if self._trouble is not None:
             raise copy(self._trouble)  # what is raised holds its frames, and one of these is this answer's
         loop = self.connection.loop
-        left_s = self._until - loop.time()
-        if left_s <= 0:
+        now = loop.time()
+        if now >= self._until:
             raise TimeoutError("no answer in time")
         reader = self._reader = loop.create_future()
-        late = loop.call_later(min(left_s, self.patience_s), _late, reader, left_s <= self.patience_s)
+        self._late_at = min(self._until, now + self.patience_s)
+        self.connection.watch(self._late_at)
         try:
             await reader
         finally:
-            late.cancel()
             self._reader = None
             del reader  # it holds what is raised here, and that holds this frame
 
@@ -221,6 +241,17 @@ class Answer:
         reader, self._reader = self._reader, None
         if reader is not None and not reader.done():
             reader.set_result(None)
+
+    def look(self) -> None:
+        """Ends a wait that is too long."""
+        reader = self._reader
+        if reader is None or reader.done():
+            return
+        if self.connection.loop.time() < self._late_at:
+            self.connection.watch(self._late_at)
+        else:
+            over = self._late_at == self._until
+            reader.set_exception(TimeoutError("no answer in time" if over else "it was silent for too long"))
 
     # -- what the connection tells ---------------------------------------------------------------------------------
 
@@ -305,11 +336,6 @@ class Answer:
         self.done, self._keeps = True, parser.should_keep_alive()
         if self._reader is not None:
             self._wake()
-
-
-def _late(reader: asyncio.Future[None], over: bool) -> None:
-    if not reader.done():
-        reader.set_exception(TimeoutError("no answer in time" if over else "it was silent for too long"))
 
 
 class Connections:
