@@ -32,7 +32,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
-from infrai_runtime.lifespan import CAME, LEAVE, STAY, is_embedded
+from infrai_runtime.lifespan import CAME, LEAVE, is_embedded
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
 from infrai_runtime.response import Head, Stream, Whole
@@ -242,8 +242,14 @@ class Capability:
             None if key is None else key.decode("latin-1"),
             _trace_context(scope) if b"traceparent" in headers else None,
             is_embedded(scope),
-            scope.get("state", {}).get(STAY),
+            None if key is None else _stay(scope),
         )
+
+
+def _stay(scope: Scope) -> Callable[[], None] | None:
+    """Has the task that serves go on when the caller leaves; only our own server and the embedded runtime heed that."""
+    state = scope.get("state", {})
+    return partial(state.update, {LEAVE: None}) if CAME in state or is_embedded(scope) else None
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from infrai_runtime.lifespan import ASGI, STAY, Hosted, Message, Scope
+from infrai_runtime.lifespan import ASGI, LEAVE, Hosted, Message, Scope
 from infrai_runtime.response import RawHeaders, Whole
 
 log = logging.getLogger("infrai_runtime")
@@ -110,7 +110,7 @@ class Exchange:
     task: asyncio.Task[None] | None = None
     """What runs the application, once it has begun."""
     _put = _taken = 0
-    _crowded = _begun = _finished = _body_read = _stays = False
+    _crowded = _begun = _finished = _body_read = False
     _head: tuple[int, Callable[[], RawHeaders]] | None = None
     """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
 
@@ -162,10 +162,8 @@ class Exchange:
         app = await hosted.app()
         self._scope["state"] = dict(hosted.state)
         try:
-            response = app
-            if (endpoint := hosted.endpoint(self._scope)) is not None:
-                self._scope["state"][STAY] = self._stay
-                response = await endpoint.answer(self._scope, self._receive)
+            endpoint = hosted.endpoint(self._scope)
+            response = app if endpoint is None else await endpoint.answer(self._scope, self._receive)
             if isinstance(response, Whole):
                 self._answer(Head(response.head.status, response.raw_headers, Piece(response.body, True)))
             else:
@@ -194,9 +192,6 @@ class Exchange:
         """Nothing more comes."""
         self._box.put(Broken(why))
 
-    def _stay(self) -> None:
-        self._stays = True
-
     def _answer(self, whole: Head) -> None:
         """The head with the whole body."""
         self._begun = self._finished = True
@@ -213,7 +208,8 @@ class Exchange:
 
     def _disconnected(self) -> None:
         self._gone.set()
-        if self.task is not None and not self._finished and not self._stays:
+        goes_on = self._scope.get("state", {}).get(LEAVE, self.task) is None
+        if self.task is not None and not self._finished and not goes_on:
             self.task.cancel()
 
     async def _receive(self) -> Message:

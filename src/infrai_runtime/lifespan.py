@@ -18,12 +18,10 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 log = logging.getLogger("infrai_runtime")
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 LEAVE = "infrai.leave"
-"""In the ``state`` of a request's scope: the task that waits for the answer on the caller's behalf. Our server takes it
-out and cancels it when the caller has gone."""
+"""In the ``state`` of a request's scope: the task that waits for the answer on the caller's behalf, None where that
+goes on without a caller. Our server takes it out and cancels it when the caller has gone."""
 CAME = "infrai.came"
 """There too: that the whole body has come, so that nobody waits for it. Only our server says so."""
-STAY = "infrai.stay"
-"""There too: to be called by a task that goes on when the caller leaves. Only the embedded runtime promises that."""
 
 
 def is_embedded(scope: Scope) -> bool:

@@ -15,8 +15,8 @@ limits, walk, price          ``answer.Answers``, with ``limits``, ``failover``, 
 Up to ``admit`` the steps run in the caller's task. The rest makes the answer in a task of its own (``Live``) where a
 second caller may join it (the same key, or the same question of the cache), and for a stream, which must notice that
 its reader is gone; else in the caller's task too. A keyed answer is made to its end also when its caller leaves: where
-the caller's task goes on then, as in the embedded runtime, that makes it. Cache and plan cost no request to the durable
-store, so the whole admission is one.
+the caller's task goes on then, as it does in our own server and embedded, that makes it. Cache and plan cost no request
+to the durable store, so the whole admission is one.
 """
 
 from __future__ import annotations
