@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infrai_core.models import ChatChunk, ChatReply, Metadata
+from infrai_core.models import ChatChunk, ChatReply, Metadata, Usage
 
 _APPENDED = {"text": "text", "reasoning": "text", "refusal": "text", "tool_call": "arguments"}
 """Part type -> the field whose fragments are joined; every other field is set by the fragment that carries it."""
@@ -24,8 +24,10 @@ class Accumulator:
         for fragment in chunk.delta.parts or ():
             self._add_fragment(fragment)
         if chunk.id or chunk.model or chunk.finish_reason or chunk.usage or chunk.metadata:
-            named = ((name, getattr(chunk, name)) for name in ("id", "model", "finish_reason", "usage", "metadata"))
-            self._last.update((name, value) for name, value in named if value is not None)
+            for name in ("id", "model", "finish_reason", "usage", "metadata"):
+                value = getattr(chunk, name)
+                if value is not None:
+                    self._last[name] = value
 
     def _add_fragment(self, fragment: Mapping[str, Any]) -> None:
         index = fragment["index"]
@@ -45,6 +47,16 @@ class Accumulator:
                 part.setdefault("annotations", []).extend(value)
             elif name not in ("index", "type", "done") and value is not None:
                 part[name] = value
+
+    @property
+    def model(self) -> str | None:
+        """The model that answers, once a chunk has said so."""
+        return self._last.get("model")
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the call used, once its chunk came."""
+        return self._last.get("usage")
 
     @property
     def metadata(self) -> Metadata | None:

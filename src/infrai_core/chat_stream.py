@@ -105,10 +105,10 @@ class _BaseStream:
 
     def _book_whole(self, reader: ChunkReader) -> None:
         self._booked = True
-        reply = reader.so_far.reply()
-        metadata = reply.metadata if reader.so_far.metadata else self.metadata
-        used = reply.usage or Usage()
-        self._record(usage.noted(self._op.capability, used, metadata, model=reply.model, tags=self._config.tags))
+        said, tags = reader.so_far, self._config.tags
+        self._record(
+            usage.noted(self._op.capability, said.usage or Usage(), self.metadata, model=said.model, tags=tags)
+        )
 
     def _book_aborted(self) -> None:
         """A stream that was broken off is paid for all the same: its tokens are estimated and marked."""
