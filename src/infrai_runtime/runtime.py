@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from infrai_core.errors import ConfigError
 from infrai_core.fetch import Fetcher
@@ -26,6 +26,9 @@ from infrai_runtime.store.memory import MemoryEphemeral
 from infrai_runtime.store.sqlite import SqliteDurable
 from infrai_runtime.vendors import configured
 from infrai_runtime.vendors.base import Vendor
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger("infrai_runtime")
 
@@ -81,7 +84,7 @@ class Runtime:
 
     async def _open_on(self, durable: Durable, ephemeral: Ephemeral) -> Service:
         settings = self._settings
-        signer = await asyncio.to_thread(sign.load, settings.home)
+        signer = await _on_disk(sign.load, settings.home)
         vendors = configured(settings) if self._vendors is None else self._vendors
         return Service(
             settings,
@@ -166,7 +169,17 @@ async def durable(database: Path | str | None, *, upgrade: bool = False) -> Dura
         from infrai_runtime.store.postgres import PostgresDurable
 
         return await PostgresDurable.connect(database, upgrade=upgrade)
-    return await asyncio.to_thread(SqliteDurable, database, upgrade=upgrade)
+    return await _on_disk(SqliteDurable, database, upgrade=upgrade)
+
+
+async def _on_disk(make: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """What is made of files of the home, on a thread."""
+    try:
+        return await asyncio.to_thread(make, *args, **options)
+    except OSError as error:
+        raise ConfigError(
+            f"the runtime cannot keep its state: {error.strerror}: {error.filename}; INFRAI_HOME names another place"
+        ) from error
 
 
 def _ephemeral(redis: str | None) -> Ephemeral:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infrai_core import AsyncInfrai, Infrai
+from infrai_core import AsyncInfrai, ConfigError, Infrai
 from infrai_runtime import embedded
 
 
@@ -51,3 +51,17 @@ def test_media_are_the_owners_files_also_where_a_public_url_is_set(home: Path) -
     files = {name for name, mode in modes.items() if mode == 0o600}
     assert {"signing.key", "runtime.db"} <= files
     assert all(mode in (0o600, 0o700) for mode in modes.values())
+
+
+@pytest.mark.parametrize("database", [None, "memory"])
+def test_a_home_that_cannot_be_written_is_named_with_what_moves_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, database: str | None
+) -> None:
+    home.write_text("a file where a directory is to be")
+    if database is not None:
+        monkeypatch.setenv("INFRAI_DATABASE", database)
+    with (
+        Infrai(base_url="embedded") as client,
+        pytest.raises(ConfigError, match=f"cannot keep its state: .*{home}.*; INFRAI_HOME names another place"),
+    ):
+        client.chat("hello")
