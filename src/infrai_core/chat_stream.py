@@ -13,7 +13,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-import anyio
 import httpx
 from anyio import NoEventLoopError
 from anyio.lowlevel import current_token
@@ -23,6 +22,7 @@ from infrai_core.config import Config
 from infrai_core.direct import Answer, AsyncAnswer
 from infrai_core.envelope import header_metadata
 from infrai_core.errors import InfraiError, ProtocolError, StreamInterrupted, Timeout
+from infrai_core.loop import asyncio_loop
 from infrai_core.models import ChatChunk, ChatReply, Metadata, Usage
 from infrai_core.operation import Operation
 from infrai_core.protocol import Response
@@ -319,7 +319,7 @@ class AsyncChatStream(_BaseStream):
 
     async def _open(self) -> ChunkReader:
         response = await self._opener()
-        self._token = current_token()
+        self._token = _here()
         self._answer = response.handle
         self._bytes = response.handle.pieces()
         return self._begin(response)
@@ -327,17 +327,10 @@ class AsyncChatStream(_BaseStream):
     async def _finish(self, chunks: list[ChatChunk]) -> list[ChatChunk]:
         """Ends the answer; its last chunks are given out, or stay to be given out when this is interrupted."""
         self._ready += chunks
-        await self._drain()
+        assert self._answer is not None
+        await self._answer.drain(DRAIN_S)  # so that the connection can be used again
         await self.aclose()
         return self._all_ready()
-
-    async def _drain(self) -> None:
-        """Reads the end of the body, so that the connection can be used again."""
-        with anyio.move_on_after(DRAIN_S):
-            try:
-                await anext(self._bytes, None)
-            except httpx.HTTPError:
-                return  # the answer is complete; how its connection ends does not matter
 
     def _abandon(self) -> None:
         """Closes the response soon, from where nothing can be awaited: a loop over the stream was left."""
@@ -388,10 +381,15 @@ _closing: set[asyncio.Task[None]] = set()
 """Keeps the tasks that close abandoned streams alive until they are done."""
 
 
+def _here() -> object:
+    """The event loop that runs here. Raises ``NoEventLoopError`` where none does."""
+    return asyncio_loop() or current_token()
+
+
 def _run_soon(token: object, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs ``close`` in the loop that ``token`` names, if that is the one running here; else its end closes all."""
     try:
-        if current_token() != token:
+        if _here() != token:
             return
     except NoEventLoopError:
         return

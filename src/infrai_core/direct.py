@@ -72,6 +72,9 @@ class AsyncAnswer(_Opened, Protocol):
     def pieces(self) -> AsyncIterator[bytes]:
         """The decoded body."""
 
+    async def drain(self, limit_s: float) -> None:
+        """Reads the next piece, which is to be the end of the body, where it comes within ``limit_s``."""
+
     async def aclose(self) -> None:
         """Ends it now."""
 

@@ -361,6 +361,11 @@ class _TasksAnswer(_HttpAnswer):
             self._pieces = self._response.aiter_bytes()
         return self._pieces
 
+    async def drain(self, limit_s: float) -> None:
+        if self._pieces is not None:
+            with anyio.move_on_after(limit_s), suppress(httpx.HTTPError):
+                await anext(self._pieces, None)
+
     async def aclose(self) -> None:
         await self._response.aclose()
         if self._pieces is not None:

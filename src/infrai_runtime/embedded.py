@@ -499,6 +499,12 @@ class _TasksAnswer(_Answer, httpx.AsyncByteStream):
                 return data
         raise StopAsyncIteration
 
+    async def drain(self, limit_s: float) -> None:
+        """As ``AsyncAnswer`` says."""
+        self.loosen(limit_s)
+        with suppress(httpx.HTTPError):
+            await anext(self, None)
+
     async def aclose(self) -> None:
         """Ends the exchange at once where it still runs; waits for nothing."""
         self._end()

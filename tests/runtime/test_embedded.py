@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from infrai_core import ConfigError
-from infrai_core.direct import Request
+from infrai_core.direct import AsyncDirect, Request
 from infrai_core.transport import asend, http_request, send
 from infrai_runtime import embedded
 from infrai_runtime.exchange import WINDOW
@@ -474,6 +474,34 @@ def test_the_clients_own_request_looks_to_the_application_as_httpxs_does(world: 
         assert seen[0]["messages"] == [{"type": "http.request", "body": b"hello", "more_body": False}]
 
     world.run(main)
+
+
+@app_of
+async def ending(scope: Any, receive: Any, send: Any) -> None:
+    await start(send)
+    await body(send, b"first", True)
+    await body(send, b"")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_task_drains_an_answer_that_ends_and_leaves_one_that_does_not(backend: str) -> None:
+    async def left(app: App, limit_s: float) -> None:
+        transport = embedded.async_transport(app)
+        assert isinstance(transport, AsyncDirect)
+        answer = await transport.open(Request("POST", URL, (), b"", WAIT_S, WAIT_S, True))
+        pieces = answer.pieces()
+        assert await anext(pieces) == b"first"
+        await answer.drain(limit_s)
+        await answer.aclose()
+        assert await anext(pieces, None) is None
+
+    async def main() -> None:
+        await left(ending, WAIT_S)
+        watched = Watched(head=True)
+        await left(watched.app, 0.01)
+        assert await anyio.to_thread.run_sync(watched.cancelled.wait, WAIT_S)
+
+    anyio.run(main, backend=backend)
 
 
 class Living:
