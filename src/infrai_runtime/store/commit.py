@@ -90,24 +90,21 @@ class Commits:
 
     def _at_once(self, work: Callable[[A], T], about: A) -> T:
         with USE:
-            return self._transact(work, about)
-
-    def _transact(self, work: Callable[[A], T], about: A) -> T:
-        execute = self._execute
-        execute("BEGIN IMMEDIATE")  # takes the write lock at once, so that a read-then-write cannot be overtaken
-        try:
-            version = execute(_VERSION).fetchone()
-            if version != self._version:
+            execute = self._execute
+            execute("BEGIN IMMEDIATE")  # takes the write lock at once, so that a read-then-write cannot be overtaken
+            try:
+                version = execute(_VERSION).fetchone()
+                if version != self._version:
+                    self._forget()
+                    self._version = version
+                result = work(about)
+                self._finish()
+                execute("COMMIT")
+            except BaseException:
                 self._forget()
-                self._version = version
-            result = work(about)
-            self._finish()
-            execute("COMMIT")
-        except BaseException:
-            self._forget()
-            if self._db.in_transaction:
-                execute("ROLLBACK")
-            raise
+                if self._db.in_transaction:
+                    execute("ROLLBACK")
+                raise
         self.count += 1
         return result
 
