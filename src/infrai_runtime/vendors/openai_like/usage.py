@@ -65,9 +65,13 @@ def _counts(given: Any) -> dict[str, int]:
     """The fields that count something."""
     if not isinstance(given, dict):
         return {}
+    values = given.values()
+    if {*map(type, values)} == _COUNTS_ALONE and min(values) >= 0:
+        return given
     return {name: int(value) for name, value in given.items() if type(value) in _NUMBER and value >= 0}
 
 
 _WORDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_COUNTS_ALONE = {int}
 _NUMBER = (int, float)
 """A truth value, which Python takes for one, is none."""
