@@ -41,13 +41,13 @@ def malformed(schema: Any) -> Malformed | None:
         place, one = todo.pop()
         if isinstance(one, bool):
             continue
-        if not isinstance(one, Mapping):
+        if not isinstance(one, (dict, Mapping)):
             return Malformed(_dotted(place), one, "a schema: an object, true or false")
         for name, value in one.items():
             word = _WORDS.get(name)
             if word is None:
                 continue
-            if not word.fits(value):
+            if not isinstance(value, word.kinds) or (word.fits is not None and not word.fits(value)):
                 return Malformed(_dotted((place, name)), value, word.allowed)
             if word.inner is not None:
                 todo += word.inner((place, name), value)
@@ -62,43 +62,31 @@ def _dotted(place: Place) -> str:
     return ".".join(reversed(names))
 
 
+Kinds = tuple[type, ...]
+
+
 class _Word(NamedTuple):
     allowed: str
-    fits: Callable[[Any], bool]
+    kinds: Kinds
+    fits: Callable[[Any], bool] | None = None
+    """What a value of these kinds must be beside."""
     inner: Callable[[Place, Any], list[tuple[Place, Any]]] | None = None
     """The schemas in its value."""
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
-def _is_map(value: Any) -> bool:
-    return isinstance(value, Mapping)
+_TEXT: Kinds = (str,)
+_LIST: Kinds = (list, tuple)
+_MAP: Kinds = (dict, Mapping)
+_NUMBER: Kinds = (int, float)
+_ANY: Kinds = (object,)
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    return all(isinstance(item, str) for item in value)
 
 
 def _is_type(value: Any) -> bool:
     return bool(value) and (isinstance(value, str) or _are_texts(value))
-
-
-def _has_items(value: Any) -> bool:
-    return _is_list(value) and len(value) > 0
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
-
-
-def _any(value: Any) -> bool:
-    return True
 
 
 def _of_map(place: Place, value: Any) -> list[tuple[Place, Any]]:
@@ -114,23 +102,23 @@ def _itself(place: Place, value: Any) -> list[tuple[Place, Any]]:
 
 
 def _of_items(place: Place, value: Any) -> list[tuple[Place, Any]]:
-    return _of_list(place, value) if _is_list(value) else _itself(place, value)
+    return _of_list(place, value) if isinstance(value, _LIST) else _itself(place, value)
 
 
 _WORDS: dict[Any, _Word] = {
-    **dict.fromkeys(MAPS, _Word("an object of schemas", _is_map, _of_map)),
-    **dict.fromkeys(LISTS, _Word("a list of at least one schema", _has_items, _of_list)),
-    **dict.fromkeys(ONES, _Word("a schema", _any, _itself)),
-    "items": _Word("a schema", _any, _of_items),
-    "type": _Word("the name of a type, or a list of such names", _is_type),
-    "required": _Word("a list of names", _are_texts),
-    "enum": _Word("a list", _is_list),
+    **dict.fromkeys(MAPS, _Word("an object of schemas", _MAP, inner=_of_map)),
+    **dict.fromkeys(LISTS, _Word("a list of at least one schema", _LIST, bool, _of_list)),
+    **dict.fromkeys(ONES, _Word("a schema", _ANY, inner=_itself)),
+    "items": _Word("a schema", _ANY, inner=_of_items),
+    "type": _Word("the name of a type, or a list of such names", (*_TEXT, *_LIST), _is_type),
+    "required": _Word("a list of names", _LIST, _are_texts),
+    "enum": _Word("a list", _LIST),
     **dict.fromkeys(
         (
             *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
             *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
         ),
-        _Word("a number", _is_number),
+        _Word("a number", _NUMBER),
     ),
-    **dict.fromkeys(("$ref", "description", "title", "format", "pattern"), _Word("a string", _is_text)),
+    **dict.fromkeys(("$ref", "description", "title", "format", "pattern"), _Word("a string", _TEXT)),
 }
