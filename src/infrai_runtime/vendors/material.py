@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +55,22 @@ async def inlined(
 
     What is fetched for a request is bounded together. Raises INVALID_REQUEST for what cannot be had.
     """
-    if not any(part["type"] in MEDIA_TYPES or "parts" in part for message in messages for part in message["parts"]):
+    if not _hold_media(messages):
         return messages
     carried = _Carried(call, vendor_fetches)
     return [
         {**message, "parts": await carried.parts(message["parts"], f"messages.{index}.parts")}
         for index, message in enumerate(messages)
     ]
+
+
+def _hold_media(holders: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether messages, or results of tools, hold a medium."""
+    for holder in holders:
+        for part in holder["parts"]:
+            if part["type"] in MEDIA_TYPES or (part["type"] == "tool_result" and _hold_media((part,))):
+                return True
+    return False
 
 
 class _Carried:
