@@ -70,10 +70,11 @@ def _format(value: Any, path: str) -> Body:
 
 
 def _stop(value: Any, path: str) -> list[str]:
-    texts: list[str] = list_of(text(empty=False), low=1, high=16).check(
-        [value] if isinstance(value, str) else value, path
-    )
+    texts: list[str] = _STOPS.check([value] if isinstance(value, str) else value, path)
     return texts
+
+
+_STOPS = list_of(text(empty=False), low=1, high=16)
 
 
 def _embed_input(value: Any, path: str) -> list[str]:
@@ -85,8 +86,11 @@ def _embed_input(value: Any, path: str) -> list[str]:
             "a text or a list of texts; token ids are not taken, they mean another text to every model: send texts"
             " (langchain-openai: OpenAIEmbeddings(check_embedding_ctx_length=False))",
         )
-    checked: list[str] = list_of(text(), low=1, high=MAX_EMBED_INPUTS).check(texts, path)
+    checked: list[str] = _EMBEDDED.check(texts, path)
     return checked
+
+
+_EMBEDDED = list_of(text(), low=1, high=MAX_EMBED_INPUTS)
 
 
 _MESSAGE_SCHEMA = {
@@ -138,25 +142,28 @@ def _stop_kind() -> Kind:
 
 
 def _vendor_options(value: Any, path: str) -> Body:
-    checked: Body = anything().check(value, path)
-    return {name: anything().check(options, f"{path}.{name}") for name, options in checked.items()}
+    checked: Body = _OBJECT.check(value, path)
+    return {name: _OBJECT.check(options, f"{path}.{name}") for name, options in checked.items()}
+
+
+_OBJECT = anything()
 
 
 # -- fields of every capability -----------------------------------------------------------------------------------
 
 
+_TAG = text(empty=False, max_length=64)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """What no name needs, reports cannot show, and PostgreSQL in part cannot hold."""
 
 
 def _tags(value: Any, path: str) -> Body:
-    checked: Body = anything().check(value, path)
+    checked: Body = _OBJECT.check(value, path)
     if len(checked) > MAX_TAGS:
         raise refuse(path, value, f"at most {MAX_TAGS} tags")
-    word = text(empty=False, max_length=64)
     if unclear := next((name for name in checked if "=" in name), None):  # a budget's scope is name=value
         raise refuse(path, unclear, "a name without '='")
-    tags = {word.check(name, path): word.check(tag, f"{path}.{name}") for name, tag in checked.items()}
+    tags = {_TAG.check(name, path): _TAG.check(tag, f"{path}.{name}") for name, tag in checked.items()}
     if odd := next((part for tag in tags.items() for part in tag if _CONTROL.search(part)), None):
         raise refuse(path, odd, "text without control characters")
     return tags

@@ -26,23 +26,26 @@ from infrai_runtime.wire import DONE, JSON, Frames, Json, ToolIndex, flat_delta,
 # -- requests ---------------------------------------------------------------------------------------------------------
 
 
+_OBJECT, _FLAG, _NON_EMPTY = anything(), flag(), text(empty=False)
+
+
 def _stream_options(value: Any, path: str) -> Json:
-    options: Json = anything().check(value, path)
+    options: Json = _OBJECT.check(value, path)
     for name in ("include_usage", "include_obfuscation"):
         if options.get(name) is not None:
-            flag().check(options[name], f"{path}.{name}")
+            _FLAG.check(options[name], f"{path}.{name}")
     return options
 
 
 def _voice(value: Any, path: str) -> str:
     """A voice's name, or ``{"id"}`` of a voice that the user made."""
-    named: str = text(empty=False).check(value["id"] if isinstance(value, dict) and "id" in value else value, path)
+    named: str = _NON_EMPTY.check(value["id"] if isinstance(value, dict) and "id" in value else value, path)
     return named
 
 
 def _flag_from_form(value: Any, path: str) -> bool:
     """True or false as a form carries it: as text."""
-    checked: bool = flag().check({"true": True, "false": False}.get(value, value), path)
+    checked: bool = _FLAG.check({"true": True, "false": False}.get(value, value), path)
     return checked
 
 
