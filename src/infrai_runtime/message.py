@@ -42,8 +42,9 @@ _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,(.*)", 
 
 # -- wire parts ----------------------------------------------------------------------------------------------------
 
-_TEXT = Field(text(), "the text")
-_ANNOTATIONS = Field(list_of(anything()), "citations")
+_STRING, _NON_EMPTY, _OBJECT = text(), text(empty=False), anything()
+_TEXT = Field(_STRING, "the text")
+_ANNOTATIONS = Field(list_of(_OBJECT), "citations")
 _MEDIA: Fields = {
     "url": Field(text(empty=False), "where the data is: http, https or data URL"),
     "base64": Field(text(empty=False), "the data"),
@@ -98,6 +99,9 @@ PART_FIELDS = {kind: Table(fields) for kind, fields in _PART_FIELDS.items()}
 """Type of a part -> its other fields."""
 MEDIA_TYPES = frozenset({"image", "audio", "video", "file"})
 _OPEN_TYPES = frozenset({"server_tool_call", "server_tool_result"})
+OWNED = _OPEN_TYPES | {"reasoning"}
+"""What its maker alone can read again, signed or not."""
+_MAKER = frozenset(_SIGNED)
 
 
 def parts(value: Any, path: str) -> list[Part]:
@@ -124,7 +128,7 @@ def _marked(value: Mapping[str, Any], path: str) -> list[Part]:
 
 
 def _object(value: Any, path: str) -> Mapping[str, Any]:
-    checked: Mapping[str, Any] = anything().check(value, f"{path}.cache_control")
+    checked: Mapping[str, Any] = _OBJECT.check(value, f"{path}.cache_control")
     return checked
 
 
@@ -244,7 +248,7 @@ def _file(value: Mapping[str, Any], path: str) -> Part:
 
 
 def _refusal(value: Mapping[str, Any], path: str) -> Part:
-    return {"type": "refusal", "text": text().check(value.get("refusal"), f"{path}.refusal")}
+    return {"type": "refusal", "text": _STRING.check(value.get("refusal"), f"{path}.refusal")}
 
 
 _FROM_OPENAI: dict[str, Callable[[Mapping[str, Any], str], Part]] = {
@@ -286,17 +290,17 @@ def message(value: Any, path: str) -> Message:
     found = parts(given, f"{path}.parts") if given is not None else _flat_parts(value, path)
     if value.get("name") is None:
         return {"role": inner, "parts": found}
-    return {"role": inner, "name": text().check(value["name"], f"{path}.name"), "parts": found}
+    return {"role": inner, "name": _STRING.check(value["name"], f"{path}.name"), "parts": found}
 
 
 def _flat_parts(value: Mapping[str, Any], path: str) -> list[Part]:
     content = _content(value.get("content"), f"{path}.content")
     if value["role"] == "tool":
-        call_id = text(empty=False).check(value.get("tool_call_id"), f"{path}.tool_call_id")
+        call_id = _NON_EMPTY.check(value.get("tool_call_id"), f"{path}.tool_call_id")
         return [{"type": "tool_result", "tool_call_id": call_id, "parts": content}]
     calls = _tool_calls(value.get("tool_calls"), f"{path}.tool_calls")
     refusal = value.get("refusal")
-    said = [{"type": "refusal", "text": text().check(refusal, f"{path}.refusal")}] if refusal is not None else []
+    said = [{"type": "refusal", "text": _STRING.check(refusal, f"{path}.refusal")}] if refusal is not None else []
     said += _spoken(value.get("audio"), f"{path}.audio")
     unsaid = not content and not calls and not said and value.get("content") is None
     if unsaid and not (value["role"] == "assistant" and "content" in value):  # an answer may have been empty
@@ -336,20 +340,20 @@ def _tool_call(value: Any, path: str) -> Part:
         raise refuse(path, value, f'an object {{"id", "type": "{kind}", "{kind}": {{"name", "{said}"}}}}')
     part = {
         "type": "tool_call",
-        "id": text(empty=False).check(value.get("id"), f"{path}.id"),
-        "name": text(empty=False).check(called.get("name"), f"{path}.{kind}.name"),
-        "arguments": text().check(called.get(said, "" if custom else "{}"), f"{path}.{kind}.{said}"),
+        "id": _NON_EMPTY.check(value.get("id"), f"{path}.id"),
+        "name": _NON_EMPTY.check(called.get("name"), f"{path}.{kind}.name"),
+        "arguments": _STRING.check(called.get(said, "" if custom else "{}"), f"{path}.{kind}.{said}"),
     }
     return part | ({"custom": True} if custom else {})
 
 
 class Contents(NamedTuple):
     """What messages hold: all texts in the order in which they are read; the parts that are more than a text, those
-    inside tool results among them; and the texts with more than their words, as a signature."""
+    inside tool results among them; and the parts that may say who made them."""
 
     texts: list[str]
     others: list[Part]
-    laden: list[Part]
+    signed: list[Part]
 
 
 def contents(found: Sequence[Message]) -> Contents:
@@ -368,8 +372,11 @@ def _add(parts: Sequence[Part], held: Contents) -> None:
         if kind == "text":
             held.texts.append(part["text"])
             if len(part) > 2:
-                held.laden.append(part)
-        elif kind == "tool_result":
+                held.signed.append(part)
+            continue
+        if kind in OWNED or not _MAKER.isdisjoint(part):
+            held.signed.append(part)
+        if kind == "tool_result":
             held.others.append(part)
             _add(part["parts"], held)
         elif kind != "cache_point":

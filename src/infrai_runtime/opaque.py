@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infrai_runtime.message import OWNED
 from infrai_runtime.vendors.base import Event, Fragment
 
 Part = Mapping[str, Any]
 
 _SERVER_TOOLS = frozenset({"server_tool_call", "server_tool_result"})
-_OWNED = _SERVER_TOOLS | {"reasoning"}
 _SIGNATURE = frozenset({"opaque", "vendor", "model"})
 _WARNINGS = {
     "reasoning": "messages: {} reasoning part(s) of another vendor or model were left out",
@@ -35,7 +35,7 @@ def marked(event: Event, vendor: str, model: str) -> Event:
 def without_foreign(body: Mapping[str, Any], vendor: str, model: str) -> tuple[Mapping[str, Any], list[str]]:
     """The body without what other makers signed, and one warning for each kind of what was left out."""
     messages = body.get("messages", ())
-    owned = [part for m in messages for part in m["parts"] if part["type"] in _OWNED or "opaque" in part]
+    owned = [part for m in messages for part in m["parts"] if part["type"] in OWNED or "opaque" in part]
     foreign = [kind for part in owned if (kind := _foreign(part, vendor, model))]
     if not foreign:
         return body, []

@@ -34,14 +34,14 @@ MEDIUM_TOKENS = {"image": 1600, "audio": 1920, "video": 18_000, "file": 3000}
 
 class Prompt:
     """What a model reads of a request: its texts, tools and schema. ``others`` are the parts of messages that are more
-    than a text; ``bare`` says that there is no such part, and none with a signature. Each number is worked out when
-    first asked for."""
+    than a text; ``signed`` says that some of them may tell who made them. Each number is worked out when first asked
+    for."""
 
-    __slots__ = ("_careful", "_longest", "bare", "body", "capability", "in_bytes", "others", "text")
+    __slots__ = ("_careful", "_longest", "body", "capability", "in_bytes", "others", "signed", "text")
 
     def __init__(self, capability: str, body: Mapping[str, Any]) -> None:
-        texts, self.others, laden = contents(body["messages"]) if capability == "chat" else _read(capability, body)
-        self.bare = not self.others and not laden
+        texts, self.others, signed = contents(body["messages"]) if capability == "chat" else _read(capability, body)
+        self.signed = bool(signed)
         self._longest = max(texts, key=len) if capability in _READ_ONE_BY_ONE and len(texts) > 1 else None
         if not _COUNTED_TOO.isdisjoint(body):
             texts += [orjson.dumps(body[name]).decode() for name in _COUNTED_TOO if name in body]

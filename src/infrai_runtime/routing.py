@@ -111,7 +111,7 @@ def surveyed(
 
 def maker_of(ask: Ask) -> str | None:
     """The ``vendor/model`` that signed the latest signed part of the history: only it can read that part again."""
-    if ask.prompt.bare:
+    if not ask.prompt.signed:
         return None
     for message in reversed(ask.body.get("messages", ())):
         for part in message["parts"] if message["role"] == "assistant" else ():

@@ -108,7 +108,7 @@ async def _chat(vendor: Any, ask: Ask, call: Call) -> Outcome:
 
 def _own_words(vendor: Vendor, ask: Ask, call: Call) -> tuple[Mapping[str, Any], Sequence[str]]:
     """The request without what other makers signed, and what is said of that."""
-    return (ask.body, ()) if ask.prompt.bare else without_foreign(ask.body, vendor.name, call.model)
+    return without_foreign(ask.body, vendor.name, call.model) if ask.prompt.signed else (ask.body, ())
 
 
 async def _see(vendor: Any, ask: Ask, call: Call) -> Outcome:
