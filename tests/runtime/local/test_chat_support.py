@@ -704,7 +704,6 @@ OF_ANOTHER: list[tuple[dict[str, Any], str, str, Any]] = [
     (obj(parking=B), "民宿出租,停车请咨询房东。", "parking", False),
     (obj(breakfast=B), "订一间房,要不要早餐再说", "breakfast", False),
     (obj(asthma=B), "Coughs at night, mother had asthma.", "asthma", False),
-    (obj(cat_free=B), "Cats travel free on the boat.", "cat_free", False),
     (obj(from_city=S, date=DATE), "订一张到合肥的票", "from_city", ""),
     (obj(room=S), "厨房风扇调高一点", "room", "风扇调高"),
     (obj(name=S, day=S), "Wash the car on Sunday, the key is with Mrs Thorne", "name", ""),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from . import polarity, summary
-from .concept import related, vocabulary
+from . import polarity
+from .concept import related
 from .measure import Unit, clock, converted, is_either_half, iso_date, iso_datetime, iso_time, json_number, unit_of
 from .mention import CURRENCY, Mention
 from .phrase import PHRASES
@@ -98,8 +98,6 @@ def _labelled(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
         value = _CLAUSE.split(field.value)[0] if named else field.value
         if _is_label(slot, field):
             yield from shaped(slot, value, field.start, 0.9)
-        elif slot.words & field.key:
-            yield from shaped(slot, value, field.start, 0.4)
 
 
 _CLAUSE = re.compile(r"，|,\s(?=\d)|\s\(")
@@ -113,26 +111,21 @@ def _texts(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
     yield from _labelled(slot, scene, command)
     for rank, role in enumerate(role for role, _ in slot.roles):
         for at, kind in enumerate(role.kinds):
-            fit = 0.5 - 0.03 * rank - 0.04 * at
             found = PHRASES[kind](role, scene, command) if kind in PHRASES else _of_kind(role, kind, scene)
             for mention in found:
-                weak = 0.12 if kind == "head" and mention.kind == "phrase" else 0.0
-                yield from _told(slot, mention, fit - weak + _hint(slot, role, scene, mention))
+                fit = 0.5 - 0.03 * rank - 0.04 * at + side(slot, scene.marker(mention.start))
+                yield from _told(slot, mention, fit)
     if not slot.roles:
-        for mention in scene.mentions:
-            if mention.kind in _LOOSE:
-                yield from _told(slot, mention, 0.4 if command and mention.kind != "number" else 0.2)
+        loose = (mention for mention in scene.mentions if mention.kind in _LOOSE)
+        yield from (offer for mention in loose for offer in _told(slot, mention, 0.4 if command else 0.2))
     elif _NAMES & set(name_words(slot.name)):
         quoted = (m for m in scene.mentions if m.kind == "quoted" and scene.marker(m.start) in NAMING)
         yield from (offer for mention in quoted for offer in _told(slot, mention, 0.9))
-    if slot.words & _SUMMARY and not command:
-        yield Offer(summary.short(scene.text), 0, 0, 0.4)
 
 
 _LOOSE = words("name number code handle quoted")
 _NAMES = words("name title 名称 名字 标题")
 NAMING = words("named called titled name title 叫 名为")
-_SUMMARY = stems("summary abstract gist overview synopsis 摘要 总结 概要")
 
 
 def _of_kind(role: Role, kind: str, scene: Scene) -> Iterator[Mention]:
@@ -183,21 +176,6 @@ def shaped(slot: Slot, value: str, start: int, fit: float, end: int = 0) -> Iter
 
 
 _FORMS: dict[str, Callable[[str], str | None]] = {"date": iso_date, "time": iso_time, "date-time": iso_datetime}
-
-
-def _hint(slot: Slot, role: Role, scene: Scene, mention: Mention) -> float:
-    """More for a word before a mention that introduces such a value, or the side of something that the slot is on."""
-    written = scene.text[max(0, mention.start - 1) : mention.start]
-    marker = written if not written.isascii() else scene.marker(mention.start) if mention.start else ""
-    way = 0.1 if marker in role.markers else -0.15 if marker in _HARDLY.get(role.name, ()) else 0.0
-    return way + side(slot, marker)
-
-
-_HARDLY = {
-    "person": words("in at near from to into of on since 在 于 去 到 从"),
-    "place": words("beside behind above below with by about against after before like"),
-}
-"""What hardly stands before a person, before a place."""
 
 
 FROM_WORDS, _TO = stems("from source base origin src start begin"), stems("to target destination dest quote end until")
@@ -261,29 +239,22 @@ def counted(after: list[str]) -> bool:
 
 
 def _number_fit(slot: Slot, scene: Scene, mention: Mention, command: bool) -> float:
-    """What nothing speaks of is meant in a command only, and a number that counts a thing is that thing's."""
+    """Most for what stands behind a label of the slot, more for what counts its thing or is in its unit."""
     if any(field.start <= mention.start < field.end for field in labels(slot, scene)):
         return 0.9
-    year = isinstance(mention.value, Fraction) and 1000 <= mention.value <= 2200 and not mention.unit
-    if year and ("year" in slot.words or any(word.endswith("年") for word in slot.words)):
-        return 0.6
     source = unit_of(mention.unit)
     if mention.kind in slot.units or (source and (source.kind in slot.units or own_unit(slot, source))):
         return 0.5
-    after = scene.after(mention.end, 2)
-    if any(related(stem(word), own) for word in after for own in slot.words | slot.units):
+    if any(related(stem(word), own) for word in scene.after(mention.end, 2) for own in slot.words | slot.units):
         return 0.5
-    counts = mention.unit or counted(after[:1])
-    if mention.kind != "number" or (counts and not wants_count(slot) and (slot.units or slot.specific or not command)):
-        return 0.3 if command else 0.1
-    return 0.4 if command or counts else 0.1 if year else 0.3
+    return 0.4 if command else 0.3
 
 
 # -- options, yes or no
 
 
 def _option(slot: Slot, option: object, scene: Scene) -> Iterator[Offer]:
-    """Where a text says an option or means it: by its word, its unit or currency, a related word, a mood."""
+    """Where a text says an option or means it: by its word, its unit or currency, a mood."""
     if not isinstance(option, str):
         values = (m for m in scene.mentions if isinstance(m.value, Fraction) and not isinstance(option, bool))
         yield from (Offer(option, m.start, m.end, 0.45) for m in values if m.value == option)
@@ -299,8 +270,8 @@ def _option(slot: Slot, option: object, scene: Scene) -> Iterator[Offer]:
 
 
 def _measure(slot: Slot, option: str, scene: Scene) -> Iterator[Offer]:
-    """An option that is the unit or the currency of an amount, else one that a related word means."""
-    measure, related_words = unit_of(option.lower()), [word for word in vocabulary(option) if len(word) > 2]
+    """An option that is the unit or the currency of an amount."""
+    measure = unit_of(option.lower())
     for mention in scene.mentions:
         coin = CURRENCY.get(mention.text.lower(), "") if mention.kind == "currency" else mention.unit
         if option.upper() in CURRENCY.values() and coin == option.upper():
@@ -308,11 +279,8 @@ def _measure(slot: Slot, option: str, scene: Scene) -> Iterator[Offer]:
         elif measure and mention.unit and unit_of(mention.unit) == measure:
             yield Offer(option, mention.end, mention.end, 0.5)
     for token in scene.tokens:
-        base = stem(token.low)
-        if measure and len(base) > 1 and unit_of(token.low) == measure:
+        if measure and len(token.low) > 1 and unit_of(token.low) == measure:
             yield Offer(option, token.start, token.end, 0.6)
-        elif not measure and len(base) > 2 and any(related(base, word) for word in related_words):
-            yield Offer(option, token.start, token.end, 0.5 if base in related_words else 0.4)
 
 
 def said_option(option: str, scene: Scene) -> Iterator[re.Match[str]]:

@@ -17,20 +17,13 @@ def _after_marker(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
     if not command or role.name == "person":
         return
     for found in scene.phrases:
-        deed = found.marker == "to" and is_deed(found.text)
-        if found.marker in role.markers - _IS and len(found.text.split()) <= 4 and not deed:
+        if found.marker in role.markers - _IS and len(found.text.split()) <= 4:
             typed = (m for m in scene.mentions if m.kind not in ("name", "colour"))
             if not any(m.start < found.end and found.start < m.end for m in typed):
                 yield phrase(scene, found.start, found.end)
 
 
 _IS = words("is am of") | {""}
-
-
-def is_deed(text: str) -> bool:
-    """Whether what follows a 'to' is a deed and no place: its object is a name or has an article, 'mow the lawn'."""
-    head, *rest = text.split() or [""]
-    return head.islower() and any(word[0].isupper() or word.lower() in STOP for word in rest)
 
 
 def phrase(scene: Scene, start: int, end: int) -> Mention:
@@ -70,14 +63,10 @@ def _jobs(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
 
 
 def _opening(role: Role, scene: Scene, command: bool) -> Iterator[Mention]:
-    """What an item of a list or a text opens with: 'Desk lamp, 3 pieces', 'Team offsite on …'."""
+    """What an item of a list opens with: 'Desk lamp, 3 pieces'."""
     opening = _OPENING.match(scene.text) if scene.piece else None
     if opening and _is_thing(opening["head"]):
         yield Mention("head", opening["head"], opening["head"].strip(), opening.start("head"), opening.end("head"))
-    first = scene.phrases[0] if scene.phrases and not command else None
-    said = first.text.lower().split() if first else []
-    if first and not first.marker and 1 <= len(said) <= 6 and said[0] not in PRONOUNS:
-        yield phrase(scene, first.start, first.end)
 
 
 _OPENING = re.compile(

@@ -38,14 +38,8 @@ def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, flo
         value, known, token = said
         exact = known == _SURE or (not token.low.isascii() and _is_told_cjk(scene, token))
         wanted = command and exact and _is_of_being(scene, asked, token)
-        told = (wanted or _is_told(scene, asked, token, slot.name)) and not _is_turned(slot.name, scene)
+        told = wanted or _is_told(scene, asked, token, slot.name)
         yield value != bool(_WITHOUT & set(name_words(slot.name))), 0.6 + known if told else 0.4, token.end
-
-
-def _is_turned(name: str, scene: Scene) -> bool:
-    """Whether a text says the 'free' of a name of something else: 'dogs travel free' for 'dog_free'."""
-    lacks = _WITHOUT & set(name_words(name)) & {token.low for token in scene.tokens}
-    return bool(lacks) and " ".join(name_words(name)) not in scene.text.lower().replace("-", " ")
 
 
 def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | None:
@@ -103,7 +97,7 @@ def _is_of_being(scene: Scene, asked: frozenset[str], token: Token) -> bool:
 
 def _same_form(said: str, own: str) -> bool:
     """Whether a word is that of the name, or not of its language: a transfer does not say that it was transferred."""
-    return said.removesuffix("s") == own.removesuffix("s") or said.isascii() != own.isascii() or said == f"un{own}"
+    return said.removesuffix("s") == own.removesuffix("s") or said.isascii() != own.isascii()
 
 
 def _is_there(scene: Scene, token: Token) -> bool:
@@ -163,46 +157,30 @@ def _denies(word: str) -> bool:
 # -- moods
 
 _GOOD = stems("""
-    good great excellent love loved amazing wonderful fantastic happy pleased best perfect friendly delicious helpful
-    fast enjoy enjoyed recommend delighted superb outstanding nice impressive comfortable beautiful satisfied
-    brilliant charming tasty 好 喜欢 棒 满意 优秀 开心 推荐 完美 出色 好吃 不错 精彩
+    good great excellent love amazing wonderful fantastic happy pleased best perfect friendly delicious helpful enjoy
+    recommend delighted superb outstanding nice impressive comfortable beautiful satisfied
 """)
 _BAD = stems("""
-    bad terrible awful hate hated worst horrible rude cold slow broken poor disappointed disappointing dirty sad angry
-    useless waste boring annoying late crash crashes crashed faulty ugly unhappy noisy overpriced refund never stale
-    差 糟糕 失望 讨厌 坏 难吃 脏 生气 垃圾 无聊 差劲 慢 破损
+    bad terrible awful hate worst horrible rude cold slow broken poor disappointed disappointing dirty sad angry
+    useless waste boring annoying crash faulty ugly unhappy noisy overpriced
 """)
-_NEGATIVE_TURN = ("不好", "不喜欢", "不满意", "不推荐", "没意思")
-_MOODS = dict.fromkeys(words("positive good happy 正面 积极"), 1) | dict.fromkeys(
-    words("negative bad unhappy 负面 消极"), -1
+_MOOD_CJK = re.compile(
+    r"(?P<no>[不没])?(?:(?P<good>喜欢|满意|优秀|开心|推荐|完美|好吃)|差|糟糕|失望|讨厌|难吃|生气|无聊)"
+)
+_MOODS = dict.fromkeys(words("positive good happy 正面 积极"), True) | dict.fromkeys(
+    words("negative bad unhappy 负面 消极"), False
 )
 
 
 def means(option: object, text: str) -> bool:
-    """Whether an option is a mood and the words of a text are on the whole of that mood."""
-    sign = _MOODS.get(str(option).lower())
-    return bool(sign) and sum(_moods(text)) * (sign or 0) > 0
+    """Whether an option is a mood and the words of a text are of that mood alone."""
+    return {*_moods(Scene(text))} == {_MOODS.get(str(option).lower())}
 
 
-def only_means(option: object, text: str) -> bool:
-    """Whether an option is a mood and the words of a text are of no other."""
-    moods = _moods(text)
-    return means(option, text) and abs(sum(moods)) == sum(map(abs, moods))
-
-
-def _moods(text: str) -> list[int]:
-    scene = Scene(text)
-    found = []
+def _moods(scene: Scene) -> Iterator[bool]:
     for at, token in enumerate(scene.tokens):
-        worth = (stem(token.low) in _GOOD) - (stem(token.low) in _BAD)
-        found.append(-worth if worth and negated(scene, at) else worth)
-    return [worth for worth in [*found, _chinese_mood(scene.text)] if worth]
-
-
-def _chinese_mood(text: str) -> int:
-    total = 0
-    for turn in _NEGATIVE_TURN:
-        total -= text.count(turn)
-        text = text.replace(turn, "")
-    moods = [(word, 1) for word in _GOOD] + [(word, -1) for word in _BAD]
-    return total + sum(sign * text.count(word) for word, sign in moods if len(word) > 1 and not word.isascii())
+        base = stem(token.low)
+        if base in _GOOD | _BAD:
+            yield (base in _GOOD) != negated(scene, at)
+    for found in _MOOD_CJK.finditer(scene.text):
+        yield bool(found["good"]) != bool(found["no"])

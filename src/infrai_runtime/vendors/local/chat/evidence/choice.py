@@ -71,7 +71,7 @@ _UNITS = stems("unit units currency scale measure 单位 货币 币种")
 
 def mood(claim: Claim) -> bool:
     """Praise alone, or blame alone, for good or bad."""
-    return not claim.text and polarity.only_means(claim.chosen.value, claim.scene.text)
+    return not claim.text and polarity.means(claim.chosen.value, claim.scene.text)
 
 
 def affirmed(claim: Claim) -> bool:

@@ -45,8 +45,7 @@ _TELLING = words("email url ip phone code datetime date day time street")
 def _alone_number(claim: Claim, here: Mention) -> bool:
     """Whether a number has the unit that its field asks for, or the age or the year that it is."""
     if here.kind == "money":
-        said = "amount" in claim.slot.words or paid(claim)
-        return "money" in claim.slot.units and said and not _another_sum(claim)
+        return "money" in claim.slot.units and not _another_sum(claim)
     if here.kind == "percent":
         return "percent" in claim.slot.units
     if "year" in claim.slot.words:
@@ -54,11 +53,6 @@ def _alone_number(claim: Claim, here: Mention) -> bool:
     measure = unit_of(here.unit) if "per" not in name_words(claim.slot.name) else None
     fits = measure is not None and (measure.kind in claim.slot.units or own_unit(claim.slot, measure) is not None)
     return fits and not _AWAY.match(claim.scene.text, here.end)
-
-
-def paid(claim: Claim) -> bool:
-    """Whether a price is spoken of right before a value."""
-    return bool(_PAID.search(claim.scene.text, 0, claim.start))
 
 
 _AWAY = re.compile(
@@ -86,12 +80,6 @@ _SUMS = stems("""
     押金 租金 工资
     税 费 折扣 定金 奖金
 """)
-
-
-_PAID = re.compile(
-    r"(?:\b(?:costs?|pays?|paid|for|at|is|was|price|asking|only|just)|[:,\-–(]|^|[价卖售花付费])\s*\Z", re.IGNORECASE
-)
-"""What leads to a price."""
 
 
 def _another_sum(claim: Claim) -> bool:

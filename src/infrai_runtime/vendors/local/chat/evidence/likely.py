@@ -17,7 +17,6 @@ from ..word import has_cjk, is_past, name_words, stem, words
 from .choice import words_of
 from .claim import MOMENT, PRECISE, PROPER, Claim, possesses
 from .doubt import around, piece
-from .kind import paid
 from .name import CJK_PERSON
 from .named import is_label
 
@@ -26,15 +25,7 @@ def only(claim: Claim) -> bool:
     """The text's only value of a kind that the field asks for: a date, an amount in the field's unit, a name."""
     if _is_name(claim) and _asks_for_name(claim):
         return {m.text for m in claim.names} == {claim.text}
-    if claim.slot.role == "currency":
-        return len({m.text for m in claim.scene.mentions if m.kind in ("money", "currency")}) == 1
-    return _is_of_kind(claim) and not claim.kin and (not claim.is_number or _is_plain(claim))
-
-
-def _is_plain(claim: Claim) -> bool:
-    """Whether a field tells little more than what its number measures; a sum of money is of one thing only."""
-    money = claim.mention and claim.mention.kind in ("money", "percent")
-    return len(claim.slot.specific) <= (paid(claim) if money else 1)
+    return _is_of_kind(claim) and not claim.kin and (not claim.is_number or len(claim.slot.specific) < 2)
 
 
 def _is_of_kind(claim: Claim) -> bool:
@@ -73,7 +64,6 @@ def _is_name(claim: Claim) -> bool:
 
 _PLACES = words("place origin destination recipient")
 _SAID = words("is was has had will")
-_INCORPORATED = re.compile(r"(?: (?:Ltd|Limited|Inc|LLC|GmbH|AG|AS|AB|SA|PLC|Corp|Co)\.?|公司)$", re.IGNORECASE)
 
 
 def _asks_for_name(claim: Claim) -> bool:
@@ -94,8 +84,6 @@ def first(claim: Claim) -> bool:
     somebody else."""
     if not _is_name(claim) or not _asks_for_name(claim):
         return False
-    if claim.slot.role == "company":
-        return [m.start for m in claim.names if _INCORPORATED.search(m.text)][:1] == [claim.start]
     before = claim.scene.before(claim.start, 1)
     full = [m for m in claim.names if " " in m.text or CJK_PERSON.fullmatch(m.text)]
     titled = before in (["mr"], ["mrs"], ["ms"])
