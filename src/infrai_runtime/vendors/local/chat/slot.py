@@ -151,12 +151,16 @@ _ENDINGS = {"by": [(_PERSON, 1.0), (_DATE, 0.9)], "on": [(_DATE, 1.0)]}
 INTRODUCES = {
     marker: frozenset(map(stem, fields.split()))
     for markers, fields in (
-        ("from 从", "vendor supplier seller merchant sender manufacturer origin source departure depart start 出发"),
-        ("to 到 给 去", "recipient destination target arrival arrive school 收件 收款 收货 目的 到达"),
+        (
+            "from 从",
+            "vendor supplier seller merchant sender manufacturer origin source departure depart start begin 出发",
+        ),
+        ("since", "start"),
+        ("to 到 给 去", "recipient destination target arrival arrive school end 收件 收款 收货 目的 到达"),
         ("for", "employer recipient client destination"),
         ("at", "restaurant store shop school university hotel employer venue museum hospital clinic 餐厅 学校 酒店"),
         ("飞往 往", "destination arrival 目的 到达"),
-        ("by until before", "deadline due until end"),
+        ("by until till before", "deadline due until end"),
         ("in", "language venue"),
     )
     for marker in markers.split()

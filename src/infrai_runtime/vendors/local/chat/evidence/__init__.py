@@ -16,8 +16,8 @@ from .claim import Claim
 from .command import commanded
 from .doubt import DENIED, DOUBTS, MISREAD
 from .kind import aged, alone
-from .likely import beside, bounds, counts, first, led_to, only, ordered, spelt
-from .name import introduced, opens, person, placed, quoted
+from .likely import behind, beside, bounds, counts, first, only, ordered, spelt
+from .name import led_to, opens, person, quoted
 from .named import done, job, labelled, named, told_of
 
 __all__ = ["Claim", "doubted", "likely", "speaks"]
@@ -52,11 +52,11 @@ _WEAK: dict[str, tuple[Callable[[Claim], bool], ...]] = {
     "enum": (spelt,),
     "number": (beside, counts, ordered),
     "integer": (beside, counts, ordered),
-    "string": (beside, led_to, bounds),
+    "string": (beside, behind, bounds),
 }
 
 _WORDS: tuple[Callable[[Claim], bool], ...] = (labelled, named, told_of, done)
-_TEXT = (*_WORDS, alone, person, placed, introduced, job, opens, quoted, unit_option, commanded)
+_TEXT = (*_WORDS, alone, person, led_to, job, opens, quoted, unit_option, commanded)
 _NUMBER = (*_WORDS, aged, alone, commanded)
 _FORMS: dict[str, tuple[Callable[[Claim], bool], ...]] = {
     "enum": (labelled, said_option, unit_option, mood),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..concept import akin
 from ..mention import CURRENCY
 from ..offer import FROM_WORDS, counted, wants_count
-from ..slot import INTRODUCES, Slot
-from ..word import has_cjk, name_words, stem, stems, words
+from ..slot import Slot
+from ..word import has_cjk, name_words, stem, words
 from .claim import MOMENT, Claim
 
 
@@ -23,40 +21,13 @@ def commanded(claim: Claim) -> bool:
         return _exchanged(claim)
     if claim.slot.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
         return True
-    if here and here.kind in MOMENT | {"email", "url", "path", "phone", "ip"}:
-        return any(here.kind in role.kinds for role, _ in claim.slot.roles[:1]) and not claim.slot.specific
-    return _behind_marker(claim)
+    telling = here and here.kind in MOMENT | {"email", "url", "path", "phone", "ip"}
+    return (
+        bool(telling) and any(here.kind in role.kinds for role, _ in claim.slot.roles[:1]) and not claim.slot.specific
+    )
 
 
 _SAYING = (["saying"], ["that"], ["says"], ["说"])
-
-
-def _behind_marker(claim: Claim) -> bool:
-    """Whether the preposition of a field stands before a name, and before no other one."""
-    if not claim.mention or claim.mention.kind not in ("name", "language"):
-        return False
-    own = {marker for marker, fields in INTRODUCES.items() if fields & claim.slot.own}
-    markers = (
-        own if claim.slot.specific and claim.slot.role not in _FREE_ROLES else own | _MARKERS.get(claim.slot.role, own)
-    )
-    if claim.slot.words <= _NAME:
-        markers &= _CALLING
-    names = (m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text)
-    return claim.marker in markers and not any(claim.scene.marker(m.start) == claim.marker for m in names)
-
-
-_FREE_ROLES = words("recipient origin destination language")
-_MARKERS: Mapping[str, frozenset[str]] = {
-    "place": words("in at for near around 在 去 到"),
-    "origin": words("from 从"),
-    "destination": words("to into 到 去 往 至"),
-    "language": words("into to in from 成 为"),
-    "recipient": words("to for tell message email text notify ping ask 给 向"),
-    "person": words("with named called 和 跟 叫"),
-    "company": words("at with from 在"),
-}
-_NAME, _CALLING = stems("name fullname 姓名 名字"), words("named called 叫")
-"""A field for just a name is of who asks, and not of whom something is done with."""
 
 
 def _all_numbers(claim: Claim) -> bool:

@@ -149,7 +149,7 @@ def ordered(claim: Claim) -> bool:
     return len(numbers) == len(taken)
 
 
-def led_to(claim: Claim) -> bool:
+def behind(claim: Claim) -> bool:
     """A name behind a preposition of such a field: 'in Minsk', 'from Acme'."""
     plain = claim.command and claim.text.isascii() and claim.text.islower()
     if claim.slot.role == "person" or not (_is_name(claim) or plain):

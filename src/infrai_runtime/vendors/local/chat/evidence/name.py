@@ -8,7 +8,7 @@ from ..mention import Mention
 from ..offer import NAMING, side
 from ..slot import INTRODUCES
 from ..word import has_cjk, is_past, stem, stems, words
-from .claim import LOWER, MOMENT, Claim, possesses
+from .claim import MOMENT, Claim, possesses
 
 
 def person(claim: Claim) -> bool:
@@ -57,59 +57,52 @@ _SURNAME = (
 CJK_PERSON = re.compile(rf"[{_SURNAME}][\u3400-\u9fff]{{1,2}}")
 
 
-def placed(claim: Claim) -> bool:
-    """'lives in Minsk', '住在成都': the only name that stands after 'in', for a field that wants just a place."""
-    if claim.slot.role != "place" or claim.slot.specific or not claim.mention or claim.mention.kind != "name":
+def led_to(claim: Claim) -> bool:
+    """'from Vienna to Prague', 'lives in Minsk', 'until 9 May': behind the field's preposition, and no like one is."""
+    here = claim.mention
+    if not here or here.kind not in MOMENT | {"name", "language"}:
         return False
-    if has_cjk(claim.text):
-        before = claim.scene.text[max(0, claim.start - 2) : claim.start]
-        return len(claim.text) < 4 and (
-            before in ("住在", "位于", "来自") or (claim.command and before[-1:] in "在到去")
-        )
-    if any(m.kind == "street" and claim.scene.text[m.end : claim.start].strip() == "," for m in claim.scene.mentions):
-        return True
-    inside = {m.text for m in claim.names if claim.scene.marker(m.start) in ("in", "near")}
-    alone = claim.marker in ("in", "near") and len(inside) == 1 and not LOWER.match(claim.scene.text, claim.end)
-    around = {stem(word) for word in claim.scene.before(claim.start, 7)}
-    moment = any(m.kind in MOMENT and m.end < claim.start <= m.end + 8 for m in claim.scene.mentions)
-    return alone and (moment or claim.scene.piece or claim.command or bool(around & _STAYING))
-
-
-_STAYING = stems("""
-    live born base locate hold stay work meet open office rent move arrive happen grow settle reside headquarters
-    travel place meeting conference event flat house shop branch factory study die bury sit lie stand interview build
-    spend
-""")
-
-
-def introduced(claim: Claim) -> bool:
-    """'from Vienna to Prague', 'sent it to Bruno': the preposition of such a field, and no other name after it."""
-    if claim.mention and claim.mention.kind in MOMENT:
-        return _bounds(claim)
-    if not claim.mention or claim.mention.kind != "name" or claim.marker not in _SIDES:
+    if possesses(claim.scene, claim.end) and not has_cjk(claim.text):
         return False
-    sided = claim.slot.role in _WAYS and side(claim.slot, claim.marker) > 0
-    if not sided and not INTRODUCES.get(claim.marker, frozenset()) & (claim.slot.specific or claim.slot.own):
-        return False
-    beside = [m for m in claim.scene.mentions if m.kind == "name" and m.text != claim.text]
-    if any(claim.scene.marker(m.start) == claim.marker for m in beside):
-        return False
-    sent = _SENDING & {stem(word) for word in claim.scene.before(claim.start, 6)}
-    return sided or claim.slot.role in ("origin", "destination") or bool(sent)
+    like = (m for m in claim.scene.mentions if m.kind == here.kind and m.text != claim.text)
+    return claim.marker in _markers(claim, here) and not any(claim.scene.marker(m.start) == claim.marker for m in like)
 
 
-def _bounds(claim: Claim) -> bool:
-    """'from 3 March to 28 June' for a start and an end."""
-    sides = {"start": ("from", "since"), "end": ("to", "until", "till")}
-    asked = [markers for word, markers in sides.items() if word in claim.slot.words]
-    moments = [m for m in claim.scene.mentions if m.kind in MOMENT]
-    ways = [claim.scene.marker(m.start) for m in moments]
-    return len(moments) == 2 and len({*ways}) == 2 and any(claim.marker in markers for markers in asked)
+def _markers(claim: Claim, here: Mention) -> frozenset[str]:
+    """The prepositions that introduce a value of the field; in a statement that is to whom or from whom is sent."""
+    slot, asked = claim.slot, _ASKED if claim.command else _TOLD
+    markers = {word for word, fields in INTRODUCES.items() if fields & (slot.specific or slot.words)}
+    if here.kind == "name" and not claim.command and slot.role not in ("origin", "destination"):
+        markers &= _SENT if _SENDING & {stem(word) for word in claim.scene.before(claim.start, 6)} else set()
+    if slot.role in _WAYS and side(slot, claim.marker) > 0:
+        markers.add(claim.marker)
+    if not slot.specific or slot.role in _SIDED:
+        markers |= asked.get(slot.role, frozenset())
+    opens = claim.command and not claim.start and has_cjk(claim.text) and not slot.specific
+    if slot.role == "place" and (opens or _STREET.search(claim.scene.text, 0, claim.start)):
+        markers.add(claim.marker)
+    return frozenset(markers)
 
 
-_WAYS = words("place origin destination")
+_STREET = re.compile(r"\b(?:Street|St|Avenue|Ave|Road|Rd|Lane|Drive|Square)\.?, \Z")
+_WAYS, _SENT = words("place origin destination"), words("from to 从 到")
 _SENDING = stems("send give deliver ship hand post write pay order buy receive get letter parcel")
-_SIDES = words("from to 从 到 飞往 至")
+_SIDED = words("origin destination recipient language")
+"""Roles of which a word more changes nothing: a city to come from is what is behind 'from'."""
+_TOLD = {
+    "place": words("in near 在 于 到"),
+    "origin": words("from 从"),
+    "destination": words("to 到 去 往 至"),
+}
+_ASKED = {
+    **_TOLD,
+    "place": words("in at for near around 在 去 到"),
+    "language": words("into to in from 成 为"),
+    "recipient": words("to for tell message email text notify ping ask 给 向"),
+    "person": words("with 和 跟"),
+    "company": words("at with from 在"),
+}
+"""What stands before a value of a role, in a statement and in a request."""
 
 
 def quoted(claim: Claim) -> bool:
