@@ -292,11 +292,11 @@ def said_option(option: str, scene: Scene) -> Iterator[re.Match[str]]:
 
 
 def _answers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
-    for field in scene.fields:
+    for field in labels(slot, scene):
         low = field.value.strip().lower()
-        if slot.words & field.key and low in _TRUE | _FALSE:
-            yield Offer(low in _TRUE, field.start, field.end, 0.9 if _is_label(slot, field) else 0.4)
-    yield from (Offer(value, at, at, fit) for value, fit, at in polarity.said_of(slot, scene, command))
+        if low in _TRUE | _FALSE:
+            yield Offer(low in _TRUE, field.start, field.end, 0.9)
+    yield from (Offer(value, at, at, 0.8) for value, at in polarity.said_of(slot, scene, command))
 
 
 _TRUE, _FALSE = words("yes true y on 是 有 需要 对"), words("no false n off none 否 无 没有 不需要 不")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .concept import akin, chinese_words, derived, related, translated, vocabulary
+from .concept import akin, related
 from .scene import MARKERS, Scene, Token
 from .slot import Slot
 from .word import STOP, is_past, name_words, stem, stems, words
@@ -20,104 +20,64 @@ _OFF = stems("off disable deactivate close lower stop mute 关 关闭 关掉 停
 _ON = stems("on enable activate open start unmute 开 打开 开启 启用 启动")
 _SWITCH = stems("on enabled enable state power active status turn switch")
 _WITHOUT = words("free no non not without")
-_AUXILIARY = stems(
-    "is has have should include including allow with need needs require required can use in do available"
-)
+_AUXILIARY = stems("""
+    is has have should include including allow with need needs require required can use in do available free no non
+    not without
+""")
 
 
-_SURE = 0.2
-"""How much more it says that a text speaks of just the thing that a slot asks for."""
+def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, int]]:
+    """(value, place) of what a text speaks out about the yes or no that a slot asks for, if it speaks with one voice.
+    A statement says of just that thing that it is there or not; a command may also switch it."""
+    asked = slot.words - _AUXILIARY
+    found = [*_english(slot, scene, asked, command), *_chinese(scene, asked)] if asked else []
+    if len({value for value, _ in found}) == 1:
+        value, place = found[0]
+        yield value != bool(_WITHOUT & set(name_words(slot.name))), place
 
 
-def said_of(slot: Slot, scene: Scene, command: bool) -> Iterator[tuple[bool, float, int]]:
-    """(value, fit, place) of what a text says about the yes or no that a slot asks for. From 0.6 on it is spoken out:
-    a statement says of just that thing that it is there or not; a command may also switch it."""
-    asked = slot.words - _AUXILIARY - {stem(word) for word in _WITHOUT}
-    said = _said(scene, asked) if asked else None
-    if said:
-        value, known, token = said
-        exact = known == _SURE or (not token.low.isascii() and _is_told_cjk(scene, token))
-        wanted = command and exact and _is_of_being(scene, asked, token)
-        told = wanted or _is_told(scene, asked, token, slot.name)
-        yield value != bool(_WITHOUT & set(name_words(slot.name))), 0.6 + known if told else 0.4, token.end
-
-
-def _said(scene: Scene, asked: frozenset[str]) -> tuple[bool, float, Token] | None:
-    """Whether a thing is said to be, how surely it is the thing, and where; None where one word of it is denied and
-    another one not."""
-    found: list[tuple[bool, float, Token]] = []
+def _english(slot: Slot, scene: Scene, asked: frozenset[str], command: bool) -> Iterator[tuple[bool, int]]:
     for at, token in enumerate(scene.tokens):
         base = stem(token.low)
         if asked & _SWITCH and base in _OFF | _ON:
-            return base in _ON, _SURE, token
-        if base.startswith("un") and base[2:] in asked:
-            return False, _SURE, token
-        if any(related(base, word) for word in asked):
-            found.append((not negated(scene, at), _SURE if _is_whole(scene, at, asked) else 0.1, token))
-    found += [
-        (
-            not (_DENIED_CJK.search(scene.text, 0, start) or _DENIES_CJK.match(scene.text, end)),
-            0.1,
-            Token(word, start, end),
-        )
-        for word, start, end in chinese_words(scene.text)
-        if any(related(word, other) for other in asked)
-    ]
-    agreed = len({value for value, _, _ in found}) < 2
-    return max(found, key=lambda one: one[1], default=None) if agreed else None
+            yield base in _ON, token.end
+        elif command and base.startswith("un") and base[2:] in asked:
+            yield False, token.end
+        elif _is_whole(scene, at, asked) and (command or _is_told(slot.name, scene, token)):
+            said = _PREDICATE.match(scene.text, token.end)
+            if not said or said[1].lower() in _THERE or stem(said[1]) in asked:
+                yield not negated(scene, at), token.end
 
 
 def _is_whole(scene: Scene, at: int, asked: frozenset[str]) -> bool:
     """Whether a word is one of those asked for and all others stand beside it: a key is no spare key."""
     beside = {stem(token.low) for token in scene.tokens[max(0, at - 3) : at + 4]}
-    return stem(scene.tokens[at].low) in asked and all(
-        any(akin(word, own) for word in beside) for own in asked - _SWITCH
-    )
+    others = all(any(akin(word, own) for word in beside) for own in asked - _SWITCH)
+    return others and stem(scene.tokens[at].low) in asked
 
 
-def _is_told(scene: Scene, asked: frozenset[str], token: Token, name: str) -> bool:
-    """Whether a statement speaks of all that a yes or no is about, in its own form, and says that it is there or not:
-    'the rash is gone', 'the lift is old' and 'the repair shop' for 'repaired' do not."""
-    if _QUESTION.match(scene.text, token.end):
+def _is_told(name: str, scene: Scene, token: Token) -> bool:
+    """Whether a word, in the form of the name, is said to be, opens what is said, is said of something, or is had."""
+    own = {word.removesuffix("s") for word in name_words(name)}
+    if token.low.removesuffix("s") not in own or _QUESTION.match(scene.text, token.end):
         return False
-    said = _PREDICATE.match(scene.text, token.end)
-    if not (said or _is_there(scene, token)) or not any(_same_form(token.low, word) for word in name_words(name)):
-        return False
-    if not _is_of_being(scene, asked, token):
-        return False
-    spoken = vocabulary(scene.text)
-    return all(any(translated(word, own) or derived(word, own) for word in spoken) for own in asked - _SWITCH)
-
-
-def _is_of_being(scene: Scene, asked: frozenset[str], token: Token) -> bool:
-    """Whether what is said of a thing, if anything, is that it is there: not so 'breakfast is not important'."""
-    said = _PREDICATE.match(scene.text, token.end)
-    return not said or said[1].lower() in _THERE or any(related(stem(said[1]), word) for word in asked)
-
-
-def _same_form(said: str, own: str) -> bool:
-    """Whether a word is that of the name, or not of its language: a transfer does not say that it was transferred."""
-    return said.removesuffix("s") == own.removesuffix("s") or said.isascii() != own.isascii()
-
-
-def _is_there(scene: Scene, token: Token) -> bool:
-    """Whether a word opens what is said, is said of something, or is had: 'Wifi', 'is confirmed', 'has a pool'."""
-    if not token.low.isascii():
-        return _is_told_cjk(scene, token)
-    before = [word for word in scene.before(token.start, 4) if word not in _DETERMINERS]
-    if not before or not before[0].isalpha():
-        after = scene.after(token.end, 1)
-        return (
-            not after or not after[0].isalpha() or after[0] in _GOES_ON or bool(_PREDICATE.match(scene.text, token.end))
-        )
-    if before[0] in _HAVING:
+    before = [word for word in scene.before(token.start, 4) if word not in _DETERMINERS][:1]
+    if _PREDICATE.match(scene.text, token.end) or (before[:1] and before[0] in _HAVING):
         return True
-    return is_past(token.low) or any(m.kind == "name" and m.end + 1 == token.start for m in scene.mentions)
+    if before and before[0].isalpha():
+        return is_past(token.low) or any(m.kind == "name" and m.end + 1 == token.start for m in scene.mentions)
+    after = scene.after(token.end, 1)
+    return not after or not after[0].isalpha() or after[0] in _GOES_ON
 
 
-def _is_told_cjk(scene: Scene, token: Token) -> bool:
-    """Whether a Chinese word is had, allowed, wanted or denied by what stands beside it: 有电梯, 不带车位."""
-    return bool(_HAD_CJK.search(scene.text, 0, token.start) or _IS_CJK.match(scene.text, token.end))
+def _chinese(scene: Scene, asked: frozenset[str]) -> Iterator[tuple[bool, int]]:
+    """What is had, allowed, wanted or denied by what stands beside it: 有电梯, 不带车位."""
+    if not all(any(related(word, own) for word, _, _ in scene.chinese) for own in asked):
+        return
+    for word, start, end in scene.chinese:
+        told = _HAD_CJK.search(scene.text, 0, start) or _IS_CJK.match(scene.text, end)
+        if told and any(related(word, own) for own in asked) and not _QUESTION.match(scene.text, end):
+            yield not (_DENIED_CJK.search(scene.text, 0, start) or _DENIES_CJK.match(scene.text, end)), end
 
 
 _DENIED_CJK = re.compile(r"[不没无别非否未勿][^\s，。,.;；!?！？:：、]{0,2}\Z")

@@ -75,9 +75,8 @@ def mood(claim: Claim) -> bool:
 
 
 def affirmed(claim: Claim) -> bool:
-    """A yes or no that the text speaks out (see ``find``)."""
-    limited = claim.chosen.value is False and not claim.command and _LIMITED.match(claim.scene.text, claim.start)
-    return claim.chosen.fit >= 0.6 and not limited
+    """A yes or no that the text speaks out, and a no without limits."""
+    return claim.chosen.value is True or claim.command or not _LIMITED.match(claim.scene.text, claim.start)
 
 
 _LIMITED = re.compile(r"\S+\s+(?:after|before|until|in|on|at|for|with|from|near|unless|except)\b", re.IGNORECASE)
