@@ -1,4 +1,4 @@
-"""httpx's asynchronous transport with asyncio's own sockets under it, and with trio's.
+"""The asynchronous transport: httpcore with asyncio's own sockets under it, and with trio's.
 
 httpcore reaches the network through a backend that may be replaced (``network_backend``); its usual one is AnyIO, whose
 tasks, locks and cancel scopes cost more than the request itself. Here a socket is an ``asyncio.Protocol``. Pool,
@@ -19,6 +19,8 @@ import anyio
 import httpcore
 import httpx
 
+from infrai_core.answer import TasksAnswer, is_coded
+from infrai_core.direct import AsyncAnswer, AsyncDirect, Headers, Request
 from infrai_core.socket_http import ERRORS, as_httpx, core_request, is_readable, pool_options
 
 _WINDOW_BYTES = 256 * 1024
@@ -27,7 +29,7 @@ _NEXT_ADDRESS_S = 0.25
 """How long an address of a name is tried alone (RFC 8305, section 5)."""
 
 
-class AsyncioTransport(httpx.AsyncBaseTransport):
+class AsyncioTransport(AsyncDirect):
     """Sends requests from a running asyncio loop. Raises the exceptions of ``httpx.AsyncHTTPTransport``."""
 
     def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits, proxy: httpx.Proxy | None = None) -> None:
@@ -37,12 +39,16 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     def _backend(self) -> httpcore.AsyncNetworkBackend:
         return _Backend()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def open(self, request: Request) -> AsyncAnswer:
+        """As ``AsyncDirect`` says."""
+        sent = core_request(request)
+        return _Answer(sent, await self._answered(sent))
+
+    async def _answered(self, sent: httpcore.Request) -> httpcore.Response:
         try:
-            came = await self._pool.handle_async_request(core_request(request))
+            return await self._pool.handle_async_request(sent)
         except ERRORS as error:
             raise as_httpx(error) from error
-        return httpx.Response(came.status, headers=came.headers, stream=_Body(came), extensions=came.extensions)
 
     async def aclose(self) -> None:
         await self._pool.aclose()
@@ -51,18 +57,32 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
 class TrioTransport(AsyncioTransport):
     """The same from a running trio loop."""
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        sent = request.stream = _Sent(request.stream)
+    async def _answered(self, sent: httpcore.Request) -> httpcore.Response:
+        body = sent.stream = _Sent(sent.stream)
         try:
-            return await super().handle_async_request(request)
+            return await super()._answered(sent)
         finally:
-            await sent.aclose()
+            await body.aclose()
 
     def _backend(self) -> httpcore.AsyncNetworkBackend:
         return _TrioBackend()
 
 
+class _Answer(TasksAnswer):
+    def __init__(self, sent: httpcore.Request, came: httpcore.Response) -> None:
+        super().__init__(sent, came, came.status, Headers(lambda: came.headers))
+
+    def _body(self) -> AsyncIterator[bytes]:
+        raw, body = self._response.headers, _Body(self._response)
+        return httpx.Response(self.status, headers=raw, stream=body).aiter_bytes() if is_coded(raw) else aiter(body)
+
+    async def _end(self) -> None:
+        await _Body(self._response).aclose()
+
+
 class _Body(httpx.AsyncByteStream):
+    """A body as it came."""
+
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response
 

@@ -1,14 +1,18 @@
-"""What a client sends and what it reads, whichever way it goes; and the way to a service in the same process, which
-takes requests as they are: no HTTP is made and read again in between."""
+"""What a client sends and what it reads, whichever way it goes; and transports that take requests as they are: over
+sockets, and to a service in the same process, where no HTTP is made and read again in between."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from infrai_core.lines import Upload
+
+
+CONNECT_TIMEOUT_S = 10.0
 
 
 class Request(NamedTuple):
@@ -30,10 +34,47 @@ class Request(NamedTuple):
         framing = (b"content-length", b"%d" % len(self.content))
         return [(b"host", host), *self.headers, framing if self.upload is None else (b"transfer-encoding", b"chunked")]
 
+    def extensions(self) -> dict[str, Any]:
+        """How long each step may take, as httpx and httpcore want it said."""
+        connect_s = min(CONNECT_TIMEOUT_S, self.read_timeout_s)
+        waits = {"write": self.read_timeout_s, "read": self.read_timeout_s}
+        return {"timeout": {"connect": connect_s, "pool": connect_s, **waits}}
+
 
 def raw_headers(headers: Mapping[str, str]) -> dict[bytes, bytes]:
     """Headers as HTTP has them: names in lower case, bytes."""
     return {name.lower().encode(): value.encode("latin-1", "replace") for name, value in headers.items()}
+
+
+class Headers(Mapping[str, str]):
+    """Headers that are decoded when one is asked for: most answers are read without."""
+
+    def __init__(self, raw: Callable[[], Iterable[tuple[bytes, bytes]]]) -> None:
+        self.raw = raw
+
+    @cached_property
+    def _decoded(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for raw_name, raw_value in self.raw():
+            name, value = bytes(raw_name).lower().decode("latin-1"), _text(bytes(raw_value))
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return found
+
+    def __getitem__(self, name: str) -> str:
+        return self._decoded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decoded)
+
+    def __len__(self) -> int:
+        return len(self._decoded)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 class _Opened(Protocol):
@@ -80,7 +121,7 @@ class AsyncAnswer(_Opened, Protocol):
 
 
 class Direct(ABC):
-    """A transport to a service in this process, for threads. Raises what httpx's transports raise."""
+    """A transport that takes the client's own requests, for threads. Raises what httpx's transports raise."""
 
     @abstractmethod
     def open(self, request: Request) -> Answer:

@@ -1,4 +1,4 @@
-"""httpx's synchronous transport with plain blocking sockets under it, and what the asynchronous one shares with it.
+"""The synchronous transport: httpcore over plain blocking sockets, and what the asynchronous one shares with it.
 
 httpcore reaches the network through a backend that may be replaced (``network_backend``). With its usual one the head
 and the body of a request leave in two packets, and each read or write sets the socket's mode anew. Pool, HTTP/1.1 and
@@ -14,33 +14,44 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import httpcore
 import httpx
 
+from infrai_core.answer import HttpAnswer, is_coded
+from infrai_core.direct import Answer, Direct, Headers, Request
 
-class SocketTransport(httpx.BaseTransport):
+
+class SocketTransport(Direct):
     """Sends requests from threads. Raises the exceptions of ``httpx.HTTPTransport``."""
 
     def __init__(self, verify: ssl.SSLContext | None, limits: httpx.Limits, proxy: httpx.Proxy | None = None) -> None:
         kind = httpcore.ConnectionPool if proxy is None else httpcore.HTTPProxy
         self._pool = kind(network_backend=_Backend(), **pool_options(verify, limits, proxy))
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def open(self, request: Request) -> Answer:
+        """As ``Direct`` says."""
+        sent = core_request(request)
         try:
-            came = self._pool.handle_request(core_request(request))
+            return _Answer(sent, self._pool.handle_request(sent))
         except ERRORS as error:
             raise as_httpx(error) from error
-        return httpx.Response(came.status, headers=came.headers, stream=_Body(came), extensions=came.extensions)
 
     def close(self) -> None:
         self._pool.close()
 
 
-class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
+class _Answer(HttpAnswer, httpx.SyncByteStream):
+    """An answer, and its body as it came."""
+
+    def __init__(self, sent: httpcore.Request, came: httpcore.Response) -> None:
+        super().__init__(sent, came, came.status, Headers(lambda: came.headers))
+
+    def pieces(self) -> Iterator[bytes]:
+        raw = self._response.headers
+        return httpx.Response(self.status, headers=raw, stream=self).iter_bytes() if is_coded(raw) else iter(self)
 
     def __iter__(self) -> Iterator[bytes]:
         stream = self._response.stream
@@ -206,15 +217,19 @@ def pool_options(
     }
 
 
-def core_request(request: httpx.Request) -> httpcore.Request:
+def core_request(request: Request) -> httpcore.Request:
     """The request as httpcore's."""
-    return httpcore.Request(
-        request.method,
-        _core_url(request.url),
-        headers=request.headers.raw,
-        content=request.stream,
-        extensions=request.extensions,
-    )
+    url, host = _place(request.url)
+    content: Any = request.content if request.upload is None else request.upload
+    headers = request.all_headers(host)
+    return httpcore.Request(request.method, url, headers=headers, content=content, extensions=request.extensions())
+
+
+@lru_cache(maxsize=256)
+def _place(url: str) -> tuple[httpcore.URL, bytes]:
+    """A URL as httpcore's, and the host as its header has it. A client uses few of them."""
+    parsed = httpx.URL(url)
+    return _core_url(parsed), parsed.netloc
 
 
 def _core_url(url: httpx.URL) -> httpcore.URL:

@@ -1,10 +1,10 @@
 """Connection pools, shared by all clients of the process and counted, and the two ways to send a request on them.
 
 ``httpx.Client`` costs about 0.1 ms CPU per call on top of its transport, so requests are handed to the transport
-itself; one to a service in this process takes them as they are (``direct``). Synchronous pools are shared by threads;
-asynchronous ones belong to one event loop and are closed when that loop ends. Closing the last client of a base URL
-closes its connections; a client that is merely dropped leaves them for a while to the next one. A forked child never
-uses its parent's pools.
+itself; our own, over sockets and to a service in this process, take them as they are (``direct``). Synchronous pools
+are shared by threads; asynchronous ones belong to one event loop and are closed when that loop ends. Closing the last
+client of a base URL closes its connections; a client that is merely dropped leaves them for a while to the next one. A
+forked child never uses its parent's pools.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ import threading
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
-from types import AsyncGeneratorType
 from typing import Any, Protocol
 
-import anyio
 import httpx
 from anyio.lowlevel import current_token
 
+from infrai_core.answer import HttpAnswer, TasksAnswer, is_coded
 from infrai_core.config import EMBEDDED_ORIGIN, home
+from infrai_core.direct import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S
 from infrai_core.direct import Answer, AsyncAnswer, AsyncDirect, Direct, Request
 from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, ProtocolError, Timeout
 from infrai_core.lines import NDJSON
 from infrai_core.loop import asyncio_loop
 from infrai_core.protocol import Response
 
-CONNECT_TIMEOUT_S = 10.0
 LINGER_S = 60.0
 """How long the connections of dropped clients wait for another client of the same base URL."""
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
@@ -195,12 +194,12 @@ class SyncPool:
         self._key = ("sync", root, _place(root))
         self._held: tuple[int, _Pool] | None = None
 
-    def get(self) -> httpx.BaseTransport:
+    def get(self) -> Direct | httpx.BaseTransport:
         """The transport; taken at first use, and anew in a forked child."""
         held = self._held
         if held is None or held[0] != os.getpid():
             held = self._held = (os.getpid(), _acquire(self._key))
-        transport: httpx.BaseTransport = held[1].transport
+        transport: Direct | httpx.BaseTransport = held[1].transport
         return transport
 
     def close(self) -> None:
@@ -230,7 +229,7 @@ class AsyncPool:
     def _key(self) -> tuple[Any, ...]:
         return (*self._place, os.getpid(), asyncio_loop() or current_token())
 
-    async def get(self) -> httpx.AsyncBaseTransport:
+    async def get(self) -> AsyncDirect | httpx.AsyncBaseTransport:
         """The transport of the running loop."""
         key = self._key()
         pool = self._held.get(key)
@@ -238,7 +237,7 @@ class AsyncPool:
             pool = self._held[key] = _acquire(key)
             if pool.keeper is None:
                 await _keep(key, pool)
-        transport: httpx.AsyncBaseTransport = pool.transport
+        transport: AsyncDirect | httpx.AsyncBaseTransport = pool.transport
         return transport
 
     async def aclose(self) -> None:
@@ -283,16 +282,9 @@ _url = lru_cache(maxsize=256)(httpx.URL)
 def http_request(request: Request) -> httpx.Request:
     """The request for httpx. Given a stream, httpx adds no header of its own."""
     url = _url(request.url)
-    connect_s = min(CONNECT_TIMEOUT_S, request.read_timeout_s)
-    timeout = {
-        "connect": connect_s,
-        "write": request.read_timeout_s,
-        "pool": connect_s,
-        "read": request.read_timeout_s,
-    }
     headers = request.all_headers(url.netloc)
     stream = request.upload or httpx.ByteStream(request.content)
-    return httpx.Request(request.method, url, headers=headers, stream=stream, extensions={"timeout": timeout})
+    return httpx.Request(request.method, url, headers=headers, stream=stream, extensions=request.extensions())
 
 
 _TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError)
@@ -318,79 +310,34 @@ def _mapped(error: Exception) -> InfraiError:
     return ConnectionFailed(f"the service cannot be reached: {error or type(error).__name__}")
 
 
-class _HttpAnswer:
-    """An answer that came over HTTP. A body that is not compressed skips httpx's decoding layers."""
-
+class _ThreadsAnswer(HttpAnswer):
     def __init__(self, sent: httpx.Request, response: httpx.Response) -> None:
-        self._sent = sent
-        self._response = response
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
+        super().__init__(sent, response, response.status_code, response.headers)
 
-    @property
-    def socket(self) -> Any:
-        network = self._response.extensions.get("network_stream")
-        return network.get_extra_info("socket") if network is not None else None
-
-    def loosen(self, read_timeout_s: float) -> None:
-        self._sent.extensions["timeout"]["read"] = read_timeout_s
-
-    def whole(self) -> bytes | None:
-        return None
-
-
-class _ThreadsAnswer(_HttpAnswer):
     def pieces(self) -> Iterator[bytes]:
         stream = self._response.stream
-        if isinstance(stream, httpx.SyncByteStream) and not _is_coded(self._response):
+        if isinstance(stream, httpx.SyncByteStream) and not is_coded(self._response.headers.raw):
             return iter(stream)
-        return self._response.iter_bytes()
+        pieces: Iterator[bytes] = self._response.iter_bytes()
+        return pieces
 
     def close(self) -> None:
         self._response.close()
 
 
-class _TasksAnswer(_HttpAnswer):
-    _pieces: AsyncIterator[bytes] | None = None
+class _TasksAnswer(TasksAnswer):
+    def __init__(self, sent: httpx.Request, response: httpx.Response) -> None:
+        super().__init__(sent, response, response.status_code, response.headers)
 
-    def pieces(self) -> AsyncIterator[bytes]:
+    def _body(self) -> AsyncIterator[bytes]:
         stream = self._response.stream
-        if isinstance(stream, httpx.AsyncByteStream) and not _is_coded(self._response):
-            self._pieces = aiter(stream)
-        else:
-            self._pieces = self._response.aiter_bytes()
-        return self._pieces
+        if isinstance(stream, httpx.AsyncByteStream) and not is_coded(self._response.headers.raw):
+            return aiter(stream)
+        pieces: AsyncIterator[bytes] = self._response.aiter_bytes()
+        return pieces
 
-    async def drain(self, limit_s: float) -> None:
-        if self._pieces is not None:
-            with anyio.move_on_after(limit_s), suppress(httpx.HTTPError):
-                await anext(self._pieces, None)
-
-    async def aclose(self) -> None:
+    async def _end(self) -> None:
         await self._response.aclose()
-        if self._pieces is not None:
-            await _end_pieces(self._pieces)
-
-
-def _is_coded(response: httpx.Response) -> bool:
-    return any(name.lower() == b"content-encoding" for name, _ in response.headers.raw)
-
-
-async def _end_pieces(found: AsyncIterator[bytes]) -> None:
-    """Ends an iteration of a closed body that was left before its end: trio warns of generators that are dropped.
-
-    httpcore has them inside each other, and ``aclose`` ends the outermost only. Reading on in a scope that is cancelled
-    ends them all, after the few pieces that were read from the connection already."""
-    if asyncio_loop() is not None or not isinstance(found, AsyncGeneratorType) or found.ag_running:
-        return
-    with anyio.move_on_after(0), suppress(httpx.HTTPError, StopAsyncIteration):
-        for _ in range(_MOST_PIECES_LEFT):
-            await anext(found)
-    await found.aclose()
-
-
-_MOST_PIECES_LEFT = 10_000
-"""More than one read from a connection can hold."""
 
 
 class _Taking:
@@ -421,7 +368,7 @@ def _stays_open(request: Request, answer: Answer | AsyncAnswer) -> bool:
     return True
 
 
-def send(transport: Transport | httpx.BaseTransport | httpx.Client, request: Request) -> Response:
+def send(transport: Direct | Transport | httpx.BaseTransport | httpx.Client, request: Request) -> Response:
     """Sends from a thread. An injected ``httpx.Client`` keeps its own hooks, proxies and mounts."""
     try:
         answer = transport.open(request) if isinstance(transport, Direct) else _opened(transport, request)
@@ -452,7 +399,9 @@ def _taken(request: Request, answer: Answer) -> bytes:
         answer.close()
 
 
-async def asend(transport: Transport | httpx.AsyncBaseTransport | httpx.AsyncClient, request: Request) -> Response:
+async def asend(
+    transport: AsyncDirect | Transport | httpx.AsyncBaseTransport | httpx.AsyncClient, request: Request
+) -> Response:
     """Sends from an event loop."""
     try:
         if isinstance(transport, AsyncDirect):

@@ -19,15 +19,15 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, TypeVar
 
 import httpx
 
-from infrai_core.direct import Answer, AsyncAnswer, AsyncDirect, Direct, Request
+from infrai_core.direct import Answer, AsyncAnswer, AsyncDirect, Direct, Headers, Request
 from infrai_core.errors import ConfigError
 from infrai_runtime.exchange import (
     Box,
@@ -42,7 +42,6 @@ from infrai_runtime.exchange import (
 )
 from infrai_runtime.lifespan import App, Hosted, Scope
 from infrai_runtime.mailbox import TaskBox, TaskBoxes, ThreadBox
-from infrai_runtime.response import RawHeaders
 from infrai_runtime.settings import Settings
 
 Body = TypeVar("Body", httpx.SyncByteStream, httpx.AsyncByteStream)
@@ -271,42 +270,11 @@ def _runtime(settings: Settings) -> Source:
     return Source(object(), lambda: create_app(settings))
 
 
-class _Headers(Mapping[str, str]):
-    """Headers that are decoded when one is asked for: most answers are read without."""
-
-    def __init__(self, raw: Callable[[], RawHeaders]) -> None:
-        self.raw = raw
-
-    @cached_property
-    def _decoded(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for raw_name, raw_value in self.raw():
-            name, value = bytes(raw_name).lower().decode("latin-1"), _text(bytes(raw_value))
-            found[name] = f"{found[name]}, {value}" if name in found else value
-        return found
-
-    def __getitem__(self, name: str) -> str:
-        return self._decoded[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._decoded)
-
-    def __len__(self) -> int:
-        return len(self._decoded)
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
 class _Answer:
     """An exchange as its caller sees it: first the head, then the pieces of the body."""
 
     status: int
-    headers: _Headers
+    headers: Headers
     socket: Any = None
     _first: Piece | None = None
     _open = False
@@ -341,7 +309,7 @@ class _Answer:
     def _headed(self, head: Head | Piece) -> None:
         assert isinstance(head, Head)
         self.status, self._first = head.status, head.first
-        self.headers = _Headers(head.headers)
+        self.headers = Headers(head.headers)
 
     def _taken(self, piece: Head | Piece) -> bytes:
         assert isinstance(piece, Piece)
@@ -431,7 +399,7 @@ class _Transport(httpx.BaseTransport, Direct):
         return httpx.Response(answer.status, headers=_own(answer.headers), stream=answer, request=request)
 
 
-def _own(headers: _Headers) -> list[tuple[bytes, bytes]]:
+def _own(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The headers as httpx takes them, whatever kind of bytes the application gave."""
     return [(bytes(name), bytes(value)) for name, value in headers.raw()]
 

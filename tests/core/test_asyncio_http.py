@@ -15,13 +15,25 @@ import anyio
 import httpx
 import pytest
 
-from infrai_core import AsyncInfrai
+from infrai_core import AsyncInfrai, ProtocolError
 from infrai_core.asyncio_http import AsyncioTransport, TrioTransport
 from infrai_core.transport import AsyncPool, SyncPool, _tls
-from tests.core.talking import FAULTS, OK, TOO_LARGE, listening, request, saying, silent
+from tests.core.talking import (
+    BADLY_PACKED,
+    FAULTS,
+    OK,
+    PACKED,
+    TOO_LARGE,
+    Tasks,
+    Threads,
+    listening,
+    request,
+    saying,
+    silent,
+)
 
 TRANSPORTS: list[Callable[[], httpx.AsyncBaseTransport]] = [
-    lambda: AsyncioTransport(httpx.create_ssl_context(), httpx.Limits()),
+    lambda: Tasks(AsyncioTransport(httpx.create_ssl_context(), httpx.Limits())),
     httpx.AsyncHTTPTransport,
 ]
 both = pytest.mark.parametrize("make", TRANSPORTS, ids=["ours", "httpx"])
@@ -137,6 +149,31 @@ def test_an_answer_of_a_server_that_reads_no_more_is_read(tls: ssl.SSLContext, s
             assert (response.status_code, await response.aread()) == (413, b"too long")
             await response.aclose()
             done.set()
+
+    run(body)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_compressed_answer_is_read(backend: str) -> None:
+    async def ask_at(port: int) -> str:
+        async with AsyncInfrai("k", base_url=f"http://127.0.0.1:{port}") as client:
+            return (await client.chat("hello")).content
+
+    async def body() -> None:
+        async with listening(saying(PACKED, [])) as port:
+            assert await asyncio.to_thread(lambda: anyio.run(ask_at, port, backend=backend)) == "hi"
+
+    asyncio.run(body())
+
+
+def test_an_answer_that_cannot_be_decoded_is_refused(run: Run) -> None:
+    async def body() -> None:
+        async with (
+            listening(saying(BADLY_PACKED, [])) as port,
+            AsyncInfrai("k", base_url=f"http://127.0.0.1:{port}") as client,
+        ):
+            with pytest.raises(ProtocolError, match="cannot be decoded"):
+                await client.chat("hello")
 
     run(body)
 
@@ -320,7 +357,7 @@ def test_on_trio_an_answer_of_a_server_that_reads_no_more_is_read(
         trusted = httpx.create_ssl_context()
         async with (
             unwilling(tls if scheme == "https" else None) as port,
-            TrioTransport(trusted, httpx.Limits()) as ours,
+            Tasks(TrioTransport(trusted, httpx.Limits())) as ours,
         ):
             sent = request(f"{scheme}://localhost:{port}", bytes(30_000_000))
             if chunked:
@@ -351,7 +388,7 @@ def test_on_trio_a_connection_is_kept_for_the_next_request(content: bytes) -> No
             """Silent."""
 
     async def body(port: int) -> None:
-        async with TrioTransport(httpx.create_ssl_context(), httpx.Limits()) as ours:
+        async with Tasks(TrioTransport(httpx.create_ssl_context(), httpx.Limits())) as ours:
             for _ in range(3):
                 assert await ask(ours, request(f"http://127.0.0.1:{port}", content)) == content
 
@@ -370,14 +407,14 @@ def test_an_answer_that_comes_early_through_a_proxy_is_read(
 ) -> None:
     def send(sent: httpx.Request) -> bytes:
         pool = SyncPool("https://localhost:4443")
-        response = pool.get().handle_request(sent)
+        response = Threads(pool.get()).handle_request(sent)
         said = response.read()
         pool.close()
         return said
 
     async def asend(sent: httpx.Request) -> bytes:
         pool = AsyncPool("https://localhost:4443")
-        said = await ask(await pool.get(), sent)
+        said = await ask(Tasks(await pool.get()), sent)
         await pool.aclose()
         return said
 
@@ -399,7 +436,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, run
         async with listening(saying(OK, heard)) as port:
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
             pool = AsyncPool("http://ai.example.com")
-            assert await ask(await pool.get(), request("http://ai.example.com/x")) == b"ok"
+            assert await ask(Tasks(await pool.get()), request("http://ai.example.com/x")) == b"ok"
             await pool.aclose()
         assert heard[0].startswith(b"POST http://ai.example.com/x HTTP/1.1\r\n")
 

@@ -48,7 +48,7 @@ VALUES_OF_CORE = {
 
 LAYERS = (
     {
-        *("direct", "errors", "fetch", "fetch_http", "inflate", "locks", "loop", "parse", "place", "schema"),
+        *("answer", "direct", "errors", "fetch", "fetch_http", "inflate", "locks", "loop", "parse", "place", "schema"),
         *("tokens", "wellformed"),
         *("unchecked", "written"),
     },

@@ -13,14 +13,26 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infrai_core import ConfigError, Infrai, Retry, Timeout
+from infrai_core import ConfigError, Infrai, ProtocolError, Retry, Timeout
 from infrai_core.socket_http import SocketTransport
 from infrai_core.transport import CONNECT_TIMEOUT_S, SyncPool, _tls
-from tests.core.talking import FAULTS, OK, TOO_LARGE, Talk, listening, request, saying, silent
+from tests.core.talking import (
+    BADLY_PACKED,
+    FAULTS,
+    OK,
+    PACKED,
+    TOO_LARGE,
+    Talk,
+    Threads,
+    listening,
+    request,
+    saying,
+    silent,
+)
 
 Make = Callable[[], httpx.BaseTransport]
 TRANSPORTS: list[Make] = [
-    lambda: SocketTransport(httpx.create_ssl_context(), httpx.Limits()),
+    lambda: Threads(SocketTransport(httpx.create_ssl_context(), httpx.Limits())),
     httpx.HTTPTransport,
 ]
 both = pytest.mark.parametrize("make", TRANSPORTS, ids=["ours", "httpx"])
@@ -154,6 +166,25 @@ def test_an_answer_of_a_server_that_reads_no_more_is_read(tls: ssl.SSLContext, s
         thread.join()
 
 
+def test_a_compressed_answer_is_read() -> None:
+    def use(_: httpx.BaseTransport, port: int) -> None:
+        with Infrai("k", base_url=f"http://127.0.0.1:{port}") as client:
+            assert client.chat("hello").content == "hi"
+
+    against(saying(PACKED, []), TRANSPORTS[0], use, None)
+
+
+def test_an_answer_that_cannot_be_decoded_is_refused() -> None:
+    def use(_: httpx.BaseTransport, port: int) -> None:
+        with (
+            Infrai("k", base_url=f"http://127.0.0.1:{port}") as client,
+            pytest.raises(ProtocolError, match="cannot be decoded"),
+        ):
+            client.chat("hello")
+
+    against(saying(BADLY_PACKED, []), TRANSPORTS[0], use, None)
+
+
 def test_a_large_body_arrives_whole_in_both_directions() -> None:
     sent = bytes(range(256)) * 40_000
 
@@ -236,7 +267,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, sch
     def use(_: httpx.BaseTransport, port: int) -> None:
         monkeypatch.setenv("http_proxy", f"{scheme}127.0.0.1:{port}")
         pool = SyncPool("http://ai.example.com")
-        assert ask(pool.get(), request("http://ai.example.com/x")) == b"ok"
+        assert ask(Threads(pool.get()), request("http://ai.example.com/x")) == b"ok"
         pool.close()
 
     against(saying(OK, heard), TRANSPORTS[0], use, None)
@@ -251,7 +282,7 @@ def test_a_host_that_the_environment_excepts_is_reached_without_a_proxy(
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
         monkeypatch.setenv("no_proxy", exception.format(port=port))
         pool = SyncPool(f"http://127.0.0.1:{port}")
-        assert ask(pool.get(), request(f"http://127.0.0.1:{port}")) == b"ok"
+        assert ask(Threads(pool.get()), request(f"http://127.0.0.1:{port}")) == b"ok"
         pool.close()
 
     against(saying(OK, []), TRANSPORTS[0], use, None)
