@@ -55,6 +55,8 @@ class Writer:
 
     def assistant(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """What the model said."""
+        if len(parts) == 1 and (said := _text_alone(parts)) is not None:
+            return [{"role": "assistant", "content": said, **name}]
         message: Json = {"role": "assistant", "content": _joined(parts, "text"), **name}
         refusal = _joined(parts, "refusal")
         if refusal:
@@ -137,6 +139,8 @@ _ROLES: dict[str, Callable[[Writer, Sequence[Part], str, Json], list[Json]]] = {
 
 def _text_alone(parts: Sequence[Part]) -> str | None:
     """The text of parts that are nothing else; None for others."""
+    if len(parts) == 1:  # as nearly all are
+        return parts[0]["text"] if parts[0]["type"] == "text" else None
     texts = [part["text"] for part in parts if part["type"] == "text"]
     return "\n".join(texts) if texts and len(texts) == len(parts) else None
 
