@@ -374,13 +374,16 @@ def _add(parts: Sequence[Part], held: Contents) -> None:
             if len(part) > 2:
                 held.signed.append(part)
             continue
+        if kind == "cache_point":
+            continue
+        held.others.append(part)
         if kind in OWNED or not _MAKER.isdisjoint(part):
             held.signed.append(part)
         if kind == "tool_result":
-            held.others.append(part)
             _add(part["parts"], held)
-        elif kind != "cache_point":
-            held.others.append(part)
+        elif kind == "tool_call":
+            held.texts.extend((part["name"], part["arguments"]))
+        else:
             _add_texts(part, held.texts)
 
 
