@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,7 +220,7 @@ def answer(reading: Reading, *, similarity: Similarity | None, thorough: bool) -
         reading.question, [c.text for c in found], [c.around for c in found], similarity=similarity, thorough=thorough
     )
     chosen = _chosen(found, scored, 3 if thorough else 1, _about_speaker(reading.question))
-    return _quoted(chosen) if chosen else None
+    return cited((one.passage, one.text) for one in chosen) if chosen else None
 
 
 def abstain(question: str) -> Draft:
@@ -244,23 +244,15 @@ def _chosen(found: list[Candidate], scored: list[Scored], most: int, about_speak
     return [found[i] for i in sorted(distinct.values())]
 
 
-def _quoted(chosen: list[Candidate]) -> Draft:
+def cited(chosen: Iterable[tuple[Passage, str]], bullets: bool = False) -> Draft:
+    """Sentences, each with the passage it stands in, as one text that cites them."""
     text = ""
     notes: list[dict[str, Any]] = []
-    for candidate in chosen:
-        text += _gap(text, candidate.text)
-        start = len(text)
-        text += candidate.text
-        notes.append(_citation(candidate, start, len(text)))
-        text += f" [{candidate.passage.source}]" if candidate.passage.marked else ""
+    for passage, sentence in chosen:
+        gap = "\n" if bullets else "" if has_cjk(sentence[:1]) and text[-1:] in "。！？" else " "
+        text += (gap if text else "") + ("- " if bullets else "")
+        end = len(text) + len(sentence)
+        note = {"type": "citation", "start": len(text), "end": end, "source": passage.source, "quote": sentence}
+        notes.append(note)
+        text += sentence + (f" [{passage.source}]" if passage.marked else "")
     return Draft([text_part(text, notes)], grounded=True)
-
-
-def _gap(text: str, following: str) -> str:
-    if not text:
-        return ""
-    return "" if has_cjk(following[:1]) and text[-1:] in "。！？" else " "
-
-
-def _citation(candidate: Candidate, start: int, end: int) -> dict[str, Any]:
-    return {"type": "citation", "start": start, "end": end, "source": candidate.passage.source, "quote": candidate.text}

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from math import sqrt
 from typing import Any
 
-from .answer import Draft, say, text_part
+from .answer import Draft, say
 from .conversation import Conversation, Result
 from .measure import numbers
-from .quote import Passage, answer, reading, statements
+from .quote import Passage, answer, cited, reading, statements
 from .rank import Similarity
-from .sentence import Sentence
 from .word import has_cjk, terms
 
 _ASKED = re.compile(
@@ -46,7 +45,7 @@ def summarize(conversation: Conversation) -> Draft | None:
         return None
     wanted = _wanted(given.question, len(found))
     chosen = central([sentence.text for _, sentence in found], wanted)
-    return _written([found[i] for i in chosen], bool(_BULLET.search(given.question)))
+    return cited([(found[i][0], found[i][1].text) for i in chosen], bool(_BULLET.search(given.question)))
 
 
 def short(text: str, most: int = 2) -> str:
@@ -83,21 +82,6 @@ def _cosine(one: Counter[str], other: Counter[str]) -> float:
     dot = sum(count * other[term] for term, count in one.items())
     length = sqrt(sum(n * n for n in one.values()) * sum(n * n for n in other.values()))
     return dot / length if length else 0.0
-
-
-def _written(chosen: list[tuple[Passage, Sentence]], bullets: bool) -> Draft:
-    text = ""
-    notes = []
-    for passage, sentence in chosen:
-        gap = "\n" if bullets else "" if has_cjk(sentence.text[:1]) else " "
-        text += (gap if text else "") + ("- " if bullets else "")
-        start = len(text)
-        text += sentence.text
-        notes.append(
-            {"type": "citation", "start": start, "end": len(text), "source": passage.source, "quote": sentence.text}
-        )
-        text += f" [{passage.source}]" if passage.marked else ""
-    return Draft([text_part(text, notes)], grounded=True)
 
 
 _LONG = 400
