@@ -19,7 +19,7 @@ from .mention import CURRENCY, Mention
 from .phrase import PHRASES
 from .scene import MARKERS, Field, Scene
 from .schema import settled
-from .slot import INTRODUCES, KIND, Role, Slot
+from .slot import INTRODUCES, KIND, Slot
 from .word import STOP, name_words, stem, stems, tokens, words
 
 
@@ -111,7 +111,11 @@ def _texts(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
     yield from _labelled(slot, scene, command)
     for rank, role in enumerate(role for role, _ in slot.roles):
         for at, kind in enumerate(role.kinds):
-            found = PHRASES[kind](role, scene, command) if kind in PHRASES else _of_kind(role, kind, scene)
+            found = (
+                PHRASES[kind](role, scene, command)
+                if kind in PHRASES
+                else (m for m in scene.mentions if m.kind == kind)
+            )
             for mention in found:
                 fit = 0.5 - 0.03 * rank - 0.04 * at + side(slot, scene.marker(mention.start))
                 yield from _told(slot, mention, fit)
@@ -126,16 +130,6 @@ def _texts(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
 _LOOSE = words("name number code handle quoted")
 _NAMES = words("name title 名称 名字 标题")
 NAMING = words("named called titled name title 叫 名为")
-
-
-def _of_kind(role: Role, kind: str, scene: Scene) -> Iterator[Mention]:
-    """The mentions of a kind; a name of capital letters alone may be a code, as a ticker symbol is."""
-    letters = (
-        m for m in scene.mentions if m.kind == "name" and len(m.text) > 1 and m.text.isalpha() and m.text.isupper()
-    )
-    yield from (mention for mention in scene.mentions if mention.kind == kind)
-    if role.name == kind == "code":
-        yield from (mention for mention in letters if not "".join(scene.after(mention.end, 1)).isdigit())
 
 
 def _told(slot: Slot, mention: Mention, fit: float) -> Iterator[Offer]:
@@ -225,6 +219,13 @@ def own_unit(slot: Slot, source: Unit) -> Unit | None:
     return next((found for word in said if (found := unit_of(word)) and found.kind == source.kind), None)
 
 
+def in_unit(slot: Slot, mention: Mention) -> bool:
+    """Whether a number is measured as the slot asks for: in money, in percent, in a unit of its kind."""
+    source = unit_of(mention.unit)
+    measured = source is not None and (source.kind in slot.units or own_unit(slot, source) is not None)
+    return mention.kind in slot.units or (mention.kind == "number" and measured)
+
+
 def wants_count(slot: Slot) -> bool:
     """Whether a slot asks for just a count: a quantity."""
     return not slot.specific and any(stem(word) in _COUNTS for word in name_words(slot.name)[-1:])
@@ -242,8 +243,7 @@ def _number_fit(slot: Slot, scene: Scene, mention: Mention, command: bool) -> fl
     """Most for what stands behind a label of the slot, more for what counts its thing or is in its unit."""
     if any(field.start <= mention.start < field.end for field in labels(slot, scene)):
         return 0.9
-    source = unit_of(mention.unit)
-    if mention.kind in slot.units or (source and (source.kind in slot.units or own_unit(slot, source))):
+    if in_unit(slot, mention):
         return 0.5
     if any(related(stem(word), own) for word in scene.after(mention.end, 2) for own in slot.words | slot.units):
         return 0.5

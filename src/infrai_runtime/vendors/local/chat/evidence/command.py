@@ -21,10 +21,11 @@ def commanded(claim: Claim) -> bool:
         return _exchanged(claim)
     if claim.slot.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
         return True
-    telling = here and here.kind in MOMENT | {"email", "url", "path", "phone", "ip"}
-    return (
-        bool(telling) and any(here.kind in role.kinds for role, _ in claim.slot.roles[:1]) and not claim.slot.specific
-    )
+    asked = {kind for role, _ in claim.slot.roles[:1] for kind in role.kinds}
+    return here is not None and here.kind in asked & _TELLING and not claim.slot.specific
+
+
+_TELLING = MOMENT | {"email", "url", "path", "phone", "ip"}
 
 
 _SAYING = (["saying"], ["that"], ["says"], ["说"])
@@ -42,8 +43,8 @@ def _all_numbers(claim: Claim) -> bool:
 def _is_of_field(claim: Claim) -> bool:
     """Whether a number counts or measures what its field speaks of, or nothing: 2 of 'a 2 bedroom flat' is no night."""
     slot, after = claim.slot, claim.scene.after(claim.end, 3)
-    if slot.units & _MONEY:
-        return bool({*after} & set(CURRENCY)) or not counted(after[:1])
+    if "money" in slot.units and {*after} & {*CURRENCY}:
+        return True
     if wants_count(slot):
         return not (claim.mention and claim.mention.unit)
     said = {stem(word) for word in after} | {word for word, at, _ in claim.scene.chinese if 0 <= at - claim.end < 3}
@@ -55,9 +56,6 @@ def _is_of_field(claim: Claim) -> bool:
 
 _SETTING = words("to by at for")
 """What leads to a bare number that something is set to."""
-
-
-_MONEY = words("money")
 
 
 def _is_operand(slot: Slot) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ..concept import akin
 from ..measure import is_either_half, unit_of
-from ..mention import Mention
 from ..offer import Offer, labels, own_unit, side
 from ..scene import Field, Scene
 from ..slot import Slot
@@ -54,12 +53,6 @@ _ENDED = re.compile(
 )
 """What ends the thing that it is said of."""
 _REQUEST = re.compile(r"\b(?:can|could) (?:you|we)\b|\bwould you (?:please|mind|kindly)\b", re.IGNORECASE)
-_UNSETTLED = re.compile(
-    r"\b(?:please|pls) (?:ask|enquire)\b|\bon request\b|\bdepend(?:s|ing)\b"
-    r"|([要能会可是行好])不\1|有没有|可不可以|看情况|再[问说定]",
-    re.IGNORECASE,
-)
-"""What leaves the clause that it stands in open."""
 _TURN = re.compile(r";|；|\b(?:but|however|though|although|whereas)\b|但是?|不过|然而|而是")
 _COMMA = re.compile(r"[,，(（)）:：]\s|[，（）：]|\band (?=\w+ (?:is|are|was|were|has|had)\b)|\bwhile\b")
 _ASKED = re.compile(r"[?？]|[吗呢](?=[。，！\s]|$)")
@@ -73,8 +66,6 @@ def unclaimed(claim: Claim) -> bool:
     if _meant(_OPEN, _REQUEST.sub("", part), slot):
         return True
     clause, _ = piece(_COMMA, part, place)
-    if _UNSETTLED.search(clause):
-        return True
     asked = _ASKED.search(sentence, at) and not _REQUEST.search(sentence)
     if claim.command:
         return _denied(chosen, scene) or (bool(asked) and slot.kind == "boolean") or _meant(_BYGONE, clause, slot)
@@ -191,20 +182,15 @@ def untold(claim: Claim) -> bool:
     """A value in a statement of which the text does not say what the field's description tells of it."""
     if claim.command or claim.scene.piece or any(_opens(claim, field) for field in labels(claim.slot, claim.scene)):
         return False
-    said = claim.scene.said(*_near(claim))
+    sentence, at = around(claim.scene, claim.start)
+    first = claim.start - at
+    label = next((field.at for field in claim.scene.fields if _opens(claim, field)), first)
+    said = claim.scene.said(min(first, label), first + len(sentence))
     return not all(any(akin(word, own) for word in said) for own in claim.slot.told)
 
 
 def _opens(claim: Claim, field: Field) -> bool:
     return field.start <= claim.start < field.end
-
-
-def _near(claim: Claim) -> tuple[int, int]:
-    """The sentence that holds a value, with the label that it stands behind."""
-    sentence, at = around(claim.scene, claim.start)
-    start = claim.start - at
-    label = next((field.at for field in claim.scene.fields if field.start <= claim.start < field.end), start)
-    return min(start, label), start + len(sentence)
 
 
 def calculated(claim: Claim) -> bool:
@@ -248,18 +234,18 @@ def of_no_kind(claim: Claim) -> bool:
         return False
     kinds = {kind for role, _ in claim.slot.roles[:1] for kind in role.kinds}
     inside = {m.kind for m in claim.scene.mentions if m.start < claim.end and claim.start < m.end}
-    return bool(_NOTHING.fullmatch(claim.text) or _BRACKETED.match(claim.text)) or (
-        bool(kinds) and kinds <= _TYPED and not kinds & inside
-    )
+    none = _NOTHING.match(claim.text) or _BRACKETED.match(claim.text)
+    return bool(none) or (bool(kinds) and kinds <= _TYPED and not kinds & inside)
 
 
 _BRACKETED = re.compile(r"[(\[<{（【]")
 _TYPED = words("email url ip version phone date datetime day time street zip money currency number")
 _NOTHING = re.compile(
-    r"\W*(?:n/?a|none|null|nil|nobody|nothing|unknown|vacant|tb[dac]|open|pending|(?:redacted|withheld|masked|hidden|confidential)\b.*"
-    r"|to be \w+|not (?:yet )?\w+|待\w?|无|未\w|暂\w?|不详|没有)\W*",
+    r"\W*(?:(?:n/?a|none|null|nil|nobody|nothing|unknown|vacant|tb[dac]|open|pending|redacted|withheld|masked|hidden"
+    r"|confidential|to be|not|no [a-z]+|same|see)\b|(?:待\w?|无|未\w|暂\w?|不详|同上|没有)\W*$)",
     re.IGNORECASE,
 )
+"""How a place begins that is left open."""
 
 
 def runs_on(claim: Claim) -> bool:
@@ -295,33 +281,25 @@ _NOUN = re.compile(r"\s*[A-Za-z]{4,}")
 
 
 def of_another_kind(claim: Claim) -> bool:
-    """A bare number where an amount of money is asked for beside such, and a year where none is."""
+    """A bare number where an amount of money is asked for beside such, or one that counts a thing, for a measure."""
     here = claim.mention
     if not claim.is_number or not here or here.kind != "number" or here.unit:
         return False
-    year = 1900 <= here.value <= 2100 and claim.scene.marker(here.start) in ("in", "since", "of", "from", "until", "by")
-    if year and "year" not in claim.slot.words:
-        return True
     if any(unit_of(word) for word in name_words(claim.slot.name)[1:]) and _NOUN.match(claim.scene.text, claim.end):
         return True
     return claim.slot.units == {"money"} and any(m.kind == "money" for m in claim.scene.mentions)
 
 
 def one_of_request(claim: Claim) -> bool:
-    """The same in a request, which may take back what it said first: '40 minutes. Actually it is small, so 30.'"""
-    bare = [m for m in claim.scene.mentions if m.kind == "number" and is_label(claim.scene, m)]
-    rivals = [*claim.kin, *(m for m in bare if claim.is_number and m.text != claim.text)]
-    return claim.command and _has_rival(claim, rivals, 0, len(claim.scene.text))
-
-
-def _has_rival(claim: Claim, like: Iterable[Mention], first: int, last: int) -> bool:
-    """Whether one of like numbers or moments stands in a stretch, and no other field takes it."""
-    if claim.scene.piece or not (claim.is_number or (claim.mention and claim.mention.kind in MOMENT)):
+    """One of two like numbers or moments of a request of which no other field takes the other: a request may take back
+    what it said first, '40 minutes. Actually it is small, so 30.'"""
+    number = claim.is_number
+    if not claim.command or claim.scene.piece or not (number or (claim.mention and claim.mention.kind in MOMENT)):
         return False
     fields = ((to, one) for to, one in claim.others if to.path != claim.slot.path)
-    taken = [one for to, one in fields if claim.is_number or to.role in MOMENT | {"start", "end"}]
-    beside = (m for m in like if first <= m.start < last)
-    return any(not any(m.start < one.end and one.start < m.end for one in taken) for m in beside)
+    taken = [one for to, one in fields if number or to.role in MOMENT | {"start", "end"}]
+    bare = [m for m in claim.scene.mentions if number and is_label(claim.scene, m) and m.text != claim.text]
+    return any(not any(m.start < one.end and one.start < m.end for one in taken) for m in (*claim.kin, *bare))
 
 
 def relative(claim: Claim) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..measure import unit_of
 from ..mention import Mention
-from ..offer import own_unit
+from ..offer import in_unit
 from ..scene import MARKERS
 from ..slot import Slot
 from ..word import STOP, name_words, stem, stems, words
@@ -44,15 +43,10 @@ _TELLING = words("email url ip phone code datetime date day time street")
 
 def _alone_number(claim: Claim, here: Mention) -> bool:
     """Whether a number has the unit that its field asks for, or the age or the year that it is."""
-    if here.kind == "money":
-        return "money" in claim.slot.units and not _another_sum(claim)
-    if here.kind == "percent":
-        return "percent" in claim.slot.units
     if "year" in claim.slot.words:
         return 1000 <= here.value <= 2200 and claim.scene.marker(here.start) in ("in", "since", "of", "(")
-    measure = unit_of(here.unit) if "per" not in name_words(claim.slot.name) else None
-    fits = measure is not None and (measure.kind in claim.slot.units or own_unit(claim.slot, measure) is not None)
-    return fits and not _AWAY.match(claim.scene.text, here.end)
+    per = "per" in name_words(claim.slot.name) or _AWAY.match(claim.scene.text, here.end)
+    return in_unit(claim.slot, here) and not _another_sum(claim) and (here.kind == "money" or not per)
 
 
 _AWAY = re.compile(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..concept import akin, chinese_words
 from ..measure import unit_of
 from ..mention import Mention
-from ..offer import counted, own_unit, wants_count
+from ..offer import counted, in_unit, wants_count
 from ..word import has_cjk, is_past, name_words, stem, words
 from .choice import words_of
 from .claim import MOMENT, PRECISE, PROPER, Claim, possesses
@@ -34,16 +34,9 @@ def _is_of_kind(claim: Claim) -> bool:
     if not here:
         return False
     if claim.is_number:
-        return _in_its_unit(claim, here)
+        return in_unit(slot, here)
     kinds = {kind for role, _ in slot.roles[:1] for kind in role.kinds}
     return here.kind in PRECISE & kinds or (here.kind == "number" and "number" in kinds and len(here.text) > 4)
-
-
-def _in_its_unit(claim: Claim, here: Mention) -> bool:
-    if here.kind in ("money", "percent"):
-        return here.kind in claim.slot.units
-    measure = unit_of(here.unit)
-    return measure is not None and (measure.kind in claim.slot.units or own_unit(claim.slot, measure) is not None)
 
 
 def _is_name(claim: Claim) -> bool:
@@ -80,15 +73,12 @@ def _party(claim: Claim) -> frozenset[str]:
 
 
 def first(claim: Claim) -> bool:
-    """The first full name of a text for the person whom it is of, the first firm for a company; a greeting names
-    somebody else."""
+    """The first full name of a text for the person whom it is of; a greeting names somebody else."""
     if not _is_name(claim) or not _asks_for_name(claim):
         return False
     before = claim.scene.before(claim.start, 1)
     full = [m for m in claim.names if " " in m.text or CJK_PERSON.fullmatch(m.text)]
-    titled = before in (["mr"], ["mrs"], ["ms"])
-    opens = titled or (full and full[0].start == claim.start)
-    return claim.slot.role == "person" and bool(opens) and before not in _GREETING
+    return claim.slot.role == "person" and full[:1] == [claim.mention] and before not in _GREETING
 
 
 _GREETING = (["hi"], ["hello"], ["dear"], ["hey"], ["dr"])
@@ -120,13 +110,10 @@ def _said(claim: Claim, start: int, end: int) -> Iterator[tuple[str, int]]:
 
 def counts(claim: Claim) -> bool:
     """A number that counts the thing of the field, or the only one that counts anything for a quantity."""
-    here = claim.mention
-    if not claim.is_number or not here or here.kind != "number":
-        return False
     after = claim.scene.after(claim.end, 2)
     if any(akin(stem(word), own) for word in after for own in claim.slot.words | claim.slot.units):
-        return True
-    return wants_count(claim.slot) and [m for m in claim.scene.mentions if _counts(claim, m)] == [here]
+        return claim.is_number
+    return wants_count(claim.slot) and [m for m in claim.scene.mentions if _counts(claim, m)] == [claim.mention]
 
 
 def _counts(claim: Claim, mention: Mention) -> bool:

@@ -8,7 +8,7 @@ from ..mention import Mention
 from ..offer import NAMING, side
 from ..slot import INTRODUCES
 from ..word import has_cjk, is_past, stem, stems, words
-from .claim import MOMENT, Claim, possesses
+from .claim import MOMENT, PROPER, Claim, possesses
 
 
 def person(claim: Claim) -> bool:
@@ -106,26 +106,17 @@ _ASKED = {
 
 
 def quoted(claim: Claim) -> bool:
-    """A name in quotes behind 'called', or the only quotation of a command for its text."""
-    if not claim.mention or claim.mention.kind != "quoted":
+    """The only quotation for a title, one behind 'called' for a name, or that of a command for its text."""
+    if not claim.mention or claim.mention.kind != "quoted" or claim.kin:
         return False
-    if claim.scene.marker(claim.start) in NAMING and claim.slot.role in (
-        "title",
-        "person",
-        "company",
-        "product",
-        "place",
-    ):
-        return True
-    if claim.slot.role == "title" and not claim.slot.specific and not claim.kin:
-        return True
-    if not claim.command or claim.kin or claim.slot.role not in _ANY_TEXT:
-        return False
+    called = claim.scene.marker(claim.start) in NAMING and claim.slot.role in PROPER
+    return called or (claim.slot.role == "title" and not claim.slot.specific) or (claim.command and _is_text(claim))
+
+
+def _is_text(claim: Claim) -> bool:
+    """Whether a field is for a text, or the only one of its call that a text fits."""
     free = [slot for slot in claim.slots if slot.kind == "string" and "enum" not in slot.schema]
-    return bool(claim.slot.role) or len(free) < 2
-
-
-_ANY_TEXT = ("message", "title", "query", "")
+    return claim.slot.role in ("message", "title", "query") or (not claim.slot.role and len(free) < 2)
 
 
 def opens(claim: Claim) -> bool:

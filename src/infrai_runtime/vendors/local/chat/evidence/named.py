@@ -26,7 +26,7 @@ def labelled(claim: Claim) -> bool:
     opens = not claim.text or LEAD.fullmatch(lead) or lead == stretch
     rest = claim.scene.text[claim.end : here[0].end]
     whole = claim.is_number or not claim.text or _is_whole(claim, here[0].value) or not _MORE.match(rest)
-    return bool(opens) and whole and not _NOTHING.match(here[0].value)
+    return bool(opens) and whole
 
 
 def _is_whole(claim: Claim, value: str) -> bool:
@@ -35,12 +35,6 @@ def _is_whole(claim: Claim, value: str) -> bool:
 
 _DIGIT = re.compile(r"(?=\d)")
 _MORE = re.compile(r"\s*[\w&+@/-]")
-_NOTHING = re.compile(
-    r"\W*(?:n/?a|none|unknown|tb[dac]|redacted|withheld|masked|hidden|confidential"
-    r"|.{0,40}\bwill (?:fill|follow|be|come|tell|say|send)\b"
-    r"|to be|not |no \w|same|see|pending|open\b|\?|-|—|待|无|未|暂|不|同上|没有)",
-    re.IGNORECASE,
-)
 
 
 def named(claim: Claim) -> bool:
