@@ -9,6 +9,7 @@ httpcore's too, with an eye on answers that come early. Through other proxies ht
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -157,6 +158,11 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._full = False
         """What was written waits in this process."""
         self._waiter: asyncio.Future[None] | None = None
+        self._until_s = 0.0
+        self._late: type[Exception] = httpcore.ReadTimeout
+        """When who waits gives up, and with what."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Rings not later than that. Waits end, and it stays: one for each chunk of a stream would cost more."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -174,6 +180,8 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
         self._failure = self._failure or exc
+        if self._timer is not None:
+            self._timer.cancel()
         self._wake()
 
     def pause_writing(self) -> None:
@@ -189,14 +197,29 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def _change(self, timeout_s: float | None, late: type[Exception]) -> None:
         """Waits until the loop tells something. Raises ``late`` after ``timeout_s``."""
+        self._until_s, self._late = math.inf if timeout_s is None else self._loop.time() + timeout_s, late
         waiter = self._waiter = self._loop.create_future()
-        timer = None if timeout_s is None else self._loop.call_later(timeout_s, _give_up, waiter, late)
+        self._set_timer()
         try:
             await waiter
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None and self._timer.when() > self._until_s:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and self._until_s < math.inf:
+            self._timer = self._loop.call_at(self._until_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._until_s:
+            self._set_timer()
+        else:
+            self._waiter.set_exception(self._late())
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._flush()
@@ -264,11 +287,6 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
 
 _INFO = {"client_addr": "sockname", "server_addr": "peername"}
-
-
-def _give_up(waiter: asyncio.Future[None], late: type[Exception]) -> None:
-    if not waiter.done():
-        waiter.set_exception(late())
 
 
 # -- trio ------------------------------------------------------------------------------------------------------------

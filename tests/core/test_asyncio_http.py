@@ -194,6 +194,25 @@ def test_a_large_body_arrives_whole_in_both_directions(run: Run) -> None:
     run(body)
 
 
+def test_each_wait_on_a_connection_has_its_own_limit(run: Run) -> None:
+    async def slower(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for pause_s in (0.0, 0.8):
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(pause_s)
+            writer.write(OK)
+        await reader.read()
+
+    async def body() -> None:
+        async with listening(slower) as port, TRANSPORTS[0]() as transport:
+            url = f"http://127.0.0.1:{port}"
+            assert await ask(transport, request(url, read=0.5)) == b"ok"
+            assert await ask(transport, request(url)) == b"ok"  # though the first limit is over meanwhile
+            with pytest.raises(httpx.ReadTimeout):
+                await ask(transport, request(url, read=0.05))
+
+    run(body)
+
+
 def test_a_reader_that_takes_its_time_slows_the_sender_down(run: Run) -> None:
     async def body() -> None:
         sent = 0
