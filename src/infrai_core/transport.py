@@ -18,14 +18,14 @@ import time
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import httpx
 from anyio.lowlevel import current_token
 
 from infrai_core.answer import HttpAnswer, TasksAnswer, is_coded
-from infrai_core.config import EMBEDDED_ORIGIN, home
+from infrai_core.config import EMBEDDED_ORIGIN
 from infrai_core.direct import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S
 from infrai_core.direct import Answer, AsyncAnswer, AsyncDirect, Direct, Request
 from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, ProtocolError, Timeout
@@ -106,9 +106,9 @@ def _proxy_for(root: str) -> str | None:
     return named if not named or "://" in named else f"http://{named}"
 
 
-def _make(kind: str, root: str) -> Any:
+def _make(kind: str, root: str, source: Any) -> Any:
     if root == EMBEDDED_ORIGIN:
-        return _embedded(kind)
+        return _embedded().client_transport(kind, source)
     transport = httpx.HTTPTransport if kind == "sync" else httpx.AsyncHTTPTransport
     tls = _tls() if root.startswith("https") else None
     named = _proxy_for(root)
@@ -131,23 +131,22 @@ def _make(kind: str, root: str) -> Any:
     return (TrioTransport if asyncio_loop() is None else AsyncioTransport)(tls, _LIMITS, proxy)
 
 
-def _embedded(kind: str) -> Any:
+def _embedded() -> Any:
     try:
         # By name and late: core does not depend on the runtime.
-        runtime = importlib.import_module("infrai_runtime.embedded")
+        return importlib.import_module("infrai_runtime.embedded")
     except ImportError as error:
         raise ConfigError(
             f'base_url="embedded" needs the runtime ({error.name} is missing): '
             'pip install "infrai-integrations[runtime]"'
         ) from error
-    return runtime.transport() if kind == "sync" else runtime.async_transport()
 
 
 def _acquire(key: tuple[Any, ...]) -> _Pool:
     with _lock:
         pool = _pools.get(key)
         if pool is None:
-            pool = _pools[key] = _Pool(_make(key[0], key[1]))
+            pool = _pools[key] = _Pool(_make(*key[:3]))
         pool.users += 1
         left = [old for other in stale(_pools, time.monotonic()) if (old := _pools.pop(other, None))]
     for unused in left:
@@ -182,17 +181,22 @@ def _let_go(key: tuple[Any, ...]) -> None:
             pool.left_s = time.monotonic()
 
 
-def _place(root: str) -> str:
-    """What tells pools of one base URL apart: the embedded runtime's state lives in the home directory."""
-    return str(home()) if root == EMBEDDED_ORIGIN else ""
+def _source(root: str) -> Any:
+    """What tells pools of one base URL apart: the embedded runtimes of several environments. A client stays with that
+    of its first call: to look for changes would take a tenth of each call's time in the caller's thread."""
+    return _embedded().source_of_environment() if root == EMBEDDED_ORIGIN else None
 
 
 class SyncPool:
     """A client's hold on the shared synchronous pool of its base URL."""
 
     def __init__(self, root: str) -> None:
-        self._key = ("sync", root, _place(root))
+        self._root = root
         self._held: tuple[int, _Pool] | None = None
+
+    @cached_property
+    def _key(self) -> tuple[Any, ...]:
+        return ("sync", self._root, _source(self._root))
 
     def get(self) -> Direct | httpx.BaseTransport:
         """The transport; taken at first use, and anew in a forked child."""
@@ -223,11 +227,15 @@ class AsyncPool:
     """A client's hold on the shared asynchronous pools of its base URL, one per event loop."""
 
     def __init__(self, root: str) -> None:
-        self._place = ("async", root, _place(root))
+        self._root = root
         self._held: dict[tuple[Any, ...], _Pool] = {}
 
+    @cached_property
+    def _of_every_loop(self) -> tuple[Any, ...]:
+        return ("async", self._root, _source(self._root))
+
     def _key(self) -> tuple[Any, ...]:
-        return (*self._place, os.getpid(), asyncio_loop() or current_token())
+        return (*self._of_every_loop, os.getpid(), asyncio_loop() or current_token())
 
     async def get(self) -> AsyncDirect | httpx.AsyncBaseTransport:
         """The transport of the running loop."""
@@ -242,8 +250,7 @@ class AsyncPool:
 
     async def aclose(self) -> None:
         """Lets go of the running loop's pool; the last client to do so closes its connections."""
-        key = self._key()
-        if self._held.pop(key, None) is None:
+        if not self._held or self._held.pop(key := self._key(), None) is None:
             return
         pool = _release(key)
         if pool is not None and pool.keeper is not None:

@@ -5,9 +5,10 @@ workers. Callers in any thread, in several ``asyncio.run`` calls and on trio rea
 both ways: httpx's, which take the client's own requests as well. After a fork the child gets an owner of its own; at
 exit the application's lifespan is ended.
 
-There is one application per settings. A transport that was given none reads ``INFRAI_HOME`` and ``INFRAI_DATABASE``
-again with every request, so that a changed environment gets an application with its own stores; all live until
-``shutdown``. What an application reads when it is made, as the keys of vendors, it does not read again.
+There is one application per settings. A client takes those of the environment with its first call. An httpx transport
+that was given none reads ``INFRAI_HOME`` and ``INFRAI_DATABASE`` again with every request, so that a changed
+environment gets an application with its own stores; all live until ``shutdown``. What an application reads when it is
+made, as the keys of vendors, it does not read again.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _PLACE = ("INFRAI_HOME", "INFRAI_DATABASE", "HOME", "INFRAI_VENDORS", "INFRAI_VE
 looking all of them up again before every request would cost more than the request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """Which application a transport speaks to; transports with equal ``key`` share one."""
 
@@ -244,11 +245,17 @@ def _chooser(app: App | None, settings: Settings | None) -> Chooser:
     elif settings is not None:
         given = _runtime(settings)
     else:
-        return _by_environment
+        return source_of_environment
     return lambda: given
 
 
-def _by_environment() -> Source:
+def client_transport(kind: str, source: Source) -> _Transport | _AsyncTransport:
+    """A transport to one application, for clients in threads (``sync``) or in tasks (``async``)."""
+    return _Transport(lambda: source) if kind == "sync" else _AsyncTransport(lambda: source)
+
+
+def source_of_environment() -> Source:
+    """The application that the environment names right now. Raises ``ConfigError``."""
     return _at_place(*map(os.environ.get, _PLACE))
 
 

@@ -65,3 +65,19 @@ def test_a_home_that_cannot_be_written_is_named_with_what_moves_it(
         pytest.raises(ConfigError, match=f"cannot keep its state: .*{home}.*; INFRAI_HOME names another place"),
     ):
         client.chat("hello")
+
+
+@pytest.mark.parametrize(
+    ("variable", "database"), [("INFRAI_HOME", "other/runtime.db"), ("INFRAI_DATABASE", "other.db")]
+)
+def test_a_client_stays_with_the_environment_of_its_first_call_and_the_next_one_gets_the_changed(
+    variable: str, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / database
+    with Infrai(base_url="embedded") as first, Infrai(base_url="embedded") as second:
+        first.chat("What is 2+2?")
+        monkeypatch.setenv(variable, str(other.parent if variable == "INFRAI_HOME" else other))
+        first.chat("What is 2+3?")
+        assert not other.exists()
+        second.chat("What is 2+4?")
+        assert other.exists()
