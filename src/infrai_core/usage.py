@@ -180,9 +180,12 @@ class Ledger:
         """Books one call. Its entry is made and added up when somebody reads the ledger, or with some others: many
         calls in a row cost less than one between two requests."""
         self._noted.append(entry)
-        if len(self._noted) >= MOST_NOTED:
-            with self._lock:
+        # Never waits: a stream that is collected while its own thread adds up is booked in the middle of that.
+        if len(self._noted) >= MOST_NOTED and self._lock.acquire(blocking=False):
+            try:
                 self._add_up()
+            finally:
+                self._lock.release()
 
     def _add_up(self) -> None:
         """Adds the calls up that were only noted. Under the lock, before anything is read."""

@@ -124,6 +124,19 @@ def test_whoever_reads_sees_every_call_that_was_booked(calls: int, counted: Call
     assert counted(ledger_of(*[entry(run="a")] * calls)) == calls
 
 
+def test_a_call_that_is_booked_while_others_are_added_up_waits_for_nothing() -> None:
+    ledger = Ledger()
+
+    def collected() -> Entry:
+        """As where an entry's making lets the collector close a stream."""
+        ledger.record(entry())
+        return entry()
+
+    for _ in range(MOST_NOTED):
+        ledger.note(collected)
+    assert ledger.total.calls == 2 * MOST_NOTED
+
+
 def test_a_cleared_ledger_knows_no_call() -> None:
     ledger = ledger_of(entry())
     ledger.clear()
