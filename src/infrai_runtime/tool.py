@@ -88,9 +88,10 @@ def _each_once(tools: Kind) -> Kind:
     def check(value: Any, path: str) -> Any:
         seen: set[tuple[str, str]] = set()
         for place, tool in enumerate(checked := tools.check(value, path)):
-            if (tool["type"], named(tool)) in seen:
+            which = (tool["type"], named(tool))
+            if which in seen:
                 raise refuse(f"{path}.{place}.{tool['type']}.name", named(tool), "a name that no other tool has")
-            seen.add((tool["type"], named(tool)))
+            seen.add(which)
         return checked
 
     return Kind(check, tools.schema)
