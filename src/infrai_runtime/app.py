@@ -247,9 +247,9 @@ class Capability:
 
 
 def _stay(scope: Scope) -> Callable[[], None] | None:
-    """Has the task that serves go on when the caller leaves; only our own server and the embedded runtime heed that."""
+    """Has the task that serves go on when the caller leaves; only who says that the body has come heeds that."""
     state = scope.get("state", {})
-    return partial(state.update, {LEAVE: None}) if CAME in state or is_embedded(scope) else None
+    return partial(state.update, {LEAVE: None}) if CAME in state else None
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:

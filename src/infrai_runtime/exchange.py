@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from infrai_runtime.lifespan import ASGI, LEAVE, Hosted, Message, Scope
+from infrai_runtime.lifespan import ASGI, CAME, LEAVE, Hosted, Message, Scope
 from infrai_runtime.response import RawHeaders, Whole
 
 log = logging.getLogger("infrai_runtime")
@@ -163,6 +163,8 @@ class Exchange:
         self._scope["state"] = dict(hosted.state)
         try:
             endpoint = hosted.endpoint(self._scope)
+            if endpoint is not None and self._body is not None:
+                self._scope["state"][CAME] = True
             response = app if endpoint is None else await endpoint.answer(self._scope, self._receive)
             if isinstance(response, Whole):
                 self._answer(Head(response.head.status, response.raw_headers, Piece(response.body, True)))

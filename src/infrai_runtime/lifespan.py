@@ -21,7 +21,8 @@ LEAVE = "infrai.leave"
 """In the ``state`` of a request's scope: the task that waits for the answer on the caller's behalf, None where that
 goes on without a caller. Our server takes it out and cancels it when the caller has gone."""
 CAME = "infrai.came"
-"""There too: that the whole body has come, so that nobody waits for it. Only our server says so."""
+"""There too: that the whole body has come, so that nobody waits for it. Our server says so, and the embedded runtime to
+an endpoint that it asks itself."""
 
 
 def is_embedded(scope: Scope) -> bool:

@@ -272,7 +272,10 @@ async def test_who_waits_for_the_same_answer_gets_it_when_the_first_caller_leave
         assert (len(at.vendor.requests), await at.left()) == (1, CREDIT - 20_000)
 
 
-async def test_a_keyed_answer_is_made_to_its_end_though_its_embedded_caller_leaves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "wrapped"])
+async def test_a_keyed_answer_is_made_to_its_end_though_its_embedded_caller_leaves(
+    tmp_path: Path, wrapped: bool
+) -> None:
     begun, go = threading.Event(), threading.Event()
 
     async def play(request: Request, call: Call) -> AsyncIterator[Event]:
@@ -284,7 +287,12 @@ async def test_a_keyed_answer_is_made_to_its_end_though_its_embedded_caller_leav
 
     vendor = FakeChat("a", play)
     app = create_app(settings(tmp_path), vendors=[vendor], catalogue=ROWS)
-    here = httpx.AsyncClient(transport=embedded.async_transport(app), base_url="http://embedded.invalid/v1")
+
+    async def apart(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope | {"state": dict(scope.get("state", {}))}, receive, send)
+
+    transport = embedded.async_transport(apart if wrapped else app)
+    here = httpx.AsyncClient(transport=transport, base_url="http://embedded.invalid/v1")
 
     async def ask() -> Any:
         return (await here.post("/ai/chat", json=ASKED, headers={"Idempotency-Key": "once"})).json()
