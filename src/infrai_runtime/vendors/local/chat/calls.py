@@ -23,7 +23,7 @@ from .schema import kind_of
 from .sentence import is_question, refuses
 from .slot import Slot, roles_of
 from .summary import facts, readable
-from .word import STOP, VERB_STEMS, VERBS, has_cjk, is_past, stem, stems, tokens, words
+from .word import POLITE, STOP, VERB_STEMS, VERBS, has_cjk, is_past, stem, stems, tokens, words
 
 
 @dataclass(frozen=True)
@@ -235,14 +235,8 @@ def _complete_by_phrase(call: Call, clause: str, filled: Filled, told: bool) -> 
         phrase = sure or subject(clause, call.tool, used, name_vocabulary(path))
         meant = bool(phrase) and (bool(sure) or _is_meant(call.tool, path, clause, phrase, used))
         if meant and (path in texts or len(phrase.split()) <= 3):
-            named = path in names or not _roles_of_text(call.tool, path)
-            alone = not told and call.declared == [path] and not (named and _runs_on(phrase, clause))
+            alone = not told and call.declared == [path]
             call.take(path, phrase, call.quoted(path, clause) if expression or alone else {})
-
-
-def _runs_on(phrase: str, clause: str) -> bool:
-    """Whether nothing shows where a Chinese name ends: 客厅空 of 客厅空调, but not 客厅 of 客厅的灯."""
-    return has_cjk(phrase) and not re.search(rf"{re.escape(phrase)}(?:的|[^\u3400-\u9fff]|$)", clause)
 
 
 def _used(one: Offer, clause: str) -> tuple[int, int]:
@@ -302,9 +296,7 @@ def subject(clause: str, tool: Tool, used: Sequence[tuple[int, int]] = (), keep:
     return clause[found[0].start : found[-1].end].removesuffix("的")
 
 
-_POLITE = STOP | words("""
-    please could would want need like about let lets i'd i'll we you kindly hey now just quick quickly try some any more
-""")
+_POLITE = STOP | POLITE | words("about just quick quickly try some any more us")
 _PARTICLE = words("up down off out on for over in to of the a an me us my about")
 _SEARCHING = stems("search look find google browse web internet online check fetch get query")
 _TAIL = STOP | MARKERS | words("online please now today tomorrow tonight right here me again")

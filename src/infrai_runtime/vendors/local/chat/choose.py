@@ -15,7 +15,7 @@ from .concept import chinese_words, name_vocabulary, related, vocabulary
 from .mention import mentions
 from .schema import Schema, valid
 from .slot import Slot
-from .word import STOP, VERB_STEMS, has_cjk, name_words, stem, stems, tokens, words
+from .word import POLITE, STOP, VERB_STEMS, has_cjk, name_words, stem, stems, tokens, words
 
 THRESHOLD = 1.6
 _GENERIC = stems("""
@@ -161,9 +161,6 @@ def _lead(request: str) -> str:
     return stem(words[0]) if words and stem(words[0]) in VERB_STEMS and not speaks else ""
 
 
-POLITE = words("""
-    please can could would will you i we need want to like d i'd kindly hey hi let's now also then and
-""")
 _BROAD = stems("""
     web internet online information info knowledge google wiki wikipedia question answer tool all it
 """)

@@ -127,7 +127,7 @@ _Pair = tuple[Offer, Slot]
 def _disputed(one: Offer, slot: Slot, seen: Sequence[_Pair], command: bool) -> bool:
     """Whether as much shows that another value elsewhere in the text is that of the slot; the numbers of a command
     go to its slots in their order."""
-    if isinstance(one.value, list) or (command and isinstance(one.value, int | float)):
+    if isinstance(one.value, list) or (command and one.is_number):
         return False
     others = (other for other, to in seen if to is slot and other.end > other.start and one.end > one.start)
     return any(other.value != one.value and not other.overlaps(one) for other in others)

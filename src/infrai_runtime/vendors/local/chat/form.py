@@ -18,7 +18,7 @@ from .scene import Scene
 from .sentence import is_question, sentences
 from .shown import shown_schema
 from .slot import Slot
-from .word import words
+from .word import POLITE, words
 
 _KINDS = ("text", "json_object", "json_schema")
 
@@ -112,12 +112,11 @@ _VALUES = words("email url phone date datetime day time money percent number cod
 _INSTRUCTS = words("""
     extract parse identify return fill classify list find convert analyze analyse output read turn get pull
 """)
-_POLITE = words("please can could would you i want need to now kindly")
 
 
 def _instructs(text: str) -> bool:
     """Whether ``text`` begins with a command to extract something."""
-    words = [word for word in text.lower().split()[:12] if word not in _POLITE]
+    words = [word for word in text.lower().split()[:12] if word not in POLITE]
     command = bool(words) and words[0].strip(",:") in _INSTRUCTS and words[1:2] != ["of"]
     return command or text.startswith(("请", "从", "提取", "抽取"))
 

@@ -33,6 +33,11 @@ class Offer:
     end: int
     fit: float
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number, and no yes or no."""
+        return isinstance(self.value, int | float) and not isinstance(self.value, bool)
+
     def overlaps(self, other: Offer) -> bool:
         """Whether both use a stretch of the text."""
         return self.start < other.end and other.start < self.end
@@ -195,7 +200,7 @@ def _numbers(slot: Slot, scene: Scene, command: bool) -> Iterator[Offer]:
 def _amount(slot: Slot, scene: Scene, mention: Mention) -> Fraction | None:
     """A number in the unit that the slot asks for; None for one of another kind."""
     value, source = Fraction(mention.value), unit_of(mention.unit)
-    named = any(field.start <= mention.start < field.end for field in labels(slot, scene))
+    named = any(field.holds(mention.start) for field in labels(slot, scene))
     own = own_unit(slot, source) if source and mention.kind == "number" else None
     if own and source:
         far = max(source.factor, own.factor) > 1000 * min(source.factor, own.factor)
@@ -241,7 +246,7 @@ def counted(after: list[str]) -> bool:
 
 def _number_fit(slot: Slot, scene: Scene, mention: Mention, command: bool) -> float:
     """Most for what stands behind a label of the slot, more for what counts its thing or is in its unit."""
-    if any(field.start <= mention.start < field.end for field in labels(slot, scene)):
+    if any(field.holds(mention.start) for field in labels(slot, scene)):
         return 0.9
     if in_unit(slot, mention):
         return 0.5

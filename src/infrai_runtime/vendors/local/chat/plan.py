@@ -11,12 +11,12 @@ from infrai_runtime.failure import Failure
 from . import voice
 from .answer import Draft, call_part, say
 from .calls import Call, Step, calls, complete_from_results, guess_by_phrase, takes_number, takes_text
-from .choose import POLITE, THRESHOLD, Tool, read_tools, scores
+from .choose import THRESHOLD, Tool, read_tools, scores
 from .conversation import Conversation
 from .fill import fill
 from .form import source_text
 from .sentence import clauses, idle, is_question, refuses, withdraws
-from .word import VERB_STEMS, has_cjk, name_words, stem, tokens
+from .word import POLITE, VERB_STEMS, has_cjk, name_words, stem, tokens
 
 _MOST_CALLS = 16
 _NEAR = 0.75

@@ -64,10 +64,9 @@ class Field:
     start: int
     end: int
 
-    @property
-    def head(self) -> str:
-        """The stem of the last word of the label, which says what is named."""
-        return stem(name_words(self.label.replace(" ", "_"))[-1]) if name_words(self.label.replace(" ", "_")) else ""
+    def holds(self, place: int) -> bool:
+        """Whether a place is inside its value."""
+        return self.start <= place < self.end
 
 
 class Scene:

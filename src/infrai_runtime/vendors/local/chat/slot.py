@@ -274,7 +274,7 @@ class Slot:
         """The words of the description that tell more than the name, the kind and what all fields are about."""
         plain = _EXAMPLE.split(self.description.lower())[0]
         said = {stem(word) for word in tokens(plain) if word.isascii() and len(word) > 2 and not unit_of(word)}
-        known = self.own.union(*(role.words for role, _ in self.roles[:1]))
+        known = self.own | self.party
         known |= {stem(word) for parent in self.parents for word in tokens(parent.replace("_", " "))}
         telling = said - _ASKING
         return frozenset(word for word in telling if not any(akin(own, word) or akin(word, own) for own in known))
@@ -299,6 +299,21 @@ class Slot:
     @cached_property
     def roles(self) -> list[tuple[Role, float]]:
         return roles_within(self.name, self.description, self.parents[-1] if self.parents else "")
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of mention that can fill the field as what it is first of all."""
+        return frozenset(kind for role, _ in self.roles[:1] for kind in role.kinds)
+
+    @cached_property
+    def party(self) -> frozenset[str]:
+        """The words of fields that are the same first of all."""
+        return frozenset(own for role, _ in self.roles[:1] for own in role.words)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any text will do."""
+        return self.kind == "string" and not {"enum", "format"} & set(self.schema)
 
     @cached_property
     def units(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from .answer import Draft, say
 from .conversation import Conversation, Result
 from .measure import numbers
-from .quote import Passage, answer, cited, reading, statements
+from .quote import answer, cited, reading, statements
 from .rank import Similarity
 from .word import has_cjk, terms
 
@@ -46,12 +46,6 @@ def summarize(conversation: Conversation) -> Draft | None:
     wanted = _wanted(given.question, len(found))
     chosen = central([sentence.text for _, sentence in found], wanted)
     return cited([(found[i][0], found[i][1].text) for i in chosen], bool(_BULLET.search(given.question)))
-
-
-def short(text: str, most: int = 2) -> str:
-    """The lead and central sentences of ``text``, as one line."""
-    found = [sentence.text for sentence in statements(Passage(text, ""))][:_MOST]
-    return " ".join(found[i] for i in central(found, most))
 
 
 def _wanted(question: str, size: int) -> int:

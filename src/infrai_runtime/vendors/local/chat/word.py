@@ -157,6 +157,10 @@ def has_cjk(text: str) -> bool:
     return any("\u3400" <= letter <= "\u9fff" for letter in text)
 
 
+POLITE = words("""
+    please can could would will you i we want need like d i'd i'll kindly hey hi let let's lets now also then and to
+""")
+"""What a request may begin with before it says what is wanted."""
 VERBS = words("""
     add adjust archive arrange ask assign block book build buy calculate call cancel change check close compare
     compose compute connect convert copy count create cut deactivate delete deliver describe dim disable divide

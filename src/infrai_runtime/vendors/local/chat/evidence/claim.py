@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..measure import unit_of
 from ..mention import Mention
-from ..offer import Offer
+from ..offer import Offer, labels
 from ..scene import Scene
 from ..slot import Slot
 from ..word import has_cjk, words
@@ -61,7 +61,19 @@ class Claim:
 
     @cached_property
     def is_number(self) -> bool:
-        return isinstance(self.chosen.value, int | float) and not isinstance(self.chosen.value, bool)
+        return self.chosen.is_number
+
+    @cached_property
+    def is_labelled(self) -> bool:
+        """Whether the value stands behind a label of its field."""
+        return any(field.holds(self.start) for field in labels(self.slot, self.scene))
+
+    @cached_property
+    def in_order(self) -> Sequence[Slot]:
+        """The slots that take numbers, where the text has just as many; else none."""
+        numbers = [m for m in self.scene.mentions if m.kind in ("number", "money", "percent")]
+        taken = [to for to, one in self.others if one.is_number]
+        return taken if len(numbers) == len(taken) else ()
 
     @cached_property
     def kin(self) -> list[Mention]:

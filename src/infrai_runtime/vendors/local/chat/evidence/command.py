@@ -21,8 +21,7 @@ def commanded(claim: Claim) -> bool:
         return _exchanged(claim)
     if claim.slot.role == "message" and claim.scene.before(claim.start, 1) in _SAYING:
         return True
-    asked = {kind for role, _ in claim.slot.roles[:1] for kind in role.kinds}
-    return here is not None and here.kind in asked & _TELLING and not claim.slot.specific
+    return here is not None and here.kind in claim.slot.kinds & _TELLING and not claim.slot.specific
 
 
 _TELLING = MOMENT | {"email", "url", "path", "phone", "ip"}
@@ -34,10 +33,8 @@ _SAYING = (["saying"], ["that"], ["says"], ["说"])
 def _all_numbers(claim: Claim) -> bool:
     """Whether a command has as many numbers as its call takes, and each has its place: the only one, or operands. Of
     numbers with names of their own the order says nothing."""
-    numbers = [m for m in claim.scene.mentions if m.kind in ("number", "money", "percent")]
-    taken = [to for to, one in claim.others if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
-    alone = len(taken) < 2 and _is_of_field(claim)
-    return len(numbers) == len(taken) and (alone or all(map(_is_operand, taken)))
+    alone = len(claim.in_order) == 1 and _is_of_field(claim)
+    return alone or (len(claim.in_order) > 1 and all(map(_is_operand, claim.in_order)))
 
 
 def _is_of_field(claim: Claim) -> bool:

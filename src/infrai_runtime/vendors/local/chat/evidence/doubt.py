@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..concept import akin
 from ..measure import is_either_half, unit_of
 from ..offer import Offer, labels, own_unit, side
-from ..scene import Field, Scene
+from ..scene import Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, name_words, stem, stems, words
 from .claim import LEAD, MOMENT, PROPER, Claim
@@ -180,17 +180,13 @@ def on_the_other_side(claim: Claim) -> bool:
 
 def untold(claim: Claim) -> bool:
     """A value in a statement of which the text does not say what the field's description tells of it."""
-    if claim.command or claim.scene.piece or any(_opens(claim, field) for field in labels(claim.slot, claim.scene)):
+    if claim.command or claim.scene.piece or claim.is_labelled:
         return False
     sentence, at = around(claim.scene, claim.start)
     first = claim.start - at
-    label = next((field.at for field in claim.scene.fields if _opens(claim, field)), first)
+    label = next((field.at for field in claim.scene.fields if field.holds(claim.start)), first)
     said = claim.scene.said(min(first, label), first + len(sentence))
     return not all(any(akin(word, own) for word in said) for own in claim.slot.told)
-
-
-def _opens(claim: Claim, field: Field) -> bool:
-    return field.start <= claim.start < field.end
 
 
 def calculated(claim: Claim) -> bool:
@@ -205,7 +201,7 @@ def calculated(claim: Claim) -> bool:
 
 def of_one_of_several(claim: Claim) -> bool:
     """A value of a talk or of a list of records: two labels of the text stand in it several times."""
-    if claim.scene.piece or any(_opens(claim, field) for field in labels(claim.slot, claim.scene)):
+    if claim.scene.piece or claim.is_labelled:
         return False
     found = Counter(field.label for field in claim.scene.fields)
     return sum(count > 1 for count in found.values()) > 1
@@ -214,8 +210,7 @@ def of_one_of_several(claim: Claim) -> bool:
 def no_term(claim: Claim) -> bool:
     """A clause where a name or a term is wanted: 'the clerk will fill in' for a zone, 'the usual' for a period."""
     typed = claim.mention and claim.mention.kind not in ("name", "quoted")
-    free = claim.slot.kind == "string" and not {"enum", "format"} & set(claim.slot.schema)
-    if typed or not free or not claim.text or claim.slot.role in _LONG:
+    if typed or not claim.slot.is_free or not claim.text or claim.slot.role in _LONG:
         return False
     said = [word for word in _WORD.findall(claim.text) if word[0].islower() or claim.text.isupper()]
     return claim.text != claim.text.split()[0] and any(word.lower() in _OF_CLAUSES for word in said)
@@ -232,7 +227,7 @@ def of_no_kind(claim: Claim) -> bool:
     """A value without what the field asks for: no moment for a time, no figure for a telephone, 'to be announced'."""
     if not isinstance(claim.chosen.value, str) or not claim.text:
         return False
-    kinds = {kind for role, _ in claim.slot.roles[:1] for kind in role.kinds}
+    kinds = claim.slot.kinds
     inside = {m.kind for m in claim.scene.mentions if m.start < claim.end and claim.start < m.end}
     none = _NOTHING.match(claim.text) or _BRACKETED.match(claim.text)
     return bool(none) or (bool(kinds) and kinds <= _TYPED and not kinds & inside)
@@ -258,7 +253,7 @@ def runs_on(claim: Claim) -> bool:
     if _CJK_COMMA.search(claim.text) and claim.slot.role not in _LONG:
         return True
     line = claim.scene.text[: claim.start].rpartition("\n")[2].strip(" -*\"'")
-    here = (field for field in claim.scene.fields if field.start <= claim.start < field.end)
+    here = (field for field in claim.scene.fields if field.holds(claim.start))
     return claim.slot.role in PROPER or not any(line.startswith(field.label) for field in here)
 
 
@@ -330,7 +325,7 @@ def of_another_label(claim: Claim) -> bool:
     if claim.scene.piece or not claim.text:
         return False
     others = (field for field in claim.scene.fields if field not in labels(claim.slot, claim.scene))
-    return any(_opens(claim, one) and LEAD.fullmatch(claim.scene.text[one.start : claim.start]) for one in others)
+    return any(one.holds(claim.start) and LEAD.fullmatch(claim.scene.text[one.start : claim.start]) for one in others)
 
 
 _KIN = re.compile(

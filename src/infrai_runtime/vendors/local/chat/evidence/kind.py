@@ -7,7 +7,6 @@ import re
 from ..mention import Mention
 from ..offer import in_unit
 from ..scene import MARKERS
-from ..slot import Slot
 from ..word import STOP, name_words, stem, stems, words
 from .claim import PRECISE, Claim
 
@@ -25,16 +24,12 @@ def alone(claim: Claim) -> bool:
         return _alone_number(claim, here)
     if not claim.command and (here.kind not in _TELLING or (here.kind == "day" and "day" not in slot.words)):
         return False
-    return here.kind in PRECISE and _asks_for(claim.slot, here.kind) and not _is_any_code(claim, here)
-
-
-def _asks_for(slot: Slot, kind: str) -> bool:
-    return any(kind in role.kinds for role, _ in slot.roles[:1])
+    return here.kind in PRECISE and here.kind in claim.slot.kinds and not _is_any_code(claim, here)
 
 
 def _is_any_code(claim: Claim, here: Mention) -> bool:
     """Whether a code could be that of another field as well: nothing of its form says what it is a code of."""
-    return here.kind == "code" and any(_asks_for(slot, here.kind) for slot in claim.slots if slot is not claim.slot)
+    return here.kind == "code" and any(here.kind in slot.kinds for slot in claim.slots if slot is not claim.slot)
 
 
 _TELLING = words("email url ip phone code datetime date day time street")

@@ -35,8 +35,8 @@ def _is_of_kind(claim: Claim) -> bool:
         return False
     if claim.is_number:
         return in_unit(slot, here)
-    kinds = {kind for role, _ in slot.roles[:1] for kind in role.kinds}
-    return here.kind in PRECISE & kinds or (here.kind == "number" and "number" in kinds and len(here.text) > 4)
+    figures = here.kind == "number" and len(here.text) > 4
+    return here.kind in slot.kinds and (here.kind in PRECISE or figures)
 
 
 def _is_name(claim: Claim) -> bool:
@@ -62,14 +62,10 @@ _SAID = words("is was has had will")
 def _asks_for_name(claim: Claim) -> bool:
     """Whether a field wants no more than a name of somebody, or that of the one party that the text may be of."""
     named = claim.slot.role in PROPER | {"product", "title"}
-    party = _party(claim)
+    party = claim.slot.party
     chinese = (word for word, _, _ in chinese_words(claim.slot.name))
     told = claim.slot.specific <= party or any(akin(word, own) for word in chinese for own in party)
     return named and len(claim.slot.specific) < 2 and told
-
-
-def _party(claim: Claim) -> frozenset[str]:
-    return frozenset(own for role, _ in claim.slot.roles[:1] for own in role.words)
 
 
 def first(claim: Claim) -> bool:
@@ -92,7 +88,7 @@ def beside(claim: Claim) -> bool:
     clause, place = piece(_BREAK, sentence, at)
     start = claim.start - place
     said = [*_said(claim, start, start + len(clause))]
-    asked = claim.slot.specific - _party(claim) or claim.slot.specific
+    asked = claim.slot.specific - claim.slot.party or claim.slot.specific
     if not all(any(akin(word, own) for word, _ in said) for own in asked):
         return False
     places = [place for word, place in said if any(akin(word, own) for own in asked)]
@@ -129,11 +125,7 @@ def ordered(claim: Claim) -> bool:
     """A number of a command, or a bare one for a field without a unit, where there are as many as are asked for."""
     measured = claim.slot.units or any(unit_of(word) for word in name_words(claim.slot.name))
     bare = claim.mention and not measured and is_label(claim.scene, claim.mention)
-    if not claim.is_number or not (claim.command or bare):
-        return False
-    numbers = [m for m in claim.scene.mentions if m.kind in ("number", "money", "percent")]
-    taken = [one for _, one in claim.others if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
-    return len(numbers) == len(taken)
+    return claim.is_number and bool(claim.command or bare) and bool(claim.in_order)
 
 
 def behind(claim: Claim) -> bool:

@@ -18,7 +18,7 @@ from .name import CJK_PERSON
 def labelled(claim: Claim) -> bool:
     """'Name: Ada': the value opens what stands behind the field's own label, and no such label names another."""
     found = labels(claim.slot, claim.scene)
-    here = [field for field in found if field.start <= claim.start < field.end or _is_whole(claim, field.value)]
+    here = [field for field in found if field.holds(claim.start) or _is_whole(claim, field.value)]
     if not here or len({field.value for field in found}) > 1:
         return False
     stretch = claim.scene.text[here[0].start : max(claim.start, here[0].end)]

@@ -35,7 +35,7 @@ _NOT_THAT = re.compile(
 def one_of_records(claim: Claim) -> bool:
     """A value behind the field's label where another such label stands with another value: each is of its own thing."""
     own = [] if claim.scene.piece else labels(claim.slot, claim.scene)
-    here = {field.key for field in own if field.start <= claim.start < field.end}
+    here = {field.key for field in own if field.holds(claim.start)}
     return len({field.value for field in own if field.key in here}) > 1
 
 
