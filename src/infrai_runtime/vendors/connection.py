@@ -165,7 +165,6 @@ class Answer:
     """All of it has come."""
     _closed = False
     _keeps = False
-    _surplus = False
     _trouble: Exception | None = None
     _head_bytes = 0
     _waiting_bytes = 0
@@ -181,6 +180,8 @@ class Answer:
         self.headers: dict[str, str] = {}
         self._until = until
         self._chunks: list[bytes] = []
+        self.on_body = self._chunks.append
+        """Takes a piece of the body. A stream has many, of which several come at once."""
 
     @property
     def mime(self) -> str:
@@ -191,7 +192,7 @@ class Answer:
     def reusable(self) -> bool:
         """Whether another request may follow on its connection: the answer is whole, and so is what was sent, and it
         was read."""
-        if not self.done or not self._keeps or self._surplus or self._paused:
+        if not self.done or not self._keeps or self._paused:
             return False
         transport = self.connection.transport
         return not transport.is_closing() and transport.get_write_buffer_size() == 0
@@ -208,7 +209,8 @@ class Answer:
                 return b""
             await self._news()
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks, self._waiting_bytes = [], 0
+        self._chunks.clear()
+        self._waiting_bytes = 0
         if self._paused:
             self._paused = False
             self.connection.transport.resume_reading()
@@ -258,6 +260,8 @@ class Answer:
     def grown(self, size: int) -> None:
         """So many bytes were parsed. Neither the head nor what waits to be read grows without end."""
         if self._chunks:
+            if self._reader is not None:
+                self._wake()
             self._waiting_bytes += size
             if self._waiting_bytes > WINDOW_BYTES and not self._paused:
                 self._paused = True
@@ -297,9 +301,9 @@ class Answer:
     # -- what the parser tells -------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """An answer begins. A second one was not asked for: it is not read, and the connection not used again."""
+        """An answer begins. A second one was not asked for: it is not read, and the connection ends."""
         if self.done:
-            self._surplus = True
+            raise Trouble("more than one answer came")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers are not kept."""
@@ -312,24 +316,15 @@ class Answer:
         parser = self.connection.parser
         assert parser is not None
         status = parser.get_status_code()
-        if self._surplus:
-            return
         if status < 200:
             self.headers = {}
             return
         self.status, self.began = status, True
         self._wake()
 
-    def on_body(self, data: bytes) -> None:
-        """A piece of the body. A stream has many, of which several come at once."""
-        if not self._surplus:
-            self._chunks.append(data)
-            if self._reader is not None:
-                self._wake()
-
     def on_message_complete(self) -> None:
         """The answer is whole."""
-        if not self.began or self._surplus:
+        if not self.began:
             return
         parser = self.connection.parser
         assert parser is not None
