@@ -231,36 +231,31 @@ class Capability:
         guard.check_content_type(content_type, self._media_type)
         if b"content-encoding" in headers:
             guard.check_coding(headers[b"content-encoding"].decode("latin-1"))
-        length, key = headers.get(b"content-length", b"").decode("latin-1"), headers.get(b"idempotency-key")
+        length, key = headers.get(b"content-length", b""), headers.get(b"idempotency-key")
+        state, embedded = scope.get("state", {}), is_embedded(scope)
+        came = CAME in state
         return Incoming(
             self._name,
             self._read,
             partial(form_fields, content_type) if self._form else None,
             (self, content_type),
-            partial(guard.read_body, length, _punctual(settings, scope, receive), settings.max_body_bytes),
+            partial(guard.read_body, length, _punctual(settings, receive, came or embedded), settings.max_body_bytes),
             headers.get(b"authorization", b"").decode("latin-1"),
             None if key is None else key.decode("latin-1"),
             _trace_context(scope) if b"traceparent" in headers else None,
-            is_embedded(scope),
-            None if key is None else _stay(scope),
+            embedded,
+            # Has the task that serves go on when the caller leaves: only who says that the body has come heeds that.
+            partial(state.update, {LEAVE: None}) if came and key is not None else None,
         )
-
-
-def _stay(scope: Scope) -> Callable[[], None] | None:
-    """Has the task that serves go on when the caller leaves; only who says that the body has come heeds that."""
-    state = scope.get("state", {})
-    return partial(state.update, {LEAVE: None}) if CAME in state else None
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
     """The response to a caller that has gone."""
 
 
-def _punctual(settings: Settings, scope: Scope, receive: Receive) -> guard.Receive:
-    """Where a request's body comes from; one of this process's own may take its time."""
-    if CAME in scope.get("state", ()) or is_embedded(scope):
-        return receive
-    return guard.Punctual(receive, settings.body_timeout_s)
+def _punctual(settings: Settings, receive: Receive, in_time: bool) -> guard.Receive:
+    """Where a request's body comes from: one that has come, or one of this process's own, which may take its time."""
+    return receive if in_time else guard.Punctual(receive, settings.body_timeout_s)
 
 
 def _trace_context(scope: Scope) -> dict[str, str]:
@@ -296,8 +291,13 @@ def _check_coding(request: Request) -> None:
 
 
 async def _body(settings: Settings, request: Request) -> bytes:
-    length, receive = request.headers.get("content-length", ""), _punctual(settings, request.scope, request.receive)
-    return await guard.read_body(length, receive, settings.max_body_bytes)
+    length, receive = request.headers.get("content-length", ""), _punctual_body(settings, request)
+    return await guard.read_body(length.encode("latin-1"), receive, settings.max_body_bytes)
+
+
+def _punctual_body(settings: Settings, request: Request) -> guard.Receive:
+    in_time = CAME in request.scope.get("state", ()) or is_embedded(request.scope)
+    return _punctual(settings, request.receive, in_time)
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
@@ -319,8 +319,8 @@ async def _submission(settings: Settings, request: Request) -> tuple[batch_job.J
     key = request.headers.get("idempotency-key")
     if guard.media_type(request.headers.get("content-type", "")) == NDJSON:
         _check_coding(request)
-        options, receive = batch_job.job_in_query(request.query_params, key), request.receive
-        return options, batch_job.in_lines(_punctual(settings, request.scope, receive), settings.max_batch_bytes)
+        options = batch_job.job_in_query(request.query_params, key)
+        return options, batch_job.in_lines(_punctual_body(settings, request), settings.max_batch_bytes)
     _check_json(request)
     body = await _json_body(settings, request)
     return batch_job.job_of(body, key), batch_job.in_body(body)

@@ -95,22 +95,22 @@ class Punctual:
         return received
 
 
-async def read_body(content_length: str, receive: Receive, max_bytes: int) -> bytes:
+async def read_body(content_length: bytes, receive: Receive, max_bytes: int) -> bytes:
     """The body. Raises PAYLOAD_TOO_LARGE as soon as it is known to be too large, also without a Content-Length."""
     if content_length.isdigit() and int(content_length) > max_bytes:
         raise too_large(max_bytes)
     pieces: list[bytes] = []
-    size, more = 0, True
-    while more:
+    left = max_bytes
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Failure("INVALID_REQUEST", "the connection ended inside the body", param="body")
-        piece, more = message.get("body", b""), message.get("more_body", False)
-        size += len(piece)
-        if size > max_bytes:
+        pieces.append(message.get("body", b""))
+        left -= len(pieces[-1])
+        if left < 0:
             raise too_large(max_bytes)
-        pieces.append(piece)
-    return b"".join(pieces)
+        if not message.get("more_body"):
+            return b"".join(pieces)
 
 
 def too_large(max_bytes: int) -> Failure:
