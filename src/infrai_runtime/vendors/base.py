@@ -37,8 +37,6 @@ class Call:
     """``cache_strategy`` is ``vendor``: the vendor's prompt cache is wanted, also where it has to be asked for."""
     connect_s: float = 10.0
     """The longest wait for a connection."""
-    first_byte_s: float | None = None
-    """The longest wait for the head of the answer; None: the deadline."""
     idle_s: float | None = None
     """The longest silence inside an answer; None: the deadline."""
     idempotency_key: Callable[[], str | None] = lambda: None

@@ -314,9 +314,7 @@ class Http:
             connection = pool.idle(self._origin) or await pool.new(self._origin, min(call.connect_s, call.deadline_s))
             try:
                 # Not by a variable: no traceback that shows those may show the key.
-                answer = connection.ask(
-                    head_of(self._head(sent, key, call)), sent.data, until, call.first_byte_s or call.deadline_s
-                )
+                answer = connection.ask(head_of(self._head(sent, key, call)), sent.data, until, call.deadline_s)
                 call.bill.refused = False
                 await answer.head()
             except BaseException:
