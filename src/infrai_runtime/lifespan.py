@@ -46,6 +46,8 @@ class Hosted:
     """Makes an application, starts it, and stops it. Everything happens on the running loop."""
 
     endpoint: Callable[[Scope], Endpoint | None] = staticmethod(_no_endpoint)
+    failed = False
+    """Whether the application could not be started."""
 
     def __init__(self, make: Callable[[], App]) -> None:
         self._make = make
@@ -53,11 +55,6 @@ class Hosted:
         self._begun: asyncio.Future[App] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live())
         self.state: dict[str, Any] = {}
-
-    @property
-    def failed(self) -> bool:
-        """Whether the application could not be started."""
-        return self._begun.done() and self._begun.exception() is not None
 
     async def app(self) -> App:
         """The started application. Raises what kept it from starting: ``ConfigError``, or ``httpx.ConnectError``."""
@@ -106,6 +103,7 @@ class Hosted:
         if self._begun.done():
             log.error("the embedded runtime did not end cleanly", exc_info=error)
             return
+        self.failed = True
         self._begun.set_exception(_why(error))
         self._begun.exception()  # seen, also when the caller who started it has gone
 
