@@ -308,3 +308,9 @@ def test_words_that_only_point_at_the_text_are_no_part_of_the_question(prompt: s
     answer = reply([{"role": "user", "parts": [{"type": "text", "text": text}]}])
     assert fact in answer.parts[0]["text"]
     assert answer.grounded is True
+
+
+def test_a_year_is_no_answer_to_how_long() -> None:
+    text = "The bridge was opened in 1932. It is 503 metres long. How long is the bridge?"
+    answer = reply([{"role": "user", "parts": [{"type": "text", "text": text}]}])
+    assert "503" in answer.parts[0]["text"]
