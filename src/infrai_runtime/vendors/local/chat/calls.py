@@ -15,7 +15,7 @@ from .concept import chinese_words, name_vocabulary, related
 from .conversation import Result
 from .fill import Filled, Known, fill
 from .measure import json_number, numbers, plain, unit_after
-from .mention import Mention, mentions
+from .mention import MOMENT, Mention, mentions
 from .offer import Offer
 from .proof import Held, Path, Proof
 from .scene import MARKERS, Scene, Token
@@ -352,7 +352,7 @@ def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: Sequence[tu
     start = clause.find(phrase)
     touching = any(0 < start - end < 2 and clause[end:start].isspace() for _, end in used)
     roles = [role.name for role, _ in roles_of(path, "")]
-    if touching or any(mention.kind in _MOMENT for mention in mentions(phrase)):
+    if touching or any(mention.kind in MOMENT for mention in mentions(phrase)):
         return False
     if roles[:1] and roles[0] in _WRITTEN:
         return not has_cjk(phrase) and _is_object(clause, phrase, tool, used)
@@ -366,8 +366,6 @@ def _is_meant(tool: Tool, path: str, clause: str, phrase: str, used: Sequence[tu
 
 _WRITTEN = words("message title query reason heading")
 """Arguments that are texts, and tell of no thing which one is meant."""
-_MOMENT = words("date day time datetime")
-"""What a phrase does not hold where it is only a text."""
 
 
 def _tells_which(clause: str, phrase: str, tool: Tool, keep: frozenset[str]) -> bool:

@@ -12,6 +12,7 @@ from infrai_runtime.failure import Failure
 from .answer import Draft, text_part
 from .conversation import Conversation, wanted_keys, without_keys
 from .fill import Filled, fill
+from .mention import MOMENT
 from .proof import Proof
 from .quote import split
 from .scene import Scene
@@ -106,7 +107,7 @@ def _is_task(text: str) -> bool:
     return _instructs(text) or (is_question(text) and not any(m.kind in _VALUES for m in Scene(text).mentions))
 
 
-_VALUES = words("email url phone date datetime day time money percent number code street zip path")
+_VALUES = MOMENT | words("email url phone money percent number code street zip path")
 
 
 _INSTRUCTS = words("""

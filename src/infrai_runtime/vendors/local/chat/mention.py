@@ -13,6 +13,7 @@ from .measure import MONTHS, numbers, unit_after
 from .word import NUMBER_WORD, OPENERS, STOP, VERB_STEMS, stem, words
 
 MOST_TEXT = 20_000
+MOMENT = words("date day time datetime")
 
 
 @dataclass(frozen=True)

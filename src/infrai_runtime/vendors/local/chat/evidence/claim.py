@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..measure import unit_of
-from ..mention import Mention
+from ..mention import MOMENT, Mention
 from ..offer import Offer, labels
 from ..scene import Scene
 from ..slot import Slot
 from ..word import has_cjk, words
 
-MOMENT = words("date day time datetime")
 PROPER = words("person recipient company place origin destination")
 """Roles of proper names."""
 PRECISE = words("""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..concept import akin
-from ..mention import CURRENCY
+from ..mention import CURRENCY, MOMENT
 from ..offer import FROM_WORDS, counted, wants_count
 from ..slot import Slot
 from ..word import has_cjk, name_words, stem, words
-from .claim import MOMENT, Claim
+from .claim import Claim
 
 
 def commanded(claim: Claim) -> bool:

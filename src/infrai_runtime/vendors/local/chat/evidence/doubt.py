@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 from ..concept import akin
 from ..measure import is_either_half, unit_of
+from ..mention import MOMENT
 from ..offer import Offer, labels, own_unit, side
 from ..scene import Scene
 from ..slot import Slot
 from ..word import STOP, has_cjk, name_words, stem, stems, words
-from .claim import LEAD, MOMENT, PROPER, Claim
+from .claim import LEAD, PROPER, Claim
 from .named import is_label
 from .which import asked_about, one_of_records, refused, ruled_out
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from ..concept import akin, chinese_words
 from ..measure import unit_of
-from ..mention import Mention
+from ..mention import MOMENT, Mention
 from ..offer import counted, in_unit, wants_count
 from ..word import has_cjk, is_past, name_words, stem, words
 from .choice import words_of
-from .claim import MOMENT, PRECISE, PROPER, Claim, possesses
+from .claim import PRECISE, PROPER, Claim, possesses
 from .doubt import around, piece
 from .name import CJK_PERSON
 from .named import is_label
@@ -140,11 +140,10 @@ _PLAIN = words("of is am the a an")
 
 
 def bounds(claim: Claim) -> bool:
-    """A side of a range or of a way: '4 to 8 August' for a start and an end, 'Oslo to Rome' for an origin."""
+    """A side of a range: '4 to 8 August' for a start and an end."""
     first, last = claim.scene.after(claim.end, 1) in _TO, claim.scene.before(claim.start, 1) in _TO
-    if claim.mention and claim.mention.kind in MOMENT:
-        return bool((first and claim.slot.words & _FIRST) or (last and claim.slot.words & _LAST))
-    return _is_name(claim) and ((first and claim.slot.role == "origin") or (last and claim.slot.role == "destination"))
+    asked = (first and claim.slot.words & _FIRST) or (last and claim.slot.words & _LAST)
+    return bool(asked and claim.mention and claim.mention.kind in MOMENT)
 
 
 _TO = (["to"], ["until"], ["till"], ["-"], ["–"], ["到"], ["至"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from ..mention import Mention
+from ..mention import MOMENT, Mention
 from ..offer import NAMING, side
 from ..slot import INTRODUCES
 from ..word import has_cjk, is_past, stem, stems, words
-from .claim import MOMENT, PROPER, Claim, possesses
+from .claim import PROPER, Claim, possesses
 
 
 def person(claim: Claim) -> bool:

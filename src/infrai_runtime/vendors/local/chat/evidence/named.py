@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 
 from ..concept import derived, related, translated
-from ..mention import Mention
+from ..mention import MOMENT, Mention
 from ..offer import PLAIN, labels
 from ..scene import MARKERS, Scene
 from ..slot import KIND, NUMBER_UNITS
 from ..word import STOP, has_cjk, is_past, name_words, stem, stems, words
-from .claim import LEAD, MOMENT, PROPER, Claim, possesses
+from .claim import LEAD, PROPER, Claim, possesses
 from .name import CJK_PERSON
 
 
