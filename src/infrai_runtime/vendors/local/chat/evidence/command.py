@@ -46,13 +46,7 @@ def _is_of_field(claim: Claim) -> bool:
         return not (claim.mention and claim.mention.unit)
     said = {stem(word) for word in after} | {word for word, at, _ in claim.scene.chinese if 0 <= at - claim.end < 3}
     things = counted(after[:1]) or has_cjk(claim.scene.text[claim.end : claim.end + 1])
-    if not things and not (claim.mention and claim.mention.unit) and slot.specific and claim.marker not in _SETTING:
-        return False
     return not things or any(akin(word, own) for word in said for own in slot.own | slot.units)
-
-
-_SETTING = words("to by at for")
-"""What leads to a bare number that something is set to."""
 
 
 def _is_operand(slot: Slot) -> bool:

@@ -116,7 +116,6 @@ _DECIMALS, _DECIMALS_OF = (
     re.compile(r"(?<=\d)[.,]\d|\s*(?:[\u3400-\u9fff]{1,2}半|and a half|½)"),
     re.compile(r"\d[.,]\Z"),
 )
-_WORD_BEFORE = re.compile(r"([A-Za-z\d&\u00c0-\u024f]+)[ \-]\Z")
 _WORD_AFTER = re.compile(r"[ \-/]?((?:[A-Z]|\d)[A-Za-z\d\u00c0-\u024f]*)(?![\d:.,]*\d)(?:\s+([a-z]+|%))?")
 
 
@@ -130,12 +129,7 @@ def cut(claim: Claim) -> bool:
     if claim.mention and claim.mention.kind in MOMENT | {"colour"}:
         return bool(_GLUED.match(where, claim.end))
     after = _WORD_AFTER.match(where, claim.end)
-    if _GLUED.match(where, claim.end) or (after and not text[0].islower()):
-        return True
-    before = _WORD_BEFORE.search(where, 0, claim.start)
-    if not before or stem(before[1]) in claim.slot.own:
-        return False
-    return text[0].isdigit() and before[1].isupper()
+    return bool(_GLUED.match(where, claim.end)) or (after is not None and not text[0].islower())
 
 
 def no_code(claim: Claim) -> bool:
@@ -251,14 +245,11 @@ def runs_on(claim: Claim) -> bool:
         return True
     if not isinstance(claim.chosen.value, str) or "," not in claim.text or typed:
         return False
-    if _CJK_COMMA.search(claim.text) and claim.slot.role not in _LONG:
-        return True
     line = claim.scene.text[: claim.start].rpartition("\n")[2].strip(" -*\"'")
     here = (field for field in claim.scene.fields if field.holds(claim.start))
     return claim.slot.role in PROPER or not any(line.startswith(field.label) for field in here)
 
 
-_CJK_COMMA = re.compile(r"[\u3400-\u9fff]\s?,")
 _END = re.compile(r"\s*(?:-|–|to|or|至|到|或)\s*[$€£¥]?\d")
 _START = re.compile(
     r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten))\S*\s*(?:-|–|to|or|(?:out )?of|至|到|或)\s*\Z"
