@@ -53,6 +53,7 @@ def forced(schema: dict[str, Any], text: str) -> tuple[Any, list[str]]:
 
 
 SUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (obj(length_m=N, width_m=N), "The pier is 310 m long and 8 m wide.", {"length_m": 310, "width_m": 8}),
     (
         obj(sender=EMAIL, recipient=S, subject=S, meeting_date=DATE),
         "From: lena@norddruck.example\nTo: Purchasing team\nSubject: Revised quote\n\nHello,\nplease find attached the "
@@ -214,6 +215,10 @@ def test_a_value_without_evidence_stays_and_is_declared(schema: dict[str, Any], 
 
 DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("one of two prices", obj(price=N), "The chair is 120 euros, the table is 340 euros.", ["price"]),
+    ("a difference", obj(price=N), "The other one is 15 euros cheaper.", ["price"]),
+    ("a difference of something", obj(price=N), "The chair is 15 euros dearer.", ["price"]),
+    ("what the other one has", obj(area_m2=N), "It is small. The one on Mill Lane had 70 m².", ["area_m2"]),
+    ("what somebody else has", obj(dogs=INTEGER), "We have none, somebody else here has 3 dogs.", ["dogs"]),
     ("one of two addresses", obj(email=EMAIL), "Write to ann@one.example or bob@two.example.", ["email"]),
     ("one of two dates", obj(date=DATE), "We moved from 2025-01-02 to 2025-01-09.", ["date"]),
     ("one of two options", obj(drink=one_of("tea", "coffee")), "Which is better, tea or coffee?", ["drink"]),

@@ -19,7 +19,7 @@ from ..slot import Slot
 from ..word import STOP, has_cjk, name_words, stem, stems, words
 from .claim import LEAD, PROPER, Claim
 from .named import is_label
-from .which import asked_about, one_of_records, refused, ruled_out
+from .which import asked_about, of_the_other, one_of_records, refused, ruled_out
 
 _OPEN = re.compile(
     r"\b(?:if|unless|whether|in case|maybe|perhaps|possibly|probably|presumably|apparently|allegedly|supposedly|likely"
@@ -250,6 +250,12 @@ def runs_on(claim: Claim) -> bool:
     return claim.slot.role in PROPER or not any(line.startswith(field.label) for field in here)
 
 
+_DIFFERENCE = re.compile(
+    r"\s*\S*\s*(?:\b(?:more|less|fewer|extra|off|cheaper|dearer|higher|lower|older|younger|longer|shorter|taller"
+    r"|faster|slower|heavier|lighter|bigger|smaller|earlier|later|better|worse|ahead|behind|short"
+    r"|too (?:much|many|few))\b|以上|以下|左右折)|[余多几]"
+)
+_COMPARED = re.compile(r"比[^，。；！？\n]{1,16}[快慢多少高低早晚贵宜重轻长短大小]了?\Z")
 _END = re.compile(r"\s*(?:-|–|to|or|至|到|或)\s*[$€£¥]?\d")
 _START = re.compile(
     r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten))\S*\s*(?:-|–|to|or|(?:out )?of|至|到|或)\s*\Z"
@@ -294,6 +300,8 @@ def relative(claim: Claim) -> bool:
     where = claim.scene.text
     if not claim.is_number:
         return False
+    if _DIFFERENCE.match(where, claim.end) or _COMPARED.search(where, 0, claim.start):
+        return True
     ends = claim.text and not claim.slot.words & _ENDS
     behind = _END.match(where, claim.end) or _BOUND.match(where, claim.end)
     return bool(ends) and bool(behind or _START.search(where, 0, claim.start))
@@ -341,7 +349,7 @@ def of_kin(claim: Claim) -> bool:
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, of_no_kind, on_the_other_side, cut, runs_on, no_term, untold, calculated),
     *(of_one_of_several, one_of_request, of_another_kind, relative, of_a_subject, of_another_label, of_kin),
-    *(refused, asked_about, one_of_records, ruled_out, unclaimed),
+    *(refused, asked_about, one_of_records, of_the_other, ruled_out, unclaimed),
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
 

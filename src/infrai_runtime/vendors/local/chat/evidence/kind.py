@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..measure import unit_after
 from ..mention import Mention
 from ..offer import in_unit
 from ..scene import MARKERS
@@ -63,6 +64,28 @@ def aged(claim: Claim) -> bool:
 
 
 _AGE_LINK = re.compile(r"\s*[,(，（]\s*|\s+(?:is|was|turns|turned)\s+|今年")
+
+
+def sized(claim: Claim) -> bool:
+    """'8 m wide' for a width, '宽12米'."""
+    here, where = claim.mention, claim.scene.text
+    if not claim.is_number or not here or not unit_after(where, here.end):
+        return False
+    around = (*claim.scene.after(here.end, 2)[1:], where[: here.start][-1:])
+    return any(_SIZES.get(word) in claim.slot.words for word in around)
+
+
+_SIZES = {
+    word: stem(noun)
+    for noun, said in (
+        ("length", "long 长"),
+        ("width", "wide broad across 宽"),
+        ("height", "high tall 高"),
+        ("depth", "deep 深"),
+        ("thickness", "thick 厚"),
+    )
+    for word in said.split()
+}
 _SUMS = stems("""
     rent wage salary bonus fine refund deposit fee tax vat tip discount budget shipping delivery revenue profit debt
     loan grant donation balance total subtotal price cost income payment credit toll fare tuition instalment

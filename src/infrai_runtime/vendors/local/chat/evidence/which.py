@@ -39,6 +39,19 @@ def one_of_records(claim: Claim) -> bool:
     return len({field.value for field in own if field.key in here}) > 1
 
 
+def of_the_other(claim: Claim) -> bool:
+    """What is said of another one: 74 of 'The one on Birch Lane had 74 m²'."""
+    sentences = (one for one in claim.scene.sentences if one.start <= claim.start <= one.end)
+    return any(_OTHER.search(claim.scene.text, one.start, claim.start) for one in sentences)
+
+
+_OTHER = re.compile(
+    r"\b(?:the (?:one|ones) (?:on|in|at|from|by|of|beside|next)|next door|nearby|neighbou?r(?:'s|ing)?|another"
+    r"|(?:the|his|her|their|its) others?|(?:some|every|any)(?:one|body) else)\b|另|其他|别的|隔壁",
+    re.IGNORECASE,
+)
+
+
 def ruled_out(claim: Claim) -> bool:
     """What another sentence says to be over, off or left out: 'Then it is 3 June. … 3 June is gone.'"""
     said = claim.text.rstrip(" .,;:!?。，；！？")
