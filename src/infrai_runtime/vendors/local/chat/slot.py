@@ -130,7 +130,8 @@ def roles_of(name: str, description: str) -> list[tuple[Role, float]]:
         for at, role in enumerate(ROLES)
         if any(_names(word, role) for word in words)
     ]
-    told = [(role, 0.6 - 0.01 * at) for at, role in enumerate(ROLES) if role.words & _head_words(description)]
+    heads = frozenset() if named else _head_words(description)
+    told = [(role, 0.6 - 0.01 * at) for at, role in enumerate(ROLES) if role.words & heads]
     return sorted(named or told, key=lambda pair: -pair[1])[:4]
 
 
@@ -187,10 +188,13 @@ _SIDES = words("from to source target start end")
 _NAMED = frozenset({"product", "company", "title", "place", "person"})
 
 
-def _head_words(description: str) -> set[str]:
+def _head_words(description: str) -> frozenset[str]:
     """The first words of a description, which say what it is."""
     english = {stem(word) for word in description.lower().replace(",", " ").split()[:6]}
-    return english | {word for role in ROLES for word in role.words if not word.isascii() and word in description[:16]}
+    return frozenset(english | {word for word in _CHINESE if word in description[:16]})
+
+
+_CHINESE = frozenset(word for role in ROLES for word in role.words if not word.isascii())
 
 
 _GENERIC = stems("the a an is has have should value of in be to for if whether string number list name with")

@@ -100,9 +100,12 @@ class Claim:
 
 def alike(one: Mention, other: Mention) -> bool:
     """Whether two mentions are of one kind: two dates, two lengths."""
-    kinds = [unit_of(mention.unit) for mention in (one, other)]
-    measured = [kind.kind if kind else "" for kind in kinds]
-    return one.kind == other.kind and measured[0] == measured[1]
+    return one.kind == other.kind and _measured(one) == _measured(other)
+
+
+def _measured(mention: Mention) -> str:
+    unit = unit_of(mention.unit)
+    return unit.kind if unit else ""
 
 
 def possesses(scene: Scene, end: int) -> bool:
