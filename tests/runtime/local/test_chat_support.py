@@ -219,6 +219,7 @@ DOUBTED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("a difference of something", obj(price=N), "The chair is 15 euros dearer.", ["price"]),
     ("what the other one has", obj(area_m2=N), "It is small. The one on Mill Lane had 70 m².", ["area_m2"]),
     ("what somebody else has", obj(dogs=INTEGER), "We have none, somebody else here has 3 dogs.", ["dogs"]),
+    ("one of two counts", obj(crates=INTEGER), "Hall A holds 90 crates, hall B only 40.", ["crates"]),
     ("one of two addresses", obj(email=EMAIL), "Write to ann@one.example or bob@two.example.", ["email"]),
     ("one of two dates", obj(date=DATE), "We moved from 2025-01-02 to 2025-01-09.", ["date"]),
     ("one of two options", obj(drink=one_of("tea", "coffee")), "Which is better, tea or coffee?", ["drink"]),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..concept import akin
 from ..measure import is_either_half, unit_of
-from ..mention import MOMENT
+from ..mention import MOMENT, Mention
 from ..offer import Offer, labels, own_unit, side
 from ..scene import Scene
 from ..slot import Slot
@@ -283,16 +283,28 @@ def of_another_kind(claim: Claim) -> bool:
     return claim.slot.units == {"money"} and any(m.kind == "money" for m in claim.scene.mentions)
 
 
+def one_of_like(claim: Claim) -> bool:
+    """One of two like numbers or moments of a sentence of which no other field takes the other: 'A holds 90, B 40'."""
+    sentence, place = around(claim.scene, claim.start)
+    first = claim.start - place
+    return not claim.command and _has_rival(claim, claim.kin, first, first + len(sentence))
+
+
 def one_of_request(claim: Claim) -> bool:
-    """One of two like numbers or moments of a request of which no other field takes the other: a request may take back
-    what it said first, '40 minutes. Actually it is small, so 30.'"""
+    """The same in a request, which may take back what it said first: '40 minutes. Actually it is small, so 30.'"""
+    bare = [m for m in claim.scene.mentions if claim.is_number and is_label(claim.scene, m) and m.text != claim.text]
+    return claim.command and _has_rival(claim, (*claim.kin, *bare), 0, len(claim.scene.text))
+
+
+def _has_rival(claim: Claim, like: Iterable[Mention], first: int, last: int) -> bool:
+    """Whether one of like numbers or moments stands in a stretch, and no other field takes it."""
     number = claim.is_number
-    if not claim.command or claim.scene.piece or not (number or (claim.mention and claim.mention.kind in MOMENT)):
+    if claim.scene.piece or not (number or (claim.mention and claim.mention.kind in MOMENT)):
         return False
     fields = ((to, one) for to, one in claim.others if to.path != claim.slot.path)
     taken = [one for to, one in fields if number or to.role in MOMENT | {"start", "end"}]
-    bare = [m for m in claim.scene.mentions if number and is_label(claim.scene, m) and m.text != claim.text]
-    return any(not any(m.start < one.end and one.start < m.end for one in taken) for m in (*claim.kin, *bare))
+    beside = (m for m in like if first <= m.start < last)
+    return any(not any(m.start < one.end and one.start < m.end for one in taken) for m in beside)
 
 
 def relative(claim: Claim) -> bool:
@@ -348,8 +360,8 @@ def of_kin(claim: Claim) -> bool:
 
 DOUBTS: tuple[Callable[[Claim], bool], ...] = (
     *(no_code, either_way, of_no_kind, on_the_other_side, cut, runs_on, no_term, untold, calculated),
-    *(of_one_of_several, one_of_request, of_another_kind, relative, of_a_subject, of_another_label, of_kin),
-    *(refused, asked_about, one_of_records, of_the_other, ruled_out, unclaimed),
+    *(of_one_of_several, one_of_like, one_of_request, of_another_kind, relative, of_a_subject),
+    *(of_another_label, of_kin, refused, asked_about, one_of_records, of_the_other, ruled_out, unclaimed),
 )
 """Each of them is enough to doubt a value that evidence speaks for."""
 
