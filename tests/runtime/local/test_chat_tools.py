@@ -109,6 +109,11 @@ ONE_CALL: list[tuple[str, str, dict[str, Any]]] = [
         "send_email",
         {"to": "bob@corp.com", "subject": "Lunch", "body": "let's meet at noon"},
     ),
+    (
+        "Send an email to ann@corp.com with subject 'Hi' saying 'See you tomorrow'.",
+        "send_email",
+        {"to": "ann@corp.com", "subject": "Hi", "body": "See you tomorrow"},
+    ),
 ]
 
 

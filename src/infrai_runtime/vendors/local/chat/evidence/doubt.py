@@ -224,7 +224,8 @@ def of_no_kind(claim: Claim) -> bool:
         return False
     kinds = claim.slot.kinds
     inside = {m.kind for m in claim.scene.mentions if m.start < claim.end and claim.start < m.end}
-    none = _NOTHING.match(claim.text) or _BRACKETED.match(claim.text)
+    said = claim.slot.role in _SAID and " " in claim.text
+    none = (not said and _NOTHING.match(claim.text)) or _BRACKETED.match(claim.text)
     return bool(none) or (bool(kinds) and kinds <= _TYPED and not kinds & inside)
 
 
@@ -236,6 +237,8 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 """How a place begins that is left open."""
+_SAID = words("message query")
+"""What somebody says may begin like that: 'See you tomorrow'."""
 
 
 def runs_on(claim: Claim) -> bool:
