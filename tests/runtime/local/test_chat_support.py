@@ -53,6 +53,22 @@ def forced(schema: dict[str, Any], text: str) -> tuple[Any, list[str]]:
 
 
 SUPPORTED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (
+        obj(items=many(obj(name=S, quantity=INTEGER))),
+        "I need 3 apples, 2 bananas and 5 oranges.",
+        {
+            "items": [
+                {"name": "apples", "quantity": 3},
+                {"name": "bananas", "quantity": 2},
+                {"name": "oranges", "quantity": 5},
+            ]
+        },
+    ),
+    (
+        obj(items=many(obj(name=S, quantity=INTEGER))),
+        "Order: 12 bolts, 8 nuts",
+        {"items": [{"name": "bolts", "quantity": 12}, {"name": "nuts", "quantity": 8}]},
+    ),
     (obj(length_m=N, width_m=N), "The pier is 310 m long and 8 m wide.", {"length_m": 310, "width_m": 8}),
     (
         obj(sender=EMAIL, recipient=S, subject=S, meeting_date=DATE),

@@ -89,10 +89,21 @@ def segmentations(text: str) -> list[list[str]]:
         _pieces(_MARK.sub("", line) for line in text.splitlines()),
         [sentence.text for sentence in sentences(text, _MOST)],
         _pieces(_BIG_CLAUSE.split(text)),
-        _pieces(_CLAUSE.split(text)),
+        _counted(_pieces(_CLAUSE.split(text))),
         [text],
     ]
     return [way for at, way in enumerate(ways) if way and way not in ways[:at]]
+
+
+def _counted(pieces: list[str]) -> list[str]:
+    """The pieces; the first of several that begin with a count loses what stands before its own: 'I need 3 apples'."""
+    counts = [_COUNT.search(piece) for piece in pieces]
+    begins = [found is not None and not found.start() for found in counts] + [False]
+    cut = [found.start() if found and begins[at + 1] else 0 for at, found in enumerate(counts)]
+    return [piece[start:] for piece, start in zip(pieces, cut, strict=True)]
+
+
+_COUNT = re.compile(r"\b\d{1,4}\s+[a-z]|\d{1,4}[\u3400-\u9fff]")
 
 
 def _pieces(parts: Iterable[str | None]) -> list[str]:

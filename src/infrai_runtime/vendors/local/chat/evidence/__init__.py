@@ -15,7 +15,7 @@ from .choice import affirmed, mood, said_option, unit_option
 from .claim import Claim
 from .command import commanded
 from .doubt import DENIED, DOUBTS, MISREAD
-from .kind import aged, alone, sized
+from .kind import aged, alone, counted_out, sized
 from .likely import behind, beside, bounds, counts, first, only, ordered, spelt
 from .name import led_to, opens, person, quoted
 from .named import done, job, labelled, named, told_of
@@ -57,7 +57,7 @@ _WEAK: dict[str, tuple[Callable[[Claim], bool], ...]] = {
 
 _WORDS: tuple[Callable[[Claim], bool], ...] = (labelled, named, told_of, done)
 _TEXT = (*_WORDS, alone, person, led_to, job, opens, quoted, unit_option, commanded)
-_NUMBER = (*_WORDS, aged, sized, alone, commanded)
+_NUMBER = (*_WORDS, aged, sized, counted_out, alone, commanded)
 _FORMS: dict[str, tuple[Callable[[Claim], bool], ...]] = {
     "enum": (labelled, said_option, unit_option, mood),
     "boolean": (affirmed,),

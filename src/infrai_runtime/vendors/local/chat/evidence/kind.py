@@ -6,7 +6,7 @@ import re
 
 from ..measure import unit_after
 from ..mention import Mention
-from ..offer import in_unit
+from ..offer import counted, in_unit, wants_count
 from ..scene import MARKERS
 from ..word import STOP, name_words, stem, stems, words
 from .claim import PRECISE, Claim
@@ -64,6 +64,14 @@ def aged(claim: Claim) -> bool:
 
 
 _AGE_LINK = re.compile(r"\s*[,(，（]\s*|\s+(?:is|was|turns|turned)\s+|今年")
+
+
+def counted_out(claim: Claim) -> bool:
+    """The count that an item of a list begins with: 3 of '3 apples' for a quantity."""
+    here = claim.mention
+    if not claim.scene.piece or not claim.is_number or not here or here.start or here.unit or claim.kin:
+        return False
+    return wants_count(claim.slot) and claim.chosen.value < 1000 and counted(claim.scene.after(here.end, 1))
 
 
 def sized(claim: Claim) -> bool:
