@@ -28,6 +28,8 @@ class Request(NamedTuple):
     stream: bool = False
     upload: Upload | None = None
     """The body where it is made while it is sent; ``content`` is then empty."""
+    own_key: bool = False
+    """Its idempotency key was made for it: nobody else ever sends that, and nobody does once its answer was taken."""
 
     def all_headers(self, host: bytes) -> list[tuple[bytes, bytes]]:
         """The headers, between those that HTTP itself needs."""

@@ -221,9 +221,10 @@ def build(op: Operation[Any], config: Config) -> Request:
     timeout_s = options.get("timeout_seconds") or config.timeout_s
     # A native service keeps the deadline itself, and says then what it had tried. The OpenAI surface is not told of it.
     native = op.path.startswith("/ai/")
-    content = b""
+    content, own_key = b"", False
     if op.method == "POST":
-        key = options.get("idempotency_key") or new_idempotency_key()
+        given = options.get("idempotency_key")
+        key, own_key = given or new_idempotency_key(), not given
         headers[b"idempotency-key"] = key.encode()
         content = _content(op, headers, key, timeout_s if native else None)
     if span := trace_context():
@@ -232,6 +233,7 @@ def build(op: Operation[Any], config: Config) -> Request:
         headers[b"accept"] = op.accept.encode()
     if extra := options.get("extra_headers"):
         headers |= raw_headers(extra)
+        own_key = own_key and headers[b"idempotency-key"] == key.encode()
     return Request(
         op.method,
         config.root + op.path,
@@ -241,6 +243,7 @@ def build(op: Operation[Any], config: Config) -> Request:
         config.idle_timeout_s,
         op.stream,
         op.upload,
+        own_key,
     )
 
 

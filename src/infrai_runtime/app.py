@@ -32,7 +32,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
-from infrai_runtime.lifespan import CAME, LEAVE, is_embedded
+from infrai_runtime.lifespan import AWAITED, CAME, LEAVE, is_embedded
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
 from infrai_runtime.response import Head, Stream, Whole
@@ -246,6 +246,7 @@ class Capability:
             embedded,
             # Has the task that serves go on when the caller leaves: only who says that the body has come heeds that.
             partial(state.update, {LEAVE: None}) if came and key is not None else None,
+            state.get(AWAITED),
         )
 
 

@@ -11,9 +11,10 @@ from infrai_runtime.admission import kept_s, may_cost_nano, refusal_of, scopes_o
 from infrai_runtime.failure import Failure
 from infrai_runtime.ledger import rows_of
 from infrai_runtime.live import Live, Lives, packed
+from infrai_runtime.response import Head
 from infrai_runtime.routing import Plan
 from infrai_runtime.store.batch import Outcome
-from infrai_runtime.store.durable import TEND_EVERY_S, Admission, Admitted, Booking, Durable, LedgerRow
+from infrai_runtime.store.durable import CONFLICT, TEND_EVERY_S, Admission, Admitted, Booking, Durable, LedgerRow
 from infrai_runtime.trace import Trace
 from infrai_runtime.wire import Json, dumps, failed
 
@@ -48,6 +49,8 @@ class Books:
         self.owner = owner
         self._now = now
         self._unbooked: deque[Booking] = deque()
+        self._untaken: dict[tuple[str, str], tuple[Admission, bytes]] = {}
+        """Answers that their callers, who alone have their keys, did not take."""
 
     async def admit(self, trace: Trace, ready: Ready) -> Slot:
         """Claims the idempotency key and sets aside what the call may cost. Raises IDEMPOTENCY_CONFLICT,
@@ -57,6 +60,8 @@ class Books:
         admission = self._admission(trace, ready)
         if trace.ask.idempotency_key is None and ready.problem is not None:
             raise ready.problem.again()
+        if self._untaken and (untaken := self._untaken.get((admission.project_id, admission.key))):
+            return self._again(admission, *untaken)
         if not _stands(admission):
             return Slot(admission)
         admitted = await self._durable.admit(admission)
@@ -66,6 +71,18 @@ class Books:
             await self._durable.release(admission)
             raise ready.problem.again()
         return Slot(admission)
+
+    @staticmethod
+    def _again(admission: Admission, first: Admission, answer: bytes) -> Slot:
+        """The answer that was not taken when it was made."""
+        if admission.fingerprint != first.fingerprint:
+            raise refusal_of(CONFLICT, admission)
+        return Slot(admission, stored=answer)
+
+    def keep(self, admission: Admission, head: Head, body: bytes) -> None:
+        """Keeps an answer whose caller waited when it was booked and did not take it. Here, because the key is known to
+        this process alone."""
+        self._untaken[admission.project_id, admission.key] = admission, packed(head, body)
 
     def _standing(self, admitted: Admitted, admission: Admission, trace: Trace, ready: Ready) -> Slot:
         """What stands under the key of a call that is not to be made. Raises where that is nothing to answer with."""
@@ -94,13 +111,15 @@ class Books:
         )
 
     async def settle(self, trace: Trace, live: Live, admission: Admission, failure: Failure | None) -> None:
-        """Books the call: money, ledger, and the answer for its idempotency key (only a whole one is kept) or for its
-        batch.
+        """Books the call: money, ledger, and the answer for its batch or its idempotency key (only a whole one is kept,
+        and not where who alone has the key waits for it).
 
         A store that fails does not take the answer away from the caller: it is asked again until it works.
         """
         now = self._now()
         kept = admission.ttl_s and failure is None and trace.place is None
+        if kept and live.awaited is not None and not trace.ask.key_is_given and live.awaited():
+            kept, live.handed_over = False, True
         answer = packed(live.head, live.body) if kept else None
         outcome = None if trace.place is None else outcome_of(trace, live.body, failure)
         spent = trace.spent_nano()
@@ -132,10 +151,12 @@ class Books:
     async def tend(self) -> None:
         """Lets the store look after itself, so that what waits to be booked is vouched for; then books that, each once,
         so that one that the store will never take holds up no other."""
-        await self._durable.tend(self.owner, self._now())
+        now = self._now()
+        self._untaken = {place: kept for place, kept in self._untaken.items() if kept[0].now + kept[0].ttl_s > now}
+        await self._durable.tend(self.owner, now)
         for _ in range(len(self._unbooked)):
             await self.book(self._unbooked.popleft())
-        await self._durable.purge_batches(self._now())
+        await self._durable.purge_batches(now)
 
 
 def _stands(admission: Admission) -> bool:

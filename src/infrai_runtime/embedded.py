@@ -179,7 +179,7 @@ _inherited: list[Owner] = []
 """A parent's owner: kept, so that collecting it does not close what the child shares with its parent."""
 
 
-def _begin(scope: Scope, body: bytes | None, box: Box, source: Source) -> Exchange:
+def _begin(scope: Scope, body: bytes | None, box: Box, source: Source, own_key: bool) -> Exchange:
     """Starts an exchange on this process's owner, made if there is none."""
     global _owner
     # Under the lock, so that it is either before a shutdown, which then ends it, or on the next owner.
@@ -188,7 +188,7 @@ def _begin(scope: Scope, body: bytes | None, box: Box, source: Source) -> Exchan
             _owner = Owner()
         if isinstance(box, ThreadBox) and threading.current_thread() is _owner.thread:
             raise RuntimeError("the embedded runtime cannot wait for itself: use the async client on its own thread")
-        exchange = Exchange(scope, body, box, _owner.loop)
+        exchange = Exchange(scope, body, box, _owner.loop, own_key)
         _owner.begin(exchange, source)
         return exchange
 
@@ -341,10 +341,18 @@ class _Answer:
 
 
 class _ThreadsAnswer(_Answer, httpx.SyncByteStream):
-    def __init__(self, source: Source, scope: Scope, body: bytes | Iterable[bytes], timeout: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        scope: Scope,
+        body: bytes | Iterable[bytes],
+        timeout: dict[str, Any],
+        own_key: bool = False,
+    ) -> None:
         self._box: ThreadBox[Event] = ThreadBox()
         self._upload = iter(()) if isinstance(body, bytes) else iter(body)
-        super().__init__(_begin(scope, body if isinstance(body, bytes) else None, self._box, source), timeout)
+        known = body if isinstance(body, bytes) else None
+        super().__init__(_begin(scope, known, self._box, source, own_key), timeout)
 
     def begun(self) -> _ThreadsAnswer:
         """Itself, once its head came."""
@@ -396,7 +404,8 @@ class _Transport(httpx.BaseTransport, Direct):
         at = address(request.url)
         scope = http_scope(request.method, at, request.all_headers(at.host))
         body = request.content if request.upload is None else request.upload
-        return _ThreadsAnswer(self._choose(), scope, body, {"read": request.read_timeout_s}).begun()
+        timeout = {"read": request.read_timeout_s}
+        return _ThreadsAnswer(self._choose(), scope, body, timeout, request.own_key).begun()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As httpx says."""
@@ -434,10 +443,12 @@ class _TasksAnswer(_Answer, httpx.AsyncByteStream):
         body: bytes | AsyncIterable[bytes],
         timeout: dict[str, Any],
         box: TaskBox[Event],
+        own_key: bool = False,
     ) -> None:
         self._box = box
         self._upload = None if isinstance(body, bytes) else aiter(body)
-        super().__init__(_begin(scope, body if isinstance(body, bytes) else None, box, source), timeout)
+        known = body if isinstance(body, bytes) else None
+        super().__init__(_begin(scope, known, box, source, own_key), timeout)
 
     async def begun(self) -> _TasksAnswer:
         """Itself, once its head came."""
@@ -498,7 +509,7 @@ class _AsyncTransport(httpx.AsyncBaseTransport, AsyncDirect):
         scope = http_scope(request.method, at, request.all_headers(at.host))
         body = request.content if request.upload is None else request.upload
         timeout = {"read": request.read_timeout_s}
-        return await _TasksAnswer(self._choose(), scope, body, timeout, self._boxes.box()).begun()
+        return await _TasksAnswer(self._choose(), scope, body, timeout, self._boxes.box(), request.own_key).begun()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As httpx says."""

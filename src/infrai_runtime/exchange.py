@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from infrai_runtime.lifespan import ASGI, CAME, LEAVE, Hosted, Message, Scope
+from infrai_runtime.lifespan import ASGI, AWAITED, CAME, LEAVE, Hosted, Message, Scope
 from infrai_runtime.response import RawHeaders, Whole
 
 log = logging.getLogger("infrai_runtime")
@@ -105,7 +105,7 @@ def http_scope(method: str, at: Address, headers: RawHeaders) -> Scope:
 
 class Exchange:
     """A request and its response. ``body`` is the whole request body, or None when the caller hands it over in
-    pieces."""
+    pieces. ``own_key``: nobody else has its idempotency key."""
 
     task: asyncio.Task[None] | None = None
     """What runs the application, once it has begun."""
@@ -113,12 +113,17 @@ class Exchange:
     _crowded = _begun = _finished = _body_read = False
     _head: tuple[int, Callable[[], RawHeaders]] | None = None
     """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
+    _keep: Callable[[], None] | None = None
+    """Keeps the answer for a repetition, should the caller not have taken it."""
 
-    def __init__(self, scope: Scope, body: bytes | None, box: Box, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, scope: Scope, body: bytes | None, box: Box, loop: asyncio.AbstractEventLoop, own_key: bool = False
+    ) -> None:
         self._scope = scope
         self._body = body
         self._box = box
         self._loop = loop
+        self._own_key = own_key
         self._pid = os.getpid()
 
     # -- the caller's side, in any thread ------------------------------------------------------------------------------
@@ -165,8 +170,13 @@ class Exchange:
             endpoint = hosted.endpoint(self._scope)
             if endpoint is not None and self._body is not None:
                 self._scope["state"][CAME] = True
+            if self._own_key:
+                self._scope["state"][AWAITED] = self._is_awaited
             response = app if endpoint is None else await endpoint.answer(self._scope, self._receive)
             if isinstance(response, Whole):
+                self._keep = response.keep
+                if not self._is_awaited():
+                    self._not_taken()
                 self._answer(Head(response.head.status, response.raw_headers, Piece(response.body, True)))
             else:
                 await response(self._scope, self._receive, self._send)
@@ -208,8 +218,18 @@ class Exchange:
             return
         self._answer(Head(500, lambda: _PLAIN_TEXT, Piece(b"Internal Server Error", True)))
 
+    def _is_awaited(self) -> bool:
+        """Whether the caller still waits for the answer."""
+        return not self._gone.is_set()
+
+    def _not_taken(self) -> None:
+        """The caller went away without the answer, and may come back for it with the same key."""
+        if self._keep is not None:
+            self._keep()
+
     def _disconnected(self) -> None:
         self._gone.set()
+        self._not_taken()
         goes_on = self._scope.get("state", {}).get(LEAVE, self.task) is None
         if self.task is not None and not self._finished and not goes_on:
             self.task.cancel()

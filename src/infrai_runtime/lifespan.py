@@ -23,6 +23,9 @@ goes on without a caller. Our server takes it out and cancels it when the caller
 CAME = "infrai.came"
 """There too: that the whole body has come, so that nobody waits for it. Our server says so, and the embedded runtime to
 an endpoint that it asks itself."""
+AWAITED = "infrai.awaited"
+"""There too, from a caller of this process whose idempotency key nobody else has: tells whether it still waits for the
+answer. One that it takes need not be kept for a repetition; ``response.Whole.keep`` keeps one that it did not take."""
 
 
 def is_embedded(scope: Scope) -> bool:

@@ -39,6 +39,10 @@ class Live:
     _task: asyncio.Task[Any] | None = None
     fills: str | None = None
     """The key of the cache under which others wait for it."""
+    awaited: Callable[[], bool] | None = None
+    """Whether the caller still waits, where it alone has the key."""
+    handed_over = False
+    """Not kept for a repetition, since the caller takes it."""
 
     def __init__(self, place: tuple[str, str], *, cancel_after_s: float | None) -> None:
         """``place``: the project and the key under which others find it. ``cancel_after_s``: how long the producer goes

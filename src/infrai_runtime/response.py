@@ -34,11 +34,13 @@ class Head:
 
 
 class Whole:
-    """A response that is known as a whole."""
+    """A response that is known as a whole. ``keep``, where there is one, is to be called where the caller does not take
+    it: it is kept for a repetition then."""
 
-    def __init__(self, head: Head, body: bytes) -> None:
+    def __init__(self, head: Head, body: bytes, keep: Callable[[], None] | None = None) -> None:
         self.head = head
         self.body = body
+        self.keep = keep
 
     def raw_headers(self) -> RawHeaders:
         """Its headers as HTTP has them."""

@@ -26,6 +26,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from infrai_core.fetch import Fetcher
@@ -65,7 +66,7 @@ class Incoming(NamedTuple):
     """A request as HTTP brought it. ``body`` is read only after the key was checked. Where that is a form, ``form``
     makes fields of it, and ``read`` the request of these. ``way`` says how bytes are read: the same bytes the same way
     are the same. Once ``stay`` was called, where there is one, the task that serves is not cancelled when the caller
-    leaves."""
+    leaves. ``awaited`` tells whether a caller that alone has its idempotency key still waits, and takes the answer."""
 
     capability: str
     read: Callable[[Mapping[str, Any], str | None], Ask]
@@ -77,6 +78,7 @@ class Incoming(NamedTuple):
     trace_context: Mapping[str, str] | None
     embedded: bool
     stay: Callable[[], None] | None = None
+    awaited: Callable[[], bool] | None = None
 
 
 class Service:
@@ -171,11 +173,11 @@ class Service:
             return await self._joined(slot.running, trace)
         if ready.cached is not None and not ask.stream:
             self._cache.know(incoming.way, raw, ask)
-            return await self._alone(trace, slot, ready)
+            return await self._alone(trace, slot, ready, incoming.awaited)
         if _leads(trace, incoming):
             if incoming.stay is not None and ask.idempotency_key is not None:
                 incoming.stay()
-            return await self._alone(trace, slot, ready)
+            return await self._alone(trace, slot, ready, incoming.awaited)
         return await self.deliver(self.start(trace, slot, ready), trace)
 
     async def _joined(self, running: Live, trace: Trace) -> Whole | Stream:
@@ -233,9 +235,10 @@ class Service:
         live.start(self._make(trace, live, slot.admission, ready), self._ended)
         return live
 
-    async def _alone(self, trace: Trace, slot: Slot, ready: Ready) -> Whole:
+    async def _alone(self, trace: Trace, slot: Slot, ready: Ready, awaited: Callable[[], bool] | None) -> Whole:
         """A whole answer that the caller's own task makes."""
         live = self._begun(trace, slot, ready)
+        live.awaited = awaited
         live.lead()
         try:
             await self._make(trace, live, slot.admission, ready)
@@ -245,7 +248,9 @@ class Service:
         finally:
             live.end()
             self._ended(live)
-        return Whole(live.head, live.made())
+        body = live.made()
+        keep = partial(self.books.keep, slot.admission, live.head, body) if live.handed_over else None
+        return Whole(live.head, body, keep)
 
     def _begun(self, trace: Trace, slot: Slot, ready: Ready) -> Live:
         """An answer that others may join until it has ended."""

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from infrai_core import AsyncInfrai, ConfigError, Infrai
+from infrai_core.direct import AsyncDirect, Request
 from infrai_runtime import embedded
+from infrai_runtime.app import create_app
+
+from .api import settings
+from .fake import FakeChat, catalogue, model, says
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +93,90 @@ def test_a_client_stays_with_the_environment_of_its_first_call_and_the_next_one_
         assert not other.exists()
         second.chat("What is 2+4?")
         assert other.exists()
+
+
+# -- keys that a client made -------------------------------------------------------------------------------------------
+
+
+def stored_answers(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as db:
+        (count,) = db.execute("SELECT count(*) FROM answer").fetchone()
+    assert isinstance(count, int)
+    return count
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, 0),
+        ({"idempotency_key": "order-17"}, 1),
+        ({"extra_headers": {"Idempotency-Key": "0" * 32}}, 1),
+        ({"extra_headers": {"X-Team": "search"}}, 0),
+    ],
+    ids=["made", "given", "given as a header", "made, beside another header"],
+)
+def test_an_answer_is_at_rest_only_where_somebody_else_may_ask_for_it_again(
+    options: dict[str, Any], kept: int, home: Path
+) -> None:
+    with Infrai(base_url="embedded") as client:
+        first = client.chat("What is 2+2?", **options)
+        assert client.chat("What is 2+2?", **options).content == first.content
+    embedded.shutdown()
+    assert stored_answers(home / "runtime.db") == kept
+
+
+@dataclass
+class Counter:
+    """An embedded runtime whose vendor counts."""
+
+    transport: AsyncDirect
+    vendor: FakeChat
+
+    async def open(self, key: int, read_timeout_s: float = 5.0, words: str = "Hello") -> Any:
+        body = json.dumps({"messages": words, "model": "big"}).encode()
+        headers = ((b"content-type", b"application/json"), (b"idempotency-key", b"%032x" % key))
+        request = Request("POST", "http://embedded/v1/ai/chat", headers, body, read_timeout_s, 5.0, own_key=True)
+        return await self.transport.open(request)
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Counter:
+    vendor = FakeChat("a", says("Hi"))
+    app = create_app(settings(tmp_path), vendors=[vendor], catalogue=catalogue(model("a")))
+    transport = embedded.client_transport("async", embedded.Source(object(), lambda: app))
+    assert isinstance(transport, AsyncDirect)
+    return Counter(transport, vendor)
+
+
+def test_an_answer_that_its_caller_did_not_take_is_there_when_it_asks_again(counter: Counter) -> None:
+    async def ask_twice() -> tuple[Any, Any]:
+        await (await counter.open(1)).aclose()
+        again, other = await counter.open(1), await counter.open(1, words="Goodbye")
+        return again, other
+
+    again, other = asyncio.run(ask_twice())
+    assert (again.status, again.headers["idempotent-replay"]) == (200, "true")
+    assert json.loads(again.whole())["data"]["content"] == "Hi"
+    assert (other.status, len(counter.vendor.requests)) == (422, 1)
+
+
+def test_whenever_a_caller_gives_up_the_vendor_is_asked_once(counter: Counter) -> None:
+    moments = random.Random(7)
+
+    async def call(key: int) -> int:
+        given_up = 0
+        while True:
+            try:
+                answer = await counter.open(key, read_timeout_s=moments.uniform(0, 0.004) * (1 + given_up))
+            except httpx.ReadTimeout:
+                given_up += 1
+                continue
+            if answer.whole() is not None:
+                return given_up
+
+    async def calls() -> list[int]:
+        return [await call(key) for key in range(300)]
+
+    given_up = asyncio.run(calls())
+    assert any(given_up)
+    assert len(counter.vendor.requests) == 300
