@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,14 @@ def _bars(axis: Any, costs: Mapping[str, float], names: Mapping[str, str]) -> No
     colors = ["tab:green" if name.startswith("infrai") else "tab:gray" for name in costs]
     bars = axis.barh([names[name] for name in costs], list(costs.values()), color=colors)
     axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}", padding=3)
-    axis.set_xlim(min(costs.values()) / 2, max(costs.values()) * 20)  # room for the numbers
+    axis.set_xlim(decades(costs.values()))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.invert_yaxis()
+
+
+def decades(values: Collection[float]) -> tuple[float, float]:
+    """Whole decades around the values of logarithmic bars, with room for a label behind the longest."""
+    return 10 ** math.floor(math.log10(min(values) / 2)), 10 ** math.ceil(math.log10(max(values) * 3))
 
 
 def command(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import subprocess
@@ -35,6 +34,7 @@ from benchmarks.gateway import (
     there,
 )
 from benchmarks.load import Load, load, middle, rss_mb
+from benchmarks.page import decades
 
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks"
 CONNECTIONS = (1, 10, 50)
@@ -317,7 +317,7 @@ def plot(found: Numbers, file: Path) -> None:
         values = [read(name) for name in names]
         bars = axis.barh(names, values, color=["tab:green", *["tab:gray"] * (len(names) - 1)])
         axis.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.2f}", padding=4)
-        axis.set(title=title, xlabel=f"{unit} (logarithmic)", xscale="log", xlim=_decades(values))
+        axis.set(title=title, xlabel=f"{unit} (logarithmic)", xscale="log", xlim=decades(values))
         axis.invert_yaxis()
     _plot_streams(axes[1, 1], found["infrai"]["stream"])
     for axis in axes.flat:
@@ -325,11 +325,6 @@ def plot(found: Numbers, file: Path) -> None:
     figure.tight_layout(h_pad=2.5, w_pad=2.5)
     figure.savefig(file, dpi=120)
     plt.close(figure)
-
-
-def _decades(values: Sequence[float]) -> tuple[float, float]:
-    """Whole decades around the values, with room for a label behind the longest bar."""
-    return 10 ** math.floor(math.log10(min(values) / 2)), 10 ** math.ceil(math.log10(max(values) * 3))
 
 
 def _plot_streams(axis: Any, streams: Mapping[str, Mapping[str, float]]) -> None:
