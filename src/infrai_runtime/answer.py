@@ -257,7 +257,7 @@ class Answers:
                 event = marked(event, vendor.name, model)
                 assembly.add(event)
                 if isinstance(event, Fragment):
-                    await live.put(writer.fragment(event))
+                    await _handed_on(live, writer.fragment(event), silence)
 
             for event in opened.first:
                 await moved(event)
@@ -315,7 +315,16 @@ class Answers:
             async for piece in pieces:
                 silence.broken()
                 heard.append(piece)
-                await live.put(sound.piece(ask, piece))
+                await _handed_on(live, sound.piece(ask, piece), silence)
+
+
+async def _handed_on(live: Live, frame: bytes, silence: Silence) -> None:
+    """Adds a frame; how long readers that are far behind take is no silence of the vendor."""
+    live.add(frame)
+    if live.is_ahead:
+        silence.pause()
+        await live.room()
+        silence.broken()
 
 
 def vendor_key(trace: Trace, candidate: Candidate) -> Callable[[], str | None]:

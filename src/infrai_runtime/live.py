@@ -21,8 +21,8 @@ from infrai_runtime.wire import KEEP_ALIVE
 
 log = logging.getLogger("infrai_runtime")
 
-FRAMES_AHEAD = 64
-"""How far a producer may be ahead of its fastest reader."""
+BYTES_AHEAD = 64 * 1024
+"""How far a producer may be ahead of its fastest reader. A frame may be any size: what comes at once is one."""
 
 
 class Live:
@@ -32,7 +32,8 @@ class Live:
     _sealed = False
     _failure: Failure | None = None
     _room: asyncio.Future[None] | None = None
-    _read_to = 0
+    _ahead = 0
+    """Bytes that no reader has taken; each takes all there are."""
     _readers = 0
     _abandoned = False
     _cancels = 0
@@ -88,14 +89,24 @@ class Live:
         """Adds a frame."""
         if frame:
             self._frames.append(frame)
+            self._ahead += len(frame)
             self._wake()
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the readers are far behind."""
+        return self._ahead > BYTES_AHEAD and not self._abandoned
+
+    async def room(self) -> None:
+        """Returns when the readers are not far behind any more."""
+        while self.is_ahead:
+            self._room = self._loop.create_future()
+            await self._room
 
     async def put(self, frame: bytes) -> None:
         """Adds one of many frames; waits while the readers are far behind."""
         self.add(frame)
-        while len(self._frames) - self._read_to > FRAMES_AHEAD and not self._abandoned:
-            self._room = self._loop.create_future()
-            await self._room
+        await self.room()
 
     def seal(self) -> None:
         """From here on the producer only books what it made, and is not cancelled."""
@@ -117,6 +128,11 @@ class Live:
             waiting, self._waiting = self._waiting, []
             for reader in waiting:
                 _tell(reader, True)
+
+    def _taken(self) -> None:
+        """A reader has all there is."""
+        self._ahead = 0
+        self._make_room()
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done():
@@ -147,8 +163,7 @@ class Live:
     async def whole(self) -> bytes:
         """The whole body. Raises the failure that ended it."""
         while not self._done:
-            self._read_to = len(self._frames)
-            self._make_room()
+            self._taken()
             await self._news()
         return self.made()
 
@@ -200,8 +215,7 @@ class Live:
             if place < len(self._frames):
                 ready = self._frames[place:]
                 place += len(ready)
-                self._read_to = max(self._read_to, place)
-                self._make_room()
+                self._taken()
                 yield ready[0] if len(ready) == 1 else b"".join(ready), self._done and self._failure is None
             elif not await self._news(None if self._sealed else keep_alive_s):
                 yield KEEP_ALIVE, False

@@ -7,6 +7,7 @@ vendor can take over.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Silence:
         self._now = asyncio.get_running_loop().time
         self._end = self._now() + left_s
         self._idle_s = idle_s
-        self._moved = 0.0
+        self._moved = -math.inf
         self.broken()
 
     def broken(self) -> None:
@@ -63,6 +64,11 @@ class Silence:
         if now - self._moved >= self._idle_s / 10:
             self._moved = now
             self._limit.reschedule(min(self._end, now + 1.1 * self._idle_s))
+
+    def pause(self) -> None:
+        """Who is waited for until ``broken`` is called is not the vendor."""
+        self._moved = -math.inf
+        self._limit.reschedule(self._end)
 
     def why(self) -> str:
         """What the timeout ended, in words."""

@@ -20,7 +20,7 @@ from infrai_runtime.exchange import WINDOW
 from infrai_runtime.failure import Failure
 from infrai_runtime.health import MOST_RATIO
 from infrai_runtime.keys import hash_key
-from infrai_runtime.live import FRAMES_AHEAD
+from infrai_runtime.live import BYTES_AHEAD
 from infrai_runtime.request import read
 from infrai_runtime.store.durable import Budget, KeyRow, Policy, key_scope, project_scope, tag_scope
 from infrai_runtime.store.sqlite import SqliteDurable
@@ -247,7 +247,7 @@ async def test_the_same_question_at_the_same_time_is_paid_once(tmp_path: Path) -
 
 async def test_who_asks_the_same_does_not_wait_for_a_reader_that_takes_its_time(tmp_path: Path) -> None:
     """A stream's maker is only so far ahead of its readers; the one who waits for its answer counts as one."""
-    vendor = FakeChat("a", says(*["word "] * (2 * WINDOW * FRAMES_AHEAD)))
+    vendor = FakeChat("a", says(*["word " * 1000] * (2 * WINDOW * BYTES_AHEAD // 5000)))
     app = create_app(settings(tmp_path), vendors=[vendor], catalogue=ROWS)
     asked = ASKED | {"stream": True, "cache_strategy": "infrai"}
     here = httpx.AsyncClient(transport=embedded.async_transport(app), base_url="http://embedded.invalid/v1")

@@ -17,6 +17,7 @@ import pytest
 
 from infrai_runtime.app import create_app
 from infrai_runtime.failure import Failure
+from infrai_runtime.live import BYTES_AHEAD, Live
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
 
 from .api import events, served, settings
@@ -295,6 +296,44 @@ def test_a_fast_vendor_waits_for_a_slow_reader(tmp_path: Path) -> None:
     with served(app) as url, httpx.stream("POST", url + "/ai/chat", json=ASK, timeout=20) as response:
         next(response.iter_raw())
         assert made < 3000
+
+
+def test_a_maker_is_only_so_many_bytes_ahead_of_its_readers_however_large_its_frames_are() -> None:
+    async def ahead(size: int) -> int:
+        live, made = Live(("p", "k"), cancel_after_s=None), 0
+
+        async def make() -> None:
+            nonlocal made
+            for _ in range(100):
+                made += size
+                await live.put(b"x" * size)
+
+        live.start(make(), lambda live: None)
+        live.join()
+        frames = live.read(None)
+        await anext(frames)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        live.cancel()
+        await frames.aclose()
+        return made
+
+    for size in (BYTES_AHEAD // 8, BYTES_AHEAD, 8 * BYTES_AHEAD):
+        assert asyncio.run(ahead(size)) <= 2 * (BYTES_AHEAD + size)
+
+
+@pytest.mark.parametrize("path", ["/ai/chat", "/chat/completions"])
+def test_a_reader_that_takes_its_time_makes_no_vendor_silent(tmp_path: Path, path: str) -> None:
+    """Else a few such readers would have a vendor rest that is well."""
+    vendor = FakeChat("a", says(*["x" * 1_000_000] * 20))
+    app = create_app(settings(tmp_path, idle_timeout_s=0.05), vendors=[vendor], catalogue=ONE)
+    with served(app) as url, httpx.stream("POST", url + path, json=ASK | {"model": "big"}, timeout=20) as response:
+        body = response.iter_raw()
+        first = next(body)
+        assert not threading.Event().wait(0.5)  # far longer than a vendor may be silent
+        rest = b"".join(body)
+    assert vendor.ended == 1
+    assert (first + rest).endswith(b"data: [DONE]\n\n")
 
 
 def test_a_server_that_stops_cancels_its_streams(tmp_path: Path) -> None:
