@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 import httptools
 
 from infrai_runtime.failure import Failure
+from infrai_runtime.vendors.names import Names, Rows
 
 KEEP_S = 15.0
 """How long a connection waits for its next request."""
@@ -336,8 +337,9 @@ class Answer:
 class Connections:
     """The connections of one event loop, by where they go to."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names | None = None) -> None:
         self.loop = asyncio.get_running_loop()
+        self._names = names or Names()
         self._idle: dict[Origin, list[Connection]] = defaultdict(list)
         self._all: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -415,7 +417,7 @@ class Connections:
         return await self._opened(origin)
 
     async def _opened(self, origin: Origin) -> Connection:
-        sock = await _socket(self.loop, origin.host, origin.port)
+        sock = await _socket(self.loop, await self._names.rows(origin.host, origin.port))
         tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
         connection = Connection(self)
         try:
@@ -463,9 +465,8 @@ def proxy_headers(proxy: str) -> list[str]:
     return [f"Proxy-Authorization: Basic {base64.b64encode(said.encode()).decode()}"]
 
 
-async def _socket(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+async def _socket(loop: asyncio.AbstractEventLoop, found: Rows) -> socket.socket:
     """A connected socket to the first of a name's addresses that answers; both families in turn."""
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     first = [row for row in found if row[0] == found[0][0]]
     others = [row for row in found if row[0] != found[0][0]]
     rows = [row for row in chain.from_iterable(zip_longest(first, others)) if row is not None]
