@@ -41,14 +41,14 @@ class Endpoint(Protocol):
         """The response: one that is ``response.Whole`` can be taken as it is, others send themselves."""
 
 
-def _no_endpoint(scope: Scope) -> None:
+def no_endpoint(scope: Scope) -> None:
     """The application only sends."""
 
 
 class Hosted:
     """Makes an application, starts it, and stops it. Everything happens on the running loop."""
 
-    endpoint: Callable[[Scope], Endpoint | None] = staticmethod(_no_endpoint)
+    endpoint: Callable[[Scope], Endpoint | None] = staticmethod(no_endpoint)
     failed = False
     """Whether the application could not be started."""
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from infrai_core.errors import ConfigError
 from infrai_core.place import is_loopback
 from infrai_runtime import logs
-from infrai_runtime.lifespan import App, Message, Receive, Send
+from infrai_runtime.lifespan import App, Endpoint, Message, Receive, Scope, Send, no_endpoint
 from infrai_runtime.settings import Settings
 
 log = logging.getLogger("infrai_runtime")
@@ -47,7 +47,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     Prints one line, once requests are answered: the URL, and how to get a key. Port 0 takes a free one. Raises
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
-    uvicorn, proxied, packet, create_app = _packages()
+    uvicorn, proxied, http11, create_app = _packages()
     _allow_files()
     _warn_of_halves(settings)
     flush = export_telemetry() if settings.telemetry else None
@@ -58,7 +58,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
         watched = _Watched(app, partial(_started, settings), flush)
         config = uvicorn.Config(
             watched,
-            http=packet.Protocol,
+            http=http11.Protocol,
             lifespan="on",
             proxy_headers=False,  # `_Watched` sees to them
             log_config=None,
@@ -69,7 +69,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
             timeout_graceful_shutdown=GRACEFUL_S + LAST_WORDS_S,
         )
         watched.proxied = proxied(app, config.forwarded_allow_ips)
-        server = packet.Server(config, GRACEFUL_S, getattr(app, "end_calls", _nothing))
+        server = http11.Server(config, GRACEFUL_S, getattr(app, "end_calls", _nothing))
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
             signal.signal(signal.SIGHUP, server.handle_exit)  # a terminal that is closed; under nohup it is ignored
         # Once it has ended, uvicorn raises a SIGINT again, and leaves with SystemExit when the lifespan did not begin.
@@ -124,13 +124,13 @@ def _packages() -> tuple[Any, Any, Any, Callable[[Settings], App]]:
         import uvicorn
         from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-        from infrai_runtime import packet
+        from infrai_runtime import http11
         from infrai_runtime.app import create_app
     except ImportError as error:
         raise ConfigError(
             f'serving needs the package {error.name}: pip install "infrai-integrations[runtime]"'
         ) from error
-    return uvicorn, ProxyHeadersMiddleware, packet, create_app
+    return uvicorn, ProxyHeadersMiddleware, http11, create_app
 
 
 def export_telemetry() -> Callable[[], None]:
@@ -192,11 +192,16 @@ class _Watched:
 
     def __init__(self, app: App, announce: Callable[[], None], last: Callable[[], None] | None = None) -> None:
         self._app = app
+        self._endpoint: Callable[[Scope], Endpoint | None] = getattr(app, "endpoint", no_endpoint)
         self.proxied = app
         """Answers what a proxy forwards. It goes through all headers of a request, which most need not."""
         self._announce = announce
         self._last = last
         self.problem: Exception | None = None
+
+    def endpoint(self, scope: Scope) -> Endpoint | None:
+        """The application's for a request, unless a proxy forwards that."""
+        return self._endpoint(scope) if _FORWARDED.isdisjoint(dict(scope["headers"])) else None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp
 from infrai_core.fetch import Fetcher
 from infrai_runtime.app import create_app
 from infrai_runtime.catalogue import Catalogue
+from infrai_runtime.http11 import Protocol, Server
 from infrai_runtime.observe import Observer
-from infrai_runtime.packet import Protocol, Server
 from infrai_runtime.runtime import Stores
 from infrai_runtime.settings import Settings
 from infrai_runtime.vendors.base import Vendor

@@ -13,8 +13,9 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infrai_runtime.lifespan import CAME
-from infrai_runtime.packet import MOST_HEAD_BYTES, Protocol
+from infrai_runtime.http11 import MOST_HEAD_BYTES, Protocol
+from infrai_runtime.lifespan import CAME, App
+from infrai_runtime.response import Head, Whole
 
 pytestmark = pytest.mark.anyio
 
@@ -30,11 +31,14 @@ ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 @asynccontextmanager
 async def connected(
-    app: ASGIApp, protocol: type[Protocol] = Protocol
+    app: ASGIApp, protocol: type[Protocol] = Protocol, keep_alive_s: Any = 5
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a server with this application."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None))
+        config = uvicorn.Config(
+            app, http=protocol, lifespan="off", log_config=None, proxy_headers=False, timeout_keep_alive=keep_alive_s
+        )
+        server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve([listener]))
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         yield reader, writer
@@ -55,6 +59,86 @@ async def test_a_whole_answer_comes_in_one_packet_on_a_kept_connection() -> None
             packet = await reader.read(1 << 16)
             assert packet.startswith(b"HTTP/1.1 200 OK\r\n")
             assert packet.endswith(b"\r\n\r\nhello")
+
+
+class Knows:
+    """An application that answers what it can with a value."""
+
+    def endpoint(self, scope: Scope) -> Knows | None:
+        return self if scope["path"] == "/value" else None
+
+    async def answer(self, scope: Scope, receive: Receive) -> App:
+        asked = await receive()
+        return Whole(Head(201, "text/plain", {"X-Asked": asked["body"].decode()}), b"hello")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await whole(scope, receive, send)
+
+
+async def test_an_answer_that_is_a_value_is_sent_as_one() -> None:
+    async with connected(Knows()) as (reader, writer):
+        for _ in range(2):
+            writer.write(b"POST /value HTTP/1.1\r\nContent-Length: 3\r\n\r\nwhy")
+            packet = await reader.read(1 << 16)
+            assert packet.startswith(b"HTTP/1.1 201 Created\r\n")
+            assert b"\r\nx-asked: why\r\ncontent-length: 5\r\n\r\nhello" in packet
+            writer.write(ASKED)
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_requests_that_come_together_are_answered_in_their_order() -> None:
+    async def slower_first(scope: Scope, receive: Receive, send: Send) -> None:
+        place = scope["query_string"]
+        await asyncio.sleep(0.05 if place == b"0" else 0)
+        await send({**START, "headers": [(b"content-length", b"1")]})
+        await send({"type": "http.response.body", "body": place})
+
+    async with connected(slower_first) as (reader, writer):
+        writer.write(b"".join(ASKED.replace(b"/ ", b"/?%d " % place, 1) for place in range(3)))
+        for place in (b"0", b"1", b"2"):
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(1) == place
+
+
+async def test_a_caller_that_waits_to_be_asked_for_its_body_is_asked() -> None:
+    async with connected(echoes) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"there")
+        assert (await reader.readuntil(b"there")).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_a_failure_of_the_application_is_told_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError("a secret")
+
+    async with connected(breaks) as (reader, writer):
+        writer.write(ASKED)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        assert b"\r\nconnection: close\r\n" in answer
+        assert answer.endswith(b"\r\n\r\nInternal Server Error")
+    assert "Exception in ASGI application" in caplog.text
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+async def test_a_connection_that_stands_idle_is_closed(requests: int) -> None:
+    async with connected(whole, keep_alive_s=0.05) as (reader, writer):
+        for _ in range(requests):
+            writer.write(ASKED)
+            await reader.readuntil(b"hello")
+        assert await reader.read() == b""
+
+
+async def test_a_connection_is_not_idle_while_its_request_is_answered() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.1)
+        await whole(scope, receive, send)
+
+    async with connected(slow, keep_alive_s=0.06) as (reader, writer):
+        for _ in range(2):
+            writer.write(ASKED)
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 async def test_a_connection_is_freed_when_it_ends_without_the_collector() -> None:
@@ -398,10 +482,15 @@ async def test_a_stream_that_is_cut_looks_whole_to_no_caller_of_http_1_0() -> No
         await send({**START, "headers": []})
         await send({"type": "http.response.body", "body": b"one ", "more_body": True})
 
-    async with connected(cut) as (reader, writer):
-        writer.write(b"GET / HTTP/1.0\r\n\r\n")
-        with pytest.raises(ConnectionResetError):
-            await reader.read()
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await cut(scope, receive, send)
+        raise ValueError
+
+    for app in (cut, broken):
+        async with connected(app) as (reader, writer):
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
 
 
 async def test_an_answer_may_take_longer_than_a_head() -> None:
