@@ -2,14 +2,22 @@
 
 Secrets are taken out where a line is written, so that no caller of ``logging`` has to think of it, also not a library:
 API keys, bearer tokens, the query and the user part of URLs, and base64 data, which is somebody's picture or voice.
+
+Lines are written by a thread of their own: whoever should read them may not, and a pipe that is full holds up who
+writes to it.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
+from io import UnsupportedOperation
+from queue import SimpleQueue
 from typing import Any, TextIO
 
 import orjson
@@ -18,6 +26,10 @@ from infrai_runtime.redact import redacted
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "text")
+MOST_LINES = 10_000
+"""How many may wait to be written; further ones are lost, and counted."""
+FLUSH_S = 2.0
+"""How long the end of a process waits for lines to be written."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{80,}={0,2}")
 
@@ -81,10 +93,66 @@ def _in_one_line(value: Any) -> str:
 _MADE: dict[str, type[logging.Formatter]] = {"json": JsonLines, "text": TextLines}
 
 
+class Aside(logging.Handler):
+    """Writes lines to a file descriptor without holding up who logs them."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: SimpleQueue[str | threading.Event] = SimpleQueue()
+        self._lost = 0
+        threading.Thread(target=self._write_all, daemon=True, name="log").start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes a record, unless too many wait."""
+        if self._lines.qsize() >= MOST_LINES:
+            self._lost += 1
+            return
+        try:
+            self._lines.put(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Returns when what was logged is written, or after ``FLUSH_S``."""
+        written = threading.Event()
+        self._lines.put(written)
+        written.wait(FLUSH_S)
+
+    def _write_all(self) -> None:
+        told = 0
+        while True:
+            line = self._lines.get()
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
+            self._write(line)
+            if self._lost > told and self._lines.empty():
+                lost, told = self._lost - told, self._lost
+                self._write(self.format(_lost(lost)))
+
+    def _write(self, line: str) -> None:
+        left = f"{line}\n".encode(errors="backslashreplace")
+        with suppress(OSError):  # nobody reads, or the disk is full: there is no place to say so
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+
+
+def _lost(count: int) -> logging.LogRecord:
+    message = "%d lines of the log were lost: nobody took them"
+    return logging.LogRecord("infrai_runtime", logging.WARNING, __file__, 0, message, (count,), None)
+
+
+def flush() -> None:
+    """Has what was logged so far written, for a process that is about to end."""
+    for handler in logging.getLogger("infrai_runtime").handlers:
+        handler.flush()
+
+
 def configure(level: str, form: str, to: TextIO | None = None) -> None:
     """Writes the runtime's and its server's log to ``to`` (default: standard error), from ``level`` on; of every other
     library what is a warning or worse, which Python would write as plain text with whatever it holds."""
-    handler = logging.StreamHandler(to or sys.stderr)
+    handler = _handler(to or sys.stderr)
     handler.setFormatter(_MADE[form]())
     root = logging.getLogger()
     others = [other for other in root.handlers if not isinstance(other.formatter, tuple(_MADE.values()))]
@@ -98,3 +166,12 @@ def configure(level: str, form: str, to: TextIO | None = None) -> None:
         logger.handlers = [handler]
         logger.setLevel(max(logging.getLevelName(level.upper()), logging.getLevelName(least.upper())))
         logger.propagate = False
+
+
+def _handler(to: TextIO | None) -> logging.Handler:
+    if to is None:  # the process was started without a standard error
+        return logging.NullHandler()
+    try:
+        return Aside(to.fileno())
+    except UnsupportedOperation:
+        return logging.StreamHandler(to)

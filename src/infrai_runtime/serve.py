@@ -167,7 +167,8 @@ def _started(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    print(_line(settings), flush=True)
+    with suppress(OSError):  # who started it may not want to read that
+        print(_line(settings), flush=True)
 
 
 def _line(settings: Settings) -> str:
@@ -216,8 +217,8 @@ class _Watched:
             if message["type"] == "lifespan.startup.failed":
                 self.problem = RuntimeError(message.get("message", ""))
                 message = {**message, "message": ""}  # it is a whole traceback; the error is raised instead
-            if message["type"] == "lifespan.shutdown.complete" and self._last is not None:
-                await asyncio.to_thread(self._last)
+            if message["type"] == "lifespan.shutdown.complete":
+                await asyncio.to_thread(self._end)
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self._announce()
@@ -227,6 +228,11 @@ class _Watched:
         except Exception as error:
             self.problem = error
             raise
+
+    def _end(self) -> None:
+        if self._last is not None:
+            self._last()
+        logs.flush()
 
 
 def _why(problem: Exception) -> ConfigError:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,23 @@ def test_no_text_of_others_makes_a_line_of_its_own(form: str) -> None:
     facts = {"message": "no\r\n2026-11-27 ERROR forged"}
     logging.getLogger("infrai_runtime").warning("%s", "a\nb", extra={"facts": facts})
     assert len(held.getvalue().splitlines()) == 1
+
+
+def test_a_log_that_nobody_reads_holds_nobody_up_and_tells_what_was_lost() -> None:
+    most = logs.MOST_LINES
+    reads, writes = os.pipe()
+    with open(reads, encoding="utf-8") as taken, open(writes, "w", encoding="utf-8") as to:
+        logs.configure("info", "json", to)
+        for number in range(2 * most):
+            logging.getLogger("infrai_runtime").info("line %d, which is %s", number, "long " * 40)
+        told = [json.loads(taken.readline())["event"]]
+        while told[-1].startswith("line"):
+            told.append(json.loads(taken.readline())["event"])
+        logs.flush()
+    *lines, last = told
+    assert [line.partition(",")[0] for line in lines] == [f"line {number}" for number in range(len(lines))]
+    assert most <= len(lines) < 2 * most
+    assert last == f"{2 * most - len(lines)} lines of the log were lost: nobody took them"
 
 
 def test_a_served_runtime_logs_json_lines(tmp_path: Path) -> None:

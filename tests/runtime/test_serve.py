@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 import re
 import resource
 import signal
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import anyio
@@ -158,6 +161,31 @@ def test_a_runtime_that_cannot_start_is_an_error_with_its_reason(tmp_path: Path)
 def test_the_line_names_a_way_to_a_key_that_is_open(tmp_path: Path, host: str, allow: bool | None, advice: str) -> None:
     settings = serving._located(Settings(home=tmp_path, host=host, allow_activation=allow), 8402)
     assert re.search(advice, serving._line(settings))
+
+
+def test_a_server_whose_line_nobody_reads_serves_and_ends_as_well(tmp_path: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [
+        sys.executable,
+        "-m",
+        "infrai_runtime.serve",
+        "--home",
+        str(tmp_path),
+        "--port",
+        str(port := free_port()),
+    ]
+    with (log := tmp_path / "log").open("w") as errors, open(writes, "w") as nobody:
+        process = subprocess.Popen(command, stdout=nobody, stderr=errors)
+    try:
+        while process.poll() is None:
+            with suppress(httpx.ConnectError):
+                assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
+                break
+    finally:
+        process.terminate()
+        assert process.wait(30) == -signal.SIGTERM
+    assert log.read_text() == ""
 
 
 def test_connections_of_the_server_do_not_wait_to_fill_a_packet(tmp_path: Path) -> None:
