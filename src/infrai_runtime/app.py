@@ -231,21 +231,19 @@ class Capability:
         guard.check_content_type(content_type, self._media_type)
         if b"content-encoding" in headers:
             guard.check_coding(headers[b"content-encoding"].decode("latin-1"))
-        length, key = headers.get(b"content-length", b""), headers.get(b"idempotency-key")
-        state, embedded = scope.get("state", {}), is_embedded(scope)
-        came = CAME in state
+        state, key = scope.get("state", {}), headers.get(b"idempotency-key")
         return Incoming(
             self._name,
             self._read,
             partial(form_fields, content_type) if self._form else None,
             (self, content_type),
-            partial(guard.read_body, length, _punctual(settings, receive, came or embedded), settings.max_body_bytes),
+            partial(_body, settings, scope, receive),
             headers.get(b"authorization", b"").decode("latin-1"),
             None if key is None else key.decode("latin-1"),
             _trace_context(scope) if b"traceparent" in headers else None,
-            embedded,
+            is_embedded(scope),
             # Has the task that serves go on when the caller leaves: only who says that the body has come heeds that.
-            partial(state.update, {LEAVE: None}) if came and key is not None else None,
+            partial(state.update, {LEAVE: None}) if key is not None and CAME in state else None,
             state.get(AWAITED),
         )
 
@@ -254,8 +252,20 @@ async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
     """The response to a caller that has gone."""
 
 
-def _punctual(settings: Settings, receive: Receive, in_time: bool) -> guard.Receive:
+async def _body(settings: Settings, scope: Scope, receive: Receive) -> bytes:
+    """The body of a request. Raises PAYLOAD_TOO_LARGE, and REQUEST_TIMEOUT for one that does not come."""
+    came: bytes | None = scope.get("state", {}).get(CAME)
+    if came is None:
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        return await guard.read_body(length, _punctual(settings, scope, receive), settings.max_body_bytes)
+    if len(came) > settings.max_body_bytes:
+        raise guard.too_large(settings.max_body_bytes)
+    return came
+
+
+def _punctual(settings: Settings, scope: Scope, receive: Receive) -> guard.Receive:
     """Where a request's body comes from: one that has come, or one of this process's own, which may take its time."""
+    in_time = is_embedded(scope) or CAME in scope.get("state", ())
     return receive if in_time else guard.Punctual(receive, settings.body_timeout_s)
 
 
@@ -279,7 +289,7 @@ def _asked(answer: Callable[[Service, Request, Trace], Awaitable[ASGIApp]]) -> A
 
 
 async def _json_body(settings: Settings, request: Request) -> Mapping[str, Any]:
-    return native_request.parse_json(await _body(settings, request))
+    return native_request.parse_json(await _body(settings, request.scope, request.receive))
 
 
 def _check_json(request: Request) -> None:
@@ -289,16 +299,6 @@ def _check_json(request: Request) -> None:
 
 def _check_coding(request: Request) -> None:
     guard.check_coding(request.headers.get("content-encoding", guard.AS_IT_IS))
-
-
-async def _body(settings: Settings, request: Request) -> bytes:
-    length, receive = request.headers.get("content-length", ""), _punctual_body(settings, request)
-    return await guard.read_body(length.encode("latin-1"), receive, settings.max_body_bytes)
-
-
-def _punctual_body(settings: Settings, request: Request) -> guard.Receive:
-    in_time = CAME in request.scope.get("state", ()) or is_embedded(request.scope)
-    return _punctual(settings, request.receive, in_time)
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
@@ -321,7 +321,8 @@ async def _submission(settings: Settings, request: Request) -> tuple[batch_job.J
     if guard.media_type(request.headers.get("content-type", "")) == NDJSON:
         _check_coding(request)
         options = batch_job.job_in_query(request.query_params, key)
-        return options, batch_job.in_lines(_punctual_body(settings, request), settings.max_batch_bytes)
+        receive = _punctual(settings, request.scope, request.receive)
+        return options, batch_job.in_lines(receive, settings.max_batch_bytes)
     _check_json(request)
     body = await _json_body(settings, request)
     return batch_job.job_of(body, key), batch_job.in_body(body)
@@ -417,7 +418,7 @@ async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp
 
 async def _refuse_fields(settings: Settings, request: Request) -> None:
     """An activation takes none: no body, or an empty object."""
-    raw = await _body(settings, request)
+    raw = await _body(settings, request.scope, request.receive)
     if raw:
         _check_json(request)
         check_table(Table({}), native_request.parse_json(raw))

@@ -169,7 +169,7 @@ class Exchange:
         try:
             endpoint = hosted.endpoint(self._scope)
             if endpoint is not None and self._body is not None:
-                self._scope["state"][CAME] = True
+                self._scope["state"][CAME] = self._body
             if self._own_key:
                 self._scope["state"][AWAITED] = self._is_awaited
             response = app if endpoint is None else await endpoint.answer(self._scope, self._receive)

@@ -369,6 +369,8 @@ class _Exchange:
     complete = False
     gone = False
     """The caller is."""
+    _is_whole = True
+    """Nothing of the body was received yet."""
     _held_bytes = 0
     _news = False
     _heard: asyncio.Event | None = None
@@ -399,8 +401,8 @@ class _Exchange:
 
     def came(self) -> None:
         """The body has come."""
-        self._scope["state"][CAME] = True
         self.more_body = False
+        self._scope["state"][CAME] = b"".join(self._pieces) if self._is_whole else None
         self._tell()
 
     def leave(self) -> None:
@@ -431,7 +433,7 @@ class _Exchange:
             self._news = False
         if self.gone or self.complete:
             return {"type": "http.disconnect"}
-        pieces, self._pieces, self._held_bytes = self._pieces, [], 0
+        pieces, self._pieces, self._held_bytes, self._is_whole = self._pieces, [], 0, False
         return {"type": "http.request", "body": b"".join(pieces), "more_body": self.more_body}
 
     def _invite(self) -> None:

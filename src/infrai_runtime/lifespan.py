@@ -21,8 +21,8 @@ LEAVE = "infrai.leave"
 """In the ``state`` of a request's scope: the task that waits for the answer on the caller's behalf, None where that
 goes on without a caller. Our server takes it out and cancels it when the caller has gone."""
 CAME = "infrai.came"
-"""There too: that the whole body has come, so that nobody waits for it. Our server says so, and the embedded runtime to
-an endpoint that it asks itself."""
+"""There too, once the whole body has come: the body, or None where a part of it was received before. Our server says
+so, and the embedded runtime to an endpoint that it asks itself; both see for themselves that a caller has gone."""
 AWAITED = "infrai.awaited"
 """There too, from a caller of this process whose idempotency key nobody else has: tells whether it still waits for the
 answer. One that it takes need not be kept for a repetition; ``response.Whole.keep`` keeps one that it did not take."""

@@ -64,7 +64,7 @@ class Stream:
         state, sender = scope.get("state", {}), asyncio.current_task()
         assert sender is not None
         state[LEAVE] = sender
-        watch = None if state.get(CAME) or is_embedded(scope) else asyncio.create_task(_watch(receive, state))
+        watch = None if CAME in state or is_embedded(scope) else asyncio.create_task(_watch(receive, state))
         try:
             await self._send(send)
         except asyncio.CancelledError:
