@@ -2,18 +2,20 @@
 
 A protocol of our own and not uvicorn's: that takes heads of any length and waits for their end for ever, also for
 callers that read nothing of their answer; it tells nobody that a caller has gone, cuts off callers that still send when
-their answer is there, sends chunks to callers of HTTP/1.0, which do not know them, and loses the body where another
-protocol is offered. A whole answer of the application is taken as the value that it is (``response.Whole``); everything
-else goes through ASGI.
+their answer is there, sends chunks to callers of HTTP/1.0, which do not know them, loses the body where another
+protocol is offered, and takes connections until there are no files left. A whole answer of the application is taken as
+the value that it is (``response.Whole``); everything else goes through ASGI.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import socket
 import struct
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -27,6 +29,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from infrai_runtime import identity
+from infrai_runtime.crowd import Crowd
 from infrai_runtime.failure import Failure
 from infrai_runtime.lifespan import ASGI, CAME, LEAVE, App, Endpoint, Message, Scope, no_endpoint
 from infrai_runtime.response import RawHeaders, Whole
@@ -44,12 +47,15 @@ SEND_S = 60.0
 """How long a caller may take nothing of an answer that waits for it."""
 LINGER_S = 30.0
 """How long a caller is heard out that still sends when its answer has ended the connection."""
+CROWDED_S = 1.0
+"""When a caller may ask again that was refused because there are too many."""
 _AT_ONCE = struct.pack("ii", 1, 0)
 """``SO_LINGER``: to close is to reset."""
 
 
 class Protocol(asyncio.Protocol):
-    """A connection, whose requests are answered one after the other; for ``uvicorn.Config(http=…)``."""
+    """A connection, whose requests are answered one after the other; for ``uvicorn.Config(http=…)``. ``crowd``: all of
+    its server's, where these are bounded."""
 
     head_s = HEAD_S
     send_s = SEND_S
@@ -79,6 +85,7 @@ class Protocol(asyncio.Protocol):
         server_state: Any,  # uvicorn's, which takes its own protocols only
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
         if not config.loaded:
             config.load()
@@ -86,6 +93,7 @@ class Protocol(asyncio.Protocol):
         self.endpoint: Callable[[Scope], Endpoint | None] = getattr(self.app, "endpoint", no_endpoint)
         self.loop = _loop or asyncio.get_running_loop()
         self.server = server_state
+        self._crowd = crowd or Crowd(sys.maxsize)
         self._app_state = app_state
         self._keep_alive_s = config.timeout_keep_alive
         self._waiting: deque[_Exchange] = deque()
@@ -109,10 +117,12 @@ class Protocol(asyncio.Protocol):
             "root_path": "",
         }
         self._late = self.loop.call_later(self.head_s, self._end_late, True)
+        self._crowd.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller is gone: whoever waits for the answer on its behalf hears of it."""
         self.server.connections.discard(self)
+        self._crowd.leave(self)
         self._on_time()
         self._hears()
         if self._idle is not None:
@@ -241,6 +251,9 @@ class Protocol(asyncio.Protocol):
             self._last.came()
 
     def _start(self, exchange: _Exchange) -> None:
+        if not self._crowd.begin(self, exchange.path):
+            self._refuse_for_room()
+            return self._crowd.wait(self)
         task = self.loop.create_task(exchange.run())
         self.server.tasks.add(task)
         task.add_done_callback(self.server.tasks.discard)
@@ -249,14 +262,33 @@ class Protocol(asyncio.Protocol):
         """A request has its answer: the next one has its turn."""
         self.server.total_requests += 1
         if self.is_closing():
-            return
+            return self._crowd.wait(self)
         self.flow.resume_reading()
         if self._waiting:
-            self._start(self._waiting.popleft())
-            return
+            return self._start(self._waiting.popleft())
+        self._crowd.wait(self)
         self._idle_since = self.loop.time()
         if self._idle is None:
             self._idle = self.loop.call_later(self._keep_alive_s, self._end_idle)
+
+    # -- others that come ----------------------------------------------------------------------------------------------
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is on its way to the caller."""
+        return not self._transport.get_write_buffer_size()
+
+    def make_room(self) -> None:
+        """Ends the connection for another; nothing is asked on it."""
+        if self._open_bytes > 0 and not self.is_closing():
+            self._open_bytes = 0  # nothing is on its way that could be waited for
+            self._refuse_for_room()
+        else:
+            self._transport.abort()
+
+    def _refuse_for_room(self) -> None:
+        failure = Failure("OVERLOADED", "the runtime has too many connections", retry_after_s=CROWDED_S)
+        self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, failure)
 
     # -- callers that keep others waiting ------------------------------------------------------------------------------
 
@@ -355,9 +387,13 @@ def _refusal(status: HTTPStatus, failure: Failure, request_id: str) -> bytes:
     body = dumps(failed(failure, {"request_id": request_id}))
     head = (
         f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        f"x-infrai-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        f"x-infrai-request-id: {request_id}\r\n{_when_again(failure)}connection: close\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _when_again(failure: Failure) -> str:
+    return "" if failure.retry_after_s is None else f"retry-after: {math.ceil(failure.retry_after_s)}\r\n"
 
 
 class _Exchange:
@@ -384,6 +420,7 @@ class _Exchange:
     def __init__(self, connection: Protocol, scope: Scope, keep_alive: bool) -> None:
         self._connection = connection
         self._scope = scope
+        self.path: str = scope["path"]
         self.keep_alive = keep_alive
         self._pieces: list[bytes] = []
 

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from infrai_core.errors import ConfigError
 from infrai_core.place import is_loopback
 from infrai_runtime import logs
+from infrai_runtime.crowd import SPARE, Crowd
 from infrai_runtime.lifespan import App, Endpoint, Message, Receive, Scope, Send, no_endpoint
 from infrai_runtime.settings import Settings
 
@@ -31,6 +32,8 @@ log = logging.getLogger("infrai_runtime")
 GRACEFUL_S = 10
 """How long running answers may go on after the server was told to stop."""
 MOST_FILES = 65_536
+OTHER_FILES = 64 + SPARE
+"""Of the database, the log, media and workers, and of callers that are told that there are too many."""
 LAST_WORDS_S = 5
 """How long it may take then to tell the callers of the others, and to book these."""
 KEEP_ALIVE_S = 75
@@ -48,7 +51,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
     ``ConfigError`` when the address cannot be used, the runtime does not start, or its packages are missing.
     """
     uvicorn, proxied, http11, create_app = _packages()
-    _allow_files()
+    crowd = Crowd(_most_connections(settings, _allow_files()))
     _warn_of_halves(settings)
     flush = export_telemetry() if settings.telemetry else None
     with _listener(settings) as listener:
@@ -58,7 +61,7 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
         watched = _Watched(app, partial(_started, settings), flush)
         config = uvicorn.Config(
             watched,
-            http=http11.Protocol,
+            http=partial(http11.Protocol, crowd=crowd),
             lifespan="on",
             proxy_headers=False,  # `_Watched` sees to them
             log_config=None,
@@ -79,12 +82,25 @@ def serve(settings: Settings, make: Callable[[Settings], App] | None = None) -> 
         raise _why(watched.problem) from watched.problem
 
 
-def _allow_files() -> None:
-    """A call takes two connections; what systems let a process open unasked is often 1,024 files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+def _allow_files() -> int:
+    """How many files the process may open from now on. What systems let one open unasked is often 1,024."""
+    soft, hard = (MOST_FILES if limit == resource.RLIM_INFINITY else limit for limit in _files())
+    if soft < (most := min(hard, MOST_FILES)):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, _files()[1]))
+    return max(soft, most)
+
+
+def _files() -> tuple[int, int]:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def _most_connections(settings: Settings, files: int) -> int:
+    """How many callers may be answered at a time: each takes a file here and one at its vendor."""
+    fit = max(1, (files - OTHER_FILES) // 2)
+    if settings.max_connections is not None and settings.max_connections > fit:
+        told = "max_connections=%d is more than the %d that fit into the %d files which this process may open"
+        log.warning(told, settings.max_connections, fit, files)
+    return min(settings.max_connections or fit, fit)
 
 
 async def _nothing() -> None:
@@ -262,6 +278,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds that the body of a request may stand still (INFRAI_BODY_TIMEOUT or 60)",
     )
+    parser.add_argument(
+        "--max-connections",
+        type=int,
+        metavar="N",
+        help="callers that are answered at a time; more get 503 (INFRAI_MAX_CONNECTIONS, or half as many as the files"
+        " that the process may open)",
+    )
     parser.add_argument("--public-url", help="base of media links, where clients see another address than this one")
     parser.add_argument("--no-auth", action="store_true", default=None, help="no keys; only on 127.0.0.1")
     parser.add_argument(
@@ -293,7 +316,16 @@ def add_state_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_GIVEN = ("host", "port", "home", "no_auth", "allow_activation", "batch_concurrency", "body_timeout_s")
+_GIVEN = (
+    "host",
+    "port",
+    "home",
+    "no_auth",
+    "allow_activation",
+    "batch_concurrency",
+    "body_timeout_s",
+    "max_connections",
+)
 
 
 def settings_from(options: argparse.Namespace) -> Settings:

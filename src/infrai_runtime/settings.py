@@ -58,6 +58,8 @@ class Settings:
     """Of a batch that is handed in line by line."""
     body_timeout_s: float = 60.0
     """How long a caller may leave the body of its request standing still."""
+    max_connections: int | None = None
+    """How many callers a server answers at a time; None is as many as the files allow that it may open."""
     media_ttl_s: float = 3600.0
     public_url: str | None = None
     first_delta_wait_s: float = 10.0
@@ -114,6 +116,8 @@ class Settings:
         yield from (
             (name, of[name], _is_number(of[name]) and of[name] > 0, "a finite number above 0") for name in _TIMES
         )
+        most = self.max_connections
+        yield "max_connections", most, most is None or (type(most) is int and most > 0), "a whole number of at least 1"
         pause, credit = self.retry_pause_s, self.trial_credit_usd
         yield "retry_pause_s", pause, _is_number(pause) and pause >= 0, "a finite number of at least 0"
         money = isinstance(credit, Decimal) and credit.is_finite() and credit >= 0
@@ -129,7 +133,7 @@ class Settings:
         """Settings from ``INFRAI_HOME``, ``INFRAI_DATABASE`` (a path, a ``postgresql://`` address, or ``memory``),
         ``INFRAI_REDIS``, ``INFRAI_PUBLIC_URL``, ``INFRAI_VENDORS`` (names with commas between),
         ``INFRAI_VENDORS_FILE``, ``INFRAI_EMBED_MODEL``, ``INFRAI_BATCH_CONCURRENCY``,
-        ``INFRAI_BODY_TIMEOUT`` (seconds),
+        ``INFRAI_BODY_TIMEOUT`` (seconds), ``INFRAI_MAX_CONNECTIONS``,
         ``INFRAI_TELEMETRY`` (off, on, or content: spans also hold what was asked and answered) and the vendors' own
         variables; ``overrides`` win. The durable state is kept in ``<home>/runtime.db`` unless told otherwise."""
         env = os.environ if environ is None else environ
@@ -149,6 +153,8 @@ class Settings:
             values["batch_concurrency"] = _count("INFRAI_BATCH_CONCURRENCY", env["INFRAI_BATCH_CONCURRENCY"])
         if env.get("INFRAI_BODY_TIMEOUT"):
             values["body_timeout_s"] = _seconds("INFRAI_BODY_TIMEOUT", env["INFRAI_BODY_TIMEOUT"])
+        if env.get("INFRAI_MAX_CONNECTIONS"):
+            values["max_connections"] = _count("INFRAI_MAX_CONNECTIONS", env["INFRAI_MAX_CONNECTIONS"])
         if env.get("INFRAI_TELEMETRY"):
             values |= _telemetry(env["INFRAI_TELEMETRY"])
         values["vendor_environ"] = tuple(sorted(env.items()))

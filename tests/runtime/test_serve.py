@@ -71,7 +71,16 @@ def test_the_help_names_every_option_and_what_it_takes(capsys: pytest.CaptureFix
         serving.main(["--help"])
     shown = capsys.readouterr().out
     assert left.value.code == 0
-    for option in ("--host", "--port", "--home", "--database", "--public-url", "--no-auth", "--allow-activation"):
+    for option in (
+        "--host",
+        "--port",
+        "--home",
+        "--database",
+        "--public-url",
+        "--no-auth",
+        "--allow-activation",
+        "--max-connections",
+    ):
         assert option in shown
 
 
@@ -127,6 +136,30 @@ def test_a_server_may_open_as_many_files_as_its_system_allows(tmp_path: Path) ->
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     most = serving.MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, serving.MOST_FILES)
     assert re.findall(r"Max open files +(\d+)", limits) == [str(most)]
+
+
+@pytest.mark.parametrize(("asked", "files", "most"), [(None, 1024, 464), (100, 1024, 100), (5000, 1024, 464)])
+def test_there_are_as_many_callers_at_a_time_as_the_files_allow(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, asked: int | None, files: int, most: int
+) -> None:
+    """Each takes two: its own connection, and one at its vendor."""
+    assert serving._most_connections(Settings(home=tmp_path, max_connections=asked), files) == most
+    told = "max_connections=5000 is more than the 464 that fit into the 1024 files which this process may open"
+    assert caplog.messages == ([told] if asked == 5000 else [])
+
+
+def test_a_server_answers_no_more_callers_at_a_time_than_it_was_told(tmp_path: Path) -> None:
+    with served_process(tmp_path / "home", "--no-auth", "--max-connections", "1") as server:
+        host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+        with socket.create_connection((host, int(port))) as unfinished:
+            head = b"POST /v1/ai/chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            unfinished.sendall(head + b"content-length: 9\r\nexpect: 100-continue\r\n\r\n")
+            assert unfinished.recv(100).startswith(b"HTTP/1.1 100")  # it is being answered
+            refused = httpx.get(f"{server.base_url}/models", trust_env=False)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert httpx.get(f"{server.base_url}/healthz", trust_env=False).status_code == 200
+        with client_of(server, "") as client:  # tries again
+            assert client.models()
 
 
 def test_a_server_without_keys_is_refused_off_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
