@@ -61,7 +61,8 @@ class Fleet:
 
 
 class Wanted(NamedTuple):
-    """What of a request decides who may answer it, beside its length. Requests that want the same share the answer."""
+    """What of a request decides who may answer it, beside its length. Requests that want the same share the answer.
+    ``model`` and ``vendor`` are what it pins, which ``vendor/model`` as its model does with both."""
 
     capability: str
     model: str | None
@@ -86,17 +87,16 @@ class Sifted:
 def sifted(ask: Ask, catalogue: Catalogue, fleet: Fleet, health: Health, allowed: Allowed = EVERYTHING) -> Sifted:
     """Who may answer a request. The same object for requests that want the same, as long as all fit. Raises
     MODEL_NOT_FOUND and VENDOR_NOT_FOUND."""
-    model, vendor = pins_of(ask, catalogue, fleet)
     dimensions = ask.body.get("dimensions") if ask.capability == "embed" else None
-    wanted = Wanted(ask.capability, model, vendor, ask.needs, dimensions)
-    found = _sifted(wanted, catalogue, fleet, allowed)
+    found = _sifted(Wanted(ask.capability, ask.model, ask.vendor, ask.needs, dimensions), catalogue, fleet, allowed)
     if ask.prompt.longest.in_bytes + ask.body.get("max_tokens", 1) <= found.room:
         return found
     return _fitting(ask, found, health)
 
 
 @lru_cache(maxsize=256)
-def _sifted(wanted: Wanted, catalogue: Catalogue, fleet: Fleet, allowed: Allowed) -> Sifted:
+def _sifted(asked: Wanted, catalogue: Catalogue, fleet: Fleet, allowed: Allowed) -> Sifted:
+    wanted = _pinned_apart(asked, catalogue, fleet)
     serving = fleet.able(wanted.capability)
     there, elsewhere = catalogue.served(wanted.capability, serving)
     there = (*there, *_assumed(wanted, catalogue, serving))
@@ -204,10 +204,10 @@ def _lacking(ask: Wanted) -> Keep:
 # -- pins -------------------------------------------------------------------------------------------------------------
 
 
-def pins_of(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> tuple[str | None, str | None]:
-    """The model and the vendor that a request pins; ``vendor/model`` in its model is both, unless some model has that
-    very id. Refuses a vendor or model that nobody knows, by name."""
-    model, vendor = ask.model, ask.vendor
+def _pinned_apart(asked: Wanted, catalogue: Catalogue, fleet: Fleet) -> Wanted:
+    """What is wanted with the model and the vendor that it pins; ``vendor/model`` in its model is both, unless some
+    model has that very id. Refuses a vendor or model that nobody knows, by name."""
+    model, vendor = asked.model, asked.vendor
     if model is not None and vendor is None and "/" in model:
         model, vendor = _two_pins(model, catalogue, fleet)
     if vendor is not None and vendor not in fleet.names:
@@ -220,7 +220,7 @@ def pins_of(ask: Ask, catalogue: Catalogue, fleet: Fleet) -> tuple[str | None, s
         near = catalogue.nearest(model)
         hint = f"did you mean {near!r}?" if near else _UNKNOWN_MODEL
         raise Failure("MODEL_NOT_FOUND", f"model: there is no model {model!r}", hint=hint, param="model")
-    return model, vendor
+    return asked._replace(model=model, vendor=vendor)
 
 
 def _two_pins(name: str, catalogue: Catalogue, fleet: Fleet) -> tuple[str, str | None]:
