@@ -19,7 +19,7 @@ from infrai_core.retry import Retry
 from infrai_runtime import limits, sound
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.booking import Ready
-from infrai_runtime.cache import Cache, wanted
+from infrai_runtime.cache import Cache
 from infrai_runtime.failover import Terms, Walk, as_vendors, broken, row_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.live import Live
@@ -42,6 +42,8 @@ from infrai_runtime.work import WORK, Opened, Outcome, Silence, chat_outcome, cu
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Vendor, Ask, Call], Awaitable[T]]
 """What makes an attempt."""
+_FINISHED_HERE = frozenset({"image", "tts", "realtime"})
+"""Capabilities whose vendors do not give all of the reply."""
 
 
 class Answers:
@@ -155,21 +157,21 @@ class Answers:
         candidate, outcome = await self.walk(trace, plan, WORK[trace.ask.capability])
         self.price(trace, candidate, outcome, "ok")
         await trace.breaker.worked(candidate.name)
-        data = await self._dressed(trace, outcome)
-        if wanted(trace.ask):
-            await self._cache.keep(trace, data)
+        data = outcome.data
+        if trace.ask.capability in _FINISHED_HERE:
+            data = await self._finished(trace, outcome)
+        elif "id" in data:
+            data["id"] = trace.request_id
+        if live.fills is not None:
+            await self._cache.keep(live.fills, trace, data)
         self._send(trace, live, data)
 
-    async def _dressed(self, trace: Trace, outcome: Outcome) -> Json:
-        """The reply's data with what only the runtime can add: the id, links to files, a session token."""
-        ask, caller = trace.ask, trace.caller
+    async def _finished(self, trace: Trace, outcome: Outcome) -> Json:
+        """The reply's data with what only the runtime can add: links to files, a session token."""
+        ask = trace.ask
         if ask.capability == "realtime":
             return session_data(self._signer, ask, trace, outcome.data, self._now())
-        if ask.capability in ("image", "tts"):
-            return outcome.data | await keep(self._blobs, ask, caller.project_id, outcome.files)
-        if "id" in outcome.data:
-            outcome.data["id"] = trace.request_id
-        return outcome.data
+        return outcome.data | await keep(self._blobs, ask, trace.caller.project_id, outcome.files)
 
     def _send(self, trace: Trace, live: Live, data: Json) -> None:
         head = live.head
@@ -215,8 +217,8 @@ class Answers:
 
         outcome = await self._carried(trace, candidate, pumped, made)
         data = outcome.data | {"id": trace.request_id}
-        if wanted(ask):
-            await self._cache.keep(trace, data)
+        if live.fills is not None:
+            await self._cache.keep(live.fills, trace, data)
         await live.put(writer.end(data, trace.metadata()))
 
     def _begun(self, trace: Trace, live: Live, candidate: Candidate) -> None:
@@ -303,8 +305,8 @@ class Answers:
         heard: list[bytes] = []
         pumped = self._pass_on(trace, live, candidate, opened, heard)
         await self._carried(trace, candidate, pumped, lambda: Outcome(data, made.usage, (), made.warnings))
-        if wanted(ask):
-            await self._cache.keep(trace, data | {"b64": base64.b64encode(b"".join(heard)).decode()})
+        if live.fills is not None:
+            await self._cache.keep(live.fills, trace, data | {"b64": base64.b64encode(b"".join(heard)).decode()})
         await live.put(sound.end(ask, made.usage, trace.metadata()))
 
     async def _pass_on(

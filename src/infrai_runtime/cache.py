@@ -69,12 +69,11 @@ class Cache:
         stored: Json | None = None if found is None else orjson.loads(found)
         return stored if stored and caller.allowed.has(stored["vendor"], stored["model"]) else None
 
-    async def keep(self, trace: Trace, data: Json) -> None:
-        """Stores an answer. Links to media die, so answers with links are kept for half their life."""
-        ask, caller = trace.ask, trace.caller
+    async def keep(self, key: str, trace: Trace, data: Json) -> None:
+        """Stores an answer under its name. Links to media die, so answers with links are kept for half their life."""
         facts = {"vendor": trace.vendor, "model": trace.model, "warnings": trace.warnings, "invented": trace.invented}
-        ttl_s = min(TTL_S, self._media_ttl_s / 2) if ask.capability in _WITH_LINKS else TTL_S
-        await self._ephemeral.put(key_of(caller.project_id, ask), orjson.dumps({"data": data} | facts), ttl_s)
+        ttl_s = min(TTL_S, self._media_ttl_s / 2) if trace.ask.capability in _WITH_LINKS else TTL_S
+        await self._ephemeral.put(key, orjson.dumps({"data": data} | facts), ttl_s)
 
     def fill(self, trace: Trace, live: Live) -> None:
         """Others wait for this answer, which will be stored, from now on."""

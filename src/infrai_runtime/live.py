@@ -39,7 +39,7 @@ class Live:
     _cancels = 0
     _task: asyncio.Task[Any] | None = None
     fills: str | None = None
-    """The key of the cache under which others wait for it."""
+    """The key of the cache under which others wait for it, and it is stored."""
     awaited: Callable[[], bool] | None = None
     """Whether the caller still waits, where it alone has the key."""
     handed_over = False
