@@ -30,7 +30,8 @@ def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
     if prices.free:
         return 0
     used = usage or {}
-    prices = prices.at_tier(used["service_tier"]) if "service_tier" in used else prices
+    if "service_tier" in used:
+        prices = prices.at_tier(used["service_tier"])
     into, out = used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0
     then = prices.at(into) if prices.long else prices
     if used.keys() <= _WORDS and into + out and then.input_mtok is not None and then.output_mtok is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
+import re
 import socket
 import ssl
 from asyncio.staggered import staggered_race
@@ -71,10 +72,12 @@ _PORTS = {"http": 80, "https": 443}
 
 def head_of(lines: Sequence[str]) -> bytes:
     """The bytes of a request's head. Raises ``Trouble`` for a line that is more than one."""
-    text = "\r\n".join(lines)
-    if not text.count("\r") == text.count("\n") == len(lines) - 1 or "\0" in text:
+    if _BREAK.search("".join(lines)):
         raise Trouble("a header or path of the request holds a line break")
-    return (text + "\r\n\r\n").encode()
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+_BREAK = re.compile(r"[\r\n\0]")
 
 
 class Connection(asyncio.Protocol):
@@ -371,8 +374,7 @@ class Connections:
         """The request is over: its connection is kept where it can be, else closed."""
         connection = answer.connection
         if not answer.reusable:
-            connection.abort()
-            return
+            return connection.abort()
         connection.rest()
         self._idle[connection.origin].append(connection)
         if self._sweep is None:

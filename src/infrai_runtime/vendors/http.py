@@ -331,19 +331,16 @@ class Http:
         if sent.headers:
             headers |= sent.headers
         if sent.data is not None:
-            headers |= {"Content-Type": sent.mime, "Content-Length": str(len(sent.data))}
+            headers["Content-Type"], headers["Content-Length"] = sent.mime, str(len(sent.data))
         if self.endpoint.idempotency_header and sent.method == "POST" and (given := call.idempotency_key()):
             headers[self.endpoint.idempotency_header] = f"{given}-{call.bill.requests}"
         if key is not KEYLESS:
             name, before = self.endpoint.auth
             headers[name] = Hidden(before + key.secret)
-        lines = [f"{sent.method} {self._target(sent.path)} HTTP/1.1", *map(": ".join, headers.items())]
-        return lines + self._proxy_lines if self._proxy_lines else lines
-
-    def _target(self, path: str) -> str:
-        """What a request asks for: a path, which the dialect has quoted."""
-        target, query = self._prefix + path, self.endpoint.query
-        return f"{target}{'&' if '?' in path else '?'}{query}" if query else target
+        target = self._prefix + sent.path  # which the dialect has quoted
+        if query := self.endpoint.query:
+            target += f"{'&' if '?' in sent.path else '?'}{query}"
+        return [f"{sent.method} {target} HTTP/1.1", *map(": ".join, headers.items()), *self._proxy_lines]
 
     async def _refusal(self, answer: Answer, key: Key) -> Failure:
         if 300 <= answer.status < 400:
@@ -404,12 +401,13 @@ class _Body:
     """Decodes a body as it comes; never more than ``limit``, also of a compressed one. Too large a one raises
     ``Trouble``, or is ``cut``."""
 
+    _began = False
+
     def __init__(self, answer: Answer, limit: int, *, cut: bool = False) -> None:
         coding = answer.headers.get("content-encoding")
         self._inflate = _inflater(coding.strip().lower()) if coding else None
         self._limit = self.left = limit
         """How much more may come; below 0 nothing more is read."""
-        self._began = False
         self._cut = cut
 
     def pieces(self, chunk: bytes) -> Iterable[bytes]:

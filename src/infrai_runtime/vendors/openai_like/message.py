@@ -31,8 +31,11 @@ class Writer:
         """All messages, in order. Raises UNSUPPORTED_CAPABILITY for a medium that the vendor does not read."""
         written: list[Json] = []
         for index, message in enumerate(messages):
-            write = _ROLES[message["role"]]
-            written += write(self, message["parts"], f"messages.{index}.parts", self._name(message))
+            role, parts, name = message["role"], message["parts"], self._name(message)
+            if len(parts) == 1 and parts[0]["type"] == "text" and role != "tool":  # as nearly all are
+                written.append({"role": role, "content": parts[0]["text"], **name})
+            else:
+                written += _ROLES[role](self, parts, f"messages.{index}.parts", name)
         return written
 
     def _name(self, message: Mapping[str, Any]) -> Json:
@@ -55,8 +58,6 @@ class Writer:
 
     def assistant(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """What the model said."""
-        if len(parts) == 1 and (said := _text_alone(parts)) is not None:
-            return [{"role": "assistant", "content": said, **name}]
         message: Json = {"role": "assistant", "content": _joined(parts, "text"), **name}
         refusal = _joined(parts, "refusal")
         if refusal:
@@ -139,8 +140,6 @@ _ROLES: dict[str, Callable[[Writer, Sequence[Part], str, Json], list[Json]]] = {
 
 def _text_alone(parts: Sequence[Part]) -> str | None:
     """The text of parts that are nothing else; None for others."""
-    if len(parts) == 1:  # as nearly all are
-        return parts[0]["text"] if parts[0]["type"] == "text" else None
     texts = [part["text"] for part in parts if part["type"] == "text"]
     return "\n".join(texts) if texts and len(texts) == len(parts) else None
 

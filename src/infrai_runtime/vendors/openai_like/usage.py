@@ -18,10 +18,10 @@ def usage_of(given: Any) -> Json | None:
     prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens", 0)
     if prompt is None or not (prompt or completion):
         return None
+    if given.keys() <= _WORDS:
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     reads = _counts(given.get("prompt_tokens_details"))
     writes = _counts(given.get("completion_tokens_details"))
-    if not reads and not writes and counts.keys() <= _WORDS:
-        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     reasoning = writes.get("reasoning_tokens", counts.get("reasoning_tokens"))
     if reasoning and counts.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning
