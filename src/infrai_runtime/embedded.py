@@ -20,10 +20,10 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Hashable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import httpx
@@ -139,20 +139,17 @@ class Owner:
     def begin(self, exchange: Exchange, source: Source) -> None:
         """Starts an exchange, from any thread, under the lock."""
         self._exchanges.add(exchange)
-        # Where the loop is closed already, the caller is told by the end of the thread.
-        with suppress(RuntimeError):
+        try:
             # In a context of the owner's own: its tasks outlive the call and would keep the caller's context alive.
             self.loop.call_soon_threadsafe(self._begin, exchange, source, context=self._context)
+        except RuntimeError:
+            log.debug("the loop is closed already; the caller is told by the end of the thread")
 
     def _begin(self, exchange: Exchange, source: Source) -> None:
         hosted = self._hosted.get(source.key)
         if hosted is None or hosted.failed:
             hosted = self._hosted[source.key] = Hosted(source.make)
-        exchange.start(hosted).add_done_callback(partial(self._done, exchange))
-
-    def _done(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
-        self._exchanges.discard(exchange)
-        exchange.ended(task)
+        exchange.start(hosted, self._exchanges.discard)
 
     def stop(self, timeout_s: float) -> None:
         """Cancels what runs, ends the applications' lifespans, and waits for the thread."""
@@ -186,7 +183,7 @@ def _begin(scope: Scope, body: bytes | None, box: Box, source: Source, own_key: 
     with _lock:
         if _owner is None or _owner.ended:
             _owner = Owner()
-        if isinstance(box, ThreadBox) and threading.current_thread() is _owner.thread:
+        if isinstance(box, ThreadBox) and threading.get_ident() == _owner.thread.ident:
             raise RuntimeError("the embedded runtime cannot wait for itself: use the async client on its own thread")
         exchange = Exchange(scope, body, box, _owner.loop, own_key)
         _owner.begin(exchange, source)
@@ -283,7 +280,8 @@ class _Answer:
     status: int
     headers: Headers
     socket: Any = None
-    _first: Piece | None = None
+    _first: Head | Piece | None = None
+    """What is to be read next, where that is here."""
     _open = False
 
     def __init__(self, exchange: Exchange, timeout: dict[str, Any]) -> None:
@@ -315,11 +313,11 @@ class _Answer:
 
     def _headed(self, head: Head | Piece) -> None:
         assert isinstance(head, Head)
-        self.status, self._first = head.status, head.first
-        self.headers = Headers(head.headers)
+        self.status, self.headers = head.status, Headers(head.headers)
+        if head.data or head.last:
+            self._first = head
 
     def _taken(self, piece: Head | Piece) -> bytes:
-        assert isinstance(piece, Piece)
         self._first = None
         self._exchange.take()
         self._open = not piece.last
@@ -503,13 +501,13 @@ class _AsyncTransport(httpx.AsyncBaseTransport, AsyncDirect):
         self._choose = choose
         self._boxes = TaskBoxes()
 
-    async def open(self, request: Request) -> AsyncAnswer:
+    def open(self, request: Request) -> Coroutine[Any, Any, AsyncAnswer]:
         """As ``AsyncDirect`` says."""
         at = address(request.url)
         scope = http_scope(request.method, at, request.all_headers(at.host))
         body = request.content if request.upload is None else request.upload
         timeout = {"read": request.read_timeout_s}
-        return await _TasksAnswer(self._choose(), scope, body, timeout, self._boxes.box(), request.own_key).begun()
+        return _TasksAnswer(self._choose(), scope, body, timeout, self._boxes.box(), request.own_key).begun()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As httpx says."""

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -40,7 +39,8 @@ class Head(NamedTuple):
 
     status: int
     headers: Callable[[], RawHeaders]
-    first: Piece | None = None
+    data: bytes = b""
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,10 @@ class Exchange:
     """What runs the application, once it has begun."""
     _put = _taken = 0
     _crowded = _begun = _finished = _body_read = False
+    _gone = False
+    """The caller has left, or has all of its answer."""
+    _parting: asyncio.Event | None = None
+    """Of that, where somebody waits for it."""
     _head: tuple[int, Callable[[], RawHeaders]] | None = None
     """Waits for the body, at most to the end of the loop's turn: a caller is woken once for a whole answer."""
     _keep: Callable[[], None] | None = None
@@ -150,36 +154,39 @@ class Exchange:
         return self._pid == os.getpid()
 
     def _soon(self, function: Callable[..., Any], *values: Any) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and with it the application
+        try:
             self._loop.call_soon_threadsafe(function, *values)
+        except RuntimeError:
+            log.debug("the loop has ended, and with it the application")
 
     # -- the application's side, on its loop ---------------------------------------------------------------------------
 
-    def start(self, hosted: Hosted) -> asyncio.Task[None]:
-        """Runs the application. ``ended`` is to be called with the task when that is done."""
-        self._gone = asyncio.Event()
+    def start(self, hosted: Hosted, over: Callable[[Exchange], None]) -> None:
+        """Runs the application, and tells when it has ended."""
         if self._body is None:
             self._supplied: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._over = over
         self.task = self._loop.create_task(self._run(hosted))
-        return self.task
+        self.task.add_done_callback(self._ended)
 
     async def _run(self, hosted: Hosted) -> None:
-        app = await hosted.app()
-        self._scope["state"] = dict(hosted.state)
+        app = hosted.app or await hosted.begun()
+        scope, state = self._scope, dict(hosted.state)
+        scope["state"] = state
         try:
-            endpoint = hosted.endpoint(self._scope)
+            endpoint = hosted.endpoint(scope)
             if endpoint is not None and self._body is not None:
-                self._scope["state"][CAME] = self._body
+                state[CAME] = self._body
             if self._own_key:
-                self._scope["state"][AWAITED] = self._is_awaited
-            response = app if endpoint is None else await endpoint.answer(self._scope, self._receive)
+                state[AWAITED] = self._is_awaited
+            response = app if endpoint is None else await endpoint.answer(scope, self._receive)
             if isinstance(response, Whole):
                 self._keep = response.keep
-                if not self._is_awaited():
+                if self._gone:
                     self._not_taken()
-                self._answer(Head(response.head.status, response.raw_headers, Piece(response.body, True)))
+                self._answer(response.head.status, response.raw_headers, response.body)
             else:
-                await response(self._scope, self._receive, self._send)
+                await response(scope, self._receive, self._send)
         except Exception:
             if self._finished:
                 log.exception("the application failed after its answer")
@@ -190,9 +197,10 @@ class Exchange:
             if not self._finished:
                 await self._fail("the application ended before its answer did")
 
-    def ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         """Whatever happened, the caller hears of the end. Told from outside of the task: one that is cancelled before
         its first step runs nothing of its body."""
+        self._over(self)
         if task.cancelled():
             self.broken(httpx.RemoteProtocolError("the embedded runtime was shut down"))
         elif isinstance(error := task.exception(), Exception):
@@ -204,11 +212,11 @@ class Exchange:
         """Nothing more comes."""
         self._box.put(Broken(why))
 
-    def _answer(self, whole: Head) -> None:
+    def _answer(self, status: int, headers: Callable[[], RawHeaders], body: bytes) -> None:
         """The head with the whole body."""
         self._begun = self._finished = True
-        self._box.put(whole)
-        self._gone.set()
+        self._box.put(Head(status, headers, body, True))
+        self._part()
 
     async def _fail(self, why: str) -> None:
         """What a server does: 500 while there is no head yet, else a broken connection."""
@@ -216,11 +224,16 @@ class Exchange:
             self._send_head()
             self.broken(httpx.RemoteProtocolError(why))
             return
-        self._answer(Head(500, lambda: _PLAIN_TEXT, Piece(b"Internal Server Error", True)))
+        self._answer(500, lambda: _PLAIN_TEXT, b"Internal Server Error")
 
     def _is_awaited(self) -> bool:
         """Whether the caller still waits for the answer."""
-        return not self._gone.is_set()
+        return not self._gone
+
+    def _part(self) -> None:
+        self._gone = True
+        if self._parting is not None:
+            self._parting.set()
 
     def _not_taken(self) -> None:
         """The caller went away without the answer, and may come back for it with the same key."""
@@ -228,21 +241,26 @@ class Exchange:
             self._keep()
 
     def _disconnected(self) -> None:
-        self._gone.set()
+        self._part()
         self._not_taken()
         goes_on = self._scope.get("state", {}).get(LEAVE, self.task) is None
         if self.task is not None and not self._finished and not goes_on:
             self.task.cancel()
 
     async def _receive(self) -> Message:
-        if self._body_read or self._gone.is_set():
-            await self._gone.wait()
-            return {"type": "http.disconnect"}
+        if self._body_read or self._gone:
+            return await self._disconnection()
         if self._body is not None:
             return self._read(self._body, more=False)
         self._box.put(WANTED)
         data = await self._supplied.get()
         return self._read(data or b"", more=data is not None)
+
+    async def _disconnection(self) -> Message:
+        if not self._gone:
+            self._parting = self._parting or asyncio.Event()
+            await self._parting.wait()
+        return {"type": "http.disconnect"}
 
     def _read(self, data: bytes, *, more: bool) -> Message:
         self._body_read = not more
@@ -268,11 +286,10 @@ class Exchange:
             await self._window()
         self._put += 1
         self._finished = last
-        piece = Piece(data, last)
         head, self._head = self._head, None
-        self._box.put(piece if head is None else Head(*head, piece))
+        self._box.put(Piece(data, last) if head is None else Head(*head, data, last))
         if last:
-            self._gone.set()
+            self._part()
 
     def _send_head(self) -> None:
         head, self._head = self._head, None

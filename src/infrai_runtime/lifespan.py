@@ -49,6 +49,8 @@ class Hosted:
     """Makes an application, starts it, and stops it. Everything happens on the running loop."""
 
     endpoint: Callable[[Scope], Endpoint | None] = staticmethod(no_endpoint)
+    app: App | None = None
+    """The application, once it has started."""
     failed = False
     """Whether the application could not be started."""
 
@@ -59,9 +61,9 @@ class Hosted:
         self._task = asyncio.create_task(self._live())
         self.state: dict[str, Any] = {}
 
-    async def app(self) -> App:
+    async def begun(self) -> App:
         """The started application. Raises what kept it from starting: ``ConfigError``, or ``httpx.ConnectError``."""
-        return self._begun.result() if self._begun.done() else await asyncio.shield(self._begun)
+        return await asyncio.shield(self._begun)
 
     async def stop(self) -> None:
         """Ends the lifespan and waits until the application has cleaned up."""
@@ -100,6 +102,7 @@ class Hosted:
     def _begin(self, app: App) -> None:
         if not self._begun.done():
             self.endpoint = getattr(app, "endpoint", self.endpoint)
+            self.app = app
             self._begun.set_result(app)
 
     def _fail(self, error: Exception) -> None:

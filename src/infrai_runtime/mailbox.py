@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import queue
 from collections import deque
@@ -13,6 +14,8 @@ import anyio
 from anyio.lowlevel import current_token
 
 from infrai_core.loop import asyncio_loop
+
+log = logging.getLogger("infrai_runtime")
 
 T = TypeVar("T")
 
@@ -76,8 +79,10 @@ class _AsyncioBox(Generic[T]):
         # The reader first publishes that it waits, and then looks at the items: one of the two always sees the other.
         waiting = self._waiting
         if waiting is not None:
-            with suppress(RuntimeError):
+            try:
                 self._loop.call_soon_threadsafe(_wake, waiting)
+            except RuntimeError:
+                log.debug("the loop of a caller has ended, and the caller with it")
 
     async def get(self, timeout_s: float | None) -> T:
         if not self._items:

@@ -57,7 +57,7 @@ class Replica:
         (case,) = (case for case in cases() if case.id == asked["case"])
         self._stage = Stage(case, home=self._settings.home, public_url=self._settings.public_url, **asked["settings"])
         self._hosted = Hosted(lambda: self._stage.app)
-        self._app = await self._hosted.app()
+        self._app = await self._hosted.begun()
         return Response()
 
     async def _comment(self, request: Request) -> Response:
