@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from infrai_core.errors import ConfigError
+
 
 def is_loopback(host: str) -> bool:
     """Whether ``host`` is this machine by name or address."""
@@ -19,6 +21,11 @@ def is_loopback(host: str) -> bool:
 
 
 def home(environ: Mapping[str, str] | None = None) -> Path:
-    """The project's directory: ``INFRAI_HOME`` or ``~/.infrai``."""
+    """The project's directory: ``INFRAI_HOME`` or ``~/.infrai``. Raises ``ConfigError`` for a user without a home."""
     env = os.environ if environ is None else environ
-    return Path(env.get("INFRAI_HOME") or Path.home() / ".infrai")
+    if env.get("INFRAI_HOME"):
+        return Path(env["INFRAI_HOME"])
+    try:
+        return Path.home() / ".infrai"
+    except RuntimeError:  # a container's user that no list of users knows
+        raise ConfigError("INFRAI_HOME: it is not set, and this user has no home directory (HOME)") from None

@@ -15,7 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from infrai_core.errors import ConfigError
 from infrai_runtime.failure import Failure
+
+SECRET_BYTES = 32
 
 
 class Signer:
@@ -61,18 +64,29 @@ def _b64(data: bytes) -> str:
 
 
 def load(home: Path) -> Signer:
-    """The signer of a home directory; its secret is made once, readable by its owner only."""
+    """The signer of a home directory; its secret is made once, readable by its owner only. Raises ``ConfigError`` for
+    one that everybody could guess: a file that a crash of the machine or a full disk left empty."""
     path = home / "signing.key"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists():
-        return Signer(path.read_bytes())
+        return Signer(_secret(path))
     # A draft is linked into place, so that everybody who starts at the same time agrees on one whole secret.
     descriptor, draft = tempfile.mkstemp(prefix="signing.key.", dir=home)  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(32))
+            file.write(os.urandom(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # the name must not reach the disk before the secret does
         with suppress(FileExistsError):
             os.link(draft, path)
     finally:
         os.unlink(draft)
-    return Signer(path.read_bytes())
+    return Signer(_secret(path))
+
+
+def _secret(path: Path) -> bytes:
+    secret = path.read_bytes()
+    if len(secret) < SECRET_BYTES:
+        what = f"{path} holds {len(secret)} bytes, allowed are {SECRET_BYTES} and more"
+        raise ConfigError(f"{what}; without the file a new one is made, and links and tokens of the old one end")
+    return secret

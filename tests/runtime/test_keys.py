@@ -134,6 +134,14 @@ def test_the_signing_secret_is_made_once_and_is_its_owners(tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["signing.key"]
 
 
+@pytest.mark.parametrize("left", [b"", b"x" * 31])
+def test_a_secret_that_everybody_could_guess_signs_nothing(tmp_path: Path, left: bytes) -> None:
+    """Such a file is left by a machine that crashed, or by a full disk."""
+    (tmp_path / "signing.key").write_bytes(left)
+    with pytest.raises(ConfigError, match=f"signing.key holds {len(left)} bytes, allowed are 32 and more"):
+        sign.load(tmp_path)
+
+
 def test_everybody_who_starts_at_once_gets_the_same_secret(tmp_path: Path) -> None:
     together = threading.Barrier(8)
 

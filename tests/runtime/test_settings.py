@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import pwd
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,3 +70,17 @@ def test_the_own_address_of_a_server_is_a_url_for_ipv6_too() -> None:
     assert Settings.from_environment({"INFRAI_PUBLIC_URL": "https://infrai.example/ai/"}).public_url == (
         "https://infrai.example/ai"
     )
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number that no list of users has."""
+
+    def nobody(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("INFRAI_HOME", raising=False)
+    with pytest.raises(ConfigError, match=r"^INFRAI_HOME: it is not set, and this user has no home"):
+        Settings.from_environment({})
+    assert Settings.from_environment({"INFRAI_HOME": "/srv/infrai"}).home == Path("/srv/infrai")
