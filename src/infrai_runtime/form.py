@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -13,6 +14,13 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.wire import Json
 
 
+class _Parser(MultiPartParser):
+    """Keeps files in memory, where the whole form is already: else each of many parts is a temporary file that is open,
+    and there has to be a disk for them."""
+
+    spool_max_size = max_file_size = sys.maxsize  # the older of Starlette's names
+
+
 async def form_fields(content_type: str, raw: bytes) -> Json:
     """Text fields, ``name[]`` as a list; the file is ``audio``. Raises INVALID_REQUEST for a broken form."""
 
@@ -21,7 +29,7 @@ async def form_fields(content_type: str, raw: bytes) -> Json:
 
     headers = Headers({"content-type": content_type})
     try:
-        form = await MultiPartParser(headers, stream(), max_part_size=len(raw) + 1).parse()
+        form = await _Parser(headers, stream(), max_part_size=len(raw) + 1).parse()
     except (MultiPartException, KeyError) as error:
         raise Failure("INVALID_REQUEST", f"the form could not be read: {error}", param="body") from error
     fields: Json = {}
