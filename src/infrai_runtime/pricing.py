@@ -34,7 +34,8 @@ def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
         prices = prices.at_tier(used["service_tier"])
     into, out = used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0
     then = prices.at(into) if prices.long else prices
-    if used.keys() <= _WORDS and into + out and then.input_mtok is not None and then.output_mtok is not None:
+    words = used.keys() <= _WORDS or _is_in_words(used)
+    if words and into + out and then.input_mtok is not None and then.output_mtok is not None:
         # Words alone, as almost every call: what the rows below add up to.
         return -(-into * then.input_mtok // MILLION) - (-out * then.output_mtok // MILLION)
     tokens, units = list(_tokens(used, then)), list(_units(used, then))
@@ -42,6 +43,14 @@ def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
     amounts = [_amount(*row) for row in billed]
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None
+
+
+def _is_in_words(used: Mapping[str, Any]) -> bool:
+    """Whether words are all that was used, and the vendor tells of none that may have a price of their own."""
+    if not used.keys() <= _WORDS_IN_DETAIL:
+        return False
+    into, out = used.get("prompt_tokens_details") or {}, used.get("completion_tokens_details") or {}
+    return not any(map(into.get, _APART)) and not out.get("audio_tokens")
 
 
 _Used = tuple[float, int | None, int]
@@ -158,6 +167,9 @@ def expected_usage(prompt: Prompt, *, upper: bool = False, ratio: float = 1.0) -
 
 
 _WORDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_WORDS_IN_DETAIL = _WORDS | {"prompt_tokens_details", "completion_tokens_details"}
+_APART = ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_tokens")
+"""Words of a prompt that may have a price of their own."""
 
 
 def _chat_usage(prompt: int, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,21 @@ from infrai_runtime.prompt import MEDIUM_TOKENS, Prompt
 PRICES = Prices.of_usd({"input_mtok": 3, "output_mtok": 15, "cached_input_mtok": "0.3"})
 
 
+DETAILS_OF_WORDS_ALONE = {
+    "prompt_tokens": 1000,
+    "completion_tokens": 100,
+    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 40, "audio_tokens": 0},
+}
+"""As OpenAI tells it of every answer."""
+
+
 @pytest.mark.parametrize(
     ("usage", "nano"),
     [
         ({"prompt_tokens": 1000, "completion_tokens": 100}, 4_500_000),
         ({"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 900}}, 570_000),
+        (DETAILS_OF_WORDS_ALONE, 4_500_000),
         ({"prompt_tokens": 1, "completion_tokens": 0}, 3_000),
         ({}, None),
         (None, None),
