@@ -18,7 +18,6 @@ from infrai_runtime.vendors import cohere_schema
 from infrai_runtime.vendors.answer_tool import functions_of
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Request
 from infrai_runtime.vendors.documented import documented, read
-from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.openai_like import schema
 from infrai_runtime.vendors.openai_like.message import Writer
 from infrai_runtime.vendors.openai_like.request import instructed
@@ -266,10 +265,9 @@ def usage_of(usage: Any) -> Json | None:
 class CohereChat(RemoteChat[Draft]):
     """Answers messages, and prompts about images."""
 
-    async def drafted(self, request: Request, call: Call) -> Draft:
+    def drafted(self, request: Request, call: Call) -> Draft:
         """The body of a chat; images are sent along."""
-        messages = await inlined(request["messages"], call, lambda part: False)
-        return drafted({**request, "messages": messages}, call)
+        return drafted(request, call)
 
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
         """The events of a whole answer."""

@@ -93,8 +93,7 @@ class LongTail:
 
     async def chat(self, request: Request, call: Call) -> AsyncGenerator[Event, None]:
         """The answer: streamed when the caller reads along, else in one piece."""
-        messages = await inlined(request["messages"], call, lambda part: False)
-        draft = drafted({**request, "messages": messages}, call, ROW, call.model)
+        draft = drafted(await inlined(request, call, lambda part: False), call, ROW, call.model)
         for warning in draft.warnings:
             yield Note(warning=warning)
         answer = await self._answer(draft, call)

@@ -10,7 +10,7 @@ from typing import Any
 
 from infrai_core.fetch import FetchFailed, FetchRefused, mime_of
 from infrai_runtime.failure import Failure
-from infrai_runtime.vendors.base import Call
+from infrai_runtime.vendors.base import Call, Request
 
 MAX_MEDIA_BYTES = 32 * 1024 * 1024
 MAX_REQUEST_MEDIA_BYTES = 64 * 1024 * 1024
@@ -47,21 +47,21 @@ async def material(reference: Mapping[str, Any], call: Call, path: str, max_byte
     return Material(fetched.data, reference.get("mime") or fetched.mime)
 
 
-async def inlined(
-    messages: Sequence[Mapping[str, Any]], call: Call, vendor_fetches: Callable[[Mapping[str, Any]], bool]
-) -> Sequence[Mapping[str, Any]]:
-    """The messages with every medium in a form that a vendor takes: base64 with its type, or a URL that the vendor
-    fetches by itself.
+async def inlined(request: Request, call: Call, vendor_fetches: Callable[[Mapping[str, Any]], bool]) -> Request:
+    """The request with every medium of its messages in a form that a vendor takes: base64 with its type, or a URL that
+    the vendor fetches by itself.
 
     What is fetched for a request is bounded together. Raises INVALID_REQUEST for what cannot be had.
     """
+    messages = request["messages"]
     if not _hold_media(messages):
-        return messages
+        return request
     carried = _Carried(call, vendor_fetches)
-    return [
+    held = [
         {**message, "parts": await carried.parts(message["parts"], f"messages.{index}.parts")}
         for index, message in enumerate(messages)
     ]
+    return {**request, "messages": held}
 
 
 def _hold_media(holders: Iterable[Mapping[str, Any]]) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import groupby
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from infrai_core.sse import Event as SentEvent
@@ -14,6 +14,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call, Event, Fragment, Note, Request
 from infrai_runtime.vendors.http import Http
 from infrai_runtime.vendors.keyring import Keyring
+from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.vision import as_chat
 
 
@@ -51,8 +52,8 @@ class Remote:
 
 
 class RemoteChat(Remote, ABC, Generic[D]):
-    """Answers messages, and prompts about images as messages. A dialect says how a request is drafted and how its
-    answer is had, whole and streamed."""
+    """Answers messages, and prompts about images as messages. A dialect says which media its vendor fetches, how a
+    request is drafted and how its answer is had, whole and streamed."""
 
     async def chat(self, request: Request, call: Call) -> AsyncGenerator[Event, None]:
         """The answer: streamed when the caller reads along, else asked for in one piece, which is cheaper."""
@@ -60,7 +61,7 @@ class RemoteChat(Remote, ABC, Generic[D]):
             for event in await self.answer(request, call):
                 yield event
             return
-        draft = await self.drafted(request, call)
+        draft = self.drafted(await inlined(request, call, self.fetches), call)
         for warning in draft.warnings:
             yield Note(warning=warning)
         async with aclosing(self.streamed(draft, call)) as lists:
@@ -70,7 +71,7 @@ class RemoteChat(Remote, ABC, Generic[D]):
 
     async def answer(self, request: Request, call: Call) -> Sequence[Event]:
         """The answer in one piece."""
-        draft = await self.drafted(request, call)
+        draft = self.drafted(await inlined(request, call, self.fetches), call)
         events = await self.whole(draft, call)
         return [*(Note(warning=warning) for warning in draft.warnings), *events] if draft.warnings else events
 
@@ -80,9 +81,17 @@ class RemoteChat(Remote, ABC, Generic[D]):
             async for event in events:
                 yield event
 
+    async def drafts(self, requests: Iterable[Request], call: Call) -> list[D]:
+        """The vendor's bodies of the requests of a batch."""
+        return [self.drafted(await inlined(request, call, self.fetches), call) for request in requests]
+
+    def fetches(self, part: Mapping[str, Any]) -> bool:
+        """Whether the vendor fetches a medium by itself, which has a URL."""
+        return False
+
     @abstractmethod
-    async def drafted(self, request: Request, call: Call) -> D:
-        """The vendor's body of a request, media in place."""
+    def drafted(self, request: Request, call: Call) -> D:
+        """The vendor's body of a request whose media are in place."""
 
     @abstractmethod
     async def whole(self, draft: D, call: Call) -> Sequence[Event]:

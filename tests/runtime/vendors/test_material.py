@@ -30,7 +30,7 @@ def brought(parts: list[Json], fetcher: Fetcher | None = None, fetches: bool = F
 
 
 async def _inlined(messages: Any, call: Call, fetches: bool) -> Any:
-    return await inlined(messages, call, lambda part: fetches)
+    return (await inlined({"messages": messages}, call, lambda part: fetches))["messages"]
 
 
 def test_what_is_in_place_stays_and_what_has_no_type_gets_that_of_its_bytes() -> None:

@@ -20,7 +20,6 @@ from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import documented, read
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
-from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.remote import RemoteChat, made_of
 
 VERSION = "2023-06-01"
@@ -44,10 +43,13 @@ class Anthropic(RemoteChat[Draft]):
 
     allowed_options = ALLOWED_OPTIONS
 
-    async def drafted(self, request: Request, call: Call) -> Draft:
+    def drafted(self, request: Request, call: Call) -> Draft:
         """The body of ``POST /v1/messages``."""
-        messages = await inlined(request["messages"], call, vendor_fetches)
-        return drafted({**request, "messages": messages}, call.model, call.options, mark_cache=call.mark_cache)
+        return drafted(request, call.model, call.options, mark_cache=call.mark_cache)
+
+    def fetches(self, part: Mapping[str, Any]) -> bool:
+        """What has a place in a request as a URL."""
+        return vendor_fetches(part)
 
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
         """The events of a message."""
@@ -94,7 +96,7 @@ class Anthropic(RemoteChat[Draft]):
 
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the id that the service gave it."""
-        drafts = [await self.drafted(request, call) for request in requests]
+        drafts = await self.drafts(requests, call)
         rows = [{"custom_id": _row_id(place, draft), "params": draft.body} for place, draft in enumerate(drafts)]
         betas = sorted({beta for draft in drafts for beta in draft.betas})
         headers = {"anthropic-beta": ",".join(betas)} if betas else {}

@@ -27,7 +27,7 @@ from infrai_runtime.vendors.gemini.part import vendor_fetches
 from infrai_runtime.vendors.gemini.request import ALLOWED_OPTIONS, Draft, drafted
 from infrai_runtime.vendors.http import Endpoint, Http, Pool
 from infrai_runtime.vendors.keyring import Keyring
-from infrai_runtime.vendors.material import inlined, material
+from infrai_runtime.vendors.material import material
 from infrai_runtime.vendors.remote import RemoteChat, made_of
 
 Json = dict[str, Any]
@@ -49,10 +49,13 @@ class Gemini(RemoteChat[Draft]):
 
     # -- chat and vision
 
-    async def drafted(self, request: Request, call: Call) -> Draft:
+    def drafted(self, request: Request, call: Call) -> Draft:
         """The body of ``generateContent``."""
-        messages = await inlined(request["messages"], call, vendor_fetches)
-        return drafted({**request, "messages": messages}, call.model, call.options)
+        return drafted(request, call.model, call.options)
+
+    def fetches(self, part: Mapping[str, Any]) -> bool:
+        """What has a place in a request as a URL."""
+        return vendor_fetches(part)
 
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
         """The events of a response object."""
@@ -164,7 +167,7 @@ class Gemini(RemoteChat[Draft]):
 
     async def submit(self, requests: Sequence[Request], call: Call) -> str:
         """Hands in a batch of chats; the name that the service gave it."""
-        drafts = [await self.drafted(request, call) for request in requests]
+        drafts = await self.drafts(requests, call)
         body = batch.body_of(drafts, call.idempotency_key())
         job = await self.http.post(_path(call.model, "batchGenerateContent"), body, call)
         with documented(self.http):

@@ -278,7 +278,7 @@ class Batches(Chat):
 
     async def lines(self, requests: Sequence[Request], call: Call) -> list[Json]:
         """The requests as lines of a file, each known again by its place."""
-        drafts = [await self.drafted(request, call) for request in requests]
+        drafts = await self.drafts(requests, call)
         return [self._line(place, draft.body) for place, draft in enumerate(drafts)]
 
     def _line(self, place: int, body: Json) -> Json:

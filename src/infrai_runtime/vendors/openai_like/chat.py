@@ -15,7 +15,6 @@ from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.vendors.configuration import Entry
 from infrai_runtime.vendors.documented import NOT_THE_SHAPE, undocumented
 from infrai_runtime.vendors.http import Http, segment
-from infrai_runtime.vendors.material import inlined
 from infrai_runtime.vendors.openai_like.answer import Broken, Reader
 from infrai_runtime.vendors.openai_like.request import Draft, drafted
 from infrai_runtime.vendors.openai_like.row import Row
@@ -49,12 +48,12 @@ class Base(Remote):
 class Chat(Base, RemoteChat[Draft]):
     """Answers messages, and prompts about images."""
 
-    async def drafted(self, request: Request, call: Call) -> Draft:
-        """The body of a request, with its media in a form that the vendor takes."""
-        messages = await inlined(request["messages"], call, self._vendor_fetches)
-        return drafted({**request, "messages": messages}, call, self.row, self.model(call))
+    def drafted(self, request: Request, call: Call) -> Draft:
+        """The body of a request."""
+        return drafted(request, call, self.row, self.model(call))
 
-    def _vendor_fetches(self, part: Mapping[str, Any]) -> bool:
+    def fetches(self, part: Mapping[str, Any]) -> bool:
+        """Pictures and films, where the vendor has its own way to them."""
         return self.row.fetches and part["type"] in ("image", "video")
 
     async def whole(self, draft: Draft, call: Call) -> Sequence[Event]:
