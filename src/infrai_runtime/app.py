@@ -5,7 +5,6 @@ Every route is there with and without ``/v1``.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -200,7 +199,7 @@ def _enveloped(data: Any, trace: Trace) -> ASGIApp:
 
 
 class Capability:
-    """Answers a capability's route. ``form``: its body is a form, not JSON."""
+    """Answers a capability's route, as long as its caller is there. ``form``: its body is a form, not JSON."""
 
     def __init__(self, name: str, surface: Surface, *, form: bool = False) -> None:
         self._name = name
@@ -208,30 +207,19 @@ class Capability:
         self._form = form
         self._media_type = "multipart/form-data" if form else "application/json"
 
-    async def __call__(self, service: Service, scope: Scope, receive: Receive, trace: Trace) -> ASGIApp:
-        """The response, unless its caller goes away before: then nobody waits for it on its behalf any more. A stream
-        looks after itself once it has begun."""
-        incoming = self._incoming(service.settings, scope, receive)
-        state, task = scope.get("state", {}), asyncio.current_task()
-        assert task is not None
-        state[LEAVE] = task
-        try:
-            return await service.serve(incoming, trace)
-        except asyncio.CancelledError:
-            if LEAVE in state:
-                raise
-            task.uncancel()
-            return _nobody
-        finally:
-            state.pop(LEAVE, None)
+    def __call__(self, service: Service, scope: Scope, receive: Receive, trace: Trace) -> Awaitable[ASGIApp]:
+        """The response."""
+        state = scope.setdefault("state", {})
+        state[LEAVE] = True
+        return service.serve(self._incoming(service.settings, scope, state, receive), trace)
 
-    def _incoming(self, settings: Settings, scope: Scope, receive: Receive) -> Incoming:
+    def _incoming(self, settings: Settings, scope: Scope, state: dict[str, Any], receive: Receive) -> Incoming:
         headers = dict(reversed(scope["headers"]))  # in lower case; of one that came twice, the first
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         guard.check_content_type(content_type, self._media_type)
         if b"content-encoding" in headers:
             guard.check_coding(headers[b"content-encoding"].decode("latin-1"))
-        state, key = scope.get("state", {}), headers.get(b"idempotency-key")
+        key = headers.get(b"idempotency-key")
         return Incoming(
             self._name,
             self._read,
@@ -246,10 +234,6 @@ class Capability:
             partial(state.update, {LEAVE: None}) if key is not None and CAME in state else None,
             state.get(AWAITED),
         )
-
-
-async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
-    """The response to a caller that has gone."""
 
 
 async def _body(settings: Settings, scope: Scope, receive: Receive) -> bytes:

@@ -243,7 +243,7 @@ class Exchange:
     def _disconnected(self) -> None:
         self._part()
         self._not_taken()
-        goes_on = self._scope.get("state", {}).get(LEAVE, self.task) is None
+        goes_on = self._scope.get("state", {}).get(LEAVE, True) is None
         if self.task is not None and not self._finished and not goes_on:
             self.task.cancel()
 

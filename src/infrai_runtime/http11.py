@@ -254,7 +254,7 @@ class Protocol(asyncio.Protocol):
         if not self._crowd.begin(self, exchange.path):
             self._refuse_for_room()
             return self._crowd.wait(self)
-        task = self.loop.create_task(exchange.run())
+        exchange.task = task = self.loop.create_task(exchange.run())
         self.server.tasks.add(task)
         task.add_done_callback(self.server.tasks.discard)
 
@@ -399,6 +399,8 @@ def _when_again(failure: Failure) -> str:
 class _Exchange:
     """A request and its answer."""
 
+    task: asyncio.Task[None] | None = None
+    """Answers, once it has its turn."""
     more_body = True
     """The end of the request has not come."""
     begun = False
@@ -445,9 +447,8 @@ class _Exchange:
     def leave(self) -> None:
         """The caller has gone."""
         self.end()
-        waits = self._scope["state"].pop(LEAVE, None)
-        if waits is not None:
-            waits.cancel()
+        if self._scope["state"].get(LEAVE) and self.task is not None:
+            self.task.cancel()
 
     def end(self) -> None:
         """Nothing more comes of the request, and nobody takes more of an answer."""
@@ -499,6 +500,8 @@ class _Exchange:
             else:
                 await response(scope, self.receive, self.send)
         except BaseException as error:
+            if self.gone and isinstance(error, asyncio.CancelledError):
+                return  # with its caller
             server_log.error("Exception in ASGI application\n", exc_info=error)
             await self._break_off()
         else:

@@ -18,8 +18,9 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 log = logging.getLogger("infrai_runtime")
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 LEAVE = "infrai.leave"
-"""In the ``state`` of a request's scope: the task that waits for the answer on the caller's behalf, None where that
-goes on without a caller. Our server takes it out and cancels it when the caller has gone."""
+"""In the ``state`` of a request's scope: True where the task that answers only does so on the caller's behalf, None
+where it goes on without a caller. Our server cancels it in the one case when the caller has gone, the embedded runtime
+in all but the other."""
 CAME = "infrai.came"
 """There too, once the whole body has come: the body, or None where a part of it was received before. Our server says
 so, and the embedded runtime to an endpoint that it asks itself; both see for themselves that a caller has gone."""

@@ -61,10 +61,11 @@ class Stream:
         self._release = release
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        state, sender = scope.get("state", {}), asyncio.current_task()
+        state, sender = scope.setdefault("state", {}), asyncio.current_task()
         assert sender is not None
-        state[LEAVE] = sender
-        watch = None if CAME in state or is_embedded(scope) else asyncio.create_task(_watch(receive, state))
+        state[LEAVE] = True
+        watched = CAME in state or is_embedded(scope)
+        watch = None if watched else asyncio.create_task(_watch(receive, state, sender))
         try:
             await self._send(send)
         except asyncio.CancelledError:
@@ -76,7 +77,6 @@ class Stream:
         except Failure as failure:  # the server sees that the answer has no end, and breaks the connection
             log.warning("an answer was cut: %s", failure)
         finally:
-            state.pop(LEAVE, None)
             if watch is not None:
                 watch.cancel()
             self._release()
@@ -92,11 +92,12 @@ class Stream:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _watch(receive: Receive, state: dict[str, Any]) -> None:
+async def _watch(receive: Receive, state: dict[str, Any], sender: asyncio.Task[Any]) -> None:
     """Does for other servers what our own does when the caller has gone: they say so only to who asks."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    state.pop(LEAVE).cancel()
+    del state[LEAVE]
+    sender.cancel()
 
 
 def _raw(head: Head, more: Mapping[str, str]) -> RawHeaders:

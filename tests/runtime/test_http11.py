@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infrai_runtime.http11 import MOST_HEAD_BYTES, Protocol
-from infrai_runtime.lifespan import CAME, App
+from infrai_runtime.lifespan import CAME, LEAVE, App
 from infrai_runtime.response import Head, Whole
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +119,36 @@ async def test_a_failure_of_the_application_is_told_without_its_words(caplog: py
         assert b"\r\nconnection: close\r\n" in answer
         assert answer.endswith(b"\r\n\r\nInternal Server Error")
     assert "Exception in ASGI application" in caplog.text
+
+
+@pytest.mark.parametrize(("leave", "end"), [(True, "cancelled"), (None, "made")])
+async def test_an_answer_ends_with_its_caller_where_it_is_its_callers_only(
+    leave: bool | None, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+    ends: list[str] = []
+
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"][LEAVE] = leave
+        begun.set()
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            await asyncio.sleep(0.01)
+            ends.append("made")
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+        finally:
+            ended.set()
+
+    async with connected(answers) as (_, writer):
+        writer.write(ASKED)
+        await begun.wait()
+        writer.close()
+        await ended.wait()
+    assert ends == [end]
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("requests", [1, 3])
