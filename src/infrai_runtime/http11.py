@@ -166,6 +166,13 @@ class Protocol(asyncio.Protocol):
         else:
             self._last.keep_alive = False
 
+    def break_off(self) -> None:
+        """Refuses a request whose body has not come by now: nobody waits for it any more."""
+        last = self._last
+        if last is not None and last.more_body and not last.begun:
+            failure = Failure("SHUTTING_DOWN", "the runtime was told to stop before the request had come")
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, failure)
+
     def _still_sends(self) -> bool:
         return self._open_bytes > 0 or (self._last is not None and self._last.more_body)
 
@@ -647,4 +654,6 @@ class Server(uvicorn.Server):
 
     async def _end_late(self) -> None:
         await asyncio.sleep(self._grace_s)
+        for connection in list(self.server_state.connections):
+            connection.break_off()  # type: ignore[union-attr]  # uvicorn takes its own protocols for all there are
         await self._end()

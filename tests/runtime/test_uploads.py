@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,6 +72,23 @@ def test_a_body_that_stops_coming_is_refused_and_its_connection_ended(
     assert told["error"]["param"] == "body"
     if path == "/ai/chat":
         assert 'outcome="REQUEST_TIMEOUT"} 1.0' in counted
+
+
+def test_a_caller_whose_body_has_not_come_when_the_server_stops_is_told_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(settings(tmp_path), [FakeChat("a", says("hello"))], ROWS)
+    headers = f"{JSON}\r\ncontent-length: 9\r\nexpect: 100-continue"
+    with closing(socket.socket()) as connection:
+        with served(app, grace_s=0.01) as url:
+            where = urlsplit(url)
+            connection.connect((where.hostname, where.port))
+            connection.sendall(f"POST /v1/ai/chat HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n\r\n".encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (503, "SHUTTING_DOWN")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def body_of(*pieces: tuple[float, bytes]) -> Any:
