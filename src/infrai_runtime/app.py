@@ -31,7 +31,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.field import Table, check_table
 from infrai_runtime.form import form_fields
 from infrai_runtime.keys import Caller
-from infrai_runtime.lifespan import AWAITED, CAME, LEAVE, is_embedded
+from infrai_runtime.lifespan import AWAITED, CAME, EMBEDDED, LEAVE
 from infrai_runtime.observe import Observer
 from infrai_runtime.realtime import session_of
 from infrai_runtime.response import Head, Stream, Whole
@@ -100,11 +100,11 @@ class Paths:
         self._known = fixed | {(method, f"/v1{path}"): endpoint for (method, path), endpoint in fixed.items()}
 
     def endpoint(self, scope: Scope) -> Endpoint | None:
-        """What answers a request, where its path alone tells."""
-        return self._known.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        """What answers a request of HTTP, where its path alone tells."""
+        return self._known.get((scope["method"], scope["path"]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self.endpoint(scope)
+        endpoint = self.endpoint(scope) if scope["type"] == "http" else None
         response = self._routed if endpoint is None else await endpoint.answer(scope, receive)
         await response(scope, receive, send)
 
@@ -133,10 +133,10 @@ class Endpoint:
 
     async def answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         """The response, which is ``Whole`` or sends itself."""
-        service = await self._runtime.service()
+        service = self._runtime.opened or await self._runtime.service()
         trace = service.begin(self._surface)
         try:
-            if service.settings.no_auth and not is_embedded(scope):
+            if service.settings.no_auth and EMBEDDED not in scope:
                 guard.check_site(Headers(scope=scope), service.settings.allowed_hosts)
             return await self._answer(service, scope, receive, trace)
         except Failure as failure:
@@ -229,7 +229,7 @@ class Capability:
             headers.get(b"authorization", b"").decode("latin-1"),
             None if key is None else key.decode("latin-1"),
             _trace_context(scope) if b"traceparent" in headers else None,
-            is_embedded(scope),
+            EMBEDDED in scope,
             # Has the task that serves go on when the caller leaves: only who says that the body has come heeds that.
             partial(state.update, {LEAVE: None}) if key is not None and CAME in state else None,
             state.get(AWAITED),
@@ -249,7 +249,7 @@ async def _body(settings: Settings, scope: Scope, receive: Receive) -> bytes:
 
 def _punctual(settings: Settings, scope: Scope, receive: Receive) -> guard.Receive:
     """Where a request's body comes from: one that has come, or one of this process's own, which may take its time."""
-    in_time = is_embedded(scope) or CAME in scope.get("state", ())
+    in_time = EMBEDDED in scope or CAME in scope.get("state", ())
     return receive if in_time else guard.Punctual(receive, settings.body_timeout_s)
 
 
@@ -289,7 +289,7 @@ def _check_coding(request: Request) -> None:
 
 
 async def _caller(service: Service, request: Request) -> Caller:
-    return await service.caller(request.headers.get("authorization"), is_embedded(request.scope))
+    return await service.caller(request.headers.get("authorization"), EMBEDDED in request.scope)
 
 
 async def _batch_submit(service: Service, request: Request, trace: Trace) -> ASGIApp:
@@ -364,7 +364,7 @@ async def _ai_models(service: Service, request: Request, trace: Trace) -> ASGIAp
 
 
 async def _ai_vendors(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    caller = await service.caller(request.headers.get("authorization"), is_embedded(request.scope))
+    caller = await service.caller(request.headers.get("authorization"), EMBEDDED in request.scope)
     return _json(await service.standing(caller), trace)
 
 
@@ -389,12 +389,12 @@ async def _discovered(service: Service, request: Request, trace: Trace) -> ASGIA
 
 
 async def _activate(service: Service, request: Request, trace: Trace) -> ASGIApp:
-    if service.settings.allow_activation or is_embedded(request.scope):
+    if service.settings.allow_activation or EMBEDDED in request.scope:
         guard.check_origin(request.headers)
     else:  # only this machine may, so no page under a name that was rebound to it
         guard.check_site(request.headers, service.settings.allowed_hosts)
     await _refuse_fields(service.settings, request)
-    address = None if is_embedded(request.scope) else (request.client.host if request.client else "unknown")
+    address = None if EMBEDDED in request.scope else (request.client.host if request.client else "unknown")
     real = bool(service.vendors.keys() - {LOCAL})
     made = await activation.activate(service.durable, service.ephemeral, service.settings, address, real)
     return _enveloped(made, trace)

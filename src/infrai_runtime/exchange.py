@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from infrai_runtime.lifespan import ASGI, AWAITED, CAME, LEAVE, Hosted, Message, Scope
+from infrai_runtime.lifespan import ASGI, AWAITED, CAME, EMBEDDED, LEAVE, Hosted, Message, Scope
 from infrai_runtime.response import RawHeaders, Whole
 
 log = logging.getLogger("infrai_runtime")
@@ -94,7 +94,7 @@ _EVERY_SCOPE = {
     "http_version": "1.1",
     "root_path": "",
     "client": None,
-    "infrai.embedded": True,
+    EMBEDDED: True,
 }
 
 

@@ -68,8 +68,8 @@ class Protocol(asyncio.Protocol):
     """How much came that is neither a whole head nor a part of a body."""
     _url = b""
     _headers: RawHeaders
-    _last: _Exchange | None = None
-    """Of the last request whose head has come."""
+    _last: _Exchange
+    """Of the last request whose head has come; before the first, and after the connection, one that is over."""
     _late: asyncio.TimerHandle | None = None
     _deaf: asyncio.TimerHandle | None = None
     _idle: asyncio.TimerHandle | None = None
@@ -99,6 +99,7 @@ class Protocol(asyncio.Protocol):
         self._waiting: deque[_Exchange] = deque()
         """Of requests that came before others were answered."""
         self._parser: Any = _parser(self)
+        self._last = _OVER
 
     # -- the connection ------------------------------------------------------------------------------------------------
 
@@ -128,10 +129,9 @@ class Protocol(asyncio.Protocol):
         if self._idle is not None:
             self._idle.cancel()
         self.flow.resume_writing()
-        if self._last is not None:
-            self._last.leave()
+        self._last.leave()
         # These lead back here: a connection is to be freed when it ends, not when the collector comes.
-        self._last = self._parser = None
+        self._last, self._parser = _OVER, None
 
     def is_closing(self) -> bool:
         """Whether nothing more is sent."""
@@ -161,7 +161,7 @@ class Protocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """Ends the connection once it has answered; nobody is heard out any more."""
         self._stops = True
-        if self._lingers or self._last is None or self._last.complete:
+        if self._lingers or self._last.complete:
             self._transport.close()
         else:
             self._last.keep_alive = False
@@ -174,7 +174,7 @@ class Protocol(asyncio.Protocol):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, failure)
 
     def _still_sends(self) -> bool:
-        return self._open_bytes > 0 or (self._last is not None and self._last.more_body)
+        return self._open_bytes > 0 or self._last.more_body
 
     # -- what comes ----------------------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class Protocol(asyncio.Protocol):
             "state": self._app_state.copy(),
         }
         before, self._last = self._last, _Exchange(self, scope, version >= "1.1" and parser.should_keep_alive())
-        if before is None or before.complete:
+        if before.complete:
             self._start(self._last)
         else:
             self.flow.pause_reading()
@@ -247,14 +247,12 @@ class Protocol(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
         self._open_bytes = 0
-        assert self._last is not None
         self._last.add(body)
 
     def on_message_complete(self) -> None:
         """A request is whole."""
         if not self._parser.should_upgrade():
             self._open_bytes = 0
-            assert self._last is not None
             self._last.came()
 
     def _start(self, exchange: _Exchange) -> None:
@@ -303,7 +301,7 @@ class Protocol(asyncio.Protocol):
         """Closes a connection that has stood idle for so long. One timer serves many requests: it looks at the time of
         the last one, and a request that runs sets it again."""
         self._idle = None
-        if self._open_bytes > 0 or not (self._last is None or self._last.complete):
+        if self._open_bytes > 0 or not self._last.complete:
             return
         left_s = self._idle_since + self._keep_alive_s - self.loop.time()
         if left_s > 0:
@@ -314,7 +312,7 @@ class Protocol(asyncio.Protocol):
     def _is_behind(self) -> bool:
         """Whether a head has begun, or a body still comes that nobody reads any more."""
         last = self._last
-        return self._open_bytes > 0 or (last is not None and last.complete and last.more_body)
+        return self._open_bytes > 0 or (last.complete and last.more_body)
 
     def _await_rest(self) -> None:
         if self._open_bytes > MOST_HEAD_BYTES:
@@ -343,15 +341,14 @@ class Protocol(asyncio.Protocol):
     def _refuse(self, status: HTTPStatus, failure: Failure) -> None:
         """Ends the connection, with the reason unless another answer has begun."""
         last = self._last
-        if self._waiting or (last is not None and last.begun and not last.complete):
+        if self._waiting or (last.begun and not last.complete):
             self._transport.abort()
             return
         request_id = identity.request_id()
         log.info("request %s was refused: %s", request_id, failure.message)
         self.write(_refusal(status, failure, request_id))
         self.close()
-        if last is not None:
-            last.end()  # it may wait for a body that was none
+        last.end()  # it may wait for a body that was none
 
     def pause_writing(self) -> None:
         """The caller takes less than it is sent: the answer waits for it, and not for ever."""
@@ -616,6 +613,10 @@ class _Exchange:
         if not self.keep_alive:
             self._connection.close()
         self._connection.answered()
+
+
+_OVER = _Exchange(None, {"path": "", "state": {}}, keep_alive=False)  # type: ignore[arg-type]  # it asks for none
+_OVER.more_body, _OVER.complete = False, True
 
 
 def _status_line(status: int) -> bytes:

@@ -29,10 +29,8 @@ AWAITED = "infrai.awaited"
 answer. One that it takes need not be kept for a repetition; ``response.Whole.keep`` keeps one that it did not take."""
 
 
-def is_embedded(scope: Scope) -> bool:
-    """Whether a request is one of this process's own."""
-    embedded: bool = scope.get("infrai.embedded", False)
-    return embedded
+EMBEDDED = "infrai.embedded"
+"""In the scope of a request that is one of this process's own."""
 
 
 class Endpoint(Protocol):

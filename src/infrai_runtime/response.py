@@ -13,7 +13,7 @@ from operator import methodcaller
 from typing import Any, TypeAlias
 
 from infrai_runtime.failure import Failure
-from infrai_runtime.lifespan import CAME, LEAVE, Receive, Send, is_embedded
+from infrai_runtime.lifespan import CAME, EMBEDDED, LEAVE, Receive, Send
 
 log = logging.getLogger("infrai_runtime")
 
@@ -64,7 +64,7 @@ class Stream:
         state, sender = scope.setdefault("state", {}), asyncio.current_task()
         assert sender is not None
         state[LEAVE] = True
-        watched = CAME in state or is_embedded(scope)
+        watched = CAME in state or EMBEDDED in scope
         watch = None if watched else asyncio.create_task(_watch(receive, state, sender))
         try:
             await self._send(send)

@@ -57,21 +57,22 @@ class Runtime:
         self._fetcher = fetcher
         self._observers = observers
         self._stores = stores or opened
-        self._service: Service | None = None
+        self.opened: Service | None = None
+        """The service, once somebody has asked for it."""
         self._tending: asyncio.Task[None] | None = None
         self._worker: Worker | None = None
         self._lock = asyncio.Lock()
 
     async def service(self) -> Service:
         """The service, opened when first asked for."""
-        if self._service is None:
+        if self.opened is None:
             async with self._lock:
-                if self._service is None:
-                    self._service = await self._open()
-                    self._tending = asyncio.create_task(_tend(self._service))
+                if self.opened is None:
+                    self.opened = await self._open()
+                    self._tending = asyncio.create_task(_tend(self.opened))
                     if self._settings.batch_concurrency:
-                        self._worker = Worker(self._service, self._settings.batch_concurrency, time.time)
-        return self._service
+                        self._worker = Worker(self.opened, self._settings.batch_concurrency, time.time)
+        return self.opened
 
     async def _open(self) -> Service:
         durable, ephemeral = await self._stores(self._settings)
@@ -110,12 +111,12 @@ class Runtime:
 
     async def end_calls(self) -> None:
         """Breaks off what runs; its callers are told that the runtime is shutting down."""
-        if self._service is not None:
-            await self._service.end_calls()
+        if self.opened is not None:
+            await self.opened.end_calls()
 
     async def close(self, batch_grace_s: float = BATCH_GRACE_S) -> None:
         """Ends what runs and closes the stores. Running requests of batches have ``batch_grace_s`` to end."""
-        service, self._service = self._service, None
+        service, self.opened = self.opened, None
         if service is not None:
             if self._tending is not None:
                 self._tending.cancel()
