@@ -28,6 +28,8 @@ from urllib.parse import unquote_to_bytes
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 
 from infrai_core.inflate import Inflater
 
@@ -44,6 +46,9 @@ Connect: TypeAlias = "Callable[[str, int, float], Awaitable[httpcore.AsyncNetwor
 """``await connect(ip, port, timeout_s)``: an open stream to an address that passed the guard."""
 
 MAX_REDIRECTS = 3
+MOST_LOOKUPS = 100
+"""How many names are looked up at a time."""
+_LOOKUPS: RunVar[CapacityLimiter] = RunVar("infrai.lookups")
 MAX_URL_CHARACTERS = 8192
 
 # Any port may serve http, save those where other protocols listen and could take a request for one of theirs.
@@ -141,8 +146,18 @@ def fetch_sync(
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     """The addresses that this machine's resolver gives. Its blocked thread is left when time runs out."""
     lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await anyio.to_thread.run_sync(lookup, abandon_on_cancel=True)
+    found = await anyio.to_thread.run_sync(lookup, abandon_on_cancel=True, limiter=_lookups())
     return list(dict.fromkeys(str(row[4][0]) for row in found))
+
+
+def _lookups() -> CapacityLimiter:
+    """The running loop's threads for names. Whoever gives a URL chooses whose name server is asked, and how long that
+    takes: what else is done on threads does not wait for it."""
+    try:
+        return _LOOKUPS.get()
+    except LookupError:
+        _LOOKUPS.set(made := CapacityLimiter(MOST_LOOKUPS))
+        return made
 
 
 async def connect_by_tcp(ip: str, port: int, timeout_s: float) -> httpcore.AsyncNetworkStream:

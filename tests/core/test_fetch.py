@@ -26,6 +26,7 @@ from infrai_core.fetch import (
     fetch_sync,
     is_public,
     redacted,
+    resolve_by_system,
     stand_in,
 )
 
@@ -597,6 +598,31 @@ def test_a_blocked_name_server_thread_does_not_hold_the_blocking_call(get: Get) 
         took_s = time.monotonic() - begun
         free.set()
     assert took_s < 10
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_names_that_hang_take_no_threads_from_anything_else(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    free, asked = threading.Event(), threading.Semaphore(0)
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        asked.release()
+        free.wait(30)
+        return []
+
+    async def ask() -> None:
+        threads = int(anyio.to_thread.current_default_thread_limiter().total_tokens)
+        async with anyio.create_task_group() as group:
+            for number in range(threads):
+                group.start_soon(resolve_by_system, f"h{number}.example", 80)
+            try:
+                with anyio.fail_after(10):
+                    for _ in range(threads):
+                        await anyio.to_thread.run_sync(asked.acquire)
+            finally:
+                free.set()
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    anyio.run(ask, backend=backend)
 
 
 def test_a_name_in_another_script_is_asked_for_in_its_dns_form(serve: Callable[..., Server]) -> None:
