@@ -238,7 +238,12 @@ class Attempt(Value):
 
 
 class Metadata(Value):
-    """How a call was served. ``cost_usd`` is None when unknown, never 0 for unknown."""
+    """How a call was served. ``cost_usd`` is None when unknown, never 0 for unknown.
+
+    ``invented`` and ``quotes`` are of models that say where the values of a filled schema or call come from, by their
+    dotted paths (``content.age``, ``tool_calls.0.arguments.city``): those that the input does not show to be true, and
+    the words of the input that every other one was read from, or a list or object of them.
+    """
 
     cost_usd: Decimal | None = None
     latency_ms: float | None = None
@@ -249,6 +254,7 @@ class Metadata(Value):
     attempts: list[Attempt] = Field(default_factory=list)
     warnings: list[Any] = Field(default_factory=list)
     invented: list[str] = Field(default_factory=list)
+    quotes: dict[str, str] = Field(default_factory=dict)
     batch_id: str | None = None
 
 

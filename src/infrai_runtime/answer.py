@@ -19,7 +19,7 @@ from infrai_core.retry import Retry
 from infrai_runtime import limits, sound
 from infrai_runtime.assembly import Assembly
 from infrai_runtime.booking import Ready
-from infrai_runtime.cache import Cache
+from infrai_runtime.cache import Cache, origins_of
 from infrai_runtime.failover import Terms, Walk, as_vendors, broken, row_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.live import Live
@@ -143,13 +143,13 @@ class Answers:
         trace.bills[-1].close(usage, cost, partial(careful_nano, trace, candidate))
         trace.rows.append(row_of(candidate, word, self._clock() - trace.attempt_started, cost))
         trace.vendor, trace.model, trace.usage, trace.data = model.vendor, model.id, usage, outcome.data
+        trace.origins = outcome.origins
         trace.cost_nano = None if cost is None else trace.spent_nano()
         if word == "ok":
             self._router.counted(trace.ask, candidate.name, usage)
         trace.warnings += outcome.warnings
         if cost is None and "service_tier" in usage:
             trace.warnings.append(f"cost_usd: the catalogue has no price of the tier {usage['service_tier']!r}")
-        trace.invented += outcome.invented
 
     # -- a whole answer --------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Answers:
         ask = trace.ask
         trace.cache_hit, trace.cost_nano, trace.route = True, 0, "cache"
         trace.vendor, trace.model = stored["vendor"], stored["model"]
-        trace.warnings, trace.invented = stored["warnings"], stored["invented"]
+        trace.warnings, trace.origins = stored["warnings"], origins_of(stored)
         data = stored["data"]
         if "id" in data:
             data["id"] = trace.request_id

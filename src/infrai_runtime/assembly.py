@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from infrai_core.tokens import estimate
-from infrai_runtime.vendors.base import Event, Finish, Fragment, Note
+from infrai_runtime.vendors.base import Event, Finish, Fragment, Note, Origins
 
 Part = dict[str, Any]
 
@@ -61,7 +61,7 @@ class Assembly:
         self._answers: dict[int, _Answer] = {0: _Answer()}
         self.finish: Finish | None = None
         self.warnings: list[str] = []
-        self.invented: list[str] = []
+        self.origins: Origins = {}
 
     def add(self, event: Event) -> None:
         """Takes the next event."""
@@ -71,10 +71,17 @@ class Assembly:
                 answer = self._answers[event.choice] = _Answer()
             answer.grow(event.index, event.part)
         elif isinstance(event, Note):
-            self.warnings += [event.warning] if event.warning else []
-            self.invented += event.invented
+            self._note(event)
         else:
             self.finish = event
+
+    def _note(self, note: Note) -> None:
+        if note.warning:
+            self.warnings.append(note.warning)
+        if note.invented:
+            self.origins["invented"] = [*self.origins.get("invented", ()), *note.invented]
+        if note.quotes:
+            self.origins["quotes"] = {**self.origins.get("quotes", {}), **note.quotes}
 
     @property
     def parts(self) -> list[Part]:

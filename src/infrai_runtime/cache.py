@@ -12,6 +12,7 @@ from infrai_runtime.live import Live
 from infrai_runtime.request import Ask
 from infrai_runtime.store.ephemeral import Ephemeral
 from infrai_runtime.trace import Trace
+from infrai_runtime.vendors.base import Origins
 from infrai_runtime.wire import Json
 
 TTL_S = 3600.0
@@ -59,8 +60,8 @@ class Cache:
 
     async def find(self, trace: Trace) -> Json | None:
         """The stored answer to the same request of the same project, for a caller who wants that: ``data``, ``vendor``,
-        ``model``, ``warnings``, ``invented``. One that is being made is waited for, so that the same question at the
-        same time is paid once."""
+        ``model``, ``warnings``, and what :func:`origins_of` reads. One that is being made is waited for, so that the
+        same question at the same time is paid once."""
         ask, caller = trace.ask, trace.caller
         key = key_of(caller.project_id, ask)
         if (filling := self._filling.get(key)) is not None:
@@ -71,9 +72,11 @@ class Cache:
 
     async def keep(self, key: str, trace: Trace, data: Json) -> None:
         """Stores an answer under its name. Links to media die, so answers with links are kept for half their life."""
-        facts = {"vendor": trace.vendor, "model": trace.model, "warnings": trace.warnings, "invented": trace.invented}
+        facts = {"vendor": trace.vendor, "model": trace.model, "warnings": trace.warnings}
+        # Processes of an older version read ``invented`` also where it is empty.
+        entry = {"data": data, **facts, "invented": (), **(trace.origins or {})}
         ttl_s = min(TTL_S, self._media_ttl_s / 2) if trace.ask.capability in _WITH_LINKS else TTL_S
-        await self._ephemeral.put(key, orjson.dumps({"data": data} | facts), ttl_s)
+        await self._ephemeral.put(key, orjson.dumps(entry), ttl_s)
 
     def fill(self, trace: Trace, live: Live) -> None:
         """Others wait for this answer, which will be stored, from now on."""
@@ -84,6 +87,16 @@ class Cache:
         """The answer has ended, stored or not."""
         if live.fills is not None and self._filling.get(live.fills) is live:
             del self._filling[live.fills]
+
+
+def origins_of(stored: Json) -> Origins:
+    """Where the values of a stored answer come from; older entries have no quotes."""
+    found: Origins = {}
+    if stored["invented"]:
+        found["invented"] = stored["invented"]
+    if stored.get("quotes"):
+        found["quotes"] = stored["quotes"]
+    return found
 
 
 async def _read(filling: Live, wait_s: float) -> None:

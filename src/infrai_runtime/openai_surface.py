@@ -442,6 +442,8 @@ def infrai_of(metadata: Json) -> Json:
     }
     if "invented" in metadata:
         infrai["invented"] = metadata["invented"]
+    if "quotes" in metadata:
+        infrai["quotes"] = metadata["quotes"]
     if "route" in metadata:
         infrai["route"] = metadata["route"]
     return infrai

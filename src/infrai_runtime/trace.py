@@ -13,6 +13,7 @@ from infrai_runtime.limits import Held
 from infrai_runtime.pricing import usd, usd_text
 from infrai_runtime.request import Ask
 from infrai_runtime.routing import Plan
+from infrai_runtime.vendors.base import Origins
 from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.wire import Frames, Json, Surface
 
@@ -50,6 +51,8 @@ class Trace:
     """When a stream's first content came, in seconds after the call did."""
     data: Mapping[str, Any] = MappingProxyType({})
     """What the vendor answered."""
+    origins: Origins | None = None
+    """Where the values of the answer come from, where the vendor says it."""
     place: Place | None = None
     """Set where the call is a request of a batch."""
     told: bool = False
@@ -62,7 +65,6 @@ class Trace:
         self.started = started
         self.rows: list[Json] = []
         self.warnings: list[Any] = []
-        self.invented: list[str] = []
         self.usage: Json = {}
         self.limits: dict[str, str] = {}
         """Headers that say what is left of the key's limits."""
@@ -131,8 +133,8 @@ class Trace:
             "attempts": self.rows,
             "warnings": self.warnings,
         }
-        if self.invented:
-            block["invented"] = self.invented
+        if self.origins:
+            block |= self.origins
         if self.route:
             block["route"] = self.route
         if self.place is not None:

@@ -18,7 +18,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.opaque import marked, without_foreign
 from infrai_runtime.pricing import nano_of_usd
 from infrai_runtime.request import Ask
-from infrai_runtime.vendors.base import AnswersAtOnce, Call, Event, File, Finish, Fragment, Note, Vendor
+from infrai_runtime.vendors.base import AnswersAtOnce, Call, Event, File, Finish, Fragment, Note, Origins, Vendor
 from infrai_runtime.vendors.bill import Bill
 from infrai_runtime.wire import Json, chat_data, encoded
 
@@ -31,9 +31,9 @@ class Outcome:
     usage: Json
     files: Sequence[File] = ()
     warnings: Sequence[str] = ()
-    invented: Sequence[str] = ()
     reported_nano: int | None = None
     """The price that the vendor itself reported."""
+    origins: Origins | None = None
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ def chat_outcome(assembly: Assembly, ask: Ask, model: str, bill: Bill | None = N
     data = chat_data("", named, assembly.parts, assembly.finish_reason, usage, assembly.others())
     if finish is not None and finish.fingerprint:
         data["system_fingerprint"] = finish.fingerprint
-    return Outcome(data, usage, (), assembly.warnings, assembly.invented, reported)
+    return Outcome(data, usage, (), assembly.warnings, reported, assembly.origins)
 
 
 def usage_of(assembly: Assembly, ask: Ask, bill: Bill | None = None) -> Json:

@@ -31,6 +31,7 @@ def served(reply: Reply) -> dict[str, Any]:
         "usage": None if used is None else used.model_dump(mode="json", exclude_none=True),
         "warnings": meta.warnings or None,
         "invented": meta.invented or None,
+        "quotes": meta.quotes or None,
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -73,16 +74,16 @@ _FLAT = ("vendor", "request_id", "latency_ms", "cache_hit", "batch_id")
 def metadata_of(reply: ChatReply) -> dict[str, Any]:
     """``response_metadata``: who served the call and what it cost.
 
-    ``cost_usd`` is decimal text, absent when unknown; ``infrai`` holds attempts, warnings, values a model invented,
-    and usage in units other than tokens. In a stream all of it stands on one chunk, because LangChain joins text and
-    adds numbers when it merges chunks.
+    ``cost_usd`` is decimal text, absent when unknown; ``infrai`` holds attempts, warnings, values a model invented, the
+    quotes that it read others from, and usage in units other than tokens. In a stream all of it stands on one chunk,
+    because LangChain joins text and adds numbers when it merges chunks.
     """
     meta = reply.metadata
     served = {"model_name": meta.model or reply.model, "cost_usd": _usd(meta.cost_usd)}
     told = _dumped(meta)
     rest = {name: value for name, value in told.items() if name not in (*_FLAT, "model", "cost_usd")}
     units = {name: value for name, value in _dumped(reply.usage).items() if name in _UNITS}
-    own = {name: value for name, value in (rest | units).items() if value != []}
+    own = {name: value for name, value in (rest | units).items() if value not in ([], {})}
     known = {name: told[name] for name in _FLAT if name in told}
     found = {**served, "finish_reason": reply.finish_reason, **known, "infrai": own or None}
     return {"model_provider": PROVIDER, **{name: value for name, value in found.items() if value is not None}}

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infrai_runtime.cache import origins_of
 from infrai_runtime.failure import Failure
 from infrai_runtime.vendors.base import Call, Event, Finish, Fragment, Note, Request
 
@@ -96,7 +97,7 @@ async def test_usage_that_a_vendor_does_not_give_is_estimated_and_marked(tmp_pat
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
 
 
-async def test_interleaved_parts_keep_their_order_and_warnings_and_inventions_are_told(tmp_path: Path) -> None:
+async def test_interleaved_parts_keep_their_order_and_warnings_inventions_and_quotes_are_told(tmp_path: Path) -> None:
     async def play(request: Request, call: Call) -> AsyncIterator[Event]:
         yield Note(warning="seed: ignored")
         yield Fragment(0, {"type": "reasoning", "text": "So"})
@@ -104,7 +105,8 @@ async def test_interleaved_parts_keep_their_order_and_warnings_and_inventions_ar
         yield Fragment(0, {"type": "reasoning", "text": " then", "opaque": "sig", "done": True})
         yield Fragment(1, {"type": "tool_call", "arguments": ":1}", "done": True})
         yield Fragment(2, {"type": "text", "text": "ok", "annotations": [{"type": "citation"}]})
-        yield Note(invented=["tool_calls.0.arguments.a"])
+        yield Note(invented=["tool_calls.0.arguments.a"], quotes={"tool_calls.0.arguments.b": "two"})
+        yield Note(invented=["tool_calls.0.arguments.c"], quotes={"tool_calls.0.arguments.d": "four"})
         yield Finish("tool_calls", USAGE)
 
     async with client(tmp_path, [FakeChat("a", play)], ONE) as api:
@@ -119,7 +121,8 @@ async def test_interleaved_parts_keep_their_order_and_warnings_and_inventions_ar
     ]
     assert (body["data"]["reasoning"], body["data"]["content"]) == ("So then", "ok")
     assert body["metadata"]["warnings"] == ["seed: ignored"]
-    assert body["metadata"]["invented"] == ["tool_calls.0.arguments.a"]
+    assert body["metadata"]["invented"] == ["tool_calls.0.arguments.a", "tool_calls.0.arguments.c"]
+    assert body["metadata"]["quotes"] == {"tool_calls.0.arguments.b": "two", "tool_calls.0.arguments.d": "four"}
 
 
 async def test_the_vendor_sees_the_request_without_the_runtimes_own_fields(tmp_path: Path) -> None:
@@ -417,6 +420,35 @@ async def test_the_exact_cache_answers_the_same_request_for_nothing_on_both_surf
     assert streamed[0]["delta"]["content"] == "Hello"
     assert (streamed[-2]["metadata"]["cache_hit"], streamed[-1]) == (True, "[DONE]")
     assert len(vendor.requests) == 3
+
+
+def origins(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What is told of where values come from."""
+    return {name: metadata[name] for name in ("invented", "quotes") if name in metadata}
+
+
+async def filled(request: Request, call: Call) -> AsyncIterator[Event]:
+    yield Note(invented=["content.age"], quotes={"content.name": "I am Ana"})
+    yield Fragment(0, {"type": "text", "text": '{"name": "Ana", "age": 0}', "done": True})
+    yield Finish("stop", USAGE)
+
+
+@pytest.mark.parametrize("caching", ["none", "infrai"])
+async def test_where_values_come_from_is_told_whole_and_streamed_on_both_surfaces(tmp_path: Path, caching: str) -> None:
+    body = {"messages": [{"role": "user", "content": "I am Ana"}], "cache_strategy": caching}
+    async with client(tmp_path, [FakeChat("a", filled)], ONE) as api:
+        whole = (await api.post("/ai/chat", json=body)).json()["metadata"]
+        frames = events((await api.post("/ai/chat", json=body | {"stream": True})).text)
+        completion = (await api.post("/chat/completions", json=body | {"model": "big"})).json()["infrai"]
+        chunks = events((await api.post("/chat/completions", json=body | {"model": "big", "stream": True})).text)
+    last = [chunk["infrai"] for chunk in chunks if chunk != "[DONE]" and "infrai" in chunk][-1]
+    told = [whole, frames[-2]["metadata"], completion, last]
+    assert [origins(one) for one in told] == [{"invented": ["content.age"], "quotes": {"content.name": "I am Ana"}}] * 4
+
+
+def test_an_entry_of_the_cache_that_an_older_version_stored_has_no_quotes() -> None:
+    assert origins_of({"data": {}, "warnings": [], "invented": ["content.age"]}) == {"invented": ["content.age"]}
+    assert origins_of({"data": {}, "warnings": [], "invented": []}) == {}
 
 
 # -- the OpenAI surface ------------------------------------------------------------------------------------------------

@@ -148,3 +148,20 @@ async def test_a_key_in_the_query_of_a_request_is_not_read_and_not_told(tmp_path
         answer: httpx.Response = await api.post(f"/ai/chat?key={MADE_UP}", json={"messages": "hi"})
     assert answer.status_code == 401
     assert MADE_UP not in answer.text + log.getvalue()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_quotes_of_an_answer_are_told_to_the_caller_alone(tmp_path: Path, log: io.StringIO) -> None:
+    observer, spans = spans_of()
+    schema = {"type": "object", "properties": {"diagnosis": {"type": "string"}}, "required": ["diagnosis"]}
+    form = {"type": "json_schema", "json_schema": {"name": "form", "schema": schema}}
+    body = {"messages": "Diagnosis: lumbago", "response_format": form, "cache_strategy": "infrai"}
+    async with client(tmp_path, observers=[observer], database=tmp_path / "runtime.db") as api:
+        answers = [(await api.post("/ai/chat", json=body | {"stream": stream})).text for stream in (False, True)]
+        metrics = (await api.get("/metrics")).text
+    told = [log.getvalue(), metrics, *(str(dict(span.attributes)) + str(span.events) for span in spans())]
+    with closing(sqlite3.connect(tmp_path / "runtime.db")) as db:
+        told += db.iterdump()
+    assert all('"quotes":{"content.diagnosis":"Diagnosis: lumbago"}' in answer for answer in answers)
+    assert "lumbago" not in "\n".join(told)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from infrai_core.fetch import Fetcher
 from infrai_runtime.failure import Failure
@@ -64,12 +64,24 @@ class Fragment:
     """Which of several answers (``choices`` of the request) it belongs to."""
 
 
+class Origins(TypedDict, total=False):
+    """Where the values of an answer come from, as ``metadata`` has it; what is empty is absent.
+
+    ``invented`` are the dotted paths of values that no input shows to be true. ``quotes`` has the words of the input
+    that the others were read from, by their paths; they are content, which no log, span or ledger holds.
+    """
+
+    invented: Sequence[str]
+    quotes: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Note:
-    """Something the caller should know: a warning, or the paths of values that no input supported."""
+    """Something the caller should know: a warning, or where values come from (``Origins``)."""
 
     warning: str | None = None
     invented: Sequence[str] = ()
+    quotes: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)

@@ -352,6 +352,7 @@ METADATA = Metadata(
     attempts=[Attempt(vendor="a", outcome="RATE_LIMITED"), Attempt(vendor="deepseek", outcome="ok")],
     warnings=["seed"],
     invented=["name"],
+    quotes={"city": "in Lima"},
 )
 
 
@@ -386,6 +387,11 @@ def test_metadata_says_who_served_and_what_it_cost() -> None:
     }
     assert [attempt["outcome"] for attempt in own["attempts"]] == ["RATE_LIMITED", "ok"]
     assert (own["warnings"], own["invented"], own["audio_seconds"]) == (["seed"], ["name"], 1.5)
+    assert own["quotes"] == {"city": "in Lima"}
+
+
+def test_a_reply_without_quotes_says_nothing_of_them() -> None:
+    assert metadata_of(ChatReply(metadata=Metadata(attempts=METADATA.attempts)))["infrai"].keys() == {"attempts"}
 
 
 @pytest.mark.parametrize(("cost", "text"), [("0.0", "0"), ("0", "0"), ("1E-7", "0.0000001"), ("100", "100")])

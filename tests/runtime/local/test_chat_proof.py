@@ -1,11 +1,11 @@
-"""What an answer does not list stands in the input, whatever is asked of whatever text."""
+"""What an answer does not list stands in the input and is quoted from it, whatever is asked of whatever text."""
 
 from __future__ import annotations
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jsonschema
@@ -190,8 +190,7 @@ def stands_in(value: Any, schemas: list[dict[str, Any]], heard: str) -> bool:
 
 def heard_in(messages: Messages) -> str:
     parts = [part for message in messages for part in message["parts"]]
-    inner = [child for part in parts for child in part.get("parts", [])]
-    return "\n".join(str(part.get("text", "")) for part in [*parts, *inner])
+    return "\n".join(str(part.get("text", "")) for outer in parts for part in [outer, *outer.get("parts", [])])
 
 
 def paths_in(value: Any, path: str = "") -> Iterator[str]:
@@ -209,18 +208,78 @@ def check(value: Any, schema: dict[str, Any], listed: list[str], heard: str) -> 
     assert [leaf for leaf in open_ if not stands_in(leaf[1], leaf[2], heard)] == []
 
 
-def in_content(answer: Answer) -> tuple[Any, list[str]]:
-    """The value of a JSON answer and its listed paths."""
-    return json.loads(answer.parts[0]["text"]), [path.removeprefix("content").lstrip(".") for path in answer.invented]
+def in_content(answer: Answer) -> tuple[Any, list[str], dict[str, str]]:
+    """The value of a JSON answer, its listed paths and its quotes."""
+    return json.loads(answer.parts[0]["text"]), *inside("content", answer)
 
 
-def in_calls(answer: Answer) -> list[tuple[str, Any, list[str]]]:
-    """Name, arguments and listed paths of each call; no path is of anything else."""
+def in_calls(answer: Answer) -> list[tuple[str, Any, list[str], dict[str, str]]]:
+    """Name, arguments, listed paths and quotes of each call; no path is of anything else."""
     made = [part for part in answer.parts if part["type"] == "tool_call"]
     where = [f"tool_calls.{at}.arguments" for at in range(len(made))]
-    assert all(any(path.startswith(f"{one}.") for one in where) for path in answer.invented)
-    listed = [[path.removeprefix(f"{one}.") for path in answer.invented if path.startswith(f"{one}.")] for one in where]
-    return [(part["name"], json.loads(part["arguments"]), paths) for part, paths in zip(made, listed, strict=True)]
+    assert all(any(path.startswith(f"{one}.") for one in where) for path in [*answer.invented, *answer.quotes])
+    pairs = zip(made, where, strict=True)
+    return [(part["name"], json.loads(part["arguments"]), *inside(one, answer)) for part, one in pairs]
+
+
+def inside(where: str, answer: Answer) -> tuple[list[str], dict[str, str]]:
+    """The listed paths and the quotes of one of an answer's values, by their paths in it."""
+    within = {path: path.removeprefix(where).lstrip(".") for path in [*answer.invented, *answer.quotes]}
+    own = [path for path in within if f"{path}.".startswith(f"{where}.")]
+    listed = [within[path] for path in own if path in answer.invented]
+    return listed, {within[path]: answer.quotes[path] for path in own if path in answer.quotes}
+
+
+SPELT: dict[object, str] = {
+    12.5: "12.50",
+    1200: "1,200",
+    2500: "2.5 kg",
+    2500000: "2.5 kg",
+    0.0025: "2.5 kg",
+    320: "三百二十",
+    300: "三百",
+    20: "二十",
+    7: "7|七",
+    "2024-03-05": "5 March 2024",
+    "2025-12-13": "2025年12月13日",
+    "19:30": "七点半",
+    "19:30:00": "七点半",
+    "19:45": "7:45 pm",
+    "19:45:00": "7:45 pm",
+    "CNY": "元",
+    "USD": "\\$",
+    "city: Graz; open: True": '"city": "Graz", "open": true',
+}
+"""The words of the sayings that mean values which are not written so."""
+
+
+def says(value: Any, schemas: list[dict[str, Any]], words: str) -> bool:
+    """Whether a quote alone lets a reader find the value."""
+    if any("enum" in one for one in schemas) and value in WORDS_OF:
+        return bool(re.search(WORDS_OF[value], words, re.IGNORECASE))
+    if isinstance(value, bool):
+        return bool(re.search(YES_OR_NO, words))
+    spelt = folded(str(value)) in folded(words) or bool(value in SPELT and re.search(SPELT[value], words))
+    lines = str(value).count("\n")  # of lines that may stand apart in the input
+    return spelt or bool(lines and folded(words) in folded(str(value)))
+
+
+def check_quotes(value: Any, schema: dict[str, Any], listed: list[str], quotes: dict[str, str], heard: str) -> None:
+    """Each leaf is listed or quoted and not both, or can be no other; its quote is a short one that gives it."""
+
+    def around(path: str, paths: Iterable[str]) -> list[str]:
+        return [one for one in paths if f"{path}.".startswith(f"{one}.")]
+
+    assert set(quotes) <= set(paths_in(value))
+    for path, leaf, schemas in leaves(value, schema):
+        if any(one.get("type") == "null" or "const" in one or len(one.get("enum", "..")) == 1 for one in schemas):
+            continue
+        found = around(path, quotes)
+        assert len(found) == (not around(path, listed)), path
+        for words in (quotes[one] for one in found):
+            assert len(words) <= 300
+            assert folded(words) in folded(heard)
+            assert says(leaf, schemas, words), (path, leaf, words)
 
 
 # -- the claims
@@ -228,29 +287,35 @@ def in_calls(answer: Answer) -> list[tuple[str, Any, list[str]]]:
 
 @settings(max_examples=150)
 @given(RECORDS, CONVERSATIONS)
-def test_a_form_lists_all_that_the_text_does_not_give(schema: dict[str, Any], messages: Messages) -> None:
-    value, listed = in_content(form(schema, messages))
+def test_a_form_lists_what_the_text_does_not_give_and_quotes_the_rest(
+    schema: dict[str, Any], messages: Messages
+) -> None:
+    value, listed, quotes = in_content(form(schema, messages))
     check(value, schema, listed, heard_in(messages))
+    check_quotes(value, schema, listed, quotes, heard_in(messages))
 
 
 @settings(max_examples=100)
 @given(RECORDS, CONVERSATIONS, st.sampled_from(["required", "any", "keep_record", "auto"]), st.booleans())
-def test_a_call_lists_all_that_the_text_does_not_give(
+def test_a_call_lists_what_the_text_does_not_give_and_quotes_the_rest(
     schema: dict[str, Any], messages: Messages, choice: str, alone: bool
 ) -> None:
     tools = [tool("keep_record", schema), *([] if alone else [tool("send_message", {"type": "object"})])]
     made = in_calls(reply(messages, tools=tools, tool_choice=choice))
     assert made or choice == "auto"
-    assert {name for name, _, _ in made} <= {"keep_record"} or choice != "keep_record"
-    for name, arguments, listed in made:
-        check(arguments, schema if name == "keep_record" else {}, listed, heard_in(messages))
+    assert {name for name, *_ in made} <= {"keep_record"} or choice != "keep_record"
+    for name, arguments, listed, quotes in made:
+        asked = schema if name == "keep_record" else {}
+        check(arguments, asked, listed, heard_in(messages))
+        check_quotes(arguments, asked, listed, quotes, heard_in(messages))
 
 
 @settings(max_examples=50)
 @given(TEXTS)
 def test_free_json_holds_only_what_the_text_gives(text: str) -> None:
-    value, listed = in_content(reply([said(text)], response_format={"type": "json_object"}))
+    value, listed, quotes = in_content(reply([said(text)], response_format={"type": "json_object"}))
     check(value, {"type": "object"}, listed, text)
+    check_quotes(value, {"type": "object"}, listed, quotes, text)
 
 
 @settings(max_examples=100)
@@ -258,7 +323,7 @@ def test_free_json_holds_only_what_the_text_gives(text: str) -> None:
 def test_without_a_text_all_is_least_and_listed(schema: dict[str, Any], text: str, forced: bool) -> None:
     tools = [tool("keep_record", schema)]
     found = reply([said(text)], tools=tools, tool_choice="required") if forced else form(schema, [said(text)])
-    ((_, value, listed),) = in_calls(found) if forced else [("", *in_content(found))]
+    ((_, value, listed, _),) = in_calls(found) if forced else [("", *in_content(found))]
     for path, leaf, schemas in leaves(value, schema):
         known = any(f"{path}.".startswith(f"{one}.") for one in listed)
         assert known or stands_in(leaf, schemas, "")
@@ -285,7 +350,7 @@ def test_what_the_text_has_no_value_of_is_least_and_listed(
     found = form(schema, [said(text)])
     if mode == "required":
         found = reply([said(text)], tools=[tool("keep_record", schema)], tool_choice=mode)
-    ((_, value, listed),) = in_calls(found) if mode == "required" else [("", *in_content(found))]
+    ((_, value, listed, _),) = in_calls(found) if mode == "required" else [("", *in_content(found))]
     assert value[name] in (*LEAST, "red")
     assert listed == [name]
 

@@ -79,8 +79,8 @@ class Local:
         for note in notes:
             yield note
         answer = await self._run(partial(self._reply, messages, request, call.model))
-        if answer.invented:
-            yield Note(invented=answer.invented)
+        if answer.invented or answer.quotes:
+            yield Note(invented=answer.invented, quotes=answer.quotes)
         async for fragment in _told(answer.parts):
             yield fragment
         yield Finish(answer.finish_reason, _usage(answer.prompt_tokens, answer.completion_tokens), call.model)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from infrai_core.tokens import estimate
 
+from .excerpt import Heard
+
 if TYPE_CHECKING:
     from .proof import Held
 
@@ -21,14 +23,17 @@ class Answer:
     """One finished reply.
 
     ``parts`` are wire parts (text, tool_call). ``invented`` holds dotted paths of values that no input supported,
-    such as ``tool_calls.0.arguments.unit`` or ``content.age``. ``grounded`` is True when the text stands in the
-    input, False when the model had to say that it does not know, None where the question does not arise.
+    such as ``tool_calls.0.arguments.unit`` or ``content.age``. ``quotes`` has the words of the input that every other
+    value was read from, by its path or that of a list or object around it; the only value that a schema allows has
+    none. ``grounded`` is True when the text stands in the input, False when the model had to say that it does not
+    know, None where the question does not arise.
     Token counts are estimates.
     """
 
     parts: list[dict[str, Any]]
     finish_reason: FinishReason
     invented: list[str] = field(default_factory=list)
+    quotes: dict[str, str] = field(default_factory=dict)
     grounded: bool | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -63,25 +68,32 @@ def call_part(name: str, arguments: Mapping[str, Any], salt: str = "") -> dict[s
 def finish(draft: Draft, *, prompt: str, stop: Sequence[str], max_tokens: int | None) -> Answer:
     """The answer of a draft: cut before the first stop sequence, then at ``max_tokens`` (finish reason length).
 
-    What its values hold that cannot be read from words of ``prompt`` is listed as invented, here and nowhere else.
+    What its values hold is listed as invented or quoted from ``prompt``, here and nowhere else.
     """
     parts = [_stopped(part, stop) for part in draft.parts]
     parts, cut = _limited(parts, max_tokens)
-    kept = zip(parts, draft.held, strict=False)
-    invented = [path for at, (part, held) in enumerate(kept) for path in _listed(part, held, at, prompt)]
+    heard = Heard(prompt)
+    judged = [
+        (_where(part, at), held.judged(heard)) for at, (part, held) in enumerate(zip(parts, draft.held, strict=False))
+    ]
+    invented = [_within(where, path) for where, verdict in judged for path in verdict.listed]
     return Answer(
         parts=parts,
         finish_reason=_reason(parts, cut),
         invented=invented,
+        quotes={_within(where, path): words for where, one in judged for path, words in one.quotes.items()},
         grounded=not invented if draft.held and "text" in draft.parts[0] else draft.grounded,
         prompt_tokens=estimate(prompt),
         completion_tokens=sum(_size(part) for part in parts),
     )
 
 
-def _listed(part: Mapping[str, Any], held: Held, at: int, prompt: str) -> list[str]:
-    where = "content" if "text" in part else f"tool_calls.{at}.arguments"
-    return [f"{where}.{path}" if path else where for path in held.listed(prompt)]
+def _where(part: Mapping[str, Any], at: int) -> str:
+    return "content" if "text" in part else f"tool_calls.{at}.arguments"
+
+
+def _within(where: str, path: str) -> str:
+    return f"{where}.{path}" if path else where
 
 
 def _reason(parts: list[dict[str, Any]], cut: bool) -> FinishReason:

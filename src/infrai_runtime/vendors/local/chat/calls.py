@@ -13,6 +13,7 @@ from . import arithmetic
 from .choose import EXPRESSION, Tool
 from .concept import chinese_words, name_vocabulary, related
 from .conversation import Result
+from .excerpt import Place
 from .fill import Filled, Known, fill
 from .measure import json_number, numbers, plain, unit_after
 from .mention import MOMENT, Mention, mentions
@@ -69,14 +70,14 @@ class Call:
         self.declared = [one for one in self.declared if one.split(".")[0] != path or not proofs]
         self.proofs = {at: proof for at, proof in self.proofs.items() if at[0] != path} | proofs
 
-    def again(self, path: str, value: Any, quote: str) -> Call:
-        """The same call with another value of an argument, read from the words ``quote``."""
-        proofs = self.quoted(path, quote) if (path,) in self.proofs else {}
+    def again(self, path: str, value: Any, place: Place) -> Call:
+        """The same call with another value of an argument, read at a place."""
+        proofs = self.quoted(path, place.text, place) if (path,) in self.proofs else {}
         return replace(self, arguments={**self.arguments, path: value}, proofs={**self.proofs, **proofs})
 
-    def quoted(self, path: str, quote: str) -> dict[Path, Proof]:
-        """The proof that an argument was read from the words ``quote``."""
-        return {(path,): Proof(Slot((path,), self.tool.properties.get(path, {}), True), quote)}
+    def quoted(self, path: str, words: str, place: Place | None = None) -> dict[Path, Proof]:
+        """The proof that an argument was read from ``words``, at a place of a text or of all of it."""
+        return {(path,): Proof(Slot((path,), self.tool.properties.get(path, {}), True), words, place)}
 
 
 def _comparable(arguments: Mapping[str, Any]) -> str:
@@ -101,8 +102,8 @@ def calls(step: Step, request: str, results: Sequence[Result], *, command: bool 
     )
     call = Call(step.tool, dict(filled.value or {}), filled.declared, filled.missing, filled.proofs)
     shared = _shared(filled, clause, step.tool)
-    for value, written in shared.values[:1]:
-        call.take(shared.name, value, call.quoted(shared.name, written) if shared.shown else {})
+    for value, place in shared.values[:1]:
+        call.take(shared.name, value, call.quoted(shared.name, place.text, place) if shared.shown else {})
     if step.later:
         pointing = [path for path, value in call.arguments.items() if str(value).lower() in _POINTERS]
         call.declared, call.missing = [*call.declared, *pointing], [*call.missing, *pointing]
@@ -437,10 +438,10 @@ _AND = re.compile(r"^\s*(?:,|、|和|与|以及|跟|及|,?\s*(?:and|or|&)\s*(?:i
 
 @dataclass(frozen=True)
 class _Shared:
-    """An argument for which a clause lists several ``values``, each with its words, and whether they are ``shown``."""
+    """An argument for which a clause lists several ``values``, each with its place, and whether they are ``shown``."""
 
     name: str = ""
-    values: Sequence[tuple[Any, str]] = ()
+    values: Sequence[tuple[Any, Place]] = ()
     shown: bool = False
 
 
@@ -452,15 +453,16 @@ def _shared(filled: Filled, clause: str, tool: Tool) -> _Shared:
         p: c for p, c in likely.items() if len(p) == 1 and c.end > c.start and not isinstance(c.value, list | dict)
     }
     taken = [(one.start, one.end) for one in spread.values()]
+    scene = Scene(clause)
     for (name,), first in spread.items():
         others = list(_further(clause, first.start, first.end, taken))
-        pair = len(others) == 1 and others[0].kind == "name" and clause[first.end : others[0].start].strip() == ","
-        if pair and _takes_place(tool, name):
-            whole = clause[first.start : others[0].end]
-            return _Shared(name, [(whole, whole)], (name,) in filled.given)
-        more = [(_like(other.value, first.value), other.text) for other in others]
+        is_pair = len(others) == 1 and others[0].kind == "name" and clause[first.end : others[0].start].strip() == ","
+        if is_pair and _takes_place(tool, name):
+            pair = Place(scene, first.start, others[0].end)
+            return _Shared(name, [(pair.text, pair)], (name,) in filled.given)
+        more = [(_like(other.value, first.value), Place(scene, other.start, other.end)) for other in others]
         if more and all(tool.takes(name, value) for value, _ in more):
-            values = [(first.value, clause[first.start : first.end]), *more]
+            values = [(first.value, Place(scene, first.start, first.end)), *more]
             return _Shared(name, values, (name,) in filled.given)
     return _Shared()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .evidence import Claim, doubted, likely, speaks
+from .excerpt import Place
 from .lists import listed, segmentations
 from .offer import Offer, offers
 from .proof import Held, Path, Proof, proven
@@ -297,7 +298,8 @@ class _Filling:
                 found[label.label] = label.value
             elif fitting:
                 found[label.label] = max(fitting, key=lambda offer: offer.fit).value
-            filled.proofs[*shape.path, label.label] = Proof(Slot((label.label,), wanted, True), label.value)
+            place = Place(scene, label.start, label.end)
+            filled.proofs[*shape.path, label.label] = Proof(Slot((label.label,), wanted, True), label.value, place)
         if not found:
             filled.declared.append(_dotted(shape.path))
             filled.missing.append(_dotted(shape.path))

@@ -13,7 +13,8 @@ from .answer import Draft, text_part
 from .conversation import Conversation, wanted_keys, without_keys
 from .fill import Filled, fill
 from .mention import MOMENT
-from .proof import Proof
+from .offer import Offer
+from .proof import Path, Proof, proven
 from .quote import split
 from .scene import Scene
 from .sentence import is_question, sentences
@@ -55,8 +56,7 @@ def _free(conversation: Conversation) -> Filled:
     """An object with the keys that the prompt names; without such, the facts of the text."""
     schema = wanted_keys(conversation.request) or wanted_keys(conversation.system)
     if schema is None:
-        text = source_text(conversation)
-        return Filled(facts(text), proofs={(): Proof(Slot((), {}, True), text)})
+        return facts(source_text(conversation))
     text = source_text(replace(conversation, request=without_keys(conversation.request)))
     filled = fill(schema, text, param="response_format")
     # A key that was only named may be a text or a number; what no text fills is tried as a number.
@@ -122,16 +122,22 @@ def _instructs(text: str) -> bool:
     return command or text.startswith(("请", "从", "提取", "抽取"))
 
 
-def facts(text: str) -> dict[str, Any]:
-    """The labelled fields of a text as an object; the text itself under 'text' where it has none."""
+def facts(text: str) -> Filled:
+    """The labelled fields of a text as an object; without such what it mentions by kind, else the text under 'text'."""
     scene = Scene(text)
-    found: dict[str, Any] = {}
+    told: dict[str, list[Offer]] = {}
     for field in scene.fields:
-        found.setdefault(field.label, field.value)
-    kinds: dict[str, list[str]] = {}
-    for mention in scene.mentions:
-        kinds.setdefault(_LABEL.get(mention.kind, mention.kind), []).append(str(mention.text).strip("\"'"))
-    return found or {k: v[0] if len(v) == 1 else v for k, v in kinds.items()} or ({"text": text} if text else {})
+        told.setdefault(field.label, [Offer(field.value, field.start, field.end, 1.0)])
+    for one in () if told else scene.mentions:
+        value = str(one.text).strip("\"'")
+        told.setdefault(_LABEL.get(one.kind, one.kind), []).append(Offer(value, one.start, one.end, 1.0))
+    if not told:
+        return Filled({"text": text}, proofs={("text",): Proof(_ANY, text)}) if text else Filled({})
+    values = {name: [one.value for one in found] for name, found in told.items()}
+    places: dict[Path, Offer] = {(name, str(at)): one for name, found in told.items() for at, one in enumerate(found)}
+    proofs = {path if len(told[path[0]]) > 1 else path[:1]: proven(_ANY, one, scene) for path, one in places.items()}
+    return Filled({name: found[0] if len(found) == 1 else found for name, found in values.items()}, proofs=proofs)
 
 
+_ANY = Slot((), {}, True)
 _LABEL = {"day": "date", "datetime": "date", "colour": "color"}

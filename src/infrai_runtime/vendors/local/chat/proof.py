@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
+from .excerpt import MOST, Heard, Place, folded, pieces
 from .measure import (
     UNIT,
     clock,
@@ -34,13 +35,19 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Proof:
-    """The words of the input, ``quote``, from which the value of ``slot`` was read."""
+    """The ``words`` of the input from which the value of ``slot`` was read, and their ``place`` in a text."""
 
     slot: Slot
-    quote: str
+    words: str
+    place: Place | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the schema allows only one value, which needs no words."""
+        return bool(settled(self._item.schema))
 
     def shows(self, value: Any) -> bool:
-        """Whether ``value`` can be read from the quote. The only value that a schema allows needs no words."""
+        """Whether ``value`` can be read from the words."""
         schema = self._item.schema
         if only := settled(schema):
             return bool(value == only[0])
@@ -52,12 +59,27 @@ class Proof:
             return self._spells(value)
         return isinstance(value, int | float) and value in self._amounts
 
-    def stands_in(self, heard: str) -> bool:
-        """Whether the quote is one of an input (:func:`folded`); texts that were put together end at a line."""
-        return all(folded(line) in heard for line in self.quote.splitlines())
+    def stands_in(self, heard: Heard) -> bool:
+        """Whether the words are those of an input; texts that were put together end at a line."""
+        return all(line in heard for line in self.words.splitlines())
+
+    def quote(self, value: Any, heard: Heard) -> str:
+        """A piece of the input that shows ``value``: its words with those around them. Of words that are too long for
+        that the first piece of them that does, else what is nearest to their place, else their beginning."""
+        around = self._around(heard)
+        short = (self._of(one) for one in (around, self.words) if one and len(one) <= MOST)
+        tried = chain(short, self._pieces)
+        shown = next((one.words for one in tried if one.shows(value) and one.words in heard), around)
+        return shown or heard.beginning(self.words)
+
+    def _around(self, heard: Heard) -> str:
+        if self.place is None:
+            return ""
+        found = self.place.excerpt(heard)
+        return self.place.found_in(heard).excerpt(heard) if found == self.words.strip() else found
 
     def _spells(self, value: str) -> bool:
-        """Whether a text stands in the quote, as it is or in the form of a moment, a currency or a number."""
+        """Whether a text stands in the words, as it is or in the form of a moment, a currency or a number."""
         bare = folded(value)
         return (any(map(str.isalnum, bare)) and any(bare in text for text in self._texts)) or value in self._forms
 
@@ -70,9 +92,16 @@ class Proof:
             schema = items if isinstance(items, Mapping) else {}
         return Slot(self.slot.path, schema, True, self.slot.parents)
 
+    def _of(self, words: str) -> Proof:
+        return Proof(self.slot, words)
+
+    @cached_property
+    def _pieces(self) -> Sequence[Proof]:
+        return [self._of(one) for one in pieces(self.words)]
+
     @cached_property
     def _scene(self) -> Scene:
-        return Scene(self.quote)
+        return Scene(self.words)
 
     @cached_property
     def _options(self) -> list[Any]:
@@ -80,20 +109,20 @@ class Proof:
 
     @cached_property
     def _texts(self) -> tuple[str, str]:
-        return folded(self.quote), folded(readable(self.quote))
+        return folded(self.words), folded(readable(self.words))
 
     @cached_property
     def _forms(self) -> frozenset[str | None]:
         inside = self._scene.mentions
-        texts = [text for text in (self.quote, *(one.text for one in inside)) if len(text) < 60]
+        texts = [text for text in (self.words, *(one.text for one in inside)) if len(text) < 60]
         written = {form(text) for text in texts for form in _MOMENTS}
         coins = {CURRENCY.get(one.text.lower(), one.unit) for one in inside if one.kind in ("money", "currency")}
-        return frozenset(written | coins | {plain(number.value) for number in numbers(self.quote)})
+        return frozenset(written | coins | {plain(number.value) for number in numbers(self.words)})
 
     @cached_property
     def _amounts(self) -> frozenset[int | float]:
         measured = (number for one in self._scene.mentions for number in _amounts(one))
-        return frozenset(map(json_number, (*measured, *(number.value for number in numbers(self.quote)))))
+        return frozenset(map(json_number, (*measured, *(number.value for number in numbers(self.words)))))
 
 
 _MOMENTS = (iso_date, iso_time, iso_datetime, clock)
@@ -107,19 +136,24 @@ def _amounts(mention: Mention) -> list[Fraction]:
     return [number, *(converted(number, source, to) for to in UNIT.values() if source and to.kind == source.kind)]
 
 
-def folded(text: str) -> str:
-    """A text without differences of width, case and blanks."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
 def proven(slot: Slot, offer: Offer, scene: Scene) -> Proof:
     """The proof of what a text gives a slot: its stretch with the unit behind it, else the sentence that it ends in."""
     if offer.start == offer.end:
         sentence = next((one for one in scene.sentences if one.start <= offer.end <= one.end), None)
-        return Proof(slot, sentence.text if sentence and offer.end else scene.text)
+        point = Place(scene, offer.end, offer.end)
+        return Proof(slot, sentence.text, point) if sentence and offer.end else Proof(slot, scene.text)
     measure = unit_after(scene.text, offer.end)
     end = scene.text.index(measure[0], offer.end) + len(measure[0]) if measure else offer.end
-    return Proof(slot, scene.text[offer.start : end])
+    return Proof(slot, scene.text[offer.start : end], Place(scene, offer.start, end))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of the values of an answer, by their dotted paths: those that nothing shows are ``listed``, for the
+    others ``quotes`` has words of the input; one for a whole list or object where it is that of all its values."""
+
+    listed: Sequence[str]
+    quotes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -130,33 +164,54 @@ class Held:
     declared: Sequence[str] = ()
     proofs: Mapping[Path, Proof] = field(default_factory=dict)
 
-    def listed(self, prompt: str) -> list[str]:
-        """The paths that no words of ``prompt`` show to be true: those declared, and each leaf without a proof."""
-        heard = folded(prompt)
+    def judged(self, heard: Heard) -> Verdict:
+        """Every value is listed or quoted, but those that alone are allowed. Listed are the declared paths, and each
+        leaf without a proof that stands in the input and shows it."""
         proofs = {path: proof for path, proof in self.proofs.items() if proof.stands_in(heard)}
         nodes = dict(_nodes(self.value, ()))
-        there = {".".join(path) for path in nodes}
+        there = {_dotted(path) for path in nodes}
         declared = dict.fromkeys(path for path in self.declared if path in there)
         left = [(at, value) for at, value in nodes.items() if at and _is_leaf(value) and not _is_within(at, declared)]
-        return [*declared, *(".".join(at) for at, value in left if not _is_shown(at, value, proofs))]
+        shown = {at: (value, whole) for at, value in left if (whole := _shown_by(at, value, proofs)) is not None}
+        listed = dict.fromkeys([*declared, *(_dotted(at) for at, _ in left if at not in shown)])
+        quotes: dict[Path, dict[Path, str]] = {}
+        for at, (value, whole) in shown.items():
+            if not (proofs[whole].is_settled or _is_within(at, listed)):
+                quotes.setdefault(whole, {})[at] = proofs[whole].quote(value, heard)
+        leaves = [at for at, value in nodes.items() if _is_leaf(value)]
+        together = {at: words for whole, inside in quotes.items() for at, words in _together(whole, inside, leaves)}
+        return Verdict([*listed], {_dotted(at): words for at, words in together.items()})
+
+
+def _together(whole: Path, quotes: Mapping[Path, str], leaves: Sequence[Path]) -> Iterable[tuple[Path, str]]:
+    """The quotes of what one proof shows; a single one where it is that of all that the whole holds."""
+    words = [*dict.fromkeys(quotes.values())]
+    if whole in quotes or len(words) > 1 or any(leaf[: len(whole)] == whole and leaf not in quotes for leaf in leaves):
+        return quotes.items()
+    return [(whole, words[0])]
 
 
 def _is_leaf(value: Any) -> bool:
     return not (value and isinstance(value, Mapping | list))
 
 
-def _is_within(path: Path, declared: Collection[str]) -> bool:
-    return any(".".join(whole) in declared for whole in _wholes(path))
+def _is_within(path: Path, listed: Collection[str]) -> bool:
+    return any(_dotted(whole) in listed for whole in _wholes(path))
 
 
-def _is_shown(path: Path, value: Any, proofs: Mapping[Path, Proof]) -> bool:
-    proof = next((proofs[whole] for whole in _wholes(path) if whole in proofs), None)
-    return proof is not None and proof.shows(value)
+def _shown_by(path: Path, value: Any, proofs: Mapping[Path, Proof]) -> Path | None:
+    """The place of the proof that shows a leaf: its own, or that of the nearest whole around it that has one."""
+    whole = next((one for one in _wholes(path) if one in proofs), None)
+    return whole if whole is not None and proofs[whole].shows(value) else None
 
 
 def _wholes(path: Path) -> list[Path]:
     """A path and all that it lies in, nearest first."""
     return [path[:size] for size in range(len(path), -1, -1)]
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path)
 
 
 def _nodes(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
