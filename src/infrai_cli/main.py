@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Chinese shows ?, and nothing breaks
     parser = _parser(arguments)
-    args = parser.parse_args(arguments)
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown and not args.unknowable:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if args.command is None:
         parser.print_help()
         return WRONG_USE
@@ -62,6 +64,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"infrai {__version__}")
+    parser.set_defaults(unknowable=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     named = next((word for word in arguments if not word.startswith("-")), None)
     for name, about in COMMANDS.items():
@@ -84,8 +87,7 @@ def _add_arguments(command: argparse.ArgumentParser, name: str) -> None:
         command.set_defaults(run=module.run)
     except ModuleNotFoundError as error:
         missing = error
-        command.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-        command.set_defaults(run=lambda args: _raise(missing))
+        command.set_defaults(run=lambda args: _raise(missing), unknowable=True)
 
 
 def _raise(error: Exception) -> int:

@@ -214,6 +214,26 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(module: str
     assert command in told
 
 
+@pytest.mark.parametrize(
+    "words", [("serve", "--no-auth", "--port", "0"), ("worker", "--concurrency", "2"), ("route", "x")]
+)
+def test_a_command_without_its_package_says_so_whatever_its_arguments(home: Path, words: tuple[str, ...]) -> None:
+    code = "import sys; sys.modules['orjson'] = None; from infrai_cli.main import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == "infrai: the package of 'orjson' is not installed. pip install \"infrai-integrations[runtime]\"\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("--nonsense",), ("models", "--nonsense")])
+def test_an_argument_that_a_command_does_not_know_is_wrong_use(run: Run, words: tuple[str, ...]) -> None:
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert "unrecognized arguments: --nonsense" in err
+
+
 def test_a_mistake_of_our_own_is_not_hidden() -> None:
     assert explained(ModuleNotFoundError("No module named 'nonsense'", name="nonsense")) is None
     assert explained(ValueError("x")) is None
