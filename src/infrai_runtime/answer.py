@@ -336,7 +336,7 @@ def vendor_key(trace: Trace, candidate: Candidate) -> Callable[[], str | None]:
     if ask.idempotency_key is None:
         return _none
     model = candidate.model
-    before = sum((row["vendor"], row["model"]) == (model.vendor, model.id) for row in trace.tried())
+    before = sum((row["vendor"], row["model"]) == (model.vendor, model.id) for row in trace.rows)
     told = (caller.project_id, ask.idempotency_key, ask.fingerprint, candidate.name, str(before))
     return partial(_key_of, told)  # of these alone: who keeps it does not keep the call
 

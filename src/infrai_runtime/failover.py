@@ -168,7 +168,7 @@ class Walk(Generic[T]):
 
     def _limit_s(self, candidate: Candidate, left_s: float, followers: Sequence[Candidate]) -> float:
         """How long an attempt may take: all the time there is when nobody could follow."""
-        if not self._followed(followers):
+        if not followers or not self._followed(followers):
             return left_s
         share_s, patience_s = left_s * SHARE_OF_TIME, self._terms.patience_s
         return share_s if patience_s is None or "reasoning" in candidate.model.abilities else min(patience_s, share_s)

@@ -37,10 +37,11 @@ async def take(ephemeral: Ephemeral, trace: Trace, per_minute: int | None, token
     ``trace.limits`` gets what is left. Raises RATE_LIMITED with the time to wait; then nothing is held.
     """
     caller = trace.caller
-    policy, who = caller.policy, caller.key_id or caller.project_id
+    policy = caller.policy
     requests = policy.requests_per_minute or per_minute
     if requests is None and policy.tokens_per_minute is None and policy.concurrency is None:
         return None
+    who = caller.key_id or caller.project_id
     wishes = {}
     if requests is not None:
         wishes["requests"] = Wish(f"requests:{who}", 1, requests)
