@@ -259,9 +259,8 @@ class Protocol(asyncio.Protocol):
         if not self._crowd.begin(self, exchange.path):
             self._refuse_for_room()
             return self._crowd.wait(self)
-        exchange.task = task = self.loop.create_task(exchange.run())
-        self.server.tasks.add(task)
-        task.add_done_callback(self.server.tasks.discard)
+        exchange.task = self.loop.create_task(exchange.run())
+        self.server.tasks.add(exchange.task)
 
     def answered(self) -> None:
         """A request has its answer: the next one has its turn."""
@@ -513,6 +512,8 @@ class _Exchange:
                 how = "completing" if self.begun else "starting"
                 server_log.error("ASGI callable returned without %s response.", how)
                 await self._break_off()
+        finally:
+            connection.server.tasks.discard(self.task)
 
     async def _break_off(self) -> None:
         if not self.begun:

@@ -18,10 +18,11 @@ class TimeLimit:
         self._seconds = seconds
 
     def __enter__(self) -> TimeLimit:
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
+        self._timer = loop.call_later(self._seconds, self._end)
         return self
 
     def _end(self) -> None:
