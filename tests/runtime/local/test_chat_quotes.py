@@ -11,6 +11,7 @@ from infrai_runtime.vendors.local.chat import Answer, reply
 S: dict[str, Any] = {"type": "string"}
 INTEGER: dict[str, Any] = {"type": "integer"}
 LIST: dict[str, Any] = {"type": "array", "items": S}
+TIME: dict[str, Any] = {"type": "string", "format": "time"}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
 
 
@@ -81,6 +82,22 @@ def test_of_a_long_sentence_whole_words_near_the_value_are_quoted() -> None:
     assert "its height is 12 metres" in words
     assert len(words) <= 200
     assert set(words.split()) <= set(f"{LONG} and its height is 12 metres".split())
+
+
+def test_of_a_long_sentence_the_clauses_around_the_value_are_quoted() -> None:
+    text = "We would like to book a meeting room for 8 people on 14 June 2025, from 9:30 to 12:00, with a screen."
+    answer = form(text, people=INTEGER, date={"type": "string", "format": "date"}, start_time=TIME, end_time=TIME)
+    assert answer.quotes == {
+        "content.people": "We would like to book a meeting room for 8 people on 14 June 2025",
+        "content.date": "We would like to book a meeting room for 8 people on 14 June 2025",
+        "content.start_time": "from 9:30 to 12:00, with a screen.",
+        "content.end_time": "from 9:30 to 12:00, with a screen.",
+    }
+
+
+def test_a_sentence_is_quoted_up_to_the_next_label() -> None:
+    answer = form("Cook for 35 minutes at 180 C. Note: stir often.", minutes=INTEGER)
+    assert answer.quotes == {"content.minutes": "Cook for 35 minutes at 180 C."}
 
 
 def test_of_a_long_text_that_is_a_value_its_beginning_is_quoted() -> None:

@@ -15,6 +15,7 @@ from .sentence import sentences
 MOST_AROUND = 200
 MOST = 300
 """The most characters of a stretch with what is around it, and of any excerpt."""
+_ONE_LOOK = 80
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Place:
         if self._text(low, high) not in heard:  # values of other fields are blanked out, clauses are put together
             low += bisect_left(range(low, self.start), True, key=lambda at: self._text(at, self.end) in heard)
             high -= bisect_left(range(high, self.end, -1), True, key=lambda at: self._text(low, at) in heard)
-        return self._whole_words(low, high).strip()
+        return self._whole_words(low, high).strip().rstrip(_COMMAS)
 
     def found_in(self, heard: Heard) -> Place:
         """The same words where they stand in the input, if that is sure: a text may be made of a result in JSON."""
@@ -76,7 +77,7 @@ class Place:
 
     @property
     def _around(self) -> tuple[int, int]:
-        """Its sentence, or for words behind a label these two; of a long one what is nearest."""
+        """Its sentence up to the next label, or for words behind a label these two; of a long one what is nearest."""
         begin = min(self.start, self.end - 1)
         inside = [one for one in self.scene.sentences if one.start < self.end and begin < one.end]
         low = min([self.start, *(one.start for one in inside)])
@@ -84,8 +85,24 @@ class Place:
         for field in self.scene.fields if self.start < self.end else ():
             if low <= field.at <= self.start and self.end <= field.end:
                 low, high = self._with_marks(field.at, min(field.end, high))
+            elif self.end <= field.at < high:
+                high = field.at
+        low, high = self._clauses(low, high)
         room = (MOST_AROUND - (self.end - self.start)) // 2
         return max(low, self.start - room), min(high, self.end + room)
+
+    def _clauses(self, low: int, high: int) -> tuple[int, int]:
+        """The clause that holds the stretch, with as many of those before and behind it as can be read at one look."""
+        cuts = [low, *(found.end() for found in _COMMA.finditer(self.scene.text, low, high)), high]
+        before, behind = [at for at in cuts if at <= self.start], [at for at in cuts if at >= self.end]
+        low, high = before.pop(), behind.pop(0)
+        while True:
+            if before and high - before[-1] <= _ONE_LOOK:
+                low = before.pop()
+            elif behind and behind[0] - low <= _ONE_LOOK:
+                high = behind.pop(0)
+            else:
+                return low, high
 
     def _with_marks(self, low: int, high: int) -> tuple[int, int]:
         """With the quotation marks that open and close there."""
@@ -120,15 +137,15 @@ def pieces(text: str) -> Iterator[str]:
 def _parts(text: str) -> Iterator[str]:
     start = end = 0
     for found in _COMMA.finditer(text):
-        if found.end() - start > _MOST_PARTS and end > start:
-            yield text[start:end].strip()
+        if found.end() - start > _ONE_LOOK and end > start:
+            yield text[start:end].rstrip(_COMMAS)
             start = end
         end = found.end()
-    yield text[start:].strip()
+    yield text[start:]
 
 
-_COMMA = re.compile(r"[,;]\s|[，、；]")
-_MOST_PARTS = 80
+_COMMA = re.compile(r"[,;](?:\s|(?=[\u3400-\u9fff]))|[，、；]")
+_COMMAS = " ,;，、；"
 
 
 def _is_in_word(text: str, at: int) -> bool:
