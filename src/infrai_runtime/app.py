@@ -130,6 +130,7 @@ class Endpoint:
         self._runtime = runtime
         self._surface = surface
         self._answer = answer
+        self.heeds_client = not isinstance(answer, Capability)
 
     async def answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         """The response, which is ``Whole`` or sends itself."""

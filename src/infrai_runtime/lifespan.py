@@ -36,6 +36,9 @@ EMBEDDED = "infrai.embedded"
 class Endpoint(Protocol):
     """What an application may have for a request, and tell by its method ``endpoint``: it answers with a value."""
 
+    heeds_client: bool
+    """Whether the answer depends on who asks, which behind a proxy only the proxy's headers tell."""
+
     def answer(self, scope: Scope, receive: Receive) -> Awaitable[App]:
         """The response: one that is ``response.Whole`` can be taken as it is, others send themselves."""
 

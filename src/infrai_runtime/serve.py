@@ -211,14 +211,15 @@ class _Watched:
         self._app = app
         self._endpoint: Callable[[Scope], Endpoint | None] = getattr(app, "endpoint", no_endpoint)
         self.proxied = app
-        """Answers what a proxy forwards. It goes through all headers of a request, which most need not."""
+        """Answers what a proxy forwards, as for the client that the proxy names."""
         self._announce = announce
         self._last = last
         self.problem: Exception | None = None
 
     def endpoint(self, scope: Scope) -> Endpoint | None:
-        """The application's for a request, unless a proxy forwards that."""
-        return self._endpoint(scope) if _FORWARDED.isdisjoint(dict(scope["headers"])) else None
+        """The application's for a request, unless a proxy may have to tell whose that is."""
+        endpoint = self._endpoint(scope)
+        return None if endpoint is None or endpoint.heeds_client else endpoint
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

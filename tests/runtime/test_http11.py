@@ -64,6 +64,8 @@ async def test_a_whole_answer_comes_in_one_packet_on_a_kept_connection() -> None
 class Knows:
     """An application that answers what it can with a value."""
 
+    heeds_client = False
+
     def endpoint(self, scope: Scope) -> Knows | None:
         return self if scope["path"] == "/value" else None
 
