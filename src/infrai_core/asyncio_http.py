@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import suppress
 from types import AsyncGeneratorType
 from typing import Any
 
@@ -22,7 +22,7 @@ import httpx
 
 from infrai_core.answer import TasksAnswer, is_coded
 from infrai_core.direct import AsyncAnswer, AsyncDirect, Headers, Request
-from infrai_core.socket_http import ERRORS, as_httpx, core_request, is_readable, pool_options
+from infrai_core.socket_http import CONNECTING, ERRORS, as_httpx, core_request, is_readable, pool_options
 
 _WINDOW_BYTES = 256 * 1024
 """How much of an answer may wait to be read before its sender is slowed down."""
@@ -119,7 +119,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         # Other loops, such as uvloop's, try the addresses one after another.
         race: Any = {"happy_eyeballs_delay": _NEXT_ADDRESS_S} if isinstance(loop, asyncio.BaseEventLoop) else {}
         local = None if local_address is None else (local_address, 0)
-        with _connecting(timeout):
+        with CONNECTING, anyio.fail_after(timeout):
             await loop.create_connection(lambda: made, host, port, local_addr=local, **race)
         for option in socket_options or ():
             made.get_extra_info("socket").setsockopt(*option)
@@ -127,17 +127,6 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-
-
-@contextmanager
-def _connecting(timeout_s: float | None) -> Iterator[None]:
-    try:
-        with anyio.fail_after(timeout_s):
-            yield
-    except TimeoutError as error:
-        raise httpcore.ConnectTimeout(str(error)) from error
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
 
 
 class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
@@ -265,7 +254,7 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         try:
-            with _connecting(timeout):
+            with CONNECTING, anyio.fail_after(timeout):
                 self._transport = await self._loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )

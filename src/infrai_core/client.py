@@ -57,11 +57,11 @@ from infrai_core.protocol import (
 )
 from infrai_core.structured import Form, parsed_chat
 from infrai_core.transport import (
+    MAPPED_ERRORS,
     AsyncPool,
     SyncPool,
     Transport,
     asend,
-    mapped_errors,
     send,
 )
 from infrai_core.usage import Ledger
@@ -339,7 +339,7 @@ class Infrai(_Client):
             yield from reader
             return
         try:
-            with mapped_errors():
+            with MAPPED_ERRORS:
                 for piece in response.handle.pieces():
                     yield from reader.feed(piece)
                 yield from reader.end()
@@ -541,7 +541,7 @@ class AsyncInfrai(_Client):
                 yield row
             return
         try:
-            with mapped_errors():
+            with MAPPED_ERRORS:
                 async for piece in response.handle.pieces():
                     for row in reader.feed(piece):
                         yield row

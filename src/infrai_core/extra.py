@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from infrai_core.renamed import Renamed
 
 
-@contextmanager
-def needing(extra: str, package: str) -> Iterator[None]:
+def needing(extra: str, package: str) -> Renamed:
     """Imports that need ``package``. Without it ``ModuleNotFoundError`` says how to install the extra that has it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != package:
-            raise
+
+    def told(error: Exception) -> ModuleNotFoundError | None:
+        if not isinstance(error, ModuleNotFoundError) or (error.name or "").partition(".")[0] != package:
+            return None
         hint = f'this needs the package {error.name}: pip install "infrai-integrations[{extra}]"'
-        raise ModuleNotFoundError(hint, name=error.name, path=error.path) from None
+        named = ModuleNotFoundError(hint, name=error.name, path=error.path)
+        named.__cause__ = None
+        return named
+
+    return Renamed(told)

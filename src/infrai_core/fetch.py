@@ -17,8 +17,7 @@ import binascii
 import importlib
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -32,6 +31,7 @@ from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
 from infrai_core.inflate import Inflater
+from infrai_core.renamed import Renamed
 
 if TYPE_CHECKING:
     import httpcore
@@ -180,7 +180,7 @@ class Fetcher:
 
     async def get(self, url: str, *, max_bytes: int, timeout_s: float, accept: Sequence[str] | None = None) -> Fetched:
         """See ``fetch``."""
-        with _named_failures(url), anyio.fail_after(timeout_s):
+        with Renamed(partial(_failure, url)), anyio.fail_after(timeout_s):
             fetched = await self._follow(url, max_bytes)
         return _accepted(fetched, accept)
 
@@ -388,21 +388,17 @@ def _inflater(coding: str, shown: str) -> Inflater | None:
     raise FetchFailed(f"the server compressed the answer as {coding[:20]!r} though nothing was asked", shown)
 
 
-@contextmanager
-def _named_failures(url: str) -> Iterator[None]:
+def _failure(url: str, error: Exception) -> FetchFailed | None:
     """Whatever the network throws, as one error that names the URL without its secrets."""
-    try:
-        yield
-    except (FetchFailed, FetchRefused):
-        raise
-    except Exception as error:
-        from infrai_core.fetch_http import NETWORK_ERRORS, TIMEOUTS
+    from infrai_core.fetch_http import NETWORK_ERRORS, TIMEOUTS
 
-        if isinstance(error, TIMEOUTS):
-            raise FetchFailed("no whole answer in time", redacted(url)) from None
-        if isinstance(error, NETWORK_ERRORS):
-            raise FetchFailed(f"{type(error).__name__}: {error}", redacted(url)) from error
-        raise
+    if isinstance(error, FetchFailed | FetchRefused):
+        return None
+    if isinstance(error, TIMEOUTS):
+        late = FetchFailed("no whole answer in time", redacted(url))
+        late.__cause__ = None
+        return late
+    return FetchFailed(f"{type(error).__name__}: {error}", redacted(url)) if isinstance(error, NETWORK_ERRORS) else None
 
 
 # -- what the data is ------------------------------------------------------------------------------

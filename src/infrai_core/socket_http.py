@@ -13,7 +13,6 @@ import selectors
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +21,7 @@ import httpx
 
 from infrai_core.answer import HttpAnswer, is_coded
 from infrai_core.direct import Answer, Direct, Headers, Request
+from infrai_core.renamed import Renamed
 
 
 class SocketTransport(Direct):
@@ -80,7 +80,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         local = None if local_address is None else (local_address, 0)
-        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with CONNECTING:
             made = socket.create_connection((host, port), timeout, local)
             for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
                 made.setsockopt(*option)
@@ -123,7 +123,7 @@ class _Socket(httpcore.NetworkStream):
             return
         head, self._unsent = self._unsent, b""
         rest = memoryview(head + buffer)
-        with _named(httpcore.WriteTimeout, httpcore.WriteError):
+        with _WRITING:
             if head:
                 self._wait_at_most(timeout)
                 rest = rest[self._sock.send(rest[:_PIECE_BYTES]) :]
@@ -165,7 +165,7 @@ class _Socket(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         try:
-            with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+            with CONNECTING:
                 self._wait_at_most(timeout)
                 return _Socket(ssl_context.wrap_socket(self._sock, server_hostname=server_hostname))
         except BaseException:
@@ -189,18 +189,23 @@ _INFO: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@contextmanager
-def _named(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
+def _as(late: type[Exception], broken: type[Exception]) -> Renamed:
     """The exceptions of sockets as httpcore's."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise late(str(error)) from error
-    except OSError as error:
-        raise broken(str(error)) from error
+
+    def named(error: Exception) -> Exception | None:
+        if isinstance(error, OSError):
+            return (late if isinstance(error, TimeoutError) else broken)(str(error))
+        return None
+
+    return Renamed(named)
+
+
+_WRITING = _as(httpcore.WriteTimeout, httpcore.WriteError)
 
 
 # -- shared with asyncio_http --------------------------------------------------------------------------------------
+
+CONNECTING = _as(httpcore.ConnectTimeout, httpcore.ConnectError)
 
 
 def pool_options(

@@ -17,7 +17,6 @@ import threading
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
@@ -32,6 +31,7 @@ from infrai_core.errors import ConfigError, ConnectionFailed, InfraiError, Proto
 from infrai_core.lines import NDJSON
 from infrai_core.loop import asyncio_loop
 from infrai_core.protocol import Response
+from infrai_core.renamed import Renamed
 
 LINGER_S = 60.0
 """How long the connections of dropped clients wait for another client of the same base URL."""
@@ -297,15 +297,6 @@ def http_request(request: Request) -> httpx.Request:
 _TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError)
 
 
-@contextmanager
-def mapped_errors() -> Iterator[None]:
-    """httpx's transport errors as ours."""
-    try:
-        yield
-    except _TRANSPORT_ERRORS as error:
-        raise _mapped(error) from error
-
-
 def _mapped(error: Exception) -> InfraiError:
     """The error as ours. Its text holds no header and no body."""
     if isinstance(error, httpx.TimeoutException):
@@ -315,6 +306,10 @@ def _mapped(error: Exception) -> InfraiError:
     if isinstance(error, httpx.RemoteProtocolError):
         return ConnectionFailed(f"the connection broke: {error}")
     return ConnectionFailed(f"the service cannot be reached: {error or type(error).__name__}")
+
+
+MAPPED_ERRORS = Renamed(lambda error: _mapped(error) if isinstance(error, _TRANSPORT_ERRORS) else None)
+"""httpx's transport errors as ours."""
 
 
 class _ThreadsAnswer(HttpAnswer):

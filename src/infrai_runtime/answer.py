@@ -9,8 +9,8 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -252,29 +252,30 @@ class Answers:
         """Moves events from the vendor into frames until the vendor is done or time is up."""
         vendor, model = self._vendors[candidate.model.vendor], candidate.model.id
 
-        async with self._watched(trace, candidate) as silence, aclosing(opened.rest) as rest:
+        async def moved(event: Event, silence: Silence) -> None:
+            silence.broken()
+            event = marked(event, vendor.name, model)
+            assembly.add(event)
+            if isinstance(event, Fragment):
+                await _handed_on(live, writer.fragment(event), silence)
 
-            async def moved(event: Event) -> None:
-                silence.broken()
-                event = marked(event, vendor.name, model)
-                assembly.add(event)
-                if isinstance(event, Fragment):
-                    await _handed_on(live, writer.fragment(event), silence)
+        async def pumped(silence: Silence) -> None:
+            async with aclosing(opened.rest) as rest:
+                for event in opened.first:
+                    await moved(event, silence)
+                async for event in rest:
+                    await moved(event, silence)
+                if assembly.finish is None:
+                    raise cut(vendor)
 
-            for event in opened.first:
-                await moved(event)
-            async for event in rest:
-                await moved(event)
-            if assembly.finish is None:
-                raise cut(vendor)
+        await self._watched(trace, candidate, pumped)
 
-    @asynccontextmanager
-    async def _watched(self, trace: Trace, candidate: Candidate) -> AsyncIterator[Silence]:
-        """Ends what is silent for too long or beyond the deadline; what breaks inside is the candidate's failure."""
+    async def _watched(self, trace: Trace, candidate: Candidate, work: Callable[[Silence], Awaitable[None]]) -> None:
+        """Ends work that is silent for too long or beyond the deadline; what breaks in it is the vendor's failure."""
         try:
             async with asyncio.timeout(None) as limit:
                 silence = Silence(limit, trace.left_s(), self._settings.idle_timeout_s)
-                yield silence
+                await work(silence)
         except Failure:
             raise
         except Exception as error:
@@ -312,12 +313,14 @@ class Answers:
     async def _pass_on(
         self, trace: Trace, live: Live, candidate: Candidate, opened: sound.OpenedSound, heard: list[bytes]
     ) -> None:
-        ask = trace.ask
-        async with self._watched(trace, candidate) as silence, aclosing(opened.pieces()) as pieces:
-            async for piece in pieces:
-                silence.broken()
-                heard.append(piece)
-                await _handed_on(live, sound.piece(ask, piece), silence)
+        async def passed_on(silence: Silence) -> None:
+            async with aclosing(opened.pieces()) as pieces:
+                async for piece in pieces:
+                    silence.broken()
+                    heard.append(piece)
+                    await _handed_on(live, sound.piece(trace.ask, piece), silence)
+
+        await self._watched(trace, candidate, passed_on)
 
 
 async def _handed_on(live: Live, frame: bytes, silence: Silence) -> None:

@@ -28,7 +28,7 @@ from infrai_core.config import ClientOptions, Dialect, check_options
 from infrai_core.locks import lock
 from infrai_core.params import Prefer, check_headers, checked, unknown, without_secrets
 from langchain_infrai._listening import Gate, report
-from langchain_infrai.errors import ERROR_CLASSES, InfraiConfigError, as_langchain
+from langchain_infrai.errors import AS_LANGCHAIN, ERROR_CLASSES, InfraiConfigError
 
 _GATE = Gate()
 
@@ -149,7 +149,7 @@ class Connection(BaseModel):
     @classmethod
     def _unseen(cls, given: Any, info: ValidationInfo) -> Any:
         """Refuses what is of a wrong kind without showing it, as pydantic would."""
-        with as_langchain():
+        with AS_LANGCHAIN:
             if info.field_name == "default_headers":
                 check_headers("default_headers", given or {})
             elif given is not None and not isinstance(given, str | SecretStr):
@@ -160,7 +160,7 @@ class Connection(BaseModel):
     @classmethod
     def _usable(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Refuses options that the client does not know or cannot use, when the model is made."""
-        with as_langchain():
+        with AS_LANGCHAIN:
             check_options(checked(ClientOptions, given))
         return given
 
@@ -172,14 +172,14 @@ class Connection(BaseModel):
     @property
     def client(self) -> Infrai:
         """The synchronous client. Raises ``ConfigError`` when there is neither key nor base URL."""
-        with as_langchain():
+        with AS_LANGCHAIN:
             client: Infrai = self._clients.get(Infrai, self._options(self.http_client))
         return client
 
     @property
     def async_client(self) -> AsyncInfrai:
         """The asynchronous client. Raises ``ConfigError`` when there is neither key nor base URL."""
-        with as_langchain():
+        with AS_LANGCHAIN:
             client: AsyncInfrai = self._clients.get(AsyncInfrai, self._options(self.http_async_client))
         return client
 

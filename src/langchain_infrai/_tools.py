@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
+from infrai_core.renamed import Renamed
 from infrai_core.schema import check_tool
-from langchain_infrai.errors import InfraiConfigError, as_langchain
+from langchain_infrai.errors import AS_LANGCHAIN, InfraiConfigError
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -39,18 +39,19 @@ def wire_tools(tools: Iterable[Tool], strict: bool | None) -> list[dict[str, Any
 def _wire_tool(tool: Tool, strict: bool | None, field: str) -> dict[str, Any]:
     with convertible(field):
         wire = convert_to_openai_tool(tool, strict=strict)
-    with as_langchain():
+    with AS_LANGCHAIN:
         check_tool(wire, field)
     return wire
 
 
-@contextmanager
-def convertible(field: str) -> Iterator[None]:
+def convertible(field: str) -> Renamed:
     """Raises what LangChain says of a tool or schema that it cannot convert as ``InfraiConfigError`` with its name."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise InfraiConfigError(f"{field}: {' '.join(str(error).split())}") from error
+
+    def told(error: Exception) -> InfraiConfigError | None:
+        known = isinstance(error, TypeError | ValueError)
+        return InfraiConfigError(f"{field}: {' '.join(str(error).split())}") if known else None
+
+    return Renamed(told)
 
 
 def wire_tool_choice(choice: str | bool | Mapping[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> Any:

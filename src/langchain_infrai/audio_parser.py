@@ -15,7 +15,7 @@ from infrai_core import TranscriptReply
 from infrai_core.root import mime_of
 from langchain_infrai._connection import Routed
 from langchain_infrai._served import served
-from langchain_infrai.errors import InfraiConfigError, as_langchain
+from langchain_infrai.errors import AS_LANGCHAIN, InfraiConfigError
 
 
 class InfraiAudioParser(Routed, BaseBlobParser):
@@ -38,14 +38,14 @@ class InfraiAudioParser(Routed, BaseBlobParser):
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         """The documents of a recording, in order."""
         media = _media(blob)
-        with as_langchain():
+        with AS_LANGCHAIN:
             reply = self.client.asr(media, **self._arguments())
         yield from self._documents(blob, reply)
 
     async def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
         """The same from an event loop."""
         media = await asyncio.to_thread(_media, blob)
-        with as_langchain():
+        with AS_LANGCHAIN:
             reply = await self.async_client.asr(media, **self._arguments())
         for document in self._documents(blob, reply):
             yield document

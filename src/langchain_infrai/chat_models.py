@@ -31,7 +31,7 @@ from langchain_infrai._stream import StreamedMessage
 from langchain_infrai._tools import Method, Schema, Tool, wire_tool_choice, wire_tools
 from langchain_infrai._unheard import Unheard
 from langchain_infrai._version import __version__
-from langchain_infrai.errors import InfraiConfigError, as_langchain
+from langchain_infrai.errors import AS_LANGCHAIN, InfraiConfigError
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
@@ -280,7 +280,7 @@ class ChatInfrai(Batching, Unheard, BaseChatModel, Routed):
     # -- requests --------------------------------------------------------------------------------------------------
 
     def _reply(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatReply:
-        with as_langchain():
+        with AS_LANGCHAIN:
             client = self._client_for(self.client, given)
             reply: ChatReply = client.chat(self._wire(messages, given), **self._arguments(stop, given))
         return reply
@@ -288,7 +288,7 @@ class ChatInfrai(Batching, Unheard, BaseChatModel, Routed):
     async def _areply(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> ChatReply:
-        with as_langchain():
+        with AS_LANGCHAIN:
             client, wire = self._client_for(self.async_client, given), self._wire(messages, given)
             if self._is_batched(given):
                 from langchain_infrai._batch import current
@@ -301,7 +301,7 @@ class ChatInfrai(Batching, Unheard, BaseChatModel, Routed):
         return reply
 
     def _opened(self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> ChatStream:
-        with as_langchain():
+        with AS_LANGCHAIN:
             client = self._client_for(self.client, given)
             stream: ChatStream = client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
         return stream
@@ -309,7 +309,7 @@ class ChatInfrai(Batching, Unheard, BaseChatModel, Routed):
     def _aopened(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> AsyncChatStream:
-        with as_langchain():
+        with AS_LANGCHAIN:
             client = self._client_for(self.async_client, given)
             stream: AsyncChatStream = client.stream_chat(self._wire(messages, given), **self._streamed(stop, given))
         return stream

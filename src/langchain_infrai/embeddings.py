@@ -17,7 +17,7 @@ from infrai_core.locks import lock
 from infrai_core.tokens import estimate
 from langchain_infrai._bar import bar
 from langchain_infrai._connection import Routed
-from langchain_infrai.errors import InfraiConfigError, InfraiProtocolError, as_langchain
+from langchain_infrai.errors import AS_LANGCHAIN, InfraiConfigError, InfraiProtocolError
 
 Vectors = list[list[float]]
 Kind = Literal["query", "document"]
@@ -137,11 +137,11 @@ class InfraiEmbeddings(Routed, Embeddings):
     # -- requests --------------------------------------------------------------------------------------------------
 
     def _embed(self, texts: Sequence[str], kind: Kind) -> Vectors:
-        with as_langchain():
+        with AS_LANGCHAIN:
             return self._checked(self.client.embed(texts, **self._arguments(kind)), texts)
 
     async def _aembed(self, texts: Sequence[str], kind: Kind) -> Vectors:
-        with as_langchain():
+        with AS_LANGCHAIN:
             return self._checked(await self.async_client.embed(texts, **self._arguments(kind)), texts)
 
     def _checked(self, reply: EmbedReply, texts: Sequence[str]) -> Vectors:

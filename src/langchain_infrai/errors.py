@@ -27,8 +27,7 @@ middleware reads it. ``ModelRefusalError`` is LangChain's where it has one (from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from langchain_core import exceptions as lc
@@ -36,6 +35,7 @@ from langchain_core.messages import BaseMessage
 
 import infrai_core as core
 from infrai_core.errors import twin_of
+from infrai_core.renamed import Renamed
 
 
 class _Twin(lc.ModelError):
@@ -152,16 +152,15 @@ ERROR_CLASSES: Mapping[type[core.InfraiError], type[core.InfraiError]] = {
 """Our class -> its twin, for the ``error_classes`` of a client."""
 
 
-@contextmanager
-def as_langchain() -> Iterator[None]:
-    """Raises errors that arise before a client is asked as their twins too."""
-    try:
-        yield
-    except core.InfraiError as error:
-        twin = twin_of(error, ERROR_CLASSES)
-        if twin is error:
-            raise
-        raise twin from error.__cause__
+def _twin(error: Exception) -> core.InfraiError | None:
+    if not isinstance(error, core.InfraiError) or (twin := twin_of(error, ERROR_CLASSES)) is error:
+        return None
+    twin.__cause__ = error.__cause__
+    return twin
+
+
+AS_LANGCHAIN = Renamed(_twin)
+"""Raises errors that arise before a client is asked as their twins too."""
 
 
 class _RefusalStandIn(lc.ModelError):

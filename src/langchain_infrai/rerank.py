@@ -11,7 +11,7 @@ from pydantic import Field
 
 from infrai_core import RerankReply
 from langchain_infrai._connection import Routed
-from langchain_infrai.errors import InfraiProtocolError, as_langchain
+from langchain_infrai.errors import AS_LANGCHAIN, InfraiProtocolError
 
 
 class InfraiRerank(BaseDocumentCompressor, Routed):
@@ -34,7 +34,7 @@ class InfraiRerank(BaseDocumentCompressor, Routed):
         if not documents:
             return []
         texts = [document.page_content for document in documents]
-        with as_langchain():
+        with AS_LANGCHAIN:
             reply = self.client.rerank(query, texts, **self._arguments())
         return _ordered(documents, reply)
 
@@ -45,7 +45,7 @@ class InfraiRerank(BaseDocumentCompressor, Routed):
         if not documents:
             return []
         texts = [document.page_content for document in documents]
-        with as_langchain():
+        with AS_LANGCHAIN:
             reply = await self.async_client.rerank(query, texts, **self._arguments())
         return _ordered(documents, reply)
 

@@ -6,8 +6,7 @@ import asyncio
 import base64
 import os
 import reprlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 from langchain_core.tools import BaseTool, BaseToolkit, ToolException
@@ -26,9 +25,10 @@ from infrai_core import (
     UnsupportedContent,
 )
 from infrai_core.params import AudioFormat, Task
+from infrai_core.renamed import Renamed
 from langchain_infrai._connection import Connection, Routed
 from langchain_infrai._served import served
-from langchain_infrai.errors import as_langchain
+from langchain_infrai.errors import AS_LANGCHAIN
 
 Answer = tuple[str, dict[str, Any]]
 """What a tool gives: the text that the model reads, and the artifact."""
@@ -106,7 +106,7 @@ class InfraiTool(BaseTool, Routed):
     @model_validator(mode="after")
     def _open_artifacts(self) -> Self:
         if self.artifacts is None:
-            with as_langchain():
+            with AS_LANGCHAIN:
                 self.artifacts = Artifacts(self.root_dir)
         return self
 
@@ -128,13 +128,8 @@ class InfraiTool(BaseTool, Routed):
         ]
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turns what the model can mend into the failed tool call that it is told of."""
-    try:
-        yield
-    except _MENDABLE as error:
-        raise ToolException(f"{error}. {_MEND}") from error
+_TOLD = Renamed(lambda error: ToolException(f"{error}. {_MEND}") if isinstance(error, _MENDABLE) else None)
+"""Turns what the model can mend into the failed tool call that it is told of."""
 
 
 def _listed(blocks: list[dict[str, Any]]) -> str:
@@ -155,13 +150,13 @@ class InfraiImageTool(InfraiTool):
 
     def _run(self, prompt: str, size: str = "1024x1024", count: int = 1) -> Answer:
         client = self.client
-        with _told():
+        with _TOLD:
             reply = client.image(prompt, size=size, n=count, inline=True, **self._routing())
         return self._made(reply, [(image.read(), _mime(image)) for image in reply.images])
 
     async def _arun(self, prompt: str, size: str = "1024x1024", count: int = 1) -> Answer:
         client = self.async_client
-        with _told():
+        with _TOLD:
             reply = await client.image(prompt, size=size, n=count, inline=True, **self._routing())
         files = [(await image.aread(), _mime(image)) for image in reply.images]
         return await asyncio.to_thread(self._made, reply, files)
@@ -188,13 +183,13 @@ class InfraiVisionTool(InfraiTool):
 
     def _run(self, question: str, images: list[str]) -> Answer:
         client = self.client
-        with _told():
+        with _TOLD:
             reply = client.vision(question, self._media(images), **self._arguments())
         return self._answered(reply)
 
     async def _arun(self, question: str, images: list[str]) -> Answer:
         client = self.async_client
-        with _told():
+        with _TOLD:
             media = await asyncio.to_thread(self._media, images)
             reply = await client.vision(question, media, **self._arguments())
         return self._answered(reply)
@@ -219,13 +214,13 @@ class InfraiTTSTool(InfraiTool):
 
     def _run(self, text: str, voice: str | None = None, format: AudioFormat = "mp3") -> Answer:
         client = self.client
-        with _told():
+        with _TOLD:
             reply = client.tts(text, voice=voice, format=format, inline=True, **self._routing())
         return self._made(reply, reply.read(), format)
 
     async def _arun(self, text: str, voice: str | None = None, format: AudioFormat = "mp3") -> Answer:
         client = self.async_client
-        with _told():
+        with _TOLD:
             reply = await client.tts(text, voice=voice, format=format, inline=True, **self._routing())
         return await asyncio.to_thread(self._made, reply, await reply.aread(), format)
 
@@ -244,13 +239,13 @@ class InfraiASRTool(InfraiTool):
 
     def _run(self, audio: str, language: str | None = None) -> Answer:
         client = self.client
-        with _told():
+        with _TOLD:
             reply = client.asr(self._shelf.media(audio), language=language, **self._routing())
         return self._heard(reply)
 
     async def _arun(self, audio: str, language: str | None = None) -> Answer:
         client = self.async_client
-        with _told():
+        with _TOLD:
             media = await asyncio.to_thread(self._shelf.media, audio)
             reply = await client.asr(media, language=language, **self._routing())
         return self._heard(reply)
@@ -290,7 +285,7 @@ class InfraiToolkit(BaseToolkit, Connection):
     @model_validator(mode="after")
     def _open_artifacts(self) -> Self:
         if self.artifacts is None:
-            with as_langchain():
+            with AS_LANGCHAIN:
                 self.artifacts = Artifacts(self.root_dir)
         return self
 

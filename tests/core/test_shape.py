@@ -38,6 +38,7 @@ VALUES_OF_CORE = {
     "models",
     "params",
     "place",
+    "renamed",
     "retry",
     "schema",
     "sse",
@@ -48,9 +49,8 @@ VALUES_OF_CORE = {
 
 LAYERS = (
     {
-        *("answer", "direct", "errors", "fetch", "fetch_http", "inflate", "locks", "loop", "parse", "place", "schema"),
-        *("tokens", "wellformed"),
-        *("unchecked", "written"),
+        *("answer", "direct", "errors", "extra", "fetch", "fetch_http", "inflate", "locks", "loop", "parse", "place"),
+        *("renamed", "schema", "tokens", "unchecked", "wellformed", "written"),
     },
     {"models", "root"},
     {"params", "retry", "sse", "report", "usage", "facts", "artifact", "replies", "service"},
@@ -121,6 +121,26 @@ def test_the_cores_modules_import_from_below() -> None:
             parts = name.split(".")
             if parts[0] == "infrai_core" and len(parts) > 1 and parts[1] in level and parts[1] != own:
                 assert level[parts[1]] <= level[own], f"{own} imports {parts[1]}"
+
+
+def renames(function: ast.AST) -> bool:
+    """Whether a context manager made of a generator raises another exception for one of its block."""
+    return any(
+        isinstance(raised, ast.Raise) and raised.exc is not None
+        for tried in ast.walk(function)
+        if isinstance(tried, ast.Try) and any(isinstance(node, ast.Yield) for node in ast.walk(tried))
+        for handler in tried.handlers
+        for raised in ast.walk(handler)
+    )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_exception_is_renamed_by_a_generator_which_newer_pythons_keep_with_all_it_held(package: str) -> None:
+    for path in files(package):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                made = {ast.unparse(one) for one in node.decorator_list} & {"contextmanager", "asynccontextmanager"}
+                assert not (made and renames(node)), f"{path}: {node.name}; use infrai_core.renamed"
 
 
 def test_the_core_alone_needs_only_its_three_dependencies() -> None:

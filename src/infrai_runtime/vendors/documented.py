@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
+
+from infrai_core.renamed import Renamed
 
 if TYPE_CHECKING:
     from infrai_runtime.failure import Failure
@@ -16,13 +17,9 @@ NOT_THE_SHAPE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 """What reading an answer of another shape than the documented one raises."""
 
 
-@contextmanager
-def documented(http: Http) -> Iterator[None]:
+def documented(http: Http) -> Renamed:
     """Reads an answer by its documented shape: one of another shape is the vendor's failure, not the runtime's."""
-    try:
-        yield
-    except NOT_THE_SHAPE as error:
-        raise undocumented(http, error) from error
+    return Renamed(lambda error: undocumented(http, error) if isinstance(error, NOT_THE_SHAPE) else None)
 
 
 def undocumented(http: Http, error: Exception) -> Failure:
