@@ -1,11 +1,14 @@
 """Whether a JSON Schema is one, said before anybody takes it apart. Pure.
 
 By a table of words: each request with tools is looked at, and holding a schema against the meta-schema with a library
-takes some hundred times as long.
+takes some hundred times as long. An agent sends the same tools with each of its steps, so schemas that were found to be
+right are known again.
 """
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +28,11 @@ Place = tuple[Any, ...]
 """``(place, name)``, and ``()`` for the root: no text is made of a place that nothing is wrong with."""
 
 
+MOST_KNOWN = 4096
+"""Schemas that are known again, by a hash of each."""
+_right: set[bytes] = set()
+
+
 class Malformed(NamedTuple):
     """What in a schema is wrong: its place in there, what came, and what is allowed."""
 
@@ -36,6 +44,30 @@ class Malformed(NamedTuple):
 def malformed(schema: Any) -> Malformed | None:
     """The first word of a schema whose value is of the wrong kind (https://json-schema.org/draft/2020-12/schema, and
     ``items`` as draft 7 has it), or None. Words that are not known here may have any value."""
+    mark = _mark_of(schema)
+    if mark is not None and mark in _right:
+        return None
+    wrong = _first_wrong(schema)
+    if wrong is None and mark is not None:
+        if len(_right) >= MOST_KNOWN:
+            _right.clear()
+        _right.add(mark)
+    return wrong
+
+
+def _mark_of(schema: Any) -> bytes | None:
+    """A hash of a schema as it is, types and all; None for one that holds what JSON has not."""
+    try:
+        return hashlib.sha256(marshal.dumps(schema, _EACH_VALUE_BY_ITSELF)).digest()
+    except ValueError:
+        return None
+
+
+_EACH_VALUE_BY_ITSELF = 2
+"""The version of marshal's format: later ones also tell which values are one object."""
+
+
+def _first_wrong(schema: Any) -> Malformed | None:
     todo: list[tuple[Place, Any]] = [((), schema)]
     while todo:
         place, one = todo.pop()

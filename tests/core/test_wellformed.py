@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from collections import UserDict
 from typing import Any
 
 import pytest
@@ -62,6 +64,49 @@ def test_what_is_wrong_in_a_schema_is_told_with_its_place(schema: Any, place: st
     found = malformed(schema)
     assert found is not None
     assert (found.place, found.allowed) == (place, allowed)
+
+
+def many(kind: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {f"field_{n}": {"type": kind} for n in range(300)}}
+
+
+def steps(schema: Any) -> int:
+    """How many Python functions look at a schema."""
+    seen = 0
+
+    def count(frame: Any, event: str, _: Any) -> None:
+        nonlocal seen
+        seen += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        assert malformed(schema) is None
+    finally:
+        sys.setprofile(before)
+    return seen
+
+
+def test_a_schema_that_was_right_is_not_taken_apart_again() -> None:
+    first, again = steps(many("a-kind-of-its-own")), steps(many("a-kind-of-its-own"))
+    assert first > 300
+    assert again < 10
+
+
+def test_a_schema_that_was_changed_is_looked_at_again() -> None:
+    schema = many("string")
+    assert malformed(schema) is None
+    schema["properties"]["field_7"]["type"] = 7
+    found = malformed(schema)
+    assert found is not None
+    assert found.place == "properties.field_7.type"
+    schema["properties"]["field_7"]["type"] = "7"
+    assert malformed(schema) is None
+
+
+def test_a_schema_of_values_that_are_no_json_is_looked_at_all_the_same() -> None:
+    assert malformed(UserDict({"type": "string", "default": object()})) is None
+    assert malformed({"properties": UserDict({"a": UserDict({"required": True})})}) is not None
 
 
 def test_the_client_refuses_a_malformed_tool_before_it_sends_it() -> None:
