@@ -19,6 +19,7 @@ from infrai_core.wellformed import malformed
 
 TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
 """A pattern. OpenAI takes 64 characters, others 128."""
+_TOOL_NAME = re.compile(TOOL_NAME)
 ALLOWED_TOOL_NAME = "a name of 1 to 128 letters of a-z, digits, _ and -"
 ALLOWED_ARGUMENTS = "'object', the arguments by their names"
 ROOT = "root"
@@ -63,7 +64,7 @@ def _described(tool: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
 
 def is_tool_name(name: Any) -> TypeGuard[str]:
     """Whether a tool may be called so."""
-    return isinstance(name, str) and re.fullmatch(TOOL_NAME, name) is not None
+    return isinstance(name, str) and _TOOL_NAME.fullmatch(name) is not None
 
 
 def not_an_object(schema: Any) -> Any:
