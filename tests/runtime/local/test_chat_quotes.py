@@ -30,9 +30,9 @@ def tool(name: str, **fields: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def gave(text: str) -> list[dict[str, Any]]:
+def gave(text: str, name: str = "get_weather", arguments: str = '{"city": "Oslo"}') -> list[dict[str, Any]]:
     """A call that was made and its result."""
-    call = {"type": "tool_call", "id": "c0", "name": "get_weather", "arguments": '{"city": "Oslo"}'}
+    call = {"type": "tool_call", "id": "c0", "name": name, "arguments": arguments}
     result = {"type": "tool_result", "tool_call_id": "c0", "parts": [{"type": "text", "text": text}]}
     return [{"role": "assistant", "parts": [call]}, {"role": "tool", "parts": [result]}]
 
@@ -113,10 +113,19 @@ def test_of_a_long_text_that_is_a_value_its_beginning_is_quoted() -> None:
 def test_a_value_of_a_result_in_json_is_quoted_as_the_result_has_it() -> None:
     history = [
         said("What's the weather in Oslo and then send an email to a@b.co about it"),
-        *gave('{"sky": "grey", "degrees": 4}'),
+        *gave('{"sea": "grey", "sky": "grey"}'),
     ]
     answer = reply(history, tools=[tool("get_weather", city=S), tool("send_email", to=S, sky=S)])
     assert answer.quotes["tool_calls.0.arguments.sky"] == '"sky": "grey"'
+
+
+def test_words_of_a_step_that_speaks_of_an_earlier_result_are_quoted_as_they_were_said() -> None:
+    history = [said("Multiply 12 by 4, then subtract 5 from the result"), *gave("48", "multiply", '{"a": 12, "b": 4}')]
+    answer = reply(history, tools=[tool("multiply", a=INTEGER, b=INTEGER), tool("subtract", a=INTEGER, b=INTEGER)])
+    assert answer.quotes == {
+        "tool_calls.0.arguments.a": "48",
+        "tool_calls.0.arguments.b": "Multiply 12 by 4, then subtract 5 from the result",
+    }
 
 
 def test_each_record_of_a_list_is_quoted_though_other_values_stand_between() -> None:

@@ -27,10 +27,12 @@ class Heard:
     def __contains__(self, words: str) -> bool:
         return folded(words) in self._folded
 
-    def only(self, words: str) -> Place | None:
-        """The place of words that stand there once."""
-        at = self._scene.text.find(words)
-        return Place(self._scene, at, at + len(words)) if self._scene.text.count(words) == 1 else None
+    def only(self, words: str, key: str) -> Place | None:
+        """The place of words that stand there once, or once behind the key of a JSON object."""
+        text = re.escape(words)
+        forms = [f"({text})", *([rf"\b{re.escape(key)}\W{{1,9}}({text})(?!\w)"] if key else [])]
+        places = ([*re.finditer(form, self.scene.text)] for form in forms)
+        return next((Place(self.scene, *found[0].span(1)) for found in places if len(found) == 1), None)
 
     def beginning(self, words: str) -> str:
         """As much of the beginning of a text as stands there in one piece, and makes an excerpt."""
@@ -43,7 +45,8 @@ class Heard:
         return folded(self.text)
 
     @cached_property
-    def _scene(self) -> Scene:
+    def scene(self) -> Scene:
+        """The text with what can be found in it."""
         return Scene(self.text)
 
 
@@ -66,14 +69,20 @@ class Place:
         if self.end - self.start > MOST_AROUND or self.text not in heard:
             return ""
         low, high = self._around
-        if self._text(low, high) not in heard:  # values of other fields are blanked out, clauses are put together
+        is_alone = (low, high) == (self.start, self.end)
+        if (is_alone or self._text(low, high) not in heard) and (there := self._in_input(heard)):
+            return there.excerpt(heard)
+        if self._text(low, high) not in heard:
             low += bisect_left(range(low, self.start), True, key=lambda at: self._text(at, self.end) in heard)
             high -= bisect_left(range(high, self.end, -1), True, key=lambda at: self._text(low, at) in heard)
         return self._whole_words(low, high).strip().rstrip(_COMMAS)
 
-    def found_in(self, heard: Heard) -> Place:
-        """The same words where they stand in the input, if that is sure: a text may be made of a result in JSON."""
-        return heard.only(self.text) or self
+    def _in_input(self, heard: Heard) -> Place | None:
+        """Where the words of a text that was made (of a result in JSON, of several clauses) stand, if that is sure."""
+        if self.scene is heard.scene or self.start == self.end:
+            return None
+        label = next((one.label for one in self.scene.fields if one.start <= self.start and self.end <= one.end), "")
+        return heard.only(self.text, label.rpartition(" ")[2])
 
     @property
     def _around(self) -> tuple[int, int]:
@@ -88,8 +97,9 @@ class Place:
             elif self.end <= field.at < high:
                 high = field.at
         low, high = self._clauses(low, high)
-        room = (MOST_AROUND - (self.end - self.start)) // 2
-        return max(low, self.start - room), min(high, self.end + room)
+        room = MOST_AROUND - (self.end - self.start)
+        before = min(self.start - low, max(room // 2, room - (high - self.end)))
+        return self.start - before, min(high, self.end + room - before)
 
     def _clauses(self, low: int, high: int) -> tuple[int, int]:
         """The clause that holds the stretch, with as many of those before and behind it as can be read at one look."""

@@ -66,17 +66,13 @@ class Proof:
     def quote(self, value: Any, heard: Heard) -> str:
         """A piece of the input that shows ``value``: its words with those around them. Of words that are too long for
         that the first piece of them that does, else what is nearest to their place, else their beginning."""
-        around = self._around(heard)
+        around = self.place.excerpt(heard) if self.place else ""
+        if around and self.words in around and around in heard:
+            return around
         short = (self._of(one) for one in (around, self.words) if one and len(one) <= MOST)
         tried = chain(short, self._pieces)
         shown = next((one.words for one in tried if one.shows(value) and one.words in heard), around)
         return shown or heard.beginning(self.words)
-
-    def _around(self, heard: Heard) -> str:
-        if self.place is None:
-            return ""
-        found = self.place.excerpt(heard)
-        return self.place.found_in(heard).excerpt(heard) if found == self.words.strip() else found
 
     def _spells(self, value: str) -> bool:
         """Whether a text stands in the words, as it is or in the form of a moment, a currency or a number."""
