@@ -95,6 +95,14 @@ def test_of_a_long_sentence_the_clauses_around_the_value_are_quoted() -> None:
     }
 
 
+def test_a_long_sentence_in_chinese_is_one_of_half_the_characters() -> None:
+    answer = form("航班CA1831,北京首都机场起飞时间08:30,到达上海虹桥10:45,座位12A。", 航班=S, 座位=S)
+    assert answer.quotes == {
+        "content.航班": "航班CA1831,北京首都机场起飞时间08:30,到达上海虹桥10:45",
+        "content.座位": "北京首都机场起飞时间08:30,到达上海虹桥10:45,座位12A。",
+    }
+
+
 def test_a_sentence_is_quoted_up_to_the_next_label() -> None:
     answer = form("Cook for 35 minutes at 180 C. Note: stir often.", minutes=INTEGER)
     assert answer.quotes == {"content.minutes": "Cook for 35 minutes at 180 C."}

@@ -11,11 +11,13 @@ from functools import cached_property
 
 from .scene import Scene
 from .sentence import sentences
+from .word import has_cjk
 
 MOST_AROUND = 200
 MOST = 300
 """The most characters of a stretch with what is around it, and of any excerpt."""
 _ONE_LOOK = 80
+"""How long a text may be of which nothing is left out; one in Chinese says as much with half the characters."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,12 @@ class Place:
         """The clause that holds the stretch, with as many of those before and behind it as can be read at one look."""
         cuts = [low, *(found.end() for found in _COMMA.finditer(self.scene.text, low, high)), high]
         before, behind = [at for at in cuts if at <= self.start], [at for at in cuts if at >= self.end]
+        most = _ONE_LOOK // 2 if has_cjk(self._text(low, high)) else _ONE_LOOK
         low, high = before.pop(), behind.pop(0)
         while True:
-            if before and high - before[-1] <= _ONE_LOOK:
+            if before and high - before[-1] <= most:
                 low = before.pop()
-            elif behind and behind[0] - low <= _ONE_LOOK:
+            elif behind and behind[0] - low <= most:
                 high = behind.pop(0)
             else:
                 return low, high
