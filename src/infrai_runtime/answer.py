@@ -124,6 +124,7 @@ class Answers:
             left_s,
             self._fetcher,
             options=ask.vendor_options.get(vendor.name, {}),
+            media=ask.capability != "chat" or bool(ask.prompt.demanding),
             stream=ask.stream,
             mark_cache=ask.cache_strategy == "vendor",
             connect_s=self._settings.connect_timeout_s,

@@ -349,16 +349,18 @@ def _tool_call(value: Any, path: str) -> Part:
 
 class Contents(NamedTuple):
     """What messages hold: all texts in the order in which they are read; the parts that are more than a text, those
-    inside tool results among them; and the parts that may say who made them."""
+    inside tool results among them; of these, the ones that not every model reads: media, and calls of custom tools; and
+    the parts that may say who made them."""
 
     texts: list[str]
     others: list[Part]
+    demanding: list[Part]
     signed: list[Part]
 
 
 def contents(found: Sequence[Message]) -> Contents:
     """What checked messages hold."""
-    held = Contents([], [], [])
+    held = Contents([], [], [], [])
     for item in found:
         _add(item["parts"], held)
         if "name" in item:
@@ -377,6 +379,8 @@ def _add(parts: Sequence[Part], held: Contents) -> None:
         if kind == "cache_point":
             continue
         held.others.append(part)
+        if kind in MEDIA_TYPES or "custom" in part:
+            held.demanding.append(part)
         if kind in OWNED or not _MAKER.isdisjoint(part):
             held.signed.append(part)
         if kind == "tool_result":

@@ -33,15 +33,16 @@ MEDIUM_TOKENS = {"image": 1600, "audio": 1920, "video": 18_000, "file": 3000}
 
 
 class Prompt:
-    """What a model reads of a request: its texts, tools and schema. ``others`` are the parts of messages that are more
-    than a text; ``signed`` says that some of them may tell who made them. Each number is worked out when first asked
-    for."""
+    """What a model reads of a request: its texts, tools and schema. ``demanding`` are the parts of messages that not
+    every model reads; ``signed`` says that some parts may tell who made them. Each number is worked out when first
+    asked for."""
 
-    __slots__ = ("_careful", "_longest", "body", "capability", "in_bytes", "others", "signed", "text")
+    __slots__ = ("_careful", "_longest", "_of_text", "body", "capability", "demanding", "in_bytes", "signed", "text")
 
     def __init__(self, capability: str, body: Mapping[str, Any]) -> None:
-        texts, self.others, signed = contents(body["messages"]) if capability == "chat" else _read(capability, body)
-        self.signed = bool(signed)
+        held = contents(body["messages"]) if capability == "chat" else _read(capability, body)
+        texts, others, self.demanding, signed = held
+        self._of_text, self.signed = not others, bool(signed)
         self._longest = max(texts, key=len) if capability in _READ_ONE_BY_ONE and len(texts) > 1 else None
         if not _COUNTED_TOO.isdisjoint(body):
             texts += [orjson.dumps(body[name]).decode() for name in _COUNTED_TOO if name in body]
@@ -74,7 +75,7 @@ class Prompt:
     def comparable(self) -> bool:
         """Whether a vendor's count of its tokens is that of its text, which has a length at which the estimate says
         something of how a model counts."""
-        if len(self.text) not in _COMPARABLE or self.others:
+        if len(self.text) not in _COMPARABLE or not self._of_text:
             return False
         return self.capability in ("chat", "embed") and _COUNTED_TOO.isdisjoint(self.body)
 
@@ -101,7 +102,7 @@ class Prompt:
         body = self.body
         if self.capability == "chat":
             beside = MESSAGE_TOKENS * len(body["messages"]) + (TOOLS_TOKENS if body.get("tools") else 0)
-            return beside + sum([MEDIUM_TOKENS.get(part["type"], 0) for part in self.others]) if self.others else beside
+            return beside + sum([MEDIUM_TOKENS.get(part["type"], 0) for part in self.demanding])
         if self.capability == "vision":
             return MESSAGE_TOKENS + MEDIUM_TOKENS["image"] * len(body["images"])
         return estimate_upper(body["query"]) * len(body["candidates"]) if self.capability == "rerank" else 0
@@ -110,4 +111,4 @@ class Prompt:
 def _read(capability: str, body: Mapping[str, Any]) -> Contents:
     """What a model reads of a request without messages: one text, or a list of them."""
     read = body.get(_READ_FIELD.get(capability, "input"), "")
-    return Contents([read] if isinstance(read, str) else list(read), [], [])
+    return Contents([read] if isinstance(read, str) else list(read), [], [], [])

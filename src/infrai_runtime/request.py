@@ -223,10 +223,10 @@ _UNPRINTED = frozenset({"idempotency_key", "timeout_seconds"})
 
 def needed(body: Mapping[str, Any], prompt: Prompt) -> frozenset[str]:
     """The abilities that a request asks of its model."""
-    if not prompt.others and _NEEDS.keys().isdisjoint(body):
+    if not prompt.demanding and _NEEDS.keys().isdisjoint(body):
         return _NO_ABILITY
     found = {ability for name, needs in _NEEDS.items() if name in body for ability in needs(body[name])}
-    return frozenset(found | message.needed_abilities(prompt.others))
+    return frozenset(found | message.needed_abilities(prompt.demanding))
 
 
 _NO_ABILITY: frozenset[str] = frozenset()

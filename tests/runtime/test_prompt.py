@@ -55,6 +55,19 @@ def test_a_medium_counts_whatever_its_bytes_are(part: Json, kind: str) -> None:
     assert one.in_bytes == 0
 
 
+@pytest.mark.parametrize("kind", ["image", "audio", "video", "file"])
+@pytest.mark.parametrize("place", ["said", "answered", "found"])
+def test_a_medium_is_known_of_wherever_it_stands_in_a_history(kind: str, place: str) -> None:
+    medium, text = {"type": kind, "base64": "UklGRg=="}, {"type": "text", "text": "Look."}
+    found = {"type": "tool_result", "tool_call_id": "c", "parts": [text, medium]}
+    roles = {"said": ("user", medium), "answered": ("assistant", medium), "found": ("tool", found)}
+    role, part = roles[place]
+    history = [{"role": "user", "parts": [text]}, {"role": role, "parts": [part]}, {"role": "user", "parts": [text]}]
+    (demanding,) = prompt(messages=history).demanding
+    assert demanding["type"] == kind
+    assert prompt(messages=[history[0]]).demanding == []
+
+
 def test_images_to_look_at_count() -> None:
     seen = prompt("vision", prompt="What?", images=["https://example.com/a.png"] * 3)
     assert seen.careful > 3 * MEDIUM_TOKENS["image"]

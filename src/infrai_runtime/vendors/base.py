@@ -31,6 +31,8 @@ class Call:
     """The only way to fetch a URL that a user gave."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The caller's ``vendor_options`` for this vendor, already checked."""
+    media: bool = True
+    """The request may hold media. Where it is known to hold none, nobody looks for them."""
     stream: bool = False
     """The caller reads along. Otherwise a vendor may ask for the answer in one piece, which is cheaper."""
     mark_cache: bool = True

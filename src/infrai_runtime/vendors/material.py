@@ -54,7 +54,7 @@ async def inlined(request: Request, call: Call, vendor_fetches: Callable[[Mappin
     What is fetched for a request is bounded together. Raises INVALID_REQUEST for what cannot be had.
     """
     messages = request["messages"]
-    if not _hold_media(messages):
+    if not call.media or not _hold_media(messages):
         return request
     carried = _Carried(call, vendor_fetches)
     held = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,15 @@ def test_media_inside_results_of_tools_are_brought_too_and_keep_their_names() ->
         (result,) = brought([{"type": "tool_result", "tool_call_id": "c", "parts": [inner]}])
     data = base64.b64encode(PNG).decode()
     assert result["parts"] == [{"type": "file", "filename": "a.png", "base64": data, "mime": "image/png"}]
+
+
+def test_a_request_that_is_known_to_hold_no_media_is_handed_on_unread() -> None:
+    class Unread(dict[str, Any]):
+        def __missing__(self, name: str) -> Any:
+            raise AssertionError(f"read {name}")
+
+    request = {"messages": [Unread()]}
+    assert asyncio.run(inlined(request, replace(call_of("m"), media=False), lambda part: False)) is request
 
 
 def test_a_url_that_the_vendor_fetches_is_left_to_it() -> None:

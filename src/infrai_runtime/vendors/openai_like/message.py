@@ -58,19 +58,20 @@ class Writer:
 
     def assistant(self, parts: Sequence[Part], path: str, name: Json) -> list[Json]:
         """What the model said."""
-        message: Json = {"role": "assistant", "content": _joined(parts, "text"), **name}
-        refusal = _joined(parts, "refusal")
+        said: dict[str, list[Part]] = {}
+        for part in parts:
+            said.setdefault(part["type"], []).append(part)
+        message: Json = {"role": "assistant", "content": _joined(said.get("text", ()), "text"), **name}
+        refusal = _joined(said["refusal"], "refusal") if "refusal" in said else None
         if refusal:
             message["refusal"] = refusal
-        calls = [self._call(part) for part in parts if part["type"] == "tool_call"]
-        if calls:
-            message["tool_calls"] = calls
-        reasoning = [part for part in parts if part["type"] == "reasoning"]
-        if reasoning and self._row.reasoning_back:
-            _REASONING[self._row.reasoning_back](message, reasoning)
-        lost = sorted({str(part["type"]) for part in parts if part["type"] in _MEDIA})
-        self.warnings += [f"{path}: {kind} of an earlier answer is not sent back" for kind in lost]
-        if message["content"] is None and not calls and not refusal:
+        if "tool_call" in said:
+            message["tool_calls"] = [self._call(part) for part in said["tool_call"]]
+        if "reasoning" in said and self._row.reasoning_back:
+            _REASONING[self._row.reasoning_back](message, said["reasoning"])
+        for kind in sorted(_MEDIA & said.keys()):
+            self.warnings.append(f"{path}: {kind} of an earlier answer is not sent back")
+        if message["content"] is None and not refusal and "tool_call" not in said:
             message["content"] = ""
         return [message]
 
