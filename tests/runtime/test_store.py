@@ -37,6 +37,7 @@ from infrai_runtime.store.durable import (
     tag_scope,
 )
 from infrai_runtime.store.postgres import PostgresDurable
+from infrai_runtime.store.sql import MOST_REPORTS, REPORT_S, REPORTS
 from infrai_runtime.store.sqlite import PAGE_BYTES, SqliteDurable
 from tests.relay import Relay
 from tests.servers import Postgres
@@ -839,6 +840,35 @@ def test_usage_adds_up_answers_and_the_cost_of_all_attempts_and_keeps_unknown_co
         assert everyone.calls == 4
 
     run(body)
+
+
+def test_reports_leave_the_threads_of_calls_alone_and_only_so_many_wait(tmp_path: Path) -> None:
+    class Slow(SqliteDurable):
+        """Tells how many reports it has made at a time."""
+
+        now = most = 0
+
+        async def _fetch(self, sql: str, *values: Any) -> Any:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            try:
+                return await super()._fetch(sql, *values)
+            finally:
+                self.now -= 1
+
+    async def body() -> None:
+        store = Slow(tmp_path / "runtime.db")
+        await store.book(end(call(), 0, row(cost_nano=10)))
+        asked = (store.usage("p", [], 0) for _ in range(MOST_REPORTS + 5))
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert store.most == REPORTS
+        refused = [answer for answer in told if isinstance(answer, Failure)]
+        assert [(failure.code, failure.retry_after_s) for failure in refused] == [("OVERLOADED", REPORT_S)] * 5
+        assert {answer[0].calls for answer in told if isinstance(answer, list)} == {1}
+        assert len(await store.usage("p", [], 0)) == 1
+        await store.close()
+
+    asyncio.run(body())
 
 
 def test_a_call_counts_under_each_of_its_tags_and_calls_without_one_stay_apart(run: Run) -> None:

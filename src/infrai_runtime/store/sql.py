@@ -5,14 +5,17 @@ Batches are in ``batch_sql``.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
 import orjson
 
+from infrai_runtime.failure import Failure
 from infrai_runtime.store.batch_sql import SqlBatches
 from infrai_runtime.store.durable import (
     UNKNOWN,
@@ -29,6 +32,12 @@ from infrai_runtime.store.durable import (
 from infrai_runtime.store.statement import Statement
 from infrai_runtime.store.vouch import Vouching
 
+REPORTS = 2
+"""How many reports are made at a time: each reads for as long as the ledger is, on a thread or a connection that calls
+need too."""
+MOST_REPORTS = 20
+"""How many may be asked for at a time."""
+REPORT_S = 5.0
 KNOWN_S = 1.0
 """How long a key is taken as it was when it was last looked for: a call then asks the store once before its vendor."""
 MOST_KNOWN = 10_000
@@ -83,6 +92,8 @@ class SqlDurable(Vouching, SqlBatches):
     def __init__(self) -> None:
         super().__init__()
         self._known: dict[str, tuple[KeyRow, float]] = {}
+        self._reports = asyncio.Semaphore(REPORTS)
+        self._asked_reports = 0
 
     async def add_project(self, project_id: str, account_id: str, credit_nano: int, now: float) -> None:
         """Makes a project with this much credit."""
@@ -157,7 +168,8 @@ class SqlDurable(Vouching, SqlBatches):
         return int(rows[0][0]) if rows else None
 
     async def usage(self, project_id: str | None, axes: Sequence[str], since_s: float) -> list[UsageRow]:
-        """Totals by ``USAGE_AXES``, of one project or all. By ``tag``, a call counts under each of its tags."""
+        """Totals by ``USAGE_AXES``, of one project or all. By ``tag``, a call counts under each of its tags. Raises
+        OVERLOADED while too many are asked for."""
         columns = {"day": self.DAY, "key": "key_id", "tag": _TAG}
         chosen = [columns.get(axis, axis) for axis in axes if axis in USAGE_AXES]
         groups = f" GROUP BY {', '.join(chosen)} ORDER BY {', '.join(chosen)}" if chosen else ""
@@ -166,8 +178,20 @@ class SqlDurable(Vouching, SqlBatches):
         sql = f"SELECT {''.join(f'{column}, ' for column in chosen)}{_SUMS} FROM {rows_of}{groups}"
         await self._write_noted()
         n = len(chosen)
-        rows = [tuple(row) for row in await self._fetch(sql, since_s, *values)]
+        async with self._reporting():
+            rows = [tuple(row) for row in await self._fetch(sql, since_s, *values)]
         return [UsageRow(dict(zip(axes, row[:n], strict=True)), *map(int, row[n:])) for row in rows if any(row[n:])]
+
+    @asynccontextmanager
+    async def _reporting(self) -> AsyncIterator[None]:
+        if self._asked_reports >= MOST_REPORTS:
+            raise Failure("OVERLOADED", "too many reports are being made", retry_after_s=REPORT_S)
+        self._asked_reports += 1
+        try:
+            async with self._reports:
+                yield
+        finally:
+            self._asked_reports -= 1
 
     async def rows(self, request_id: str) -> list[LedgerRow]:
         """The ledger's rows of one call."""
