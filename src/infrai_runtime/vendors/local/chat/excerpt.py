@@ -98,7 +98,7 @@ class Place:
                 low, high = self._with_marks(field.at, min(field.end, high))
             elif self.end <= field.at < high:
                 high = field.at
-        low, high = self._clauses(low, high)
+        low, high = self._clauses(max(low, self.start - MOST_AROUND), min(high, self.end + MOST_AROUND))
         room = MOST_AROUND - (self.end - self.start)
         before = min(self.start - low, max(room // 2, room - (high - self.end)))
         return self.start - before, min(high, self.end + room - before)
