@@ -12,6 +12,7 @@ from infrai_core.errors import ProtocolError
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_CR = ord("\r")  # a byte is found by its number several times faster than as bytes
 
 
 class Event(NamedTuple):
@@ -67,7 +68,7 @@ class Decoder:
         """The events of a chunk as almost all are: events of one line of data each, the last one cut perhaps; None,
         and nothing done, for any other."""
         end = chunk.rfind(b"\n\n")
-        if end < 0 or b"\r" in chunk or b"\r" in self._rest or len(self._rest) + len(chunk) > self._max:
+        if end < 0 or _CR in chunk or _CR in self._rest or len(self._rest) + len(chunk) > self._max:
             return None
         text = (self._rest + chunk[:end]).decode("utf-8", "replace")
         if not text.startswith("data: "):

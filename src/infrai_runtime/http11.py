@@ -553,7 +553,8 @@ class _Exchange:
         """The head of the answer, and with it whether the connection is kept."""
         self.begun = True
         all_headers = [*self._connection.server.default_headers, *headers]
-        if b"close" in dict(headers).get(b"connection", b"").lower():
+        connection = dict(headers).get(b"connection")
+        if connection is not None and b"close" in connection.lower():
             self.keep_alive = False
         elif not self.keep_alive:
             all_headers.append((b"connection", b"close"))
