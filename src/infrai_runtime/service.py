@@ -59,7 +59,7 @@ log = logging.getLogger("infrai_runtime")
 
 REJOIN_GRACE_S = 5.0
 LONG = 1 << 20
-"""Bytes of a prompt whose tokens are estimated on a thread."""
+"""Bytes of a body that is read on a thread, and of a prompt whose tokens are estimated there."""
 
 
 class Incoming(NamedTuple):
@@ -203,12 +203,14 @@ class Service:
         """The request as an ``Ask``. Raises INVALID_REQUEST and the like."""
         if known := self._cache.read(incoming.way, raw, incoming.idempotency_key):
             return known
-        fields = parse_json(raw) if incoming.form is None else await incoming.form(raw)
-        ask = incoming.read(fields, incoming.idempotency_key)
+        if incoming.form is not None:
+            ask = incoming.read(await incoming.form(raw), incoming.idempotency_key)
+        elif len(raw) > LONG:  # everybody else would wait for seconds
+            ask = await asyncio.to_thread(_read_long, incoming, raw)
+        else:
+            ask = _read(incoming, raw)
         if ask.vendor_options:
             check_options(self.vendors, ask.vendor_options)
-        if len(raw) > LONG and ask.prompt.in_bytes > LONG:  # everybody else would wait for seconds
-            await asyncio.to_thread(ask.prompt.measure)
         return ask
 
     async def prepare(self, trace: Trace) -> Ready:
@@ -323,6 +325,17 @@ class Service:
         if trace.ask.raw:
             return live.read(None)
         return live.read(self.settings.keep_alive_s, lambda failure: trace.writer().error(failure, trace.metadata()))
+
+
+def _read(incoming: Incoming, raw: bytes) -> Ask:
+    return incoming.read(parse_json(raw), incoming.idempotency_key)
+
+
+def _read_long(incoming: Incoming, raw: bytes) -> Ask:
+    ask = _read(incoming, raw)
+    if ask.prompt.in_bytes > LONG:
+        ask.prompt.measure()
+    return ask
 
 
 def _leads(trace: Trace, incoming: Incoming) -> bool:

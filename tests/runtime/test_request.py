@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import math
+import threading
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +19,11 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.message import messages
 from infrai_runtime.openai_surface import chat_ask
 from infrai_runtime.request import Ask, parse_json, read
+from infrai_runtime.runtime import Runtime
+from infrai_runtime.service import LONG, Incoming
+
+from .api import settings
+from .fake import FakeChat, catalogue, model, says
 
 PNG = "iVBORw0KGgo="
 
@@ -346,3 +356,31 @@ def test_options_that_only_the_vendor_knows_and_other_projects_have_their_own_ca
     asked = {"messages": [{"role": "user", "content": "hi"}]}
     asks = [chat_ask(asked | more, None) for more in ({}, {"top_k": 1}, {"top_k": 2}, {"n": 2}, {"logprobs": True})]
     assert len({key_of(project, one) for one in asks for project in ("p", "q")}) == 10
+
+
+def test_a_long_request_is_read_where_it_holds_up_nobody(tmp_path: Path) -> None:
+    """A body of a million messages takes seconds, and the loop of all callers would stand still for them."""
+
+    async def where(content: str) -> bool:
+        threads: list[threading.Thread] = []
+
+        def reading(fields: Mapping[str, Any], key: str | None) -> Ask:
+            threads.append(threading.current_thread())
+            return read("chat", fields, key)
+
+        runtime = Runtime(settings(tmp_path), [FakeChat("a", says("hi"))], catalogue(model("a")))
+        service = await runtime.service()
+
+        async def body() -> bytes:
+            return b""
+
+        incoming = Incoming("chat", reading, None, "way", body, "", None, None, False)
+        try:
+            ask = await service.validate(incoming, json.dumps({"messages": content}).encode())
+        finally:
+            await runtime.close()
+        assert ask.prompt.in_bytes == len(content)
+        return threads == [threading.current_thread()]
+
+    assert asyncio.run(where("short"))
+    assert not asyncio.run(where("long " * LONG))
