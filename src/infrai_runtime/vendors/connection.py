@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
-import re
 import socket
 import ssl
 from asyncio.staggered import staggered_race
@@ -72,12 +71,10 @@ _PORTS = {"http": 80, "https": 443}
 
 def head_of(lines: Sequence[str]) -> bytes:
     """The bytes of a request's head. Raises ``Trouble`` for a line that is more than one."""
-    if _BREAK.search("".join(lines)):
+    together = "".join(lines)
+    if "\r" in together or "\n" in together or "\0" in together:
         raise Trouble("a header or path of the request holds a line break")
     return "\r\n".join([*lines, "", ""]).encode()
-
-
-_BREAK = re.compile(r"[\r\n\0]")
 
 
 class Connection(asyncio.Protocol):
