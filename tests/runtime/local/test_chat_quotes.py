@@ -166,3 +166,10 @@ def test_free_json_is_quoted_value_by_value() -> None:
 
 def test_a_sentence_has_no_quotes() -> None:
     assert reply([said("The tower is 90 m high. How high is the tower?")]).quotes == {}
+
+
+def test_an_answer_of_very_many_values_is_quoted_in_brief() -> None:
+    text = " ".join(f"We met guest{number}@example.org." for number in range(300))
+    quotes = list(reply([said(text)], response_format={"type": "json_object"}).quotes.values())
+    assert len(quotes) == 300
+    assert (quotes[0], quotes[-1]) == ("We met guest0@example.org.", "guest299@example.org")

@@ -63,14 +63,15 @@ class Proof:
         """Whether the words are those of an input; texts that were put together end at a line."""
         return all(line in heard for line in self.words.splitlines())
 
-    def quote(self, value: Any, heard: Heard) -> str:
-        """A piece of the input that shows ``value``: its words with those around them. Of words that are too long for
-        that the first piece of them that does, else what is nearest to their place, else their beginning."""
-        around = self.place.excerpt(heard) if self.place else ""
+    def quote(self, value: Any, heard: Heard, *, briefly: bool) -> str:
+        """A piece of the input that shows ``value``: its words, unless ``briefly`` with those around them. Of words
+        that are too long the first piece of them that does, else what is nearest to their place, else their
+        beginning."""
+        around = self.place.excerpt(heard) if self.place and not briefly else ""
         if around and self.words in around and around in heard:
             return around
-        short = (self._of(one) for one in (around, self.words) if one and len(one) <= MOST)
-        tried = chain(short, self._pieces)
+        short = [self._of(around), self] if around else [self]
+        tried = (one for one in chain(short, self._pieces) if len(one.words) <= MOST)
         shown = next((one.words for one in tried if one.shows(value) and one.words in heard), around)
         return shown or heard.beginning(self.words)
 
@@ -171,12 +172,17 @@ class Held:
         shown = {at: (value, whole) for at, value in left if (whole := _shown_by(at, value, proofs)) is not None}
         listed = dict.fromkeys([*declared, *(_dotted(at) for at, _ in left if at not in shown)])
         quotes: dict[Path, dict[Path, str]] = {}
-        for at, (value, whole) in shown.items():
+        for number, (at, (value, whole)) in enumerate(shown.items()):
             if not (proofs[whole].is_settled or _is_within(at, listed)):
-                quotes.setdefault(whole, {})[at] = proofs[whole].quote(value, heard)
+                words = proofs[whole].quote(value, heard, briefly=number >= _MANY)
+                quotes.setdefault(whole, {})[at] = words
         leaves = [at for at, value in nodes.items() if _is_leaf(value)]
         together = {at: words for whole, inside in quotes.items() for at, words in _together(whole, inside, leaves)}
         return Verdict([*listed], {_dotted(at): words for at, words in together.items()})
+
+
+_MANY = 200
+"""So many values have quotes with what is around them; an answer with more is no longer checked one by one."""
 
 
 def _together(whole: Path, quotes: Mapping[Path, str], leaves: Sequence[Path]) -> Iterable[tuple[Path, str]]:
