@@ -13,7 +13,7 @@ import pytest
 from infrai_core import ConfigError
 from infrai_runtime.failure import Failure
 from infrai_runtime.store.ephemeral import Ephemeral, Failing, Place, Wish
-from infrai_runtime.store.memory import MemoryEphemeral
+from infrai_runtime.store.memory import VALUE_BYTES, MemoryEphemeral
 from infrai_runtime.store.redis import RedisEphemeral
 from tests.servers import free_port, redis
 
@@ -169,19 +169,34 @@ class Clock:
 def test_cached_values_expire_and_the_oldest_make_room() -> None:
     async def body() -> None:
         clock = Clock()
-        store = MemoryEphemeral(max_bytes=10, clock=clock)
+        store = MemoryEphemeral(max_bytes=2 * VALUE_BYTES + 12, clock=clock)
         await store.put("a", b"12345", 10)
         await store.put("b", b"12345", 20)
         assert await store.get("a") == b"12345"  # used: b is now the oldest
         await store.put("c", b"1", 20)
         assert await store.get("b") is None
-        await store.put("huge", b"x" * 11, 20)
+        await store.put("huge", b"x" * 2 * VALUE_BYTES, 20)
         assert await store.get("huge") is None
         clock.now = 10
         assert await store.get("a") is None
         assert await store.get("c") == b"1"
 
     asyncio.run(body())
+
+
+def test_many_small_values_stay_within_the_bound_too() -> None:
+    """A session that stays on its vendor is one: callers name as many as they like."""
+
+    async def kept(named: str) -> list[int]:
+        store = MemoryEphemeral(max_bytes=100_000)
+        for number in range(2000):
+            await store.put(named.format(number), b"v/m", 60)
+        return [number for number in range(2000) if await store.get(named.format(number))]
+
+    for named in ("session:{}", "session:{}" + "x" * 1000):
+        numbers = asyncio.run(kept(named))
+        assert numbers == list(range(2000 - len(numbers), 2000))
+        assert 0 < len(numbers) <= 100_000 / (VALUE_BYTES + len(named))
 
 
 def test_a_bucket_fills_with_time() -> None:

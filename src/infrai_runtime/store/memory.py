@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from infrai_runtime.store.ephemeral import Failing, Held, Place, Taken, Wish, held, taken
 
 MAX_FAILING = 10_000
+VALUE_BYTES = 256
+"""What a value takes beside itself and its name: most are names of vendors, which are shorter than that."""
 
 
 class MemoryEphemeral:
@@ -36,16 +38,17 @@ class MemoryEphemeral:
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         self._drop(key)
-        if len(value) > self._max_bytes:
+        if _size(key, value) > self._max_bytes:
             return
         self._values[key] = (value, self._clock() + ttl_s)
-        self._held += len(value)
+        self._held += _size(key, value)
         while self._held > self._max_bytes:
             self._drop(next(iter(self._values)))
 
     def _drop(self, key: str) -> None:
-        value, _ = self._values.pop(key, (b"", 0.0))
-        self._held -= len(value)
+        found = self._values.pop(key, None)
+        if found is not None:
+            self._held -= _size(key, found[0])
 
     async def take(self, bucket: str, amount: float, per_minute: float, *, owe: bool = False) -> Taken:
         level = self._level(bucket, per_minute)
@@ -127,3 +130,7 @@ class MemoryEphemeral:
 
     async def close(self) -> None:
         self._values.clear()
+
+
+def _size(key: str, value: bytes) -> int:
+    return VALUE_BYTES + len(key) + len(value)
