@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -264,6 +265,18 @@ def test_a_large_hostile_text_takes_bounded_time(name: str) -> None:
     reply([said("user", text)], response_format={"type": "json_schema", "json_schema": {"schema": schema}})
     reply([said("user", text)], response_format={"type": "json_object"})
     assert time.process_time() - started < 8
+
+
+def test_a_large_form_takes_bounded_time() -> None:
+    names = [f"field{number}" for number in range(120)]
+    schema = {"type": "object", "properties": {name: {"type": "integer"} for name in names}, "required": names}
+    text = "\n".join(f"{name}: {number}" for number, name in enumerate(names))
+    started = time.process_time()
+    answer = reply(
+        [said("user", text)], response_format={"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
+    )
+    assert time.process_time() - started < 8
+    assert json.loads(answer.parts[0]["text"]) == {name: number for number, name in enumerate(names)}
 
 
 def test_what_an_attached_picture_holds_is_told_when_no_sentence_of_it_fits() -> None:

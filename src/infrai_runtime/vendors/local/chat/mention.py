@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from .concept import chinese_words, concepts_of
-from .measure import MONTHS, numbers, unit_after
+from .measure import MONTHS, numbers, unit_after, unit_of
 from .word import NUMBER_WORD, OPENERS, STOP, VERB_STEMS, stem, words
 
 MOST_TEXT = 20_000
@@ -26,6 +27,12 @@ class Mention:
     start: int
     end: int
     unit: str = ""
+
+    @cached_property
+    def measures(self) -> str:
+        """What its unit is of: a length, a time; empty without a unit."""
+        unit = unit_of(self.unit)
+        return unit.kind if unit else ""
 
 
 _DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)day"

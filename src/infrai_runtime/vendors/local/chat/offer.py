@@ -67,7 +67,10 @@ def reads(value: Any, slot: Slot, scene: Scene) -> bool:
 
 def labels(slot: Slot, scene: Scene) -> list[Field]:
     """The labels of the text that name the slot, neither less nor more."""
-    return [field for field in scene.fields if _is_label(slot, field)]
+    place = (slot.parents, slot.path)
+    if place not in scene.named:
+        scene.named[place] = [field for field in scene.fields if _is_label(slot, field)]
+    return scene.named[place]
 
 
 PLAIN = stems("at on in by to until till from since for around be been will full exact our your my now total")

@@ -76,6 +76,8 @@ class Scene:
         """``piece`` says that the text was cut out as one item of a list."""
         self.text = text[:MOST_TEXT]
         self.piece = piece
+        self.named: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Field]] = {}
+        """The labels that name a slot, by its parents and its path, as far as asked for: each value is held to them."""
 
     @cached_property
     def mentions(self) -> list[Mention]:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..measure import unit_of
 from ..mention import MOMENT, Mention
 from ..offer import Offer, labels
 from ..scene import Scene
@@ -100,12 +99,7 @@ class Claim:
 
 def alike(one: Mention, other: Mention) -> bool:
     """Whether two mentions are of one kind: two dates, two lengths."""
-    return one.kind == other.kind and _measured(one) == _measured(other)
-
-
-def _measured(mention: Mention) -> str:
-    unit = unit_of(mention.unit)
-    return unit.kind if unit else ""
+    return one.kind == other.kind and one.measures == other.measures
 
 
 def possesses(scene: Scene, end: int) -> bool:
