@@ -545,9 +545,16 @@ class _Exchange:
         if self.begun:
             self._send_body(message.get("body", b""), last=not message.get("more_body", False))
         else:
-            status, headers = message["status"], list(message.get("headers", ()))
-            self._head = self._begin(status, headers, self._framing(status, dict(headers)))
-            self._connection.loop.call_soon(self._send_head)
+            self._hold_head(message["status"], [(name.lower(), value) for name, value in message.get("headers", ())])
+
+    def _hold_head(self, status: int, headers: RawHeaders) -> None:
+        """Makes the head of an answer whose body follows, with the names that any application may have given."""
+        self.begun = True
+        named = dict(headers)
+        if not _NAMES.fullmatch(b"".join(named)):
+            raise RuntimeError("a header has a name that is none")
+        self._head = self._begin(status, headers, self._framing(status, named))
+        self._connection.loop.call_soon(self._send_head)
 
     def _begin(self, status: int, headers: RawHeaders, framing: RawHeaders | None = None) -> bytes:
         """The head of the answer, and with it whether the connection is kept."""
@@ -561,7 +568,7 @@ class _Exchange:
         if framing:
             all_headers += framing
         lines = b"\r\n".join([*map(b": ".join, all_headers), b""])
-        if not _LINES.fullmatch(lines):
+        if not _are_lines(lines, len(all_headers)):
             raise RuntimeError("a header would end its line or begin another")
         return b"%b%b\r\n" % (_status_line(status), lines)
 
@@ -621,11 +628,17 @@ _OVER = _Exchange(None, {"path": "", "state": {}}, keep_alive=False)  # type: ig
 _OVER.more_body, _OVER.complete = False, True
 
 
+def _are_lines(data: bytes, number: int) -> bool:
+    """Whether this is so many lines, and nothing in them that could be taken for the end of one."""
+    return data.count(b"\n") == data.count(b"\r") == number and 0 not in data
+
+
 def _status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_NAMES = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]*")
 _EMPTY = frozenset({204, 304})
 """Statuses of answers that have no body."""
 _CHUNKED = [(b"transfer-encoding", b"chunked")]
@@ -634,8 +647,6 @@ _BROKEN_HEADERS = [
     (b"content-length", b"21"),
     (b"connection", b"close"),
 ]
-_LINES = re.compile(rb"(?:[a-z0-9!#$%&'*+.^_`|~-]++: [^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
-"""Lines of headers, whose names ASGI has in lower case, in which nothing is that could end one or begin another."""
 
 
 class Server(uvicorn.Server):
