@@ -193,6 +193,7 @@ class _Socket(asyncio.Protocol, httpcore.AsyncNetworkStream):
             await waiter
         finally:
             self._waiter = None
+            del waiter  # it holds an exception, which holds this frame
 
     def _set_timer(self) -> None:
         if self._timer is not None and self._timer.when() > self._until_s:

@@ -211,10 +211,7 @@ class Infrai(_Client):
             value: T = stop.value
             return value
         except InfraiError as error:
-            twin = self._twin(error)
-            if twin is error:
-                raise
-            raise twin from error.__cause__
+            raise self._twin(error) from error.__cause__
 
     def _wait(self, step: Wait | Acquire) -> None:
         if isinstance(step, Wait):
@@ -431,10 +428,7 @@ class AsyncInfrai(_Client):
             value: T = stop.value
             return value
         except InfraiError as error:
-            twin = self._twin(error)
-            if twin is error:
-                raise
-            raise twin from error.__cause__
+            raise self._twin(error) from error.__cause__
 
     async def _wait(self, step: Wait | Acquire) -> None:
         if isinstance(step, Wait):

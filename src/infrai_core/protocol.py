@@ -164,6 +164,7 @@ def _watched(op: Operation[Any], request: Request, number: int, config: Config) 
         status = None if response is None else response.status
         for hook in config.hooks:
             hook.after(attempt, status, failure)
+        del failure  # it holds this frame, which holds it
 
 
 def _succeeded(response: Response | None, request: Request) -> Response:

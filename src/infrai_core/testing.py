@@ -113,9 +113,12 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def _piece(self) -> bytes:
         piece = self._left.pop(0)
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
+        try:
+            if isinstance(piece, Exception):
+                raise piece
+            return piece
+        finally:
+            del piece  # an exception would hold this frame, which holds it
 
     def __iter__(self) -> Iterator[bytes]:
         while self._left:
