@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import select
 import sys
 import threading
 from contextlib import suppress
@@ -135,7 +136,10 @@ class Aside(logging.Handler):
         left = f"{line}\n".encode(errors="backslashreplace")
         with suppress(OSError):  # nobody reads, or the disk is full: there is no place to say so
             while left:
-                left = left[os.write(self._descriptor, left) :]
+                try:
+                    left = left[os.write(self._descriptor, left) :]
+                except BlockingIOError:  # whoever shares the pipe has it so
+                    select.select([], [self._descriptor], [])
 
 
 def _lost(count: int) -> logging.LogRecord:

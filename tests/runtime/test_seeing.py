@@ -118,9 +118,11 @@ def test_no_text_of_others_makes_a_line_of_its_own(form: str) -> None:
     assert len(held.getvalue().splitlines()) == 1
 
 
-def test_a_log_that_nobody_reads_holds_nobody_up_and_tells_what_was_lost() -> None:
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_log_that_nobody_reads_holds_nobody_up_and_tells_what_was_lost(blocking: bool) -> None:
     most = logs.MOST_LINES
     reads, writes = os.pipe()
+    os.set_blocking(writes, blocking)
     with open(reads, encoding="utf-8") as taken, open(writes, "w", encoding="utf-8") as to:
         logs.configure("info", "json", to)
         for number in range(2 * most):
