@@ -201,6 +201,8 @@ class Exchange:
         """Whatever happened, the caller hears of the end. Told from outside of the task: one that is cancelled before
         its first step runs nothing of its body."""
         self._over(self)
+        # The state may lead back here: what is over is to be freed at once, not when the collector comes.
+        self._scope.pop("state", None)
         if task.cancelled():
             self.broken(httpx.RemoteProtocolError("the embedded runtime was shut down"))
         elif isinstance(error := task.exception(), Exception):

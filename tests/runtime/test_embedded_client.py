@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from infrai_core import AsyncInfrai, ConfigError, Infrai
 from infrai_core.direct import AsyncDirect, Request
 from infrai_runtime import embedded
 from infrai_runtime.app import create_app
+from infrai_runtime.exchange import Exchange
 
 from .api import settings
 from .fake import FakeChat, catalogue, model, says
@@ -44,6 +47,29 @@ def test_clients_of_several_loops_and_of_a_thread_need_no_key_and_no_network() -
         answers = [client.chat("What is 2+2?").content, asyncio.run(ask()), asyncio.run(ask())]
     assert len(set(answers)) == 1
     assert "4" in (answers[0] or "")
+
+
+def test_a_call_leaves_nothing_of_itself_to_the_collector() -> None:
+    def kept() -> int:
+        return sum(isinstance(thing, Exchange) for thing in gc.get_objects())
+
+    with Infrai(base_url="embedded") as client:
+        client.chat("hello")
+        gc.collect()
+        gc.disable()
+        others = kept()
+        try:
+            for _ in range(5):
+                client.chat("hello")
+            for _ in client.stream_chat("hello"):
+                pass
+            for _ in range(200):  # the last one ends a moment after its answer
+                if kept() <= others:
+                    break
+                time.sleep(0.01)
+            assert kept() <= others
+        finally:
+            gc.enable()
 
 
 def test_a_stream_that_is_left_early_does_not_disturb_the_next_call() -> None:
