@@ -12,7 +12,7 @@ from infrai_runtime.failure import Failure
 PULL = "infrai local pull minilm"
 
 _SPEECH = (("espeakng_loader", "local-voice"), ("numpy", "local"), ("soundfile", "local"))
-_HEARING = (("pocketsphinx", "local"), ("numpy", "local"), ("soundfile", "local"))
+_HEARING = (("pocketsphinx", "local-listen"), ("numpy", "local"), ("soundfile", "local"))
 _PICTURES = (("PIL", "local"), ("numpy", "local"))
 NEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "infrai-sight": (("PIL", "local"), ("rapidocr", "local-vision"), ("onnxruntime", "local-vision")),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 
 DISTRIBUTION = "infrai-integrations"
-USED_EXTRAS = ("langchain", "llama-index", "runtime", "local", "local-voice", "local-vision")
+USED_EXTRAS = ("langchain", "llama-index", "runtime", "local", "local-listen", "local-voice", "local-vision")
 """Extras that add something to use, each before those that contain it."""
 
 _NAMES = {"PIL": "pillow", "llama_index": "llama-index-core", "multipart": "python-multipart"}
 """Import name -> distribution, where they differ by more than a hyphen."""
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?P<bounds>[^;]*)(?:;(?P<marker>.*))?")
 _EXTRA = re.compile(r"extra == ['\"](?P<extra>[\w-]+)['\"]")
+_MARK = re.compile(r"(python_version|sys_platform|platform_python_implementation) *(==|!=|<|>=) *['\"]([^'\"]*)['\"]")
 _BOUND = re.compile(r"(>=|<)\s*([\d.]+)")
 
 
@@ -46,12 +49,24 @@ def version(name: str) -> str | None:
 
 
 def needs(extra: str = "") -> list[Need]:
-    """What the base install or an extra needs; empty where the project was not installed as a distribution."""
+    """What the base install or an extra needs here; empty where the project was not installed as a distribution."""
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return []
-    return [need for need in map(_need, lines) if need.extra == extra]
+    return [need for need in map(_need, filter(applies, lines)) if need.extra == extra]
+
+
+def applies(line: str) -> bool:
+    """Whether a requirement is one of this Python and platform; marks joined by "or" are not looked at."""
+    return all(_holds(*mark) for mark in _MARK.findall(line.partition(";")[2]))
+
+
+def _holds(name: str, sign: str, wanted: str) -> bool:
+    if name == "python_version":
+        return within(platform.python_version(), f"{sign}{wanted}")
+    found = sys.platform if name == "sys_platform" else platform.python_implementation()
+    return (found == wanted) is (sign == "==")
 
 
 def _need(line: str) -> Need:

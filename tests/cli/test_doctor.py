@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infrai_cli.package import needs, within
+from infrai_cli.package import applies, needs, within
 from tests.cli.conftest import Run
 from tests.serving import served_process
 
+ROOT = Path(__file__).parents[2]
 KEY = "ifr_pk_proj_this-must-not-be-seen"
 
 
@@ -166,6 +169,27 @@ def test_versions_are_held_to_their_bounds(version: str, bounds: str, fits: bool
 def test_extras_are_read_from_the_package_itself() -> None:
     assert [need.name for need in needs("langchain")] == ["langchain-core"]
     assert {"httpx", "pydantic", "anyio"} == {need.name for need in needs()}
+
+
+@pytest.mark.parametrize(
+    ("line", "here"),
+    [
+        ("x>=1", True),
+        ("x>=1; extra == 'local'", True),
+        ("x>=1; (python_version < '3.11') and extra == 'local'", False),
+        ("x>=1; python_version >= '3.11' and extra == 'local'", True),
+        (f"x; (sys_platform != '{sys.platform}') and extra == 'runtime'", False),
+        (f"x; (sys_platform == '{sys.platform}' and platform_python_implementation == 'Jython')", False),
+    ],
+)
+def test_a_package_for_another_python_or_platform_is_none_that_is_missing(line: str, here: bool) -> None:
+    assert applies(line) is here
+
+
+def test_what_needs_a_compiler_on_a_new_python_is_in_no_extra_but_its_own() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    marks = {extra: line for extra, lines in extras.items() for line in lines if line.startswith("pocketsphinx")}
+    assert marks == {"local": "pocketsphinx>=5.0.3; python_version < '3.14'", "local-listen": "pocketsphinx>=5.0.3"}
 
 
 def test_the_vendors_with_keys_are_named_and_a_wrong_file_is_a_problem(

@@ -46,7 +46,8 @@ def _extras() -> Iterator[Check]:
     for extra in USED_EXTRAS:
         added = [need for need in needs(extra) if need.name not in shown]
         shown |= {need.name for need in added}
-        yield _of_needs(f"extra {extra}", added, "", install(extra))
+        if added or not needs(extra):
+            yield _of_needs(f"extra {extra}", added, "", install(extra))
 
 
 def _of_needs(what: str, wanted: Sequence[Need], intro: str, fix: str) -> Check:

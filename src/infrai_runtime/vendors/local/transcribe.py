@@ -69,7 +69,7 @@ def transcribe(data: bytes, *, language: str | None = None, fast: bool = False) 
     audio that cannot be read, NO_VENDOR_AVAILABLE when pocketsphinx is not installed.
     """
     _check_language(language)
-    pocketsphinx = load("pocketsphinx", extra="local", package="pocketsphinx", what="Transcription")
+    pocketsphinx = load("pocketsphinx", extra="local-listen", package="pocketsphinx", what="Transcription")
     pcm, rate_hz = audio.decode(data)
     seconds = audio.duration_s(pcm, rate_hz)
     sound, lead_s = _levelled(audio.resample(pcm, rate_hz, RATE_HZ))
