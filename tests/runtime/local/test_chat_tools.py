@@ -127,8 +127,9 @@ def test_a_request_calls_the_tool_that_fits_it(text: str, name: str, arguments: 
 @pytest.mark.parametrize(
     "text",
     [
-        "Who wrote Hamlet?",
         "How are you today?",
+        "Do you like music?",
+        "Don't search the web. Who won the cup?",
         "Can you explain recursion?",
         "My name is Lee.",
         "Thanks a lot!",
@@ -140,6 +141,47 @@ def test_no_tool_is_called_where_none_fits(text: str) -> None:
     assert calls(answer) == []
     assert answer.finish_reason == "stop"
     assert answer.parts[0]["text"]
+
+
+@pytest.mark.parametrize("text", ["Who wrote Hamlet?", "How is a router reset?", "谁写了《红楼梦》？"])
+def test_what_the_model_does_not_know_is_looked_up_where_a_tool_is_for_that(text: str) -> None:
+    answer = reply([user(text)], tools=TOOLS)
+    assert calls(answer) == [("search_web", {"query": text})]
+    assert (answer.invented, answer.quotes) == ([], {"tool_calls.0.arguments.query": text})
+    without = [one for one in TOOLS if one["function"]["name"] != "search_web"]
+    assert calls(reply([user(text)], tools=without)) == []
+    assert calls(reply([user(text)], tools=TOOLS, tool_choice="none")) == []
+
+
+def test_a_question_is_looked_up_once_and_not_at_all_where_its_answer_is_given() -> None:
+    asked = user("Who wrote Hamlet?")
+    call = {"type": "tool_call", "id": "c0", "name": "search_web", "arguments": '{"query": "Hamlet"}'}
+    found = {"type": "tool_result", "tool_call_id": "c0", "parts": [{"type": "text", "text": "Nothing was found."}]}
+    searched: list[Message] = [{"role": "assistant", "parts": [call]}, {"role": "tool", "parts": [found]}]
+    assert calls(reply([asked, *searched], tools=TOOLS)) == []
+    assert calls(reply([user("Hamlet was written by Ada Voss. Who wrote Hamlet?")], tools=TOOLS)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "listed"),
+    [
+        ("Book room 214 at 3 pm for 6 people", {"room": "214", "start": "15:00", "people": 6}, ["start"]),
+        ("Reserve room 8 for 12 people at 16:30", {"room": "8", "start": "16:30", "people": 12}, ["start"]),
+    ],
+)
+def test_a_request_names_a_thing_right_behind_its_verb(text: str, arguments: dict[str, Any], listed: list[str]) -> None:
+    start = {**S, "description": "HH:MM"}
+    booking = tool("book_room", "Books a meeting room", room=S, start=start, people=INTEGER)
+    answer = reply([user(text)], tools=[booking])
+    assert calls(answer) == [("book_room", arguments)]
+    assert answer.invented == [f"tool_calls.0.arguments.{name}" for name in listed]
+
+
+def test_what_stands_behind_a_colon_is_taken_without_it() -> None:
+    ticket = tool("create_ticket", "Creates a support ticket", title=S, priority={"enum": ["low", "high"]})
+    text = "Create a ticket: the printer on floor 3 is broken, high priority"
+    expected = {"title": "printer on floor 3 is broken", "priority": "high"}
+    assert calls(reply([user(text)], tools=[ticket])) == [("create_ticket", expected)]
 
 
 def test_several_things_are_asked_for_in_parallel() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -310,14 +310,16 @@ def _without_opening(found: list[Token], tool: Tool) -> list[Token]:
     at = _skip(found, _cjk_verb(found, tool), _POLITE)
     if at < len(found) and (found[at].low in VERBS or _of_tool(found[at], tool) or stem(found[at].low) in _SEARCHING):
         at = _skip(found, at + 1, _PARTICLE)
-        while at < len(found) and (stem(found[at].low) in _SEARCHING | tool.own or found[at].low in _POLITE):
-            at += 1
+        at = _skip(found, at, _POLITE, _SEARCHING | tool.own)
     return found[at:]
 
 
-def _skip(found: list[Token], at: int, skipped: frozenset[str]) -> int:
+def _skip(found: list[Token], at: int, skipped: frozenset[str], stems: Collection[str] = ()) -> int:
     while at < len(found) and (
-        found[at].low in skipped or not found[at].low[0].isalnum() or found[at].low in _CJK_HEAD
+        found[at].low in skipped
+        or stem(found[at].low) in stems
+        or not found[at].low[0].isalnum()
+        or found[at].low in _CJK_HEAD
     ):
         at += 1
     return at

@@ -16,7 +16,8 @@ from .conversation import Conversation
 from .fill import fill
 from .form import source_text
 from .sentence import clauses, idle, is_question, refuses, withdraws
-from .word import POLITE, VERB_STEMS, has_cjk, name_words, stem, tokens
+from .slot import roles_of
+from .word import POLITE, VERB_STEMS, has_cjk, name_words, stem, stems, tokens
 
 _MOST_CALLS = 16
 _NEAR = 0.75
@@ -48,6 +49,38 @@ def tool_calls(
         return say(voice.lacking(distinct[0].tool.name, distinct[0].missing, has_cjk(conversation.request)), False)
     kept = distinct[: _MOST_CALLS if parallel else 1]
     return _draft(kept, salt) if kept else None
+
+
+def looked_up(
+    conversation: Conversation, question: str, offered: Sequence[Mapping[str, Any]], choice: Any, salt: str
+) -> Draft | None:
+    """The call that looks up a question which nothing at hand answers; None where no tool is for that, or where one
+    was called already."""
+    tools = [tool for tool in read_tools(offered) if _searched(tool)]
+    if choice == "none" or conversation.results or not tools or _forbids(conversation.request):
+        return None
+    if not is_question(question) or _TO_YOU.search(question):
+        return None
+    tool = max(zip(scores(question, tools), tools, strict=True), key=lambda pair: pair[0])[1]
+    call = Call(tool, {}, [], [], {})
+    path = _searched(tool)
+    call.take(path, question, call.quoted(path, question))
+    return _draft([call], salt) if call.arguments else None
+
+
+def _searched(tool: Tool) -> str:
+    """The argument of a tool that looks up whatever it is told: its only one, a text of any kind."""
+    path = tool.required[0] if len(tool.required) == 1 else ""
+    roles = roles_of(path, str(tool.properties.get(path, {}).get("description") or ""))
+    asked = takes_text(tool, path) and roles[:1] and roles[0][0].name == "query"
+    return path if asked and (tool.own | tool.told) & _SEARCHES else ""
+
+
+_SEARCHES = stems(
+    "search look lookup retrieve browse web internet google wiki wikipedia knowledge answer docs faq 搜索 检索 查询"
+)
+_TO_YOU = re.compile(r"\b(?:are|do|did|have|were|can|will) you\b|\byours?\b|你", re.IGNORECASE)
+"""What is asked of who is spoken to is no matter of knowledge."""
 
 
 def _forced(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None) -> Tool | None:
@@ -143,9 +176,14 @@ def _steps(request: str, tools: Sequence[Tool]) -> list[Step]:
         else:
             steps.append(Step(tool, pending + clause, bool(steps)))
             pending = ""
-    if not steps and not any(map(withdraws, clauses(request))) and (tool := _best(request, tools)):
+    if not steps and not _forbids(request) and (tool := _best(request, tools)):
         steps.append(Step(tool, request))
     return steps
+
+
+def _forbids(request: str) -> bool:
+    """Whether something is not to be done, or no more."""
+    return any(refuses(clause) or withdraws(clause) for clause in clauses(request))
 
 
 def _joined(before: str, clause: str) -> str:

@@ -10,7 +10,7 @@ from . import arithmetic, quote, summary, voice
 from .answer import Answer, Draft, finish, say
 from .conversation import Conversation, prompt_text, read
 from .form import structured
-from .plan import tool_calls
+from .plan import looked_up, tool_calls
 from .quote import Reading, reading, split
 from .rank import Similarity
 from .sentence import is_question
@@ -58,6 +58,8 @@ def reply(
     if draft is None:
         question = Question(conversation, reading(conversation), similarity, thorough)
         draft = _spoken(question)
+        if tools and draft.grounded is False:
+            draft = looked_up(conversation, question.text, tools, tool_choice, str(seed or "")) or draft
     return finish(draft, prompt=prompt_text(messages), stop=stop, max_tokens=max_tokens)
 
 

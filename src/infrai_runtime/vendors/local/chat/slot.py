@@ -172,7 +172,7 @@ INTRODUCES = {
 def roles_within(name: str, description: str, parent: str) -> list[tuple[Role, float]]:
     """The roles of a parameter inside an object: the name or title of an item is an item's, not a person's."""
     found = roles_of(name, description)
-    if parent and set(name_words(name)) <= _SIDES:
+    if parent and set(name_words(name)) <= _SIDES and not _MOMENT.search(description):
         return [(role, 1.0) for role, _ in roles_of("", parent) if role.name not in _WRITTEN][:2] + found
     if parent and name_words(name) in (("name",), ("title",), ("label",)):
         of_parent = [(role, sure) for role, sure in roles_of(parent, "") if role.name in _NAMED]
@@ -185,6 +185,8 @@ _WRITTEN = words("message title query heading reason")
 """What has no sides."""
 _SIDES = words("from to source target start end")
 """Names that say only on which side of something the value stands."""
+_MOMENT = re.compile(r"hh:mm|yyyy|\b(?:time|date|day)\b", re.IGNORECASE)
+"""What tells of itself that it is the side of a time."""
 _NAMED = frozenset({"product", "company", "title", "place", "person"})
 
 

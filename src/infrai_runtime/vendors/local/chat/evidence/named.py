@@ -50,6 +50,8 @@ def named(claim: Claim) -> bool:
         return True
     at = next((at for at, word in enumerate(before) if word not in _links(claim)), len(before))
     run = [stem(word) for word in _run(before[at:])]
+    if claim.command and len(run) > 1 and len(before) == at + len(run):
+        run.pop()  # the verb that opens the request: 'book room 214'
     passed = [stem(word) for word in before[:at] if word in _WAYS]
     return bool(run) and is_name_of(claim, [*run, *passed], run[0])
 
