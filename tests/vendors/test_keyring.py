@@ -46,6 +46,18 @@ def test_a_refused_key_rests_for_every_model_and_longer_each_time(clock: Clock) 
     assert "#1" in labels(ring)
 
 
+def test_calls_that_are_refused_together_are_one_refusal(clock: Clock) -> None:
+    """Else a vendor that refuses a busy key for a moment is not asked again for an hour."""
+    ring = Keyring("acme", ["a"], clock)
+    turns = [ring.turn("m")[0] for _ in range(20)]
+    for key in turns:
+        ring.refused(key, "m", Failure("UNAUTHORIZED", "no"))
+    with pytest.raises(Failure, match="is asked again in 60 s"):
+        ring.turn("m")
+    clock.now += 60
+    assert labels(ring) == ["#1"]
+
+
 def test_a_limited_key_rests_for_its_model_until_the_vendor_said(clock: Clock) -> None:
     ring = Keyring("acme", ["a"], clock)
     key = ring.turn("m")[0]

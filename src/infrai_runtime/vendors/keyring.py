@@ -16,7 +16,7 @@ from infrai_runtime.failure import Failure
 from infrai_runtime.redact import HIDDEN
 
 REFUSED_REST_S = 60.0
-"""How long a key rests after its first refusal; every further one in a row doubles it."""
+"""How long a key rests after its first refusal; every further one after such a rest doubles it."""
 LONGEST_REST_S = 3600.0
 LIMITED_REST_S = 1.0
 """After a 429 that does not say how long to wait."""
@@ -118,9 +118,10 @@ class Keyring:
             return False
         place = (key.label, "*" if failure.code in _ABOUT_THE_KEY else model)
         with self._lock:
-            before = self._rests.get(place)
-            strikes = before.strikes + 1 if before else 0
-            self._rests[place] = Rest(self._clock() + _rest_s(failure, strikes), failure.again(), strikes)
+            now, before = self._clock(), self._rests.get(place)
+            # Calls of one moment are refused together, which is no refusal after a rest.
+            strikes = 0 if before is None else before.strikes + (before.until <= now)
+            self._rests[place] = Rest(now + _rest_s(failure, strikes), failure.again(), strikes)
         return True
 
     def worked(self, key: Key, model: str) -> None:
