@@ -33,7 +33,7 @@ def cost_nano(usage: Mapping[str, Any] | None, prices: Prices) -> int | None:
     if "service_tier" in used:
         prices = prices.at_tier(used["service_tier"])
     into, out = used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0
-    then = prices.at(into) if prices.long else prices
+    then = prices.at(into) if prices.long and into > prices.long[0][0] else prices
     words = used.keys() <= _WORDS or _is_in_words(used)
     if words and into + out and then.input_mtok is not None and then.output_mtok is not None:
         # Words alone, as almost every call: what the rows below add up to.
