@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
 from collections import Counter
@@ -51,6 +52,19 @@ def test_the_demo_answers_with_sources_calls_tools_and_accounts_for_every_call(t
     assert "cost 0.06 USD" in done.stdout.split("\n  A ")[-2]
     assert max(map(width, done.stdout.splitlines())) <= COLUMNS
     assert "\033" not in done.stdout
+
+
+def test_all_that_the_demo_lacks_is_told_before_it_begins() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['starlette', 'langchain', 'llama_index.core']));"
+        "from infrai_cli.main import main; sys.exit(main(['demo']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "infrai: the demo needs packages that are not installed: starlette, langchain, llama_index.core. "
+        'pip install "infrai-integrations[all]"\n'
+    )
 
 
 def test_the_same_demo_runs_against_a_served_runtime(tmp_path: Path) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from importlib.util import find_spec
 from typing import Any
 
 from infrai_cli.demo import document, fetch, question
 from infrai_cli.demo.stage import Stage
+from infrai_cli.package import install
+from infrai_core import ConfigError
 from infrai_core.config import EMBEDDED
-from infrai_runtime.vendors.configuration import LOCAL
 
 DEFAULT_EMBEDDING = "infrai-keyword-1024"
 """The documents are English and Chinese: the keyword index finds both, MiniLM knows only English."""
+
+_NEEDED = ("orjson", "starlette", "langchain", "llama_index.core")
+"""A module of each extra that it shows."""
 
 _ABOUT = """\
 Reads this project's own pages (English) and the service's reference page (Chinese), and then:
@@ -52,7 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: Any) -> int:
     """Shows everything; raises where a step did not do what it says."""
     begun = time.perf_counter()
+    _check_packages()
     if args.base_url == EMBEDDED:
+        from infrai_runtime.vendors.configuration import LOCAL
+
         os.environ["INFRAI_VENDORS"] = LOCAL  # it promises to be offline, whatever keys this machine has
     fetching = fetch.begin() if args.minilm else None
     texts = document.texts(document.folder())
@@ -71,6 +79,13 @@ def run(args: Any) -> int:
         compare.show(stage)
     stage.tell_calls(time.perf_counter() - begun)
     return 0
+
+
+def _check_packages() -> None:
+    """Raises before anything is done, for all that is missing at once."""
+    missing = [module for module in _NEEDED if find_spec(module) is None]
+    if missing:
+        raise ConfigError(f"the demo needs packages that are not installed: {', '.join(missing)}. {install('all')}")
 
 
 def _tell_documents(stage: Stage) -> None:
