@@ -514,6 +514,9 @@ class _Exchange:
                 await self._break_off()
         finally:
             connection.server.tasks.discard(self.task)
+            # The connection may stand idle for long: it is not to hold the body meanwhile.
+            self._pieces.clear()
+            scope["state"].clear()
 
     async def _break_off(self) -> None:
         if not self.begun:

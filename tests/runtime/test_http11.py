@@ -248,6 +248,17 @@ async def test_a_body_that_has_come_is_told_with_the_request_unless_a_part_of_it
     assert told == [body, body, "to come", None]
 
 
+async def test_an_idle_connection_does_not_hold_the_body_of_its_last_request() -> None:
+    body = b"a body that is found again"
+    async with connected(whole) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await reader.readuntil(b"hello")
+        await asyncio.sleep(0.01)
+        things = gc.get_objects()
+        assert not [thing for thing in things if type(thing) is dict and thing.get(CAME) == body]
+        assert not [thing for thing in things if type(thing) is list and thing[:1] == [body]]
+
+
 async def test_no_header_of_an_answer_ends_its_line_or_begins_another() -> None:
     async def odd(scope: Scope, receive: Receive, send: Send) -> None:
         await send({**START, "headers": [*START["headers"], (b"x-told", scope["query_string"].replace(b"+", b"\r\n"))]})
