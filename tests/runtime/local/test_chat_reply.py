@@ -267,6 +267,18 @@ def test_a_large_hostile_text_takes_bounded_time(name: str) -> None:
     assert time.process_time() - started < 8
 
 
+def test_a_long_list_of_records_that_say_the_same_takes_bounded_time() -> None:
+    person = {"type": "object", "properties": {"name": {"type": "string"}, "city": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"people": {"type": "array", "items": person}}, "required": ["people"]}
+    text = "\n".join(f"Name: Ana{chr(97 + number % 26)} Ruiz, City: Lima" for number in range(200))
+    started = time.process_time()
+    answer = reply(
+        [said("user", text)], response_format={"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
+    )
+    assert time.process_time() - started < 8
+    assert len(json.loads(answer.parts[0]["text"])["people"]) == 200
+
+
 def test_a_large_form_takes_bounded_time() -> None:
     names = [f"field{number}" for number in range(120)]
     schema = {"type": "object", "properties": {name: {"type": "integer"} for name in names}, "required": names}

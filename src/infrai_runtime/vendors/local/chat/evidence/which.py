@@ -58,10 +58,12 @@ def ruled_out(claim: Claim) -> bool:
     if len(said) < (2 if has_cjk(said) else 3):
         return False
     where = claim.scene.text
-    places = [(found.start(), found.end()) for found in re.finditer(re.escape(said), where)]
-    return any(_OVER.match(where, end) or _LEFT_OUT.search(where, 0, start) for start, end in places)
+    places = [found.span() for found in re.finditer(re.escape(said), where)]
+    return any(_OVER.match(where, b) or _LEFT_OUT.search(where, max(0, a - _NEAR), a) for a, b in places)
 
 
+_NEAR = 40
+"""How far before a value the words may begin that leave it out; a value may stand at very many places."""
 _LEFT_OUT = re.compile(
     r"\b(?:except|excluding|apart from)\s+(?:on\s+)?\Z|(?:除了|除去|别用|别选|别去|不用|不要)\Z", re.IGNORECASE
 )
