@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NAMES = ("", "infrai_runtime", "infrai_core", "uvicorn", "aiohttp", "asyncio")
+NAMES = ("", "infrai_runtime", "infrai_core", "uvicorn", "uvicorn.error", "uvicorn.access", "aiohttp", "asyncio")
 
 
 @contextmanager
