@@ -39,12 +39,21 @@ class Rules:
 
 def downgraded(schema: Any, rules: Rules) -> Any:
     """The schema as the vendor takes it. ``True`` and ``False`` are schemas too."""
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, (dict, Mapping)):
         return schema
-    said = _plainer(schema, rules.keywords)
-    kept = {name: _nested(name, value, rules) for name, value in said.items() if name in rules.keywords}
-    lost = {name: value for name, value in said.items() if name not in rules.keywords and name not in _SILENT}
-    return rules.finish(described(kept, lost))
+    keywords = rules.keywords
+    said = schema if "oneOf" not in schema and "const" not in schema else _plainer(schema, keywords)
+    kept = {
+        name: _nested(name, value, rules) if name in _HOLD_SCHEMAS else value
+        for name, value in said.items()
+        if name in keywords
+    }
+    if len(kept) < len(said):
+        kept = described(kept, {n: v for n, v in said.items() if n not in keywords and n not in _SILENT})
+    return rules.finish(kept)
+
+
+_HOLD_SCHEMAS = MAPS | LISTS | ONES
 
 
 def _plainer(schema: Mapping[str, Any], keywords: Set[str]) -> Schema:
@@ -61,7 +70,7 @@ def _plain_word(name: str, value: Any, keywords: Set[str]) -> tuple[str, Any]:
 
 
 def _nested(name: str, value: Any, rules: Rules) -> Any:
-    if name in MAPS and isinstance(value, Mapping):
+    if name in MAPS and isinstance(value, (dict, Mapping)):
         return {key: downgraded(inner, rules) for key, inner in value.items()}
     if name in LISTS and isinstance(value, list):
         return [downgraded(inner, rules) for inner in value]
