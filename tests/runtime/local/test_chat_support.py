@@ -755,3 +755,17 @@ def test_what_is_of_another_kind_or_thing_is_declared(schema: dict[str, Any], te
 )
 def test_what_is_said_of_the_thing_itself_is_given(schema: dict[str, Any], text: str, value: dict[str, Any]) -> None:
     assert forced(schema, text) == (value, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Ana moved to Lima in 2019. Total: 12.50 EUR", "total"),
+        ("from 2024-05-06 to 2024-05-09", "from"),
+        ("张伟今年28岁,住在成都。", "city"),
+    ],
+    ids=["a label with its amount", "a preposition", "where somebody lives"],
+)
+def test_a_word_that_names_no_thing_is_no_yes(text: str, name: str) -> None:
+    value, listed = fill(obj(**{name: {"type": "boolean"}}), text)
+    assert (value, listed) == ({name: False}, [name])

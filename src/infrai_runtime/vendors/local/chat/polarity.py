@@ -59,7 +59,7 @@ def _is_whole(scene: Scene, at: int, asked: frozenset[str]) -> bool:
 def _is_told(name: str, scene: Scene, token: Token) -> bool:
     """Whether a word, in the form of the name, is said to be, opens what is said, is said of something, or is had."""
     own = {word.removesuffix("s") for word in name_words(name)}
-    if token.low.removesuffix("s") not in own or _QUESTION.match(scene.text, token.end):
+    if token.low.removesuffix("s") not in own or token.low in MARKERS or _NO_THING.match(scene.text, token.end):
         return False
     before = [word for word in scene.before(token.start, 4) if word not in _DETERMINERS][:1]
     if _PREDICATE.match(scene.text, token.end) or (before[:1] and before[0] in _HAVING):
@@ -83,7 +83,9 @@ def _chinese(scene: Scene, asked: frozenset[str]) -> Iterator[tuple[bool, int]]:
 _DENIED_CJK = re.compile(r"[不没无别非否未勿][^\s，。,.;；!?！？:：、]{0,2}\Z")
 _DENIES_CJK = re.compile(r"[^\s，。,.;；!?！？:：、]{0,2}?(?:没|无|未|不(?![错限])|[:：]\s*[否无没不])")
 _HAD_CJK = re.compile(r"[有没无不未别带含可能需要已是包供持许允开关启停][^\s，。,.;；!?！？:：、]{0,3}\Z")
-_IS_CJK = re.compile(r"[^\s，。,.;；!?！？:：、]{0,2}?(?:有|在|没|无|不|未|可|能|已|是|齐|完|好了|[:：]\s*[是否有无])")
+_IS_CJK = re.compile(
+    r"[^\s，。,.;；!?！？:：、]{0,2}?(?:有|在(?![\u3400-\u9fff])|没|无|不|未|可|能|已|是|齐|完|好了|[:：]\s*[是否有无])"
+)
 _DETERMINERS = words("a an the any own also free private very fully not yet been being")
 _HAVING = words("""
     has have had having with without no not never is are was were be and or but include includes included including
@@ -98,6 +100,8 @@ _THERE = words("available included present provided there on enabled possible al
 _GOES_ON = _THERE | MARKERS | STOP
 """What may follow a thing that is only named: 'pool on the roof', and not 'pool closed until May'."""
 _QUESTION = re.compile(r"[^.!;\n。！；]*[?？]")
+_NO_THING = re.compile(rf"\s*[:=]\s*[$€£¥]?\d|{_QUESTION.pattern}")
+"""What makes a word no thing that is there: its amount behind a label, a question."""
 
 
 def negated(scene: Scene, at: int) -> bool:
