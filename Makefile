@@ -26,8 +26,8 @@ demo: $(STAMP) ## Index documents and answer questions with LlamaIndex and LangC
 test: $(STAMP) ## Run all tests
 	@"$(BIN)/python" -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
-test-latest: $(STAMP) ## Run LangChain's tests on langchain-core 1.8.2
-	@VENV="$(VENV)" PYTEST_WORKERS="$(PYTEST_WORKERS)" bash scripts/langchain_core 1.8.2
+test-latest: $(STAMP) ## Run LangChain's tests on langchain-core 1.8.4
+	@VENV="$(VENV)" PYTEST_WORKERS="$(PYTEST_WORKERS)" bash scripts/langchain_core 1.8.4
 
 test-oldest: $(STAMP) ## Run LangChain's tests on the oldest langchain-core that is allowed
 	@VENV="$(VENV)" PYTEST_WORKERS="$(PYTEST_WORKERS)" bash scripts/langchain_core 1.7.2 1.4.7
