@@ -176,7 +176,8 @@ class Answers:
 
     def _send(self, trace: Trace, live: Live, data: Json) -> None:
         head = live.head
-        head.headers.update(trace.headers())
+        trace.answered()
+        head.more(trace.headers)
         head.media_type, body = trace.surface.reply(trace.ask, data, trace.metadata())
         if head.media_type != JSON:
             head.headers.update(_told(trace.warnings))

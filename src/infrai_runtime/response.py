@@ -7,7 +7,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import methodcaller
 from typing import Any, TypeAlias
@@ -24,13 +23,30 @@ Told: TypeAlias = AsyncGenerator[tuple[bytes, bool], None]
 _NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-@dataclass(slots=True)
 class Head:
-    """What stands before the body; headers may become known while the answer is made."""
+    """What stands before the body. Headers may become known while the answer is made; those that are set last may be
+    made when somebody reads them, which a caller in this process does not."""
 
-    status: int = 200
-    media_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
+    _make: Callable[[], dict[str, str]] | None = None
+
+    def __init__(
+        self, status: int = 200, media_type: str = "application/json", headers: dict[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.media_type = media_type
+        self._headers = headers or {}
+
+    def more(self, make: Callable[[], dict[str, str]]) -> None:
+        """Adds headers, which are the same whenever they are made."""
+        self._make = make
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """By name."""
+        if self._make is not None:
+            self._headers |= self._make()
+            self._make = None
+        return self._headers
 
 
 class Whole:

@@ -360,9 +360,8 @@ def _replayed(stored: bytes, caller: Caller) -> Whole:
     """A stored answer, for a caller that may still use the model that gave it."""
     head, body = unpacked(stored)
     _check_may_have(head, caller)
-    head.headers = {name: value for name, value in head.headers.items() if not name.startswith("X-RateLimit")}
-    head.headers["Idempotent-Replay"] = "true"
-    return Whole(head, body)
+    headers = {name: value for name, value in head.headers.items() if not name.startswith("X-RateLimit")}
+    return Whole(Head(head.status, head.media_type, headers | {"Idempotent-Replay": "true"}), body)
 
 
 async def _check_joins(running: Live, caller: Caller) -> None:

@@ -94,7 +94,7 @@ class Telemetry:
         if not call.capability:
             return
         ended_ns = time.time_ns()
-        begun_ns = ended_ns - int(call.latency_ms() * 1e6)
+        begun_ns = ended_ns - int((call.clock() - call.started) * 1e9)
         parent = propagate.extract(call.parent) if call.parent else None
         span = self._tracer.start_span(
             f"infrai {call.capability}", parent, SpanKind.SERVER, start_time=begun_ns, attributes=self._facts(call)

@@ -47,6 +47,7 @@ class Trace:
     model: str | None = None
     parent: Mapping[str, str] | None = None
     """The caller's ``traceparent`` and ``tracestate``, where it sent them."""
+    _latency_ms: float | None = None
     first_s: float | None = None
     """When a stream's first content came, in seconds after the call did."""
     data: Mapping[str, Any] = MappingProxyType({})
@@ -113,9 +114,13 @@ class Trace:
         """A writer of frames for this call."""
         return self.surface.frames(self.request_id, self.model or "", self.ask.include_usage)
 
+    def answered(self) -> None:
+        """The whole answer is there: its latency is told to all alike."""
+        self._latency_ms = self.latency_ms()
+
     def latency_ms(self) -> float:
-        """Milliseconds since the call came in."""
-        return round((self.clock() - self.started) * 1000, 3)
+        """Milliseconds since the call came in, to its whole answer once that is there."""
+        return round((self.clock() - self.started) * 1000, 3) if self._latency_ms is None else self._latency_ms
 
     def first_chunk_ms(self) -> float | None:
         """Milliseconds to a stream's first content; None for an answer that came whole."""

@@ -81,6 +81,15 @@ async def test_a_call_is_paid_to_the_nano_dollar(tmp_path: Path) -> None:
         assert await at.left() == CREDIT - 20_000
 
 
+async def test_header_metadata_and_ledger_tell_one_latency(tmp_path: Path) -> None:
+    async with shop(tmp_path) as at:
+        response = await at.ask()
+        metadata = response.json()["metadata"]
+        *_, answer = await at.store.rows(metadata["request_id"])
+    told = float(response.headers["x-infrai-latency-ms"])
+    assert told == metadata["latency_ms"] == answer.latency_ms > 0
+
+
 async def test_a_budget_refuses_before_the_vendor_is_called_and_says_whose_it_is(tmp_path: Path) -> None:
     async with shop(tmp_path) as at:
         await at.store.set_budget(Budget(tag_scope("p", "team", "red"), "p", 1000))
