@@ -30,7 +30,7 @@ TIMEOUT_S = 20.0
 @contextmanager
 def serving(app: Any, listener: socket.socket, lifespan: Literal["on", "off"] = "on") -> Iterator[str]:
     """The address of a real server, in a thread of its own, that answers on ``listener``."""
-    config = uvicorn.Config(app, log_level="critical", lifespan=lifespan, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app, log_config=None, lifespan=lifespan, timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()

@@ -76,7 +76,7 @@ async def client(
 def served(app: ASGIApp, grace_s: float = 5.0) -> Iterator[str]:
     """The base URL of a real server that runs in a thread of its own, and lets answers end for ``grace_s``."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=Protocol, log_level="critical", lifespan="on", timeout_graceful_shutdown=10)
+    config = uvicorn.Config(app, http=Protocol, log_config=None, lifespan="on", timeout_graceful_shutdown=10)
     server = Server(config, grace_s, getattr(app, "end_calls", _nothing))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
