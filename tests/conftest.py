@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import ssl
 from collections import Counter
@@ -31,6 +32,15 @@ def own_loggers() -> Iterator[None]:
     """A command that a test runs in its own process sets up the log: for itself only."""
     with as_they_were():
         yield
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """What is freed meanwhile is freed without the collector."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

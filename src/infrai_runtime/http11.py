@@ -169,7 +169,7 @@ class Protocol(asyncio.Protocol):
     def break_off(self) -> None:
         """Refuses a request whose body has not come by now: nobody waits for it any more."""
         last = self._last
-        if last is not None and last.more_body and not last.begun:
+        if last.more_body and not last.begun:
             failure = Failure("SHUTTING_DOWN", "the runtime was told to stop before the request had come")
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, failure)
 
@@ -629,6 +629,7 @@ class _Exchange:
 
 _OVER = _Exchange(None, {"path": "", "state": {}}, keep_alive=False)  # type: ignore[arg-type]  # it asks for none
 _OVER.more_body, _OVER.complete = False, True
+"""Stands for the last request of a connection on which none has come, or that has ended: whole, and answered."""
 
 
 def _are_lines(data: bytes, number: int) -> bool:

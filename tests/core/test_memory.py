@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -23,14 +23,6 @@ FAULTS: tuple[Callable[[], Scripted], ...] = (
     lambda: Scripted([httpx.ReadTimeout("late")]),
     lambda: streamed(["a"], cut=True),
 )
-
-
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 class Watch:

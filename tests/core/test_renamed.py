@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,14 +11,6 @@ from infrai_core.renamed import Renamed
 
 class Held:
     """What a frame of the block holds."""
-
-
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def named(error: Exception) -> Exception | None:
